@@ -1,0 +1,2 @@
+//! The program `masthead`.
+fn main() {}
