@@ -1,0 +1,3 @@
+//! Everything of the agent that needs root, sockets or time, in one binary with a module per room.
+
+mod runtime;

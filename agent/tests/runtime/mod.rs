@@ -1,0 +1,1 @@
+//! The embedded runtime on this machine, as root.
