@@ -1,0 +1,201 @@
+//! Kinds: which exist, how they are called, and which Rust type each has.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
+use serde::ser::{Serialize, Serializer};
+
+use crate::meta::object_meta::ObjectMeta;
+use crate::schema::field::Schema;
+
+pub mod find;
+pub mod known;
+pub mod registry;
+
+/// What is known of a kind.
+#[derive(Debug)]
+pub struct KindInfo {
+    /// API group; empty for the core group.
+    pub group: &'static str,
+    /// API version.
+    pub version: &'static str,
+    /// Kind, as in `Pod`.
+    pub kind: &'static str,
+    /// Resource, as in `pods`.
+    pub plural: &'static str,
+    /// As in `pod`.
+    pub singular: &'static str,
+    /// As in `po`.
+    pub short_names: &'static [&'static str],
+    /// As in `all`.
+    pub categories: &'static [&'static str],
+    /// Whether its objects live in namespaces.
+    pub namespaced: bool,
+    /// Subresources that Kubernetes has for it.
+    pub subresources: &'static [&'static str],
+    /// Fields of its objects.
+    pub schema: &'static Schema,
+}
+
+impl KindInfo {
+    /// `v1`, `apps/v1`.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// `pods`, `deployments.apps`: the resource with its group, as messages name it.
+    pub fn qualified_plural(&self) -> String {
+        if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
+    }
+
+    /// `Pod`, `Deployment.apps`: the kind with its group, as messages name it.
+    pub fn qualified_kind(&self) -> String {
+        if self.group.is_empty() { self.kind.to_owned() } else { format!("{}.{}", self.kind, self.group) }
+    }
+
+    /// `PodList`.
+    pub fn list_kind(&self) -> String {
+        format!("{}List", self.kind)
+    }
+
+    /// Whether it has this subresource.
+    pub fn has_subresource(&self, name: &str) -> bool {
+        self.subresources.contains(&name)
+    }
+}
+
+/// A supported kind: a handle that copies, compares by group and resource, and is cheap.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Kind(pub(crate) registry::Id);
+
+impl Kind {
+    /// What is known of it.
+    pub fn info(self) -> &'static KindInfo {
+        &registry::INFOS[self.0 as usize]
+    }
+
+    /// All supported kinds, in the order in which they are created when nothing else decides.
+    pub fn all() -> &'static [Kind] {
+        registry::KINDS
+    }
+
+    /// By `apiVersion` and `kind`.
+    pub fn by_gvk(api_version: &str, kind: &str) -> Option<Kind> {
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        Kind::all().iter().copied().find(|k| {
+            let info = k.info();
+            info.kind == kind && info.version == version && info.group == group
+        })
+    }
+
+    /// By group and resource, as in a request's path.
+    pub fn by_plural(group: &str, plural: &str) -> Option<Kind> {
+        Kind::all().iter().copied().find(|k| k.info().plural == plural && k.info().group == group)
+    }
+
+    /// By any word kubectl takes, in any case: `po`, `pod`, `pods`, `deployments.apps`, `deploy.v1.apps`.
+    pub fn by_alias(word: &str) -> Option<Kind> {
+        let word = word.to_ascii_lowercase();
+        let (name, rest) = word.split_once('.').unwrap_or((&word, ""));
+        let named = |info: &KindInfo| {
+            name == info.plural || name == info.singular || info.short_names.contains(&name)
+                || name == info.kind.to_ascii_lowercase()
+        };
+        let grouped = |info: &KindInfo| {
+            let group = rest.strip_prefix(info.version).map(|r| r.strip_prefix('.').unwrap_or(r)).unwrap_or(rest);
+            rest.is_empty() || group == info.group || rest == info.group
+                || (!group.is_empty() && info.group.starts_with(group) && info.group[group.len()..].starts_with('.'))
+        };
+        Kind::all().iter().copied().find(|k| named(k.info()) && grouped(k.info()))
+    }
+
+    /// All kinds of a category, such as `all`.
+    pub fn by_category(category: &str) -> Vec<Kind> {
+        Kind::all().iter().copied().filter(|k| k.info().categories.contains(&category)).collect()
+    }
+}
+
+impl PartialOrd for Kind {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Kind {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |kind: &Self| (kind.info().group, kind.info().plural);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.info().kind)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.info().kind)
+    }
+}
+
+impl Serialize for Kind {
+    /// As `apps/v1/Deployment`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}/{}", self.info().api_version(), self.info().kind))
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.rsplit_once('/')
+            .and_then(|(api_version, kind)| Kind::by_gvk(api_version, kind))
+            .ok_or_else(|| D::Error::custom(format_args!("{text:?} is no supported kind")))
+    }
+}
+
+/// The Rust type of a kind.
+pub trait Resource: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// Its kind.
+    const KIND: Kind;
+
+    /// Its metadata.
+    fn meta(&self) -> &ObjectMeta;
+
+    /// Its metadata, to change.
+    fn meta_mut(&mut self) -> &mut ObjectMeta;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, registry};
+
+    #[test]
+    fn words_name_kinds() {
+        for (word, expect) in [
+            ("po", Some(registry::POD)),
+            ("Pods", Some(registry::POD)),
+            ("deploy", Some(registry::DEPLOYMENT)),
+            ("deployments.apps", Some(registry::DEPLOYMENT)),
+            ("deployment.v1.apps", Some(registry::DEPLOYMENT)),
+            ("pods.v1", Some(registry::POD)),
+            ("pods.v1.", Some(registry::POD)),
+            ("lease.coordination", Some(registry::LEASE)),
+            ("pods.apps", None),
+            ("nothing", None),
+        ] {
+            assert_eq!(Kind::by_alias(word), expect, "{word}");
+        }
+    }
+
+    #[test]
+    fn kinds_go_through_json() {
+        for kind in Kind::all() {
+            let text = serde_json::to_string(kind).unwrap();
+            assert_eq!(serde_json::from_str::<Kind>(&text).unwrap(), *kind);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The supported kinds: one line each, with the Rust type.
+
+use crate::apps::deployment::Deployment;
+use crate::apps::replica_set::ReplicaSet;
+use crate::coordination::lease::Lease;
+use crate::core::config::{ConfigMap, Secret, ServiceAccount};
+use crate::core::event::Event;
+use crate::core::namespace::Namespace;
+use crate::core::node::Node;
+use crate::core::pod::Pod;
+use crate::core::service::Service;
+use crate::kind::{Kind, KindInfo, Resource};
+use crate::meta::object_meta::ObjectMeta;
+
+macro_rules! registry {
+    ($( $konst:ident $ty:ident $group:literal $version:literal $plural:literal $singular:literal $namespaced:literal
+        $short:expr, $categories:expr, $subresources:expr; )*) => {
+        /// Which line of the registry; a handle's only content, so that kinds can be matched on.
+        #[allow(clippy::upper_case_acronyms, non_camel_case_types, reason = "named as the constants of the kinds")]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub(crate) enum Id { $( $konst, )* }
+
+        /// By `Id`.
+        pub(crate) static INFOS: &[KindInfo] = &[ $(
+            KindInfo {
+                group: $group,
+                version: $version,
+                kind: stringify!($ty),
+                plural: $plural,
+                singular: $singular,
+                short_names: &$short,
+                categories: &$categories,
+                namespaced: $namespaced,
+                subresources: &$subresources,
+                schema: $ty::SCHEMA,
+            },
+        )* ];
+
+        $(
+            #[doc = concat!("The kind ", stringify!($ty), ".")]
+            pub const $konst: Kind = Kind(Id::$konst);
+
+            impl Resource for $ty {
+                const KIND: Kind = $konst;
+                fn meta(&self) -> &ObjectMeta {
+                    &self.metadata
+                }
+                fn meta_mut(&mut self) -> &mut ObjectMeta {
+                    &mut self.metadata
+                }
+            }
+        )*
+
+        /// All of them, in the order in which they are created when nothing else decides.
+        pub const KINDS: &[Kind] = &[ $( $konst, )* ];
+    };
+}
+
+registry! {
+    NAMESPACE Namespace "" "v1" "namespaces" "namespace" false ["ns"], [], ["finalize", "status"];
+    NODE Node "" "v1" "nodes" "node" false ["no"], [], ["proxy", "status"];
+    SERVICE_ACCOUNT ServiceAccount "" "v1" "serviceaccounts" "serviceaccount" true ["sa"], [], ["token"];
+    SECRET Secret "" "v1" "secrets" "secret" true [], [], [];
+    CONFIG_MAP ConfigMap "" "v1" "configmaps" "configmap" true ["cm"], [], [];
+    SERVICE Service "" "v1" "services" "service" true ["svc"], ["all"], ["proxy", "status"];
+    POD Pod "" "v1" "pods" "pod" true ["po"], ["all"],
+        ["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "resize", "status"];
+    REPLICA_SET ReplicaSet "apps" "v1" "replicasets" "replicaset" true ["rs"], ["all"], ["scale", "status"];
+    DEPLOYMENT Deployment "apps" "v1" "deployments" "deployment" true ["deploy"], ["all"], ["scale", "status"];
+    LEASE Lease "coordination.k8s.io" "v1" "leases" "lease" true [], [], [];
+    EVENT Event "" "v1" "events" "event" true ["ev"], [], [];
+}

@@ -1,0 +1,20 @@
+//! The nouns of the API: Kubernetes' kinds as Rust types, with decoding, defaults, validation and tables.
+//!
+//! Nothing here does I/O, reads a clock or draws random numbers; times and ids are arguments.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod apps;
+pub mod batch;
+pub mod bytes;
+pub mod change;
+pub mod coordination;
+pub mod core;
+pub mod discovery;
+pub mod intstr;
+pub mod key;
+pub mod kind;
+pub mod meta;
+pub mod object;
+pub mod quantity;
+pub mod scheduling;
+pub mod schema;
