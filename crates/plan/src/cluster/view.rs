@@ -1,0 +1,309 @@
+//! Events of the store → the cluster as one immutable view, with the indexes that deciders need.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use masthead_api::apps::deployment::Deployment;
+use masthead_api::apps::replica_set::ReplicaSet;
+use masthead_api::core::namespace::Namespace;
+use masthead_api::core::node::Node;
+use masthead_api::core::pod::Pod;
+use masthead_api::key::ObjectKey;
+use masthead_api::kind::{Kind, Resource};
+use masthead_api::meta::OwnerReference;
+use masthead_api::object::Object;
+
+use crate::cluster::event::{Changed, Event, Fault};
+use crate::cluster::index::Index;
+use crate::cluster::shard::Shard;
+use crate::desired::Origin;
+
+/// What git last asked for of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    /// The commit's full id.
+    pub commit: String,
+    /// Where the object was written.
+    pub origin: Origin,
+    /// The manifest after defaulting.
+    pub desired: Arc<Object>,
+}
+
+/// All live objects, what git last asked for, and indexes.
+///
+/// A clone shares everything and copies only what is written after it. Take decisions only from a view that was loaded
+/// as a whole: an owner that is not loaded yet looks like one that is gone.
+#[derive(Clone, Debug, Default)]
+pub struct Cluster {
+    objects: BTreeMap<Kind, BTreeMap<String, Shard>>,
+    revision: u64,
+    applied: Arc<BTreeMap<ObjectKey, Applied>>,
+    applied_commit: Option<Arc<str>>,
+    /// Keys by the uid of any of their owners.
+    dependents: Index,
+    /// Pods by the node they are bound to; those bound to none are under the empty text.
+    pods_by_node: Index,
+    /// Pods and replica sets without a controller, by namespace.
+    orphans: Index,
+    /// Pods that agents brought into an empty store and that found no owner yet, by namespace.
+    recovered: Index,
+    faults: Arc<BTreeMap<ObjectKey, Fault>>,
+}
+
+impl Cluster {
+    /// Takes in one event; `None` when it was stale and the view is as before.
+    ///
+    /// Stale is a put whose revision is not newer than that of the object in the view, and a gone that is older than
+    /// it. A put after a gone is always news: the events of one key must come in the store's order.
+    pub fn apply(&mut self, event: Event) -> Option<Changed> {
+        let changed = match event {
+            Event::Put(object) => self.put(object)?,
+            Event::Gone(key, revision) => self.remove(&key, revision)?,
+        };
+        if let Some(old) = &changed.old {
+            self.unindex(old);
+        }
+        if let Some(new) = &changed.new {
+            self.index(new);
+        }
+        Some(changed)
+    }
+
+    fn put(&mut self, object: Arc<Object>) -> Option<Changed> {
+        let key = object.key();
+        let old = self.get(key).cloned();
+        // An object of revision 0 was never stored: simulations put such, and each is news.
+        if object.revision() > 0 && old.as_ref().is_some_and(|old| object.revision() <= old.revision()) {
+            return None;
+        }
+        self.revision = self.revision.max(object.revision());
+        let shards = self.objects.entry(key.kind).or_default();
+        match shards.get_mut(&key.namespace) {
+            Some(shard) => shard.put(object.clone()),
+            None => shards.entry(key.namespace.clone()).or_default().put(object.clone()),
+        }
+        Some(Changed { old, new: Some(object) })
+    }
+
+    fn remove(&mut self, key: &ObjectKey, revision: u64) -> Option<Changed> {
+        let old = self.get(key).cloned()?;
+        if revision > 0 && revision < old.revision() {
+            return None;
+        }
+        self.revision = self.revision.max(revision);
+        let shards = self.objects.get_mut(&key.kind)?;
+        let shard = shards.get_mut(&key.namespace)?;
+        shard.remove(&key.name);
+        if shard.is_empty() {
+            shards.remove(&key.namespace);
+        }
+        Some(Changed { old: Some(old), new: None })
+    }
+
+    fn index(&mut self, object: &Arc<Object>) {
+        let key = object.key();
+        for owner in &object.meta().owner_references {
+            self.dependents.add(&owner.uid, key);
+        }
+        if is_claimable(key.kind) && controller_of(object).is_none() {
+            self.orphans.add(&key.namespace, key);
+            if is_recovered(object) {
+                self.recovered.add(&key.namespace, key);
+            }
+        }
+        if let Err(error) = decodes(object) {
+            let fault = Fault { revision: object.revision(), message: error };
+            Arc::make_mut(&mut self.faults).insert(key.clone(), fault);
+        } else if let Ok(pod) = object.typed::<Pod>() {
+            self.pods_by_node.add(&pod.spec.node_name, key);
+        }
+    }
+
+    fn unindex(&mut self, object: &Arc<Object>) {
+        let key = object.key();
+        for owner in &object.meta().owner_references {
+            self.dependents.remove(&owner.uid, key);
+        }
+        if is_claimable(key.kind) {
+            self.orphans.remove(&key.namespace, key);
+            self.recovered.remove(&key.namespace, key);
+        }
+        if self.faults.contains_key(key) {
+            Arc::make_mut(&mut self.faults).remove(key);
+        } else if let Ok(pod) = object.typed::<Pod>() {
+            self.pods_by_node.remove(&pod.spec.node_name, key);
+        }
+    }
+
+    /// The newest revision taken in.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Notes that the view is complete up to `revision`, which may be that of a key that is no object.
+    pub fn advance(&mut self, revision: u64) {
+        self.revision = self.revision.max(revision);
+    }
+
+    /// The object of a key.
+    pub fn get(&self, key: &ObjectKey) -> Option<&Arc<Object>> {
+        self.objects.get(&key.kind)?.get(&key.namespace)?.get(&key.name)
+    }
+
+    /// The object of a key as its type; `None` when there is none or it does not decode.
+    pub fn typed<T: Resource + Send + Sync + 'static>(&self, key: &ObjectKey) -> Option<Arc<T>> {
+        self.get(key)?.typed::<T>().ok()
+    }
+
+    /// All objects of a kind, by namespace and name.
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.get(&kind).into_iter().flat_map(|shards| shards.values()).flat_map(Shard::iter)
+    }
+
+    /// All objects of a kind in a namespace, by name; the namespace of cluster-scoped kinds is empty.
+    pub fn in_namespace(&self, kind: Kind, namespace: &str) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.get(&kind).and_then(|shards| shards.get(namespace)).into_iter().flat_map(Shard::iter)
+    }
+
+    /// Typed objects of a namespace, by name; those that do not decode are left out.
+    pub fn list<T: Resource + Send + Sync + 'static>(&self, namespace: &str) -> impl Iterator<Item = Arc<T>> {
+        self.in_namespace(T::KIND, namespace).filter_map(|object| object.typed::<T>().ok())
+    }
+
+    /// Typed objects of all namespaces; those that do not decode are left out.
+    pub fn list_all<T: Resource + Send + Sync + 'static>(&self) -> impl Iterator<Item = Arc<T>> {
+        self.of_kind(T::KIND).filter_map(|object| object.typed::<T>().ok())
+    }
+
+    /// All objects, by kind, namespace and name.
+    pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.values().flat_map(|shards| shards.values()).flat_map(Shard::iter)
+    }
+
+    /// All objects of a namespace, by kind and name.
+    pub fn content(&self, namespace: &str) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.keys().filter(|kind| kind.info().namespaced).flat_map(move |kind| self.in_namespace(*kind, namespace))
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.objects.values().flat_map(|shards| shards.values()).map(Shard::len).sum()
+    }
+
+    /// Whether there is no object.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty() || self.len() == 0
+    }
+
+    /// Objects that name this uid as an owner, controlling or not.
+    pub fn dependents(&self, uid: &str) -> impl Iterator<Item = &Arc<Object>> {
+        self.dependents.keys(uid).filter_map(|key| self.get(key))
+    }
+
+    /// Objects whose controller has this uid.
+    pub fn owned_by(&self, uid: &str) -> impl Iterator<Item = &Arc<Object>> {
+        self.dependents(uid).filter(move |object| controller_of(object).is_some_and(|owner| owner.uid == uid))
+    }
+
+    /// Pods bound to a node.
+    pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &Arc<Object>> {
+        // The empty name is where the unbound are kept.
+        self.pods_by_node.keys(if node.is_empty() { "/" } else { node }).filter_map(|key| self.get(key))
+    }
+
+    /// How many pods are bound to a node.
+    pub fn pod_count_on(&self, node: &str) -> usize {
+        if node.is_empty() { 0 } else { self.pods_by_node.count(node) }
+    }
+
+    /// Pods bound to no node yet.
+    pub fn pods_unscheduled(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.pods_by_node.keys("").filter_map(|key| self.get(key))
+    }
+
+    /// Pods or replica sets of a namespace that have no controller.
+    pub fn orphans(&self, kind: Kind, namespace: &str) -> impl Iterator<Item = &Arc<Object>> {
+        self.orphans.keys(namespace).filter(move |key| key.kind == kind).filter_map(|key| self.get(key))
+    }
+
+    /// Pods of a namespace that agents brought into an empty store, as long as nothing took them in.
+    pub fn recovered(&self, namespace: &str) -> impl Iterator<Item = &Arc<Object>> {
+        self.recovered.keys(namespace).filter_map(|key| self.get(key))
+    }
+
+    /// Whether a namespace is on its way out, so that nothing new may be made in it.
+    pub fn is_terminating(&self, namespace: &str) -> bool {
+        !namespace.is_empty()
+            && self.get(&ObjectKey::new(Namespace::KIND, "", namespace)).is_some_and(|object| object.meta().deletion_timestamp.is_some())
+    }
+
+    /// Objects that do not decode, and why.
+    pub fn faults(&self) -> impl Iterator<Item = (&ObjectKey, &Fault)> {
+        self.faults.iter()
+    }
+
+    /// What git last asked for, by key.
+    pub fn applied(&self) -> impl Iterator<Item = (&ObjectKey, &Applied)> {
+        self.applied.iter()
+    }
+
+    /// What git last asked for of one object; `None` when git never asked for it, or removed it.
+    pub fn applied_of(&self, key: &ObjectKey) -> Option<&Applied> {
+        self.applied.get(key)
+    }
+
+    /// Records what git asked for of one object, or that it asks for it no more.
+    pub fn set_applied(&mut self, key: ObjectKey, applied: Option<Applied>) {
+        let records = Arc::make_mut(&mut self.applied);
+        match applied {
+            Some(applied) => {
+                records.insert(key, applied);
+            }
+            None => {
+                records.remove(&key);
+            }
+        }
+    }
+
+    /// The newest commit whose writes are all in this view; `None` since the store began until one is applied.
+    pub fn applied_commit(&self) -> Option<&str> {
+        self.applied_commit.as_deref()
+    }
+
+    /// Notes that all writes of a commit are in this view.
+    pub fn set_applied_commit(&mut self, commit: Option<&str>) {
+        self.applied_commit = commit.map(Arc::from);
+    }
+}
+
+/// The owner that controls an object.
+pub fn controller_of(object: &Object) -> Option<&OwnerReference> {
+    object.meta().owner_references.iter().find(|owner| owner.controller == Some(true))
+}
+
+/// The annotation of a pod that an agent brought into an empty store: what owned it before, as `Kind/name`.
+pub const RECOVERED_OWNER: &str = "masthead.dev/recovered-owner";
+
+/// Whether a pod was brought in by an agent and has not found an owner since.
+pub fn is_recovered(object: &Object) -> bool {
+    object.kind() == Pod::KIND && controller_of(object).is_none() && object.meta().annotations.contains_key(RECOVERED_OWNER)
+}
+
+/// Whether controllers adopt objects of this kind.
+fn is_claimable(kind: Kind) -> bool {
+    kind == Pod::KIND || kind == ReplicaSet::KIND
+}
+
+/// Decodes the kinds that controllers read, so that a fault shows when it comes in and not when it hurts.
+fn decodes(object: &Object) -> Result<(), String> {
+    let kind = object.kind();
+    let result = match kind {
+        _ if kind == Pod::KIND => object.typed::<Pod>().map(drop),
+        _ if kind == ReplicaSet::KIND => object.typed::<ReplicaSet>().map(drop),
+        _ if kind == Deployment::KIND => object.typed::<Deployment>().map(drop),
+        _ if kind == Node::KIND => object.typed::<Node>().map(drop),
+        _ if kind == Namespace::KIND => object.typed::<Namespace>().map(drop),
+        _ => Ok(()),
+    };
+    result.map_err(|error| error.to_string())
+}
