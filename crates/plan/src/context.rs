@@ -1,7 +1,7 @@
 //! A clock reading and a seed → all that a decision takes from outside: the time, new uids, new name suffixes.
 
 use masthead_api::change::{Change, EventNote};
-use masthead_api::meta::Time;
+use masthead_api::meta::{MicroTime, Time};
 
 /// What a decision may use besides the view; production sets it before each decision, tests fix it.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,11 @@ impl Context {
     /// A context at Unix second `now_s` whose names follow from `seed`.
     pub fn new(now_s: i64, seed: u64) -> Context {
         Context { now: Time(now_s), micros: 0, ids: Ids::new(seed) }
+    }
+
+    /// Now to the microsecond, as leases write times.
+    pub fn micro_time(&self) -> MicroTime {
+        MicroTime(self.now.0 * 1_000_000 + i64::from(self.micros))
     }
 }
 

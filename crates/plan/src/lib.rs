@@ -9,3 +9,8 @@ pub mod cluster;
 pub mod context;
 pub mod delete;
 pub mod desired;
+pub mod diff;
+pub mod dispatch;
+pub mod node;
+pub mod system;
+pub mod workload;

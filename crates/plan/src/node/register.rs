@@ -1,0 +1,176 @@
+//! An agent's facts → its Node object and its Lease, made or brought up to date.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use masthead_api::change::{Change, EventKind, EventNote};
+use masthead_api::coordination::lease::Lease;
+use masthead_api::core::node::{Node, NodeCondition};
+use masthead_api::key::ObjectKey;
+use masthead_api::kind::Resource;
+use masthead_api::meta::object_meta::OwnerReference;
+use masthead_api::object::{Error, Object};
+
+use crate::cluster::view::Cluster;
+use crate::context::{Context, Reaction};
+use crate::node::facts::Facts;
+
+/// The namespace of the leases of nodes.
+pub const LEASE_NAMESPACE: &str = "kube-node-lease";
+
+/// How long a lease says it is good for without renewal, in seconds (Kubernetes' `nodeLeaseDurationSeconds`).
+pub const LEASE_DURATION_S: i32 = 40;
+
+/// The addresses that pods get: one `/24` a node out of a `/16`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClusterCidr {
+    /// The first address of the `/16`.
+    pub base: Ipv4Addr,
+}
+
+impl Default for ClusterCidr {
+    fn default() -> ClusterCidr {
+        ClusterCidr { base: Ipv4Addr::new(10, 88, 0, 0) }
+    }
+}
+
+/// How many `/24` a `/16` holds.
+const BLOCKS: u32 = 256;
+
+impl ClusterCidr {
+    fn block(self, index: u32) -> String {
+        format!("{}/24", Ipv4Addr::from(u32::from(self.base) + (index << 8)))
+    }
+
+    /// The first block that no node has; `None` when all are taken.
+    fn free(self, taken: &BTreeSet<String>) -> Option<String> {
+        (0..BLOCKS).map(|index| self.block(index)).find(|block| !taken.contains(block))
+    }
+}
+
+/// Registers a node that connected, or updates what changed about it.
+///
+/// # Errors
+/// The Node object cannot be written as JSON.
+pub fn register(cluster: &Cluster, name: &str, facts: &Facts, cidr: ClusterCidr, cx: &mut Context) -> Result<Reaction, Error> {
+    let mut reaction = Reaction::default();
+    let key = ObjectKey::new(Node::KIND, "", name);
+    let known = cluster.typed::<Node>(&key);
+    let uid = match &known {
+        Some(node) => node.metadata.uid.clone(),
+        None => cx.ids.uid(),
+    };
+    let mut node = known.as_deref().cloned().unwrap_or_else(|| newborn(name, &uid, cx));
+    describe(&mut node, name, facts);
+    if node.spec.pod_cidr.is_empty() {
+        let taken = cluster.list::<Node>("").map(|node| node.spec.pod_cidr.clone()).collect();
+        match cidr.free(&taken) {
+            Some(block) => {
+                node.spec.pod_cidrs = vec![block.clone()];
+                node.spec.pod_cidr = block;
+            }
+            None => reaction.events.push(note(&key, &uid, EventKind::Warning, "CIDRNotAvailable", "every pod CIDR of the cluster is taken")),
+        }
+    }
+    connected(&mut node, cx);
+    let object = Arc::new(Object::of(&node)?);
+    match cluster.get(&key) {
+        None => {
+            reaction.events.push(note(&key, &uid, EventKind::Normal, "RegisteredNode", &format!("Node {name} event: Registered Node {name} in Controller")));
+            reaction.changes.push(Change::Create { object, reason: "its agent connected".to_owned() });
+        }
+        Some(live) if live.body() != object.body() => {
+            reaction.changes.push(Change::Update { object, base: live.revision(), reason: "its agent connected".to_owned() });
+        }
+        Some(_) => {}
+    }
+    if cluster.get(&ObjectKey::new(Lease::KIND, LEASE_NAMESPACE, name)).is_none() {
+        let lease = Object::of(&lease(name, &uid, cx))?;
+        reaction.changes.push(Change::Create { object: Arc::new(lease), reason: "its agent connected".to_owned() });
+    }
+    Ok(reaction)
+}
+
+fn newborn(name: &str, uid: &str, cx: &Context) -> Node {
+    let mut node = Node::default();
+    node.metadata.name = name.to_owned();
+    node.metadata.uid = uid.to_owned();
+    node.metadata.creation_timestamp = Some(cx.now);
+    node
+}
+
+/// Writes the facts into the object; what users set (other labels, taints, cordon) stays.
+fn describe(node: &mut Node, name: &str, facts: &Facts) {
+    let labels = &mut node.metadata.labels;
+    labels.extend(facts.labels.clone());
+    for (key, value) in [
+        ("kubernetes.io/hostname", name),
+        ("kubernetes.io/os", facts.info.operating_system.as_str()),
+        ("kubernetes.io/arch", facts.info.architecture.as_str()),
+    ] {
+        labels.insert(key.to_owned(), value.to_owned());
+    }
+    node.status.capacity.clone_from(&facts.capacity);
+    node.status.allocatable.clone_from(&facts.allocatable);
+    node.status.addresses.clone_from(&facts.addresses);
+    node.status.node_info = facts.info.clone();
+}
+
+/// The conditions of a node whose agent answers.
+fn connected(node: &mut Node, cx: &Context) {
+    for (kind, status, reason, message) in [
+        ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+    ] {
+        set_condition(&mut node.status.conditions, kind, status, reason, message, cx);
+    }
+    node.spec.taints.retain(|taint| !super::health::SILENT_TAINTS.contains(&taint.key.as_str()));
+}
+
+/// Sets one condition; the time of transition moves only when the status does.
+pub fn set_condition(conditions: &mut Vec<NodeCondition>, kind: &str, status: &str, reason: &str, message: &str, cx: &Context) {
+    let index = conditions.iter().position(|c| c.type_ == kind).unwrap_or_else(|| {
+        conditions.push(NodeCondition { type_: kind.to_owned(), ..NodeCondition::default() });
+        conditions.len() - 1
+    });
+    let condition = &mut conditions[index];
+    if condition.status != status {
+        condition.last_transition_time = Some(cx.now);
+        condition.last_heartbeat_time = Some(cx.now);
+    }
+    (condition.status, condition.reason, condition.message) = (status.to_owned(), reason.to_owned(), message.to_owned());
+}
+
+fn lease(name: &str, node_uid: &str, cx: &mut Context) -> Lease {
+    let mut lease = Lease::default();
+    lease.metadata.name = name.to_owned();
+    lease.metadata.namespace = LEASE_NAMESPACE.to_owned();
+    lease.metadata.uid = cx.ids.uid();
+    lease.metadata.creation_timestamp = Some(cx.now);
+    lease.metadata.owner_references = vec![OwnerReference {
+        api_version: "v1".to_owned(),
+        kind: "Node".to_owned(),
+        name: name.to_owned(),
+        uid: node_uid.to_owned(),
+        ..OwnerReference::default()
+    }];
+    lease.spec.holder_identity = Some(name.to_owned());
+    lease.spec.lease_duration_seconds = Some(LEASE_DURATION_S);
+    lease.spec.renew_time = Some(cx.micro_time());
+    lease
+}
+
+/// An event about a node.
+pub fn note(key: &ObjectKey, uid: &str, kind: EventKind, reason: &str, message: &str) -> EventNote {
+    EventNote {
+        about: key.clone(),
+        uid: uid.to_owned(),
+        kind,
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        source: "node-controller".to_owned(),
+    }
+}

@@ -1,0 +1,66 @@
+//! A plan → Markdown fit for a pull-request comment: short, collapsible, within the forges' limit, free of injection.
+
+use crate::report::text;
+use crate::sync::entry::{Action, SyncPlan};
+
+/// The forges' bound on a comment's length in characters (GitHub's; GitLab's is larger).
+pub const COMMENT_CHARS_MAX: usize = 65_536;
+
+/// Room kept for the closing line that says what was left out.
+const TAIL_CHARS: usize = 200;
+
+/// The plan as a comment.
+pub fn plan(plan: &SyncPlan) -> String {
+    let mut out = format!("### Masthead plan for `{}`\n\n{}\n", plan.commit.short(), plan.summary());
+    for refusal in &plan.refusals {
+        out += &format!("\n> **Needs a confirmation:** {}. Add the trailer `{}` to the commit message.\n", escape(&refusal.what), refusal.trailer);
+    }
+    let shown: Vec<_> = plan.entries.iter().filter(|e| e.action != Action::Move).collect();
+    let mut left_out = 0;
+    for entry in shown {
+        let diff = text::diff_lines(entry).join("\n");
+        let fence = fence_for(&diff);
+        let block = format!(
+            "\n<details><summary>{} <b>{}</b>: {}</summary>\n\n{fence}diff\n{diff}\n{fence}\n</details>\n",
+            entry.action,
+            escape(&entry.key.to_string()),
+            escape(&entry.reason)
+        );
+        if out.chars().count() + block.chars().count() + TAIL_CHARS > COMMENT_CHARS_MAX {
+            left_out += 1;
+        } else {
+            out += &block;
+        }
+    }
+    if left_out > 0 {
+        out += &format!("\n{left_out} more objects are left out: the comment would be too long. `masthead plan` shows all.\n");
+    }
+    out
+}
+
+/// Text that no Markdown or HTML reads as markup, mention or command.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '@' => out.push_str("&#64;"),
+            '#' => out.push_str("&#35;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '(' | ')' | '!' | '|' | '~' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A code fence longer than any run of backticks in the text.
+fn fence_for(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(longest.max(2) + 1)
+}

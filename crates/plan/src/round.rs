@@ -1,0 +1,110 @@
+//! What changed → one batch of writes: every decider that is concerned runs once on the same view.
+//!
+//! The control plane and the simulation drive the deciders through this, so they decide alike.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use masthead_api::change::{Change, EventNote};
+use masthead_api::core::node::Node;
+use masthead_api::core::pod::Pod;
+use masthead_api::key::ObjectKey;
+use masthead_api::kind::Resource;
+
+use crate::cluster::event::Changed;
+use crate::cluster::view::Cluster;
+use crate::context::{Context, Reaction};
+use crate::{control, node, schedule, system};
+
+/// Something to decide.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Task {
+    /// What every cluster has: its namespaces.
+    System,
+    /// One object, by the controller of its kind.
+    Object(ObjectKey),
+    /// The health of a node.
+    Node(String),
+    /// All pods that have no node.
+    Schedule,
+}
+
+/// What a round decided.
+#[derive(Debug, Default, PartialEq)]
+pub struct Round {
+    /// The writes, in order; no two of one object.
+    pub changes: Vec<Change>,
+    /// What to tell users.
+    pub events: Vec<EventNote>,
+    /// When to decide again, in milliseconds from now, even when nothing changes.
+    pub rechecks: BTreeMap<Task, u64>,
+    /// What must be decided again after these writes, for two deciders wanted the same object.
+    pub again: BTreeSet<Task>,
+    written: BTreeSet<ObjectKey>,
+}
+
+impl Round {
+    /// Takes in what one decider wants; when it wants an object that another already writes, it must decide again.
+    pub fn collect(&mut self, task: Option<&Task>, reaction: Reaction) {
+        if let (Some(task), Some(after_ms)) = (task, reaction.recheck_after_ms) {
+            let due = self.rechecks.entry(task.clone()).or_insert(after_ms);
+            *due = (*due).min(after_ms);
+        }
+        // The writes of one reaction stand on each other: from the first that must wait, all wait.
+        let clash = reaction.changes.iter().position(|change| self.written.contains(change.key()));
+        if clash.is_some()
+            && let Some(task) = task
+        {
+            self.again.insert(task.clone());
+        }
+        let free = clash.unwrap_or(reaction.changes.len());
+        for change in reaction.changes.into_iter().take(free) {
+            self.written.insert(change.key().clone());
+            self.changes.push(change);
+        }
+        if clash.is_none() {
+            self.events.extend(reaction.events);
+        }
+    }
+
+    /// Whether nothing is to be written or told.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.events.is_empty()
+    }
+}
+
+/// The tasks that one change of the view makes.
+pub fn tasks(cluster: &Cluster, changed: &Changed) -> BTreeSet<Task> {
+    let mut tasks: BTreeSet<Task> = control::affected(cluster, changed).into_iter().map(Task::Object).collect();
+    for side in changed.sides() {
+        let kind = side.kind();
+        if kind == Pod::KIND || kind == Node::KIND {
+            tasks.insert(Task::Schedule);
+        }
+        if kind == Node::KIND {
+            tasks.insert(Task::Node(side.key().name.clone()));
+        }
+    }
+    tasks
+}
+
+/// The tasks of a view that was just loaded: all of them.
+pub fn all_tasks(cluster: &Cluster) -> BTreeSet<Task> {
+    let mut tasks = BTreeSet::from([Task::System, Task::Schedule]);
+    for object in cluster.objects() {
+        tasks.extend(self::tasks(cluster, &Changed { old: None, new: Some(object.clone()) }));
+    }
+    tasks
+}
+
+/// Decides all tasks on one view.
+pub fn decide(cluster: &Cluster, tasks: &BTreeSet<Task>, cx: &mut Context, round: &mut Round) {
+    for task in tasks {
+        let reaction = match task {
+            Task::System => system::bootstrap(cluster, cx),
+            Task::Object(key) => control::reconcile(cluster, key, cx),
+            Task::Node(name) => node::health::health(cluster, name, cx).unwrap_or_default(),
+            Task::Schedule => schedule::bind::bind(cluster, cx),
+        };
+        round.collect(Some(task), reaction);
+    }
+}

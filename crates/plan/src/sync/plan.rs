@@ -1,0 +1,221 @@
+//! (Desired, Cluster at a revision) → SyncPlan: what each object of a commit needs, in the order of execution.
+
+use std::sync::Arc;
+
+use masthead_api::admit::{self, FieldProblem};
+use masthead_api::change::Change;
+use masthead_api::key::ObjectKey;
+use masthead_api::object::Object;
+use serde_json::{Value, json};
+
+use crate::cluster::view::{Applied, Cluster};
+use crate::context::Context;
+use crate::delete::{self, Propagation};
+use crate::desired::{Desired, Problem, Wanted};
+use crate::sync::entry::{Action, Entry, Record, SyncPlan};
+use crate::sync::guard::{self, Confirmed, DeleteBudget};
+use crate::sync::order;
+
+/// What the plan of a commit may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rules {
+    /// How much may be deleted unconfirmed.
+    pub budget: DeleteBudget,
+    /// What the commit's message confirms.
+    pub confirmed: Confirmed,
+}
+
+/// Plans a commit; objects that cannot be planned are problems, beside the plan of all others.
+///
+/// The plan is empty when the state is as asked. Deletes come only from the records of what git asked for before: an
+/// object that git never asked for is never deleted here.
+pub fn plan(desired: &Desired, cluster: &Cluster, rules: Rules, cx: &mut Context) -> (SyncPlan, Vec<Problem>) {
+    let mut out = SyncPlan { commit: desired.commit.clone(), base: cluster.revision(), ..SyncPlan::default() };
+    let mut problems = Vec::new();
+    for (key, wanted) in &desired.objects {
+        match ask(key, wanted, desired, cluster, cx) {
+            Ok(Some(entry)) => out.entries.push(entry),
+            Ok(None) => out.unchanged += 1,
+            Err(mut faults) => problems.append(&mut faults),
+        }
+    }
+    let mut managed = 0;
+    for (key, applied) in cluster.applied() {
+        managed += 1;
+        if !desired.objects.contains_key(key) {
+            match remove(key, applied, desired, cluster, cx) {
+                Ok(entry) => out.entries.push(entry),
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+    out.entries.sort_by_cached_key(|entry| place(entry));
+    out.refusals = guard::refusals(&out.entries, managed, rules.budget, rules.confirmed);
+    (out, problems)
+}
+
+/// Creates and changes in the order of kinds, then deletes the other way round.
+fn place(entry: &Entry) -> (bool, usize, ObjectKey) {
+    let rank = order::rank(entry.key.kind);
+    match entry.action {
+        Action::Delete => (true, usize::MAX - rank, entry.key.clone()),
+        _ => (false, rank, entry.key.clone()),
+    }
+}
+
+/// What one wanted object needs; `None` when it is as asked.
+fn ask(key: &ObjectKey, wanted: &Wanted, desired: &Desired, cluster: &Cluster, cx: &mut Context) -> Result<Option<Entry>, Vec<Problem>> {
+    let applied = cluster.applied_of(key);
+    let entry = |action, reason: String, before: Option<&Arc<Object>>, after: Option<Arc<Object>>, changes| Entry {
+        key: key.clone(),
+        action,
+        reason,
+        origin: Some(wanted.origin.clone()),
+        before: before.cloned(),
+        after,
+        changes,
+        record: Record::Set(wanted.clone()),
+    };
+    let Some(live) = cluster.get(key).filter(|live| live.meta().deletion_timestamp.is_none()) else {
+        if let Some(dying) = cluster.get(key) {
+            // It is made once the old one is gone: the control loop plans again at that change.
+            let reason = format!("waits until the old {} is gone", dying.key());
+            return Ok(Some(entry(Action::Create, reason, Some(dying), None, Vec::new())));
+        }
+        let object = newborn(&wanted.object, cx).map_err(|why| vec![problem(wanted, String::new(), why)])?;
+        let reason = format!("{} asks for it", wanted.origin);
+        let change = Change::Create { object: object.clone(), reason: format!("commit {}: {reason}", desired.commit.short()) };
+        return Ok(Some(entry(Action::Create, reason, None, Some(object), vec![change])));
+    };
+    // Only git writes what git owns, so what was asked for before and is asked for again is as asked.
+    if applied.is_some_and(|applied| Arc::ptr_eq(&applied.desired, &wanted.object) || applied.desired.body() == wanted.object.body()) {
+        return Ok(moved(applied, wanted).then(|| entry(Action::Move, format!("now written at {}", wanted.origin), Some(live), Some(live.clone()), Vec::new())));
+    }
+    let old = live.value();
+    match admit::update(&old, crate::sync::merge::overlay(live, applied.map(|a| &*a.desired), &wanted.object)) {
+        Ok(new) => {
+            let after = Object::from_value(new).map_err(|e| vec![problem(wanted, String::new(), e.to_string())])?;
+            if after.body() == live.body() {
+                let newly = applied.is_none_or(|applied| applied.desired.body() != wanted.object.body()) || moved(applied, wanted);
+                return Ok(newly.then(|| entry(Action::Move, format!("now written at {}", wanted.origin), Some(live), Some(live.clone()), Vec::new())));
+            }
+            let reason = changed_fields(&old, &after.value());
+            let after = Arc::new(after);
+            let change = Change::Update {
+                object: after.clone(),
+                base: live.revision(),
+                reason: format!("commit {}: {reason} ({})", desired.commit.short(), wanted.origin),
+            };
+            Ok(Some(entry(Action::Change, reason, Some(live), Some(after), vec![change])))
+        }
+        Err(faults) if faults.iter().all(is_immutable) => {
+            let fields: Vec<&str> = faults.iter().map(|f| f.path.as_str()).collect();
+            let reason = format!("{} cannot be changed", fields.join(", "));
+            let object = newborn(&wanted.object, cx).map_err(|why| vec![problem(wanted, String::new(), why)])?;
+            // One write, so that no crash can leave the object deleted: the new uid makes it another object, and the
+            // garbage collector takes what belonged to the old one.
+            let change = Change::Update {
+                object: object.clone(),
+                base: live.revision(),
+                reason: format!("commit {}: {reason}", desired.commit.short()),
+            };
+            Ok(Some(entry(Action::Replace, reason, Some(live), Some(object), vec![change])))
+        }
+        Err(faults) => Err(faults.into_iter().map(|f| problem(wanted, f.path, f.message)).collect()),
+    }
+}
+
+/// Whether the text of an object moved in the repository.
+fn moved(applied: Option<&Applied>, wanted: &Wanted) -> bool {
+    applied.is_none_or(|applied| applied.origin != wanted.origin)
+}
+
+/// Whether a fault of an update says that a field may not change, as Kubernetes' messages do.
+fn is_immutable(fault: &FieldProblem) -> bool {
+    fault.message.contains("field is immutable") || fault.message.contains("may not change once set") || fault.message.contains("updates to")
+}
+
+/// The delete of an object that the commit removed.
+fn remove(key: &ObjectKey, applied: &Applied, desired: &Desired, cluster: &Cluster, cx: &Context) -> Result<Entry, Problem> {
+    let reason = format!("commit {} removed it from {}", desired.commit.short(), applied.origin.path);
+    let live = cluster.get(key);
+    let change = match live {
+        Some(live) => delete::delete(live, None, Propagation::Background, cx.now, &reason).map_err(|e| Problem {
+            path: applied.origin.path.to_string(),
+            line: applied.origin.line,
+            object: format!("{}/{}", key.kind.info().kind, key.name),
+            field: String::new(),
+            message: e.to_string(),
+            hint: String::new(),
+        })?,
+        None => None,
+    };
+    Ok(Entry {
+        key: key.clone(),
+        action: Action::Delete,
+        reason,
+        origin: Some(applied.origin.clone()),
+        before: live.cloned(),
+        after: None,
+        changes: change.into_iter().collect(),
+        record: Record::Clear,
+    })
+}
+
+/// A wanted object with what the server gives each new object: uid, time of creation, generation.
+fn newborn(wanted: &Object, cx: &mut Context) -> Result<Arc<Object>, String> {
+    let mut value = wanted.value();
+    let meta = value.get_mut("metadata").and_then(Value::as_object_mut).ok_or("metadata: Required value")?;
+    meta.insert("uid".into(), json!(cx.ids.uid()));
+    meta.insert("creationTimestamp".into(), json!(cx.now));
+    Ok(Arc::new(Object::from_value(value).map_err(|e| e.to_string())?))
+}
+
+fn problem(wanted: &Wanted, field: String, message: String) -> Problem {
+    let key = wanted.object.key();
+    Problem {
+        path: wanted.origin.path.to_string(),
+        line: wanted.origin.line,
+        object: format!("{}/{}", key.kind.info().kind, key.name),
+        field,
+        message,
+        hint: String::new(),
+    }
+}
+
+/// At most this many fields are named in a reason.
+const FIELDS_NAMED: usize = 4;
+
+/// The paths of the leaves that differ, `spec.replicas, spec.template.spec.containers[0].image and 3 more`.
+fn changed_fields(before: &Value, after: &Value) -> String {
+    let mut fields = Vec::new();
+    differing("", before, after, &mut fields);
+    fields.retain(|f| f != "metadata.generation");
+    let more = fields.len().saturating_sub(FIELDS_NAMED);
+    fields.truncate(FIELDS_NAMED);
+    let named = fields.join(", ");
+    match more {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+fn differing(path: &str, before: &Value, after: &Value, out: &mut Vec<String>) {
+    match (before, after) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                let field = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                differing(&field, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), out);
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (i, (a, b)) in a.iter().zip(b).enumerate() {
+                differing(&format!("{path}[{i}]"), a, b, out);
+            }
+        }
+        _ if before != after => out.push(path.to_owned()),
+        _ => {}
+    }
+}
+

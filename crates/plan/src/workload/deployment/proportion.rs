@@ -1,0 +1,125 @@
+//! A new size of a deployment that is rolling or paused → the share of each of its sets.
+
+use crate::workload::deployment::fences;
+use crate::workload::deployment::rollout::{DESIRED_REPLICAS, MAX_REPLICAS, Rollout, Set};
+
+/// Whether the deployment's size changed since its sets were last scaled.
+pub fn is_scaling(rollout: &Rollout) -> bool {
+    let size = rollout.size();
+    rollout.sets().any(|set| set.replicas() > 0 && set.annotated(DESIRED_REPLICAS).is_some_and(|desired| desired != size))
+}
+
+/// Which set, of the old ones by place or the new one.
+#[derive(Clone, Copy, PartialEq)]
+enum Which {
+    Old(usize),
+    New,
+}
+
+/// Scales the sets to the deployment's size: the one that is active, or all active ones in proportion.
+pub fn scale(rollout: &mut Rollout) {
+    let size = rollout.size();
+    let active: Vec<Which> = all(rollout).filter(|which| set(rollout, *which).is_some_and(|s| s.replicas() > 0)).collect();
+    match active.as_slice() {
+        [] => {
+            // Nothing runs: the newest set gets it all.
+            let newest = if rollout.new.is_some() { Some(Which::New) } else { rollout.old.len().checked_sub(1).map(Which::Old) };
+            resize(rollout, newest, size);
+        }
+        [only] => resize(rollout, Some(*only), size),
+        _ if is_saturated(rollout) => {
+            for index in 0..rollout.old.len() {
+                if rollout.old[index].replicas() > 0 {
+                    rollout.scale_old(index, 0);
+                }
+            }
+        }
+        _ if fences::is_rolling(&rollout.deployment.spec) => spread(rollout, active),
+        _ => {}
+    }
+}
+
+fn all(rollout: &Rollout) -> impl Iterator<Item = Which> + use<> {
+    (0..rollout.old.len()).map(Which::Old).chain(rollout.new.as_ref().map(|_| Which::New))
+}
+
+fn set(rollout: &Rollout, which: Which) -> Option<&Set> {
+    match which {
+        Which::Old(index) => rollout.old.get(index),
+        Which::New => rollout.new.as_ref(),
+    }
+}
+
+fn resize(rollout: &mut Rollout, which: Option<Which>, size: i32) {
+    match which {
+        Some(Which::Old(index)) if rollout.old[index].replicas() != size => drop(rollout.scale_old(index, size)),
+        Some(Which::New) if rollout.new.as_ref().is_some_and(|new| new.replicas() != size) => drop(rollout.scale_new(size)),
+        _ => {}
+    }
+}
+
+/// Whether the new set has all pods that are asked for, available.
+fn is_saturated(rollout: &Rollout) -> bool {
+    let size = rollout.size();
+    rollout.new.as_ref().is_some_and(|new| {
+        new.replicas() == size && new.annotated(DESIRED_REPLICAS) == Some(size) && new.rs.status.available_replicas == size
+    })
+}
+
+/// Shares the difference out in proportion to the sets' sizes, the largest set first; it also takes what rounding left.
+fn spread(rollout: &mut Rollout, mut active: Vec<Which>) {
+    let size = rollout.size();
+    let allowed = if size > 0 { rollout.fences.most(size) } else { 0 };
+    let total: i32 = active.iter().filter_map(|which| set(rollout, *which)).map(|s| s.replicas()).sum();
+    let mut to_add = allowed - total;
+    if to_add > 0 {
+        // Pods that are to go but have not gone yet leave no room; what is missing then follows as the rollout goes on.
+        let count: i32 = rollout.sets().map(|s| s.most()).sum();
+        to_add = (allowed - count).max(0);
+    }
+    active.sort_by(|a, b| {
+        let of = |which: &Which| set(rollout, *which).map(|s| (s.replicas(), s.rs.metadata.creation_timestamp));
+        let ((size_a, age_a), (size_b, age_b)) = (of(a).unwrap_or_default(), of(b).unwrap_or_default());
+        let by_age = if to_add > 0 { age_b.cmp(&age_a) } else { age_a.cmp(&age_b) };
+        size_b.cmp(&size_a).then(by_age)
+    });
+    let mut added = 0;
+    let mut sizes: Vec<i32> = Vec::with_capacity(active.len());
+    for which in &active {
+        let Some(s) = set(rollout, *which) else { continue };
+        let share = if to_add == 0 || to_add == added { 0 } else { share(rollout, s, to_add, added) };
+        added += share;
+        sizes.push(s.replicas() + share);
+    }
+    if to_add != 0
+        && let Some(first) = sizes.first_mut()
+    {
+        *first = (*first + to_add - added).max(0);
+    }
+    for (which, size) in active.into_iter().zip(sizes) {
+        match which {
+            Which::Old(index) => drop(rollout.scale_old(index, size)),
+            Which::New => drop(rollout.scale_new(size)),
+        }
+    }
+}
+
+/// How many pods more (or fewer) one set gets, of `to_add` of which `added` are given.
+fn share(rollout: &Rollout, set: &Set, to_add: i32, added: i32) -> i32 {
+    let current = set.replicas();
+    let left = to_add - added;
+    let fraction = if rollout.size() == 0 {
+        -current
+    } else {
+        let before = set.annotated(MAX_REPLICAS).filter(|n| *n > 0).unwrap_or(rollout.deployment.status.replicas);
+        if before <= 0 {
+            return 0;
+        }
+        let scaled = f64::from(current) * f64::from(rollout.fences.most(rollout.size())) / f64::from(before);
+        // Sizes are 32-bit, so the product is exact enough and fits again.
+        #[allow(clippy::cast_possible_truncation, reason = "a share is of the order of the deployment's size")]
+        let rounded = scaled.round() as i32;
+        rounded - current
+    };
+    if to_add > 0 { fraction.min(left) } else { fraction.max(left) }
+}

@@ -1,0 +1,62 @@
+//! A rolling update's next step: how far the new set grows and the old ones shrink without leaving the fences.
+
+use crate::workload::deployment::rollout::Rollout;
+
+/// The size that the new set may have now: up to the deployment's, as far as the upper bound leaves room.
+pub fn room_for_new(rollout: &Rollout) -> i32 {
+    let Some(new) = &rollout.new else { return 0 };
+    let (size, current) = (rollout.size(), new.replicas());
+    let count: i32 = rollout.sets().map(|set| set.most()).sum();
+    let room = rollout.fences.most(size) - count;
+    current + room.min(size - current).max(0)
+}
+
+/// Scales the new set towards the deployment's size; whether it changed.
+pub fn grow_new(rollout: &mut Rollout) -> bool {
+    let size = rollout.size();
+    let Some(new) = &rollout.new else { return false };
+    match new.replicas() {
+        current if current == size => false,
+        current if current > size => rollout.scale_new(size),
+        current => {
+            let room = room_for_new(rollout);
+            room != current && rollout.scale_new(room)
+        }
+    }
+}
+
+/// Scales old sets down as far as the lower bound allows; whether any changed.
+///
+/// Pods that are not available go first: they serve nobody, and would keep the rollout from ever going on. The new
+/// set's unavailable pods count against the bound, so that a version that never comes up takes nothing from the old.
+pub fn shrink_old(rollout: &mut Rollout) -> bool {
+    let old: i32 = rollout.old.iter().map(|set| set.replicas()).sum();
+    if old == 0 {
+        return false;
+    }
+    let new_available = rollout.new.as_ref().map_or(0, |set| set.available());
+    let fewest = rollout.fences.fewest_available(rollout.size());
+    let spare = old + new_available - fewest;
+    if spare <= 0 {
+        return false;
+    }
+    let cleaned = shrink(rollout, spare, |set| set.replicas() - set.available());
+    let available: i32 = rollout.sets().map(|set| set.available()).sum();
+    let shrunk = shrink(rollout, available - fewest, |set| set.replicas());
+    cleaned || shrunk
+}
+
+/// Takes up to `count` pods from the old sets, oldest set first, and from each no more than `limit` of it.
+fn shrink(rollout: &mut Rollout, mut count: i32, limit: impl Fn(&crate::workload::deployment::rollout::Set) -> i32) -> bool {
+    let mut changed = false;
+    for index in 0..rollout.old.len() {
+        let set = &rollout.old[index];
+        let fewer = limit(set).min(count);
+        if fewer > 0 {
+            let size = set.replicas() - fewer;
+            changed |= rollout.scale_old(index, size);
+            count -= fewer;
+        }
+    }
+    changed
+}

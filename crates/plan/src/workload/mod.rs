@@ -1,0 +1,8 @@
+//! Controllers of pods: what a workload and its parts in the view need next.
+
+pub mod claim;
+pub mod deployment;
+pub mod pods;
+pub mod replicaset;
+// cfg
+// mod scenario;

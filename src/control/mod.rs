@@ -1,0 +1,8 @@
+//! The state of the cluster → what the controllers, the scheduler and the nodes make of it, as one loop.
+
+pub mod dispatch;
+pub mod events;
+pub mod record;
+pub mod report;
+pub mod run;
+pub mod view;

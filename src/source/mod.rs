@@ -1,0 +1,7 @@
+//! A snapshot of a commit → the objects it asks for, or everything that is wrong with it, all at once.
+
+pub mod desire;
+pub mod render;
+pub mod tree;
+#[cfg(test)]
+mod tests;

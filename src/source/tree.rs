@@ -1,0 +1,106 @@
+//! Snapshots, one after the other → desired states; a file whose path and blob are known is not read again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use masthead_api::key::ObjectKey;
+use masthead_plan::desired::{CommitFacts, Desired, Problem, Wanted};
+
+use crate::git::commit::BlobId;
+use crate::source::{desire, render};
+
+/// What one file holds.
+#[derive(Debug, Default)]
+pub struct File {
+    /// The objects that it asks for.
+    pub wanted: Vec<Wanted>,
+    /// What is wrong with it.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads one file.
+pub fn file(path: &Arc<str>, bytes: &[u8]) -> File {
+    let (manifests, mut problems) = render::render(path, bytes);
+    let (wanted, more) = desire::desire(path, manifests);
+    problems.extend(more);
+    File { wanted, problems }
+}
+
+/// One file of a snapshot: its path and the id of its bytes.
+pub type Listed = (Arc<str>, BlobId);
+
+/// The files of the last snapshots, read.
+#[derive(Default)]
+pub struct Cache {
+    files: HashMap<Listed, Arc<File>>,
+}
+
+/// How many files may be kept beyond those of the newest snapshot.
+const SPARE_FILES: usize = 4096;
+
+impl Cache {
+    /// Which of the files have to be read.
+    pub fn missing<'l>(&self, listed: &'l [Listed]) -> Vec<&'l Listed> {
+        listed.iter().filter(|file| !self.files.contains_key(*file)).collect()
+    }
+
+    /// Reads files, on as many threads as there are processors when there are many.
+    pub fn read(&mut self, blobs: Vec<(Listed, Vec<u8>)>) {
+        const WORTH_A_THREAD: usize = 64;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(blobs.len() / WORTH_A_THREAD + 1);
+        let share = blobs.len().div_ceil(threads.max(1)).max(1);
+        let read = |part: &[(Listed, Vec<u8>)]| -> Vec<(Listed, Arc<File>)> {
+            part.iter().map(|(listed, bytes)| (listed.clone(), Arc::new(file(&listed.0, bytes)))).collect()
+        };
+        let done: Vec<Vec<(Listed, Arc<File>)>> = std::thread::scope(|scope| {
+            let parts: Vec<_> = blobs.chunks(share).collect();
+            let (first, rest) = match parts.split_first() {
+                Some((first, rest)) => (*first, rest),
+                None => return Vec::new(),
+            };
+            let workers: Vec<_> = rest.iter().map(|part| scope.spawn(move || read(part))).collect();
+            let mut done = vec![read(first)];
+            // A worker that panicked is a fault of ours, not of the file: it goes on in the caller.
+            done.extend(workers.into_iter().map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))));
+            done
+        });
+        self.files.extend(done.into_iter().flatten());
+    }
+
+    /// The desired state of a snapshot all of whose files were read, or every problem of it.
+    ///
+    /// # Errors
+    /// All problems of all files, in the order of paths and lines, and objects that two files ask for.
+    pub fn desired(&mut self, commit: CommitFacts, listed: &[Listed]) -> Result<Desired, Vec<Problem>> {
+        let mut objects: BTreeMap<ObjectKey, Wanted> = BTreeMap::new();
+        let mut problems = Vec::new();
+        for one in listed {
+            let Some(file) = self.files.get(one) else { continue };
+            problems.extend(file.problems.iter().cloned());
+            for wanted in &file.wanted {
+                if let Some(first) = objects.get(wanted.object.key()) {
+                    problems.push(twice(first, wanted));
+                } else {
+                    objects.insert(wanted.object.key().clone(), wanted.clone());
+                }
+            }
+        }
+        if self.files.len() > listed.len() + SPARE_FILES {
+            let keep: std::collections::HashSet<&Listed> = listed.iter().collect();
+            self.files.retain(|file, _| keep.contains(file));
+        }
+        if problems.is_empty() { Ok(Desired { commit, objects }) } else { Err(problems) }
+    }
+}
+
+fn twice(first: &Wanted, second: &Wanted) -> Problem {
+    let key = second.object.key();
+    Problem {
+        path: second.origin.path.to_string(),
+        line: second.origin.line,
+        object: format!("{}/{}", key.kind.info().kind, key.name),
+        field: String::new(),
+        message: format!("{key} is also written at {}", first.origin),
+        hint: "keep one of the two".to_owned(),
+    }
+}

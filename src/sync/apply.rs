@@ -1,0 +1,108 @@
+//! A plan of a commit → writes of the store, planned anew from a fresh view whenever the state has moved on.
+
+use std::sync::Arc;
+
+use masthead_plan::desired::Problem;
+use masthead_plan::report;
+use masthead_plan::sync::entry::{Record, SyncPlan};
+use masthead_plan::sync::guard::{CONFIRM_TRAILER, Confirmed};
+use masthead_plan::sync::plan::{self, Rules};
+use masthead_store::kv::Op;
+use masthead_store::objects::{self, Batch, Objects};
+
+use crate::clock;
+use crate::control::record;
+use crate::control::view::View;
+use crate::git::commit::Commit;
+use crate::sync::observe::Observed;
+
+/// How often a plan is made anew when others keep writing what it writes.
+const ATTEMPTS: usize = 64;
+
+/// Why a commit was not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The plan has faults: immutable fields, objects that do not fit.
+    #[error("{}", list(.0))]
+    Problems(Vec<Problem>),
+    /// The plan must be confirmed in the commit's message.
+    #[error("needs a confirmation: {}", .0.refusals.iter().map(|r| format!("{} (trailer {:?})", r.what, r.trailer)).collect::<Vec<_>>().join("; "))]
+    Refused(Box<SyncPlan>),
+    /// Others kept writing the same objects.
+    #[error("the objects kept changing while the plan was made, {ATTEMPTS} times in a row")]
+    Contended,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] objects::Error),
+    /// A record could not be written as JSON.
+    #[error(transparent)]
+    Record(#[from] record::Error),
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// What a commit's message confirms.
+pub fn confirmed(commit: &Commit) -> Confirmed {
+    let key = |name: &str| name.eq_ignore_ascii_case(CONFIRM_TRAILER);
+    Confirmed::from_trailers(commit.trailers.iter().filter(|(name, _)| key(name)).map(|(_, value)| value.as_str()))
+}
+
+/// The plan of a commit on the newest view, and what is wrong with it.
+pub fn plan(view: &View, observed: &Observed) -> (SyncPlan, Vec<Problem>) {
+    let rules = Rules { confirmed: confirmed(&observed.commit), ..Rules::default() };
+    let cluster = view.read().clone();
+    plan::plan(&observed.desired, &cluster, rules, &mut clock::context())
+}
+
+/// Applies a commit; `done` are further writes that belong to the last part, such as the record that it is applied.
+///
+/// Returns the plan that was executed.
+///
+/// # Errors
+/// Nothing was written on `Problems` and `Refused`; after other errors a part of the plan may be, and planning anew
+/// finds what is left.
+pub async fn apply(view: &Arc<View>, store: &Objects, observed: &Observed, done: &[Op]) -> Result<SyncPlan, Error> {
+    for _ in 0..ATTEMPTS {
+        let (plan, problems) = plan(view, observed);
+        if !problems.is_empty() {
+            return Err(Error::Problems(problems));
+        }
+        if !plan.refusals.is_empty() {
+            return Err(Error::Refused(Box::new(plan)));
+        }
+        match store.apply(batch(&plan, done)?).await {
+            Ok(revision) => {
+                view.at_least(revision.0).await;
+                tracing::info!(commit = plan.commit.short(), digest = report::json::digest(&plan), summary = plan.summary(), "applied");
+                return Ok(plan);
+            }
+            Err(objects::Error::Conflict { keys }) => {
+                tracing::debug!(?keys, "planning anew");
+                let revision = store.kv().revision().await.map_err(objects::Error::from)?;
+                view.at_least(revision.0).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::Contended)
+}
+
+fn batch(plan: &SyncPlan, done: &[Op]) -> Result<Batch, Error> {
+    let mut batch = Batch { notes: done.to_vec(), ..Batch::default() };
+    for entry in &plan.entries {
+        batch.changes.extend(entry.changes.iter().cloned());
+        let record = match &entry.record {
+            Record::Set(wanted) => Some(record::write(&plan.commit.id, wanted)?),
+            Record::Clear => None,
+        };
+        batch.records.push((entry.key.clone(), record));
+    }
+    Ok(batch)
+}
+
+/// Whether a plan leaves objects for later, because the ones they replace are still on their way out.
+pub fn waits(plan: &SyncPlan) -> bool {
+    plan.entries.iter().any(|entry| entry.before.is_some() && entry.after.is_none() && matches!(entry.record, Record::Set(_)))
+}

@@ -1,0 +1,120 @@
+//! What the rest of the program may ask of the sync: poke it, plan a commit, follow one to its outcome.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, mpsc, watch};
+
+use crate::control::view::View;
+use crate::git::commit::CommitId;
+use crate::git::reader::Reader;
+use crate::sync::observe::{Fault, Observed, Source};
+use crate::sync::record::Outcome;
+
+/// Lines of progress that may wait for a slow reader; it then misses the oldest.
+pub const PROGRESS_WAITING_MAX: usize = 1024;
+
+/// One line of a commit's way, as a pusher sees it.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The commit.
+    pub commit: CommitId,
+    /// The line.
+    pub line: String,
+    /// Set with the last line.
+    pub outcome: Option<Outcome>,
+}
+
+/// Which repository is watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tracked {
+    /// The URL a user clones, or the path or URL that is watched.
+    pub url: String,
+    /// The branch.
+    pub branch: String,
+    /// The folder below which manifests are read; empty for all.
+    pub path: String,
+    /// Whether this control plane hosts it.
+    pub hosted: bool,
+}
+
+/// Trouble with the repository; the last good commit stays applied meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// Since when, in Unix seconds.
+    pub since_s: i64,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// A cheap handle on the sync.
+#[derive(Clone)]
+pub struct Handle {
+    /// Which repository is watched.
+    pub tracked: Tracked,
+    /// The bare repository that is read: hosted, a mirror, or the watched one itself.
+    pub repository: PathBuf,
+    pub(in crate::sync) source: Arc<Source>,
+    pub(in crate::sync) view: Arc<View>,
+    pub(in crate::sync) tips: mpsc::Sender<CommitId>,
+    pub(in crate::sync) progress: broadcast::Sender<Progress>,
+    pub(in crate::sync) trouble: watch::Sender<Option<Trouble>>,
+}
+
+impl Handle {
+    /// The cluster as it is.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// Says that the tracked branch is now at a commit. Waits while the queue of tips is full, which the sync empties at
+    /// once.
+    pub async fn tip(&self, commit: CommitId) {
+        // The receiver ends with the program.
+        let _ = self.tips.send(commit).await;
+    }
+
+    /// Lines of all commits from now on.
+    pub fn follow(&self) -> broadcast::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// What is wrong with the repository, if anything.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble.borrow().clone()
+    }
+
+    /// Says that the repository is in trouble, or no longer.
+    pub fn set_trouble(&self, trouble: Option<Trouble>) {
+        self.trouble.send_if_modified(|now| {
+            let same = match (&*now, &trouble) {
+                (Some(a), Some(b)) => a.why == b.why,
+                (a, b) => a.is_none() && b.is_none(),
+            };
+            if !same {
+                *now = trouble;
+            }
+            !same
+        });
+    }
+
+    /// What a commit asks for; reads the repository on a thread of its own.
+    ///
+    /// # Errors
+    /// As [`Source::observe`].
+    pub async fn observe(&self, reader: Reader, commit: CommitId) -> Result<Observed, Fault> {
+        let source = self.source.clone();
+        let observed = tokio::task::spawn_blocking(move || source.observe(&reader, commit)).await;
+        // A panic in there is a fault of ours; it goes on here, where the caller's guard catches it.
+        observed.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    /// Opens the repository.
+    ///
+    /// # Errors
+    /// It is gone or broken.
+    pub fn reader(&self) -> Result<Reader, crate::git::error::Error> {
+        Reader::open(&self.repository)
+    }
+}

@@ -1,0 +1,9 @@
+//! Commits of the tracked branch → the cluster's state, one at a time, the newest first, each with its outcome.
+
+pub mod apply;
+pub mod gate;
+pub mod handle;
+pub mod observe;
+pub mod progress;
+pub mod record;
+pub mod run;

@@ -1,0 +1,119 @@
+//! A commit in a repository → what it asks for; only files that are new are read.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use masthead_plan::desired::{CommitFacts, Desired, Problem};
+
+use crate::git::commit::{Commit, CommitId};
+use crate::git::error::Error;
+use crate::git::reader::Reader;
+use crate::git::snapshot::{Entry, Limits, Severity, Snapshot};
+use crate::source::tree::Cache;
+
+/// Why a commit's desired state is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The repository could not be read: nothing is known about what it asks for.
+    #[error(transparent)]
+    Git(#[from] Error),
+    /// The tree holds faults, listed all at once.
+    #[error("{} in the tree", count(.0.len(), "problem"))]
+    Invalid(Vec<Problem>),
+}
+
+/// `1 problem`, `3 problems`.
+pub fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A commit and what its tree asks for.
+#[derive(Debug)]
+pub struct Observed {
+    /// The commit.
+    pub commit: Commit,
+    /// What it asks for.
+    pub desired: Desired,
+    /// What is worth telling about the tree without refusing it.
+    pub notes: Vec<String>,
+}
+
+/// Reads commits of one repository below one folder.
+#[derive(Default)]
+pub struct Source {
+    folder: String,
+    limits: Limits,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    cache: Cache,
+    last: Option<Arc<Snapshot>>,
+}
+
+impl Source {
+    /// Below `folder`, `""` for the whole repository.
+    pub fn new(folder: String) -> Source {
+        Source { folder, ..Source::default() }
+    }
+
+    /// What `id` asks for. Blocks: it reads the object database.
+    ///
+    /// # Errors
+    /// `Git` when the repository cannot be read, `Invalid` with every problem of the tree.
+    pub fn observe(&self, reader: &Reader, id: CommitId) -> Result<Observed, Fault> {
+        let commit = reader.commit(id)?;
+        // The state is a cache: after a panic in a reader it is whole, for each entry is put in one step.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = Arc::new(reader.snapshot(id, &self.folder, &self.limits, state.last.as_deref())?);
+        let mut problems: Vec<Problem> = Vec::new();
+        let mut notes = Vec::new();
+        for problem in &snapshot.problems {
+            match problem.severity {
+                Severity::Note => notes.push(problem.to_string()),
+                Severity::Fault => problems.push(as_problem(problem)),
+            }
+        }
+        let entries: Vec<&Entry> = snapshot.manifests().collect();
+        let listed: Vec<_> = entries.iter().map(|entry| (entry.path.clone(), entry.blob)).collect();
+        let missing: std::collections::HashSet<_> = state.cache.missing(&listed).into_iter().cloned().collect();
+        let unread: Vec<&Entry> = entries.iter().zip(&listed).filter(|(_, l)| missing.contains(*l)).map(|(e, _)| *e).collect();
+        let contents = reader.read(&unread, &self.limits)?;
+        problems.extend(contents.problems.iter().map(as_problem));
+        state.cache.read(contents.files.into_iter().map(|(e, bytes)| ((e.path.clone(), e.blob), bytes.into_vec())).collect());
+        let facts = facts(&commit);
+        let desired = match state.cache.desired(facts, &listed) {
+            Ok(desired) if problems.is_empty() => desired,
+            Ok(_) => return Err(Fault::Invalid(problems)),
+            Err(more) => {
+                problems.extend(more);
+                problems.sort();
+                return Err(Fault::Invalid(problems));
+            }
+        };
+        state.last = Some(snapshot);
+        Ok(Observed { commit, desired, notes })
+    }
+}
+
+fn as_problem(problem: &crate::git::snapshot::Problem) -> Problem {
+    Problem {
+        path: problem.path.clone(),
+        line: 0,
+        object: String::new(),
+        field: String::new(),
+        message: problem.what.clone(),
+        hint: problem.hint.to_owned(),
+    }
+}
+
+/// The commit as plans and records name it.
+pub fn facts(commit: &Commit) -> CommitFacts {
+    CommitFacts {
+        id: commit.id.to_string(),
+        author: commit.author.name.clone(),
+        email: commit.author.mail.clone(),
+        time_s: commit.committer.time_s,
+        subject: commit.subject.clone(),
+    }
+}

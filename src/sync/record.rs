@@ -1,0 +1,131 @@
+//! What became of a commit: the record that the store keeps, `masthead log` shows and the git note tells.
+
+use std::fmt;
+
+use bytes::Bytes;
+use masthead_plan::desired::CommitFacts;
+use masthead_store::kv::Op;
+use masthead_store::objects::OWN_ROOT;
+use serde::{Deserialize, Serialize};
+
+/// The key below [`OWN_ROOT`] that names the newest commit whose writes are all done.
+pub const REPOSITORY: &str = "repository";
+
+/// The prefix below [`OWN_ROOT`] of the records of commits.
+pub const COMMITS: &str = "commits/";
+
+/// Records kept; the oldest go first.
+pub const RECORDS_MAX: usize = 1000;
+
+/// Where a commit is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Its writes are being made.
+    Applying,
+    /// All is written and rolls out.
+    Progressing,
+    /// All that it changed is up.
+    Healthy,
+    /// It could not be planned, or what it changed did not come up.
+    Failed,
+    /// A newer commit took its place before it was healthy.
+    Superseded,
+    /// It was not applied: the tree is invalid, or it needs a confirmation.
+    Refused,
+}
+
+impl Outcome {
+    /// Whether nothing more happens by itself.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Outcome::Applying | Outcome::Progressing)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Outcome::Applying => "applying",
+            Outcome::Progressing => "progressing",
+            Outcome::Healthy => "healthy",
+            Outcome::Failed => "failed",
+            Outcome::Superseded => "superseded",
+            Outcome::Refused => "refused",
+        })
+    }
+}
+
+/// One commit and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommitRecord {
+    /// Counts the commits that were taken up, from 1.
+    pub sequence: u64,
+    /// The commit.
+    pub commit: CommitFacts,
+    /// Where it stands.
+    pub outcome: Outcome,
+    /// What it changed: `2 to create, 1 to change, …`.
+    pub summary: String,
+    /// Why it stands there; empty when all is well.
+    pub detail: String,
+    /// When it was taken up, in Unix seconds.
+    pub started_s: i64,
+    /// When it came to its outcome, in Unix seconds.
+    pub finished_s: Option<i64>,
+    /// Milliseconds from taking it up to its outcome.
+    pub took_ms: Option<u64>,
+    /// Store keys of the objects that it changed, whose health decides.
+    pub changed: Vec<String>,
+}
+
+impl CommitRecord {
+    /// One line for a person, also the git note's text.
+    pub fn line(&self) -> String {
+        let took = self.took_ms.map(|ms| format!(" after {}", seconds(ms))).unwrap_or_default();
+        let detail = if self.detail.is_empty() { String::new() } else { format!(": {}", self.detail) };
+        format!("{}{took}{detail} ({})", self.outcome, self.summary)
+    }
+
+    /// The write that keeps it.
+    pub fn put(&self) -> Result<Op, serde_json::Error> {
+        Ok(Op::put(format!("{OWN_ROOT}{COMMITS}{}", self.commit.id), serde_json::to_vec(self)?))
+    }
+
+    /// The write that forgets it.
+    pub fn forget(&self) -> Op {
+        Op::delete(format!("{OWN_ROOT}{COMMITS}{}", self.commit.id))
+    }
+}
+
+/// Milliseconds as `0.8 s`, `42 s` or `3m05s`.
+pub fn seconds(ms: u64) -> String {
+    match ms {
+        0..10_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        10_000..120_000 => format!("{} s", ms / 1000),
+        _ => format!("{}m{:02}s", ms / 60_000, ms % 60_000 / 1000),
+    }
+}
+
+/// The newest commit whose writes are all done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedCommit {
+    /// Its full id.
+    pub commit: String,
+    /// The branch it was on.
+    pub branch: String,
+}
+
+impl AppliedCommit {
+    /// The write that keeps it.
+    pub fn put(&self) -> Result<Op, serde_json::Error> {
+        Ok(Op::put(format!("{OWN_ROOT}{REPOSITORY}"), Bytes::from(serde_json::to_vec(self)?)))
+    }
+}
+
+/// Reads what [`AppliedCommit::put`] wrote.
+///
+/// # Errors
+/// The bytes are something else.
+pub fn read_applied(body: &[u8]) -> Result<AppliedCommit, serde_json::Error> {
+    serde_json::from_slice(body)
+}
