@@ -14,9 +14,7 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 /// A point in the history of the whole store. An empty store stands at 1, its first write makes 2.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub u64);
 
@@ -40,9 +38,7 @@ impl fmt::Display for Revision {
 }
 
 /// The name of a lease; zero stands for none.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LeaseId(pub i64);
 
@@ -97,18 +93,12 @@ pub struct KeyRange {
 impl KeyRange {
     /// One key.
     pub fn key(key: impl Into<Bytes>) -> Self {
-        Self {
-            start: key.into(),
-            end: End::Single,
-        }
+        Self { start: key.into(), end: End::Single }
     }
 
     /// From `start` up to, and without, `end`.
     pub fn between(start: impl Into<Bytes>, end: impl Into<Bytes>) -> Self {
-        Self {
-            start: start.into(),
-            end: End::Before(end.into()),
-        }
+        Self { start: start.into(), end: End::Before(end.into()) }
     }
 
     /// All keys that begin with `prefix`; an empty prefix means all keys.
@@ -116,11 +106,7 @@ impl KeyRange {
         let start: Bytes = prefix.into();
         let end = prefix_end(&start).map_or(End::Unbounded, End::Before);
         // The empty key can't exist and etcd reads it as "not given": the least key is a zero byte.
-        let start = if start.is_empty() {
-            Bytes::from_static(&[0])
-        } else {
-            start
-        };
+        let start = if start.is_empty() { Bytes::from_static(&[0]) } else { start };
         Self { start, end }
     }
 
@@ -181,13 +167,7 @@ impl Range {
     /// All of `keys` at the newest revision.
     #[must_use]
     pub fn new(keys: KeyRange) -> Self {
-        Self {
-            keys,
-            revision: None,
-            limit: None,
-            keys_only: false,
-            count_only: false,
-        }
+        Self { keys, revision: None, limit: None, keys_only: false, count_only: false }
     }
 
     /// One key at the newest revision.
@@ -284,11 +264,7 @@ pub struct Compare {
 impl Compare {
     /// A condition on `key`.
     pub fn new(key: impl Into<Bytes>, relation: Relation, target: Target) -> Self {
-        Self {
-            key: key.into(),
-            relation,
-            target,
-        }
+        Self { key: key.into(), relation, target }
     }
 
     /// The key was last written at `revision`; `Revision::ZERO` means that it is absent.
@@ -308,9 +284,7 @@ impl Compare {
             (Target::Value(_), None) => return false,
             (Target::Value(value), Some(kv)) => kv.value.cmp(value),
             (Target::ModRevision(r), kv) => kv.map_or(Revision::ZERO, |kv| kv.mod_revision).cmp(r),
-            (Target::CreateRevision(r), kv) => {
-                kv.map_or(Revision::ZERO, |kv| kv.create_revision).cmp(r)
-            }
+            (Target::CreateRevision(r), kv) => kv.map_or(Revision::ZERO, |kv| kv.create_revision).cmp(r),
             (Target::Version(v), kv) => kv.map_or(0, |kv| kv.version).cmp(v),
             (Target::Lease(lease), kv) => kv.map_or(LeaseId::NONE, |kv| kv.lease).cmp(lease),
         };
@@ -350,18 +324,12 @@ pub enum Op {
 impl Op {
     /// Writes `key` without a lease.
     pub fn put(key: impl Into<Bytes>, value: impl Into<Bytes>) -> Self {
-        Self::Put {
-            key: key.into(),
-            value: value.into(),
-            lease: LeaseId::NONE,
-        }
+        Self::Put { key: key.into(), value: value.into(), lease: LeaseId::NONE }
     }
 
     /// Deletes `key`.
     pub fn delete(key: impl Into<Bytes>) -> Self {
-        Self::Delete {
-            keys: KeyRange::key(key),
-        }
+        Self::Delete { keys: KeyRange::key(key) }
     }
 
     /// Reads `range`.
@@ -388,10 +356,7 @@ impl Txn {
     /// A transaction without conditions.
     #[must_use]
     pub fn of(success: Vec<Op>) -> Self {
-        Self {
-            success,
-            ..Self::default()
-        }
+        Self { success, ..Self::default() }
     }
 
     /// The same with one more condition.
@@ -452,12 +417,7 @@ impl WatchRequest {
     /// A watch of `keys` that sees the revision `from` first.
     #[must_use]
     pub fn new(keys: KeyRange, from: Revision) -> Self {
-        Self {
-            keys,
-            from,
-            prev_kv: false,
-            progress: false,
-        }
+        Self { keys, from, prev_kv: false, progress: false }
     }
 
     /// The same with what was there before.
@@ -531,12 +491,8 @@ pub struct Limits {
 
 impl Limits {
     /// etcd's defaults: `--max-txn-ops`, `--max-request-bytes`.
-    pub const ETCD: Self = Self {
-        txn_ops_max: 128,
-        value_bytes_max: 1_500_000,
-        request_bytes_max: 1_500_000,
-        watch_queue_max: 8192,
-    };
+    pub const ETCD: Self =
+        Self { txn_ops_max: 128, value_bytes_max: 1_500_000, request_bytes_max: 1_500_000, watch_queue_max: 8192 };
 }
 
 /// What a store answers instead of a result.
@@ -625,7 +581,7 @@ fn compacted_at(at: &Option<Revision>) -> String {
 }
 
 /// The result of a store.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A store with etcd's semantics. A write is answered when it is durable.
 pub trait Kv: Send + Sync + 'static {
@@ -713,12 +669,7 @@ pub trait Kv: Send + Sync + 'static {
     /// As [`Kv::txn`].
     fn delete(&self, key: Bytes) -> BoxFuture<'_, Result<bool>> {
         let write = self.txn(Txn::of(vec![Op::delete(key)]));
-        Box::pin(async move {
-            Ok(matches!(
-                write.await?.responses.first(),
-                Some(OpResult::Delete { deleted: 1.. })
-            ))
-        })
+        Box::pin(async move { Ok(matches!(write.await?.responses.first(), Some(OpResult::Delete { deleted: 1.. }))) })
     }
 }
 
@@ -762,11 +713,7 @@ mod tests {
         check(Relation::Equal, Target::ModRevision(Revision::ZERO), true);
         check(Relation::Less, Target::Version(1), true);
         check(Relation::Equal, Target::Value(Bytes::new()), false);
-        check(
-            Relation::NotEqual,
-            Target::Value(Bytes::from_static(b"x")),
-            false,
-        );
+        check(Relation::NotEqual, Target::Value(Bytes::from_static(b"x")), false);
         check(Relation::NotEqual, Target::Lease(LeaseId(7)), true);
     }
 }

@@ -1,3 +1,10 @@
 //! The store: one contract with etcd's semantics, kept in memory, on a disk of ours, or by etcd.
 
+pub mod clock;
+pub mod embedded;
+pub mod etcd;
 pub mod kv;
+pub mod lease;
+pub mod memory;
+pub mod mvcc;
+pub mod open;

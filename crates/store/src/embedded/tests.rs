@@ -1,0 +1,1 @@
+//! What the embedded store must hold when things go wrong.

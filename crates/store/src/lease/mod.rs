@@ -1,0 +1,3 @@
+//! What is built on leases.
+
+pub mod leader;
