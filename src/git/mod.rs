@@ -1,0 +1,23 @@
+//! Git repositories: hosted, watched, read and written; nothing is ever checked out.
+
+pub mod commit;
+pub mod diff;
+pub mod error;
+pub mod hook;
+pub mod hosted;
+pub mod http;
+pub mod ignore;
+pub mod links;
+pub mod log;
+pub mod mirror;
+pub mod names;
+pub mod notes;
+pub mod process;
+pub mod protocol;
+pub mod reader;
+pub mod receive;
+pub mod revert;
+pub mod snapshot;
+pub mod text;
+pub mod watch;
+pub mod write;
