@@ -1,3 +1,4 @@
 //! Everything of the agent that needs root, sockets or time, in one binary with a module per room.
 
+mod images;
 mod runtime;
