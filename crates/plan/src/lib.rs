@@ -7,10 +7,13 @@
 
 pub mod cluster;
 pub mod context;
+pub mod control;
 pub mod delete;
 pub mod desired;
 pub mod diff;
 pub mod dispatch;
+pub mod garbage;
+pub mod namespace;
 pub mod node;
 pub mod system;
 pub mod workload;

@@ -23,10 +23,17 @@ pub fn scale(rollout: &mut Rollout) {
     match active.as_slice() {
         [] => {
             // Nothing runs: the newest set gets it all.
-            let newest = if rollout.new.is_some() { Some(Which::New) } else { rollout.old.len().checked_sub(1).map(Which::Old) };
-            resize(rollout, newest, size);
+            if rollout.new.as_ref().is_some_and(|new| new.replicas() != size) {
+                rollout.scale_new(size);
+            } else if rollout.new.is_none()
+                && size != 0
+                && let Some(newest) = rollout.old.len().checked_sub(1)
+            {
+                rollout.scale_old(newest, size);
+            }
         }
-        [only] => resize(rollout, Some(*only), size),
+        [Which::Old(index)] => drop(rollout.scale_old(*index, size)),
+        [Which::New] => drop(rollout.scale_new(size)),
         _ if is_saturated(rollout) => {
             for index in 0..rollout.old.len() {
                 if rollout.old[index].replicas() > 0 {
@@ -50,14 +57,6 @@ fn set(rollout: &Rollout, which: Which) -> Option<&Set> {
     }
 }
 
-fn resize(rollout: &mut Rollout, which: Option<Which>, size: i32) {
-    match which {
-        Some(Which::Old(index)) if rollout.old[index].replicas() != size => drop(rollout.scale_old(index, size)),
-        Some(Which::New) if rollout.new.as_ref().is_some_and(|new| new.replicas() != size) => drop(rollout.scale_new(size)),
-        _ => {}
-    }
-}
-
 /// Whether the new set has all pods that are asked for, available.
 fn is_saturated(rollout: &Rollout) -> bool {
     let size = rollout.size();
@@ -70,12 +69,11 @@ fn is_saturated(rollout: &Rollout) -> bool {
 fn spread(rollout: &mut Rollout, mut active: Vec<Which>) {
     let size = rollout.size();
     let allowed = if size > 0 { rollout.fences.most(size) } else { 0 };
-    let total: i32 = active.iter().filter_map(|which| set(rollout, *which)).map(|s| s.replicas()).sum();
-    let mut to_add = allowed - total;
+    let total = rollout.total(Set::replicas);
+    let mut to_add = allowed.saturating_sub(total);
     if to_add > 0 {
         // Pods that are to go but have not gone yet leave no room; what is missing then follows as the rollout goes on.
-        let count: i32 = rollout.sets().map(|s| s.most()).sum();
-        to_add = (allowed - count).max(0);
+        to_add = allowed.saturating_sub(rollout.total(Set::most)).max(0);
     }
     active.sort_by(|a, b| {
         let of = |which: &Which| set(rollout, *which).map(|s| (s.replicas(), s.rs.metadata.creation_timestamp));

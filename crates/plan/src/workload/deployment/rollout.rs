@@ -109,6 +109,11 @@ impl Rollout {
         self.old.iter().chain(&self.new)
     }
 
+    /// The sum of a number over all sets, within 32 bits.
+    pub fn total(&self, of: impl Fn(&Set) -> i32) -> i32 {
+        self.sets().map(of).fold(0, i32::saturating_add)
+    }
+
     /// Tells something ordinary about the deployment.
     pub fn tell(&mut self, reason: &str, message: String) {
         self.events.push(EventNote {
@@ -164,8 +169,8 @@ impl Rollout {
                 reaction.changes.push(change);
             }
         }
-        let after = Arc::new(Object::of(&self.deployment)?);
-        if after.body() != self.stored.body() {
+        if *self.stored.typed::<Deployment>()? != self.deployment {
+            let after = Arc::new(Object::of(&self.deployment)?);
             let (base, status) = (self.stored.revision(), &self.deployment.status);
             let reason = format!("{} of {} pods are up to date", status.updated_replicas, replicas(&self.deployment.spec));
             reaction.changes.push(Change::Update { object: after, base, reason });

@@ -3,22 +3,24 @@
 use masthead_api::apps::deployment::DeploymentStatus;
 
 use crate::workload::deployment::condition::{AVAILABLE, condition, set};
-use crate::workload::deployment::rollout::Rollout;
+use crate::workload::deployment::rollout::{Rollout, Set};
 
 /// The status that follows from the sets as their own controller last reported them.
 pub fn status(rollout: &Rollout) -> DeploymentStatus {
     let before = &rollout.deployment.status;
-    let sum = |of: &dyn Fn(&crate::workload::deployment::rollout::Set) -> i32| rollout.sets().map(of).sum::<i32>();
-    let available = sum(&|s| s.rs.status.available_replicas);
+    let available = rollout.total(|s| s.rs.status.available_replicas);
     let mut status = DeploymentStatus {
         observed_generation: rollout.deployment.metadata.generation,
-        replicas: sum(&|s| s.rs.status.replicas),
+        replicas: rollout.total(|s| s.rs.status.replicas),
         updated_replicas: rollout.new.as_ref().map_or(0, |s| s.rs.status.replicas),
-        ready_replicas: sum(&|s| s.rs.status.ready_replicas),
+        ready_replicas: rollout.total(|s| s.rs.status.ready_replicas),
         available_replicas: available,
-        unavailable_replicas: (sum(&|s| s.replicas()) - available).max(0),
+        unavailable_replicas: rollout.total(Set::replicas).saturating_sub(available).max(0),
         // Known only when every set has reported it.
-        terminating_replicas: rollout.sets().map(|s| s.rs.status.terminating_replicas).sum(),
+        terminating_replicas: rollout
+            .sets()
+            .map(|s| s.rs.status.terminating_replicas)
+            .try_fold(0, |sum: i32, n| Some(sum.saturating_add(n?))),
         conditions: before.conditions.clone(),
         collision_count: before.collision_count,
     };

@@ -1,0 +1,85 @@
+//! A pod that an agent brought into an empty store → whether it may go, once it is plain that nothing takes it in.
+//!
+//! After the store is lost, agents report what runs, and git says what should. A pod of the current template is taken in
+//! by its replica set. What remains is of templates that git no longer asks for: it goes, but no faster than a rolling
+//! update would have let it.
+
+use std::sync::Arc;
+
+use masthead_api::apps::deployment::Deployment;
+use masthead_api::apps::replica_set::ReplicaSet;
+use masthead_api::change::Change;
+use masthead_api::core::pod::Pod;
+use masthead_api::kind::registry::{POD, REPLICA_SET};
+use masthead_api::object::{Error, Object};
+
+use crate::cluster::view::{Cluster, RECOVERED_OWNER};
+use crate::context::Context;
+use crate::delete::{self, Propagation};
+use crate::workload::deployment::fences::{Fences, is_rolling, replicas};
+use crate::workload::deployment::hash::same_template;
+use crate::workload::pods::{Availability, Counts, availability, count};
+
+/// The delete of a recovered pod that nothing asks for; `None` as long as something may.
+///
+/// # Errors
+/// The object's body is not of its kind's shape.
+pub fn judge(cluster: &Cluster, object: &Arc<Object>, cx: &Context) -> Result<Option<Change>, Error> {
+    let Some(commit) = cluster.applied_commit() else { return Ok(None) };
+    let (namespace, labels) = (object.key().namespace.as_str(), &object.meta().labels);
+    // Git asks for this very pod, or a set is about to take it in.
+    let wanted = cluster.applied_of(object.key()).is_some()
+        || cluster.list::<ReplicaSet>(namespace).any(|rs| {
+            rs.metadata.deletion_timestamp.is_none()
+                && rs.spec.selector.as_ref().is_some_and(|s| !s.is_empty() && s.matches(labels))
+        });
+    if wanted {
+        return Ok(None);
+    }
+    for deployment in cluster.list::<Deployment>(namespace) {
+        let selects = deployment.spec.selector.as_ref().is_some_and(|s| !s.is_empty() && s.matches(labels));
+        if selects && !may_shrink(cluster, &deployment, object, cx) {
+            return Ok(None);
+        }
+    }
+    let owner = object.meta().annotations.get(RECOVERED_OWNER).map_or("", String::as_str);
+    let commit = commit.get(..10).unwrap_or(commit);
+    let reason = format!("it was found running for {owner}, and commit {commit} asks for no such pod");
+    delete::delete(object, None, Propagation::Background, cx.now, &reason)
+}
+
+/// Whether a deployment can do without one of the recovered pods that only its selector matches.
+fn may_shrink(cluster: &Cluster, deployment: &Deployment, object: &Object, cx: &Context) -> bool {
+    let meta = &deployment.metadata;
+    let sets: Vec<Arc<ReplicaSet>> =
+        cluster.owned_by(&meta.uid).filter(|o| o.kind() == REPLICA_SET).filter_map(|o| o.typed().ok()).collect();
+    // The set of the current template must exist and have taken in its own, else they would be counted as strays.
+    let settled = deployment.status.observed_generation >= meta.generation
+        && sets.iter().any(|rs| {
+            same_template(&rs.spec.template, &deployment.spec.template)
+                && rs.status.observed_generation >= rs.metadata.generation
+        });
+    if !settled {
+        return false;
+    }
+    if !is_rolling(&deployment.spec) {
+        return true;
+    }
+    let strays = available(cluster.recovered(&meta.namespace).filter(|o| selects(deployment, o)), deployment, cx);
+    let owned = sets.iter().flat_map(|rs| cluster.owned_by(&rs.metadata.uid)).filter(|o| o.kind() == POD);
+    let owned = available(owned, deployment, cx);
+    let fewest = Fences::of(deployment).fewest_available(replicas(&deployment.spec));
+    let serves = object
+        .typed::<Pod>()
+        .is_ok_and(|pod| availability(&pod, deployment.spec.min_ready_seconds, cx.now) == Availability::Available);
+    !serves || strays.available.saturating_add(owned.available) > fewest
+}
+
+fn selects(deployment: &Deployment, object: &Object) -> bool {
+    deployment.spec.selector.as_ref().is_some_and(|s| s.matches(&object.meta().labels))
+}
+
+fn available<'a>(pods: impl Iterator<Item = &'a Arc<Object>>, deployment: &Deployment, cx: &Context) -> Counts {
+    let pods: Vec<Arc<Pod>> = pods.filter_map(|o| o.typed::<Pod>().ok()).collect();
+    count(pods.iter().map(|pod| &**pod), deployment.spec.min_ready_seconds, cx.now)
+}
