@@ -1,0 +1,25 @@
+//! YAML text to JSON values and back, as Kubernetes' and Helm's YAML library reads and writes it.
+//!
+//! Reading follows goyaml v2 (YAML 1.1 typing, libyaml's grammar) with the conversion to JSON that
+//! sigs.k8s.io/yaml adds; writing follows the same library byte for byte. The crate does no I/O.
+
+pub mod chars;
+pub mod compose;
+pub mod emit;
+pub mod error;
+pub mod events;
+pub mod input;
+pub mod json;
+pub mod limits;
+pub mod number;
+pub mod order;
+pub mod parse;
+pub mod positions;
+pub mod resolve;
+pub mod scalar;
+pub mod scan;
+pub mod split;
+pub mod style;
+pub mod tags;
+pub mod timestamp;
+pub mod token;

@@ -1,0 +1,151 @@
+//! A scalar's text to the styles it can be written in, as goyaml's emitter decides.
+
+use crate::chars;
+use crate::resolve;
+use crate::timestamp;
+
+/// Which library is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// goyaml v2 as sigs.k8s.io/yaml uses it.
+    V2,
+    /// goyaml v3 as Helm's `toYamlPretty` uses it.
+    V3,
+}
+
+/// How a scalar is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// As it is.
+    Plain,
+    /// `'text'`
+    Single,
+    /// `"text"`
+    Double,
+    /// `|`
+    Literal,
+}
+
+/// What a scalar's characters allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Analysis {
+    /// It has line breaks.
+    pub multiline: bool,
+    plain: bool,
+    single: bool,
+    literal: bool,
+}
+
+/// What was seen in a scalar.
+#[derive(Default)]
+struct Seen {
+    indicators: bool,
+    special: bool,
+    tabs: bool,
+    breaks: bool,
+    edge: bool,
+    trailing_space: bool,
+    break_space: bool,
+    space_break: bool,
+}
+
+/// Looks at each character of a scalar.
+pub fn analyze(text: &str, dialect: Dialect) -> Analysis {
+    if text.is_empty() {
+        return Analysis { multiline: false, plain: true, single: true, literal: false };
+    }
+    let seen = look(text);
+    let (special, tabs) = match dialect {
+        Dialect::V2 => (seen.special || seen.tabs, false),
+        Dialect::V3 => (seen.special, seen.tabs),
+    };
+    let unquotable = seen.space_break || special;
+    Analysis {
+        multiline: seen.breaks,
+        plain: !(seen.edge || seen.break_space || unquotable || tabs || seen.breaks || seen.indicators),
+        single: !(seen.break_space || unquotable || tabs),
+        literal: !(seen.trailing_space || unquotable),
+    }
+}
+
+fn look(text: &str) -> Seen {
+    let mut seen = Seen { indicators: text.starts_with("---") || text.starts_with("..."), ..Seen::default() };
+    let (mut after_space, mut after_break, mut after_blank) = (false, false, true);
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let next = chars.peek().map(|(_, next)| *next);
+        let before_blank = matches!(next, None | Some(' ' | '\t'));
+        seen.indicators |= match c {
+            '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`'
+                if at == 0 =>
+            {
+                true
+            }
+            '?' | '-' if at == 0 => before_blank,
+            ':' => before_blank,
+            '#' => after_blank,
+            _ => false,
+        };
+        if c == '\t' {
+            seen.tabs = true;
+        } else if !chars::is_printable(c) {
+            seen.special = true;
+        }
+        let (space, is_break) = (c == ' ', chars::is_break(c));
+        if space {
+            seen.edge |= at == 0 || next.is_none();
+            seen.trailing_space |= next.is_none();
+            seen.break_space |= after_break;
+        } else if is_break {
+            seen.breaks = true;
+            seen.edge |= at == 0 || next.is_none();
+            seen.space_break |= after_space;
+        }
+        after_space = space;
+        after_break = is_break;
+        after_blank = space || c == '\t' || is_break;
+    }
+    seen
+}
+
+/// Whether a string reads back as a string when it is written plain.
+pub fn reads_as_text(text: &str, dialect: Dialect) -> bool {
+    if dialect == Dialect::V3 && text == "<<" {
+        return false;
+    }
+    resolve::implicit(text).is_none() && !timestamp::is_timestamp(text) && !is_base_60(text)
+}
+
+/// `[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?`: a number in base 60 to other readers of YAML 1.1.
+fn is_base_60(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !unsigned.starts_with(|c: char| c.is_ascii_digit()) {
+        return false;
+    }
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let is_number = |part: &str| part.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    let mut parts = whole.split(':');
+    let first = parts.next().unwrap_or_default();
+    let mut sixties = 0;
+    let fit = parts.all(|part| {
+        sixties += 1;
+        matches!(part.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9'])
+    });
+    is_number(first) && fit && sixties > 0 && is_number(fraction)
+}
+
+/// The style of a string.
+pub fn of_string(text: &str, analysis: &Analysis, simple_key: bool, dialect: Dialect) -> Style {
+    if text.contains('\n') {
+        let literal = analysis.literal && !simple_key;
+        return if literal { Style::Literal } else { Style::Double };
+    }
+    if simple_key && analysis.multiline || !reads_as_text(text, dialect) {
+        return Style::Double;
+    }
+    match (analysis.plain, analysis.single) {
+        (true, _) => Style::Plain,
+        (false, true) => Style::Single,
+        (false, false) => Style::Double,
+    }
+}
