@@ -1,6 +1,8 @@
 //! The store: one contract with etcd's semantics, kept in memory, on a disk of ours, or by etcd.
 
 pub mod clock;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod embedded;
 pub mod etcd;
 pub mod kv;

@@ -2,6 +2,8 @@
 
 pub mod address;
 pub mod convert;
+#[cfg(test)]
+pub mod server;
 pub mod store;
 #[cfg(test)]
 mod tests;

@@ -111,6 +111,9 @@ impl Engine {
     /// `EmptyKey`. A start that is forgotten ends the stream instead.
     pub fn watch(&self, request: WatchRequest) -> Result<WatchStream> {
         check::range(&request.keys)?;
+        if request.keys.bounds().is_none() {
+            return Ok(stream::pending().boxed());
+        }
         let space = self.read();
         let next = space.published().next();
         let from = if request.from == Revision::ZERO { next } else { request.from };

@@ -187,15 +187,17 @@ impl Keyspace {
         let succeeded =
             txn.compare.iter().all(|compare| compare.holds(self.keys.get(&compare.key).and_then(History::newest)));
         let ops = if succeeded { txn.success } else { txn.failure };
+        // In etcd's order: the leases of all steps, then the revisions of all steps.
         for op in &ops {
-            match op {
-                Op::Put { lease, .. } if *lease != LeaseId::NONE => {
-                    self.leases.get(*lease)?;
-                }
-                Op::Get { range } => {
-                    self.readable(range.revision, self.current)?;
-                }
-                Op::Put { .. } | Op::Delete { .. } => {}
+            if let Op::Put { lease, .. } = op
+                && *lease != LeaseId::NONE
+            {
+                self.leases.get(*lease)?;
+            }
+        }
+        for op in &ops {
+            if let Op::Get { range } = op {
+                self.readable(range.revision, self.current)?;
             }
         }
         let revision = self.current.next();
