@@ -1,0 +1,14 @@
+//! The control plane's end of the channel: what a node should run goes out, what it reports comes in.
+//!
+//! Knows no store. `plan.rs` decides what a node is sent; `dispatcher.rs` starts the server and is
+//! what others hold; `service.rs` and `session.rs` are the gRPC edge.
+
+pub mod dispatcher;
+pub mod plan;
+pub mod service;
+pub mod session;
+pub mod streams;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,535 @@
+//! (what a node should hold, what it says) → what it is sent: the whole, a delta, or nothing.
+//!
+//! One step at a time is under way per node; what changes meanwhile is part of the next one, so
+//! nothing queues. The agent's half is `masthead_agent::link::plan`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use masthead_wire::manifest::{Generation, Holding, Manifest, NodeContent};
+use masthead_wire::object::{AttachmentKey, Digest};
+
+/// Heartbeats that name another manifest than the one sent, before it counts as lost.
+const MISSED_BEATS: u32 = 2;
+
+/// What a node is known to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Held {
+    /// As its greeting said.
+    Reported(Holding),
+    /// As we sent it and it acknowledged.
+    Content(Arc<NodeContent>),
+}
+
+impl Held {
+    fn pod(&self, uid: &str) -> Option<Digest> {
+        match self {
+            Self::Reported(h) => h.pods.get(uid).copied(),
+            Self::Content(c) => c.pods.get(uid).map(|p| p.digest),
+        }
+    }
+
+    fn attachment(&self, key: &AttachmentKey) -> Option<Digest> {
+        match self {
+            Self::Reported(h) => h.attachments.get(key).copied(),
+            Self::Content(c) => c.attachments.get(key).map(|a| a.digest),
+        }
+    }
+}
+
+/// Keys of `old` that `new` has not.
+fn missing<K: Ord + Clone, A, B>(old: &BTreeMap<K, A>, new: &BTreeMap<K, B>) -> Vec<K> {
+    let gone = old.keys().filter(|key| !new.contains_key(*key));
+    gone.cloned().collect()
+}
+
+/// The step from `held` (at `base`) to `wanted`.
+fn delta(base: Generation, held: &Held, generation: Generation, wanted: &NodeContent) -> Manifest {
+    let pods = wanted.pods.values();
+    let attachments = wanted.attachments.values();
+    let (removed_pods, removed_attachments) = match held {
+        Held::Reported(h) => (
+            missing(&h.pods, &wanted.pods),
+            missing(&h.attachments, &wanted.attachments),
+        ),
+        Held::Content(c) => (
+            missing(&c.pods, &wanted.pods),
+            missing(&c.attachments, &wanted.attachments),
+        ),
+    };
+    Manifest {
+        base: Some(base),
+        generation,
+        setup: wanted.setup.clone(),
+        pods: pods
+            .filter(|p| held.pod(&p.uid) != Some(p.digest))
+            .cloned()
+            .collect(),
+        removed_pods,
+        attachments: attachments
+            .filter(|a| held.attachment(&a.key) != Some(a.digest))
+            .cloned()
+            .collect(),
+        removed_attachments,
+    }
+}
+
+/// Whether a node that holds `old` as we sent it would see no difference.
+fn same(old: &Arc<NodeContent>, new: &Arc<NodeContent>) -> bool {
+    Arc::ptr_eq(old, new)
+        || (old.setup == new.setup
+            && old.pods.len() == new.pods.len()
+            && old.attachments.len() == new.attachments.len()
+            && old.pods.values().zip(new.pods.values()).all(|(a, b)| {
+                Arc::ptr_eq(a, b) || (a.uid == b.uid && a.digest == b.digest)
+            })
+            && old
+                .attachments
+                .values()
+                .zip(new.attachments.values())
+                .all(|(a, b)| Arc::ptr_eq(a, b) || (a.key == b.key && a.digest == b.digest)))
+}
+
+/// What happens to a node.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A session began.
+    Hello {
+        /// Which manifest the node holds.
+        held: Option<Generation>,
+        /// What it says.
+        holding: Holding,
+    },
+    /// The session ended.
+    Down,
+    /// This is what the node should hold now.
+    Wanted(Arc<NodeContent>),
+    /// The control plane's term is another.
+    Term(u64),
+    /// The node holds what it was sent.
+    Ack(Generation),
+    /// The node does not take what it was sent.
+    Refused {
+        /// Which.
+        generation: Generation,
+        /// What it holds.
+        held: Generation,
+        /// Why.
+        why: String,
+    },
+    /// The node can't apply what it was sent.
+    Resync {
+        /// Which.
+        generation: Generation,
+    },
+    /// The node says what it holds, some time after everything was sent.
+    Heartbeat {
+        /// Which.
+        held: Option<Generation>,
+    },
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send this.
+    Send(Manifest),
+    /// The node holds a manifest that is later than any we sent: another leads, or our state was
+    /// lost. Nothing is sent before our term is higher.
+    Ahead(Generation),
+    /// The node can't take the content; nothing is sent before there is other content.
+    Rejected {
+        /// Which.
+        generation: Generation,
+        /// Why.
+        why: String,
+    },
+}
+
+/// What is under way.
+#[derive(Clone, Debug)]
+struct InFlight {
+    generation: Generation,
+    content: Arc<NodeContent>,
+}
+
+/// A session, as far as manifests go.
+#[derive(Clone, Debug)]
+struct Link {
+    held: Held,
+    generation: Generation,
+    /// The node holds nothing that a delta could start from.
+    whole: bool,
+    /// The node's manifest is one that we sent in this session: it knows our term.
+    ours: bool,
+    in_flight: Option<InFlight>,
+    missed_beats: u32,
+    ahead: bool,
+    rejected: bool,
+}
+
+/// What is known of one node; outlives its sessions.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    term: u64,
+    counter: u64,
+    wanted: Option<Arc<NodeContent>>,
+    link: Option<Link>,
+}
+
+impl Sender {
+    /// A node that nothing is known of. Nothing is sent before [`Event::Wanted`]: not to know
+    /// what a node should run is not the same as that it should run nothing.
+    pub fn new(term: u64) -> Self {
+        Self {
+            term,
+            counter: 0,
+            wanted: None,
+            link: None,
+        }
+    }
+
+    /// Whether the node holds, by its own word, all that it should.
+    pub fn settled(&self) -> bool {
+        let (Some(link), Some(wanted)) = (&self.link, &self.wanted) else {
+            return false;
+        };
+        link.in_flight.is_none()
+            && link.ours
+            && matches!(&link.held, Held::Content(held) if same(held, wanted))
+    }
+
+    /// Forgets what the node should hold: nothing is sent until it is said anew.
+    pub fn forget(&mut self) {
+        self.wanted = None;
+    }
+
+    /// Takes one event.
+    pub fn step(&mut self, event: Event) -> Vec<Action> {
+        match event {
+            Event::Hello { held, holding } => return self.hello(held, holding),
+            Event::Down => {
+                self.link = None;
+                return Vec::new();
+            }
+            Event::Wanted(wanted) => {
+                let old = self.wanted.replace(wanted.clone());
+                if let Some(link) = &mut self.link
+                    && !old.is_some_and(|old| same(&old, &wanted))
+                {
+                    link.rejected = false;
+                }
+            }
+            Event::Term(term) if term > self.term => {
+                (self.term, self.counter) = (term, 0);
+                if let Some(link) = &mut self.link {
+                    link.ahead = false;
+                    link.ours = false;
+                    // What is under way has the old term: it is sent again with the new one.
+                    link.whole |= link.in_flight.take().is_some();
+                }
+            }
+            Event::Term(_) => {}
+            Event::Ack(generation) => self.ack(generation),
+            Event::Refused {
+                generation,
+                held,
+                why,
+            } => return self.refused(generation, held, why),
+            Event::Resync { generation } => {
+                if let Some(link) = &mut self.link
+                    && link.in_flight.as_ref().is_some_and(|f| f.generation == generation)
+                {
+                    link.in_flight = None;
+                    link.whole = true;
+                }
+            }
+            Event::Heartbeat { held } => self.heartbeat(held),
+        }
+        self.send()
+    }
+
+    fn hello(&mut self, held: Option<Generation>, holding: Holding) -> Vec<Action> {
+        let generation = held.unwrap_or_default();
+        let ahead = self.is_ahead(generation);
+        self.link = Some(Link {
+            held: Held::Reported(holding),
+            generation,
+            whole: held.is_none(),
+            ours: false,
+            in_flight: None,
+            missed_beats: 0,
+            ahead,
+            rejected: false,
+        });
+        if ahead {
+            return vec![Action::Ahead(generation)];
+        }
+        self.send()
+    }
+
+    /// A manifest of our own term that we did not send is somebody else's too: a number names one
+    /// content for ever.
+    fn is_ahead(&self, held: Generation) -> bool {
+        let (term, counter) = (self.term, self.counter);
+        held > Generation { term, counter }
+    }
+
+    fn ack(&mut self, generation: Generation) {
+        let Some(link) = &mut self.link else {
+            return;
+        };
+        match link.in_flight.take() {
+            Some(sent) if sent.generation == generation => {
+                link.held = Held::Content(sent.content);
+                link.generation = generation;
+                link.whole = false;
+                link.ours = true;
+                link.missed_beats = 0;
+            }
+            // Doubled or late.
+            other => link.in_flight = other,
+        }
+    }
+
+    fn refused(&mut self, generation: Generation, held: Generation, why: String) -> Vec<Action> {
+        let ahead = self.is_ahead(held);
+        let Some(link) = &mut self.link else {
+            return Vec::new();
+        };
+        if ahead {
+            link.in_flight = None;
+            let known = std::mem::replace(&mut link.ahead, true);
+            return if known { Vec::new() } else { vec![Action::Ahead(held)] };
+        }
+        if !link.in_flight.as_ref().is_some_and(|f| f.generation == generation) {
+            return Vec::new();
+        }
+        link.in_flight = None;
+        if held >= generation {
+            link.whole = true;
+            return self.send();
+        }
+        link.rejected = true;
+        vec![Action::Rejected { generation, why }]
+    }
+
+    fn heartbeat(&mut self, held: Option<Generation>) {
+        let held_generation = held.unwrap_or_default();
+        if let Some(link) = &self.link
+            && let Some(sent) = &link.in_flight
+            && held == Some(sent.generation)
+        {
+            // The answer was lost, the manifest was not.
+            return self.ack(held_generation);
+        }
+        let Some(link) = &mut self.link else {
+            return;
+        };
+        if link.in_flight.is_none() && held_generation == link.generation {
+            link.missed_beats = 0;
+            return;
+        }
+        link.missed_beats += 1;
+        if link.missed_beats >= MISSED_BEATS {
+            link.missed_beats = 0;
+            link.in_flight = None;
+            link.whole = true;
+        }
+    }
+
+    fn send(&mut self) -> Vec<Action> {
+        let (Some(link), Some(wanted)) = (&mut self.link, &self.wanted) else {
+            return Vec::new();
+        };
+        if link.in_flight.is_some() || link.ahead || link.rejected {
+            return Vec::new();
+        }
+        let settled = matches!(&link.held, Held::Content(held) if same(held, wanted));
+        if settled && link.ours && !link.whole {
+            return Vec::new();
+        }
+        self.counter += 1;
+        let generation = Generation {
+            term: self.term,
+            counter: self.counter,
+        };
+        let step = if link.whole {
+            Manifest::whole(generation, wanted)
+        } else {
+            delta(link.generation, &link.held, generation, wanted)
+        };
+        let content = wanted.clone();
+        link.in_flight = Some(InFlight {
+            generation,
+            content,
+        });
+        link.missed_beats = 0;
+        vec![Action::Send(step)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use masthead_wire::object::PodEntry;
+
+    fn content(pods: &[(&str, u32)]) -> Arc<NodeContent> {
+        let mut content = NodeContent::default();
+        for (uid, version) in pods {
+            let json = format!(
+                r#"{{"metadata":{{"uid":"{uid}","namespace":"n","name":"{uid}"}},"spec":{version}}}"#
+            );
+            content.insert_pod(Arc::new(PodEntry::parse(json.into()).unwrap()));
+        }
+        Arc::new(content)
+    }
+
+    fn hello(held: Option<(u64, u64)>, content: &NodeContent) -> Event {
+        let held = held.map(|(term, counter)| Generation { term, counter });
+        let holding = Holding::from(content);
+        Event::Hello { held, holding }
+    }
+
+    /// What is sent, in short: base→generation +upserts -removals.
+    fn short(actions: &[Action]) -> String {
+        let one = |action: &Action| match action {
+            Action::Send(m) => {
+                let base = m.base.map_or("whole".into(), |b| b.to_string());
+                let (up, down) = (m.pods.len(), m.removed_pods.len());
+                format!("{base}→{} +{up} -{down}", m.generation)
+            }
+            Action::Ahead(held) => format!("ahead {held}"),
+            Action::Rejected { .. } => "rejected".into(),
+        };
+        actions.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+
+    fn check(name: &str, steps: Vec<(Event, &str)>) {
+        let mut sender = Sender::new(5);
+        for (index, (event, expect)) in steps.into_iter().enumerate() {
+            assert_eq!(short(&sender.step(event)), expect, "{name}, step {index}");
+        }
+    }
+
+    fn ack(counter: u64) -> Event {
+        Event::Ack(Generation { term: 5, counter })
+    }
+
+    #[test]
+    fn a_session_from_nothing() {
+        let (one, two) = (content(&[("a", 1)]), content(&[("a", 1), ("b", 1)]));
+        check(
+            "new node",
+            vec![
+                (hello(None, &NodeContent::default()), ""),
+                (Event::Wanted(one.clone()), "whole→5.1 +1 -0"),
+                (Event::Wanted(two.clone()), ""),
+                (ack(1), "5.1→5.2 +1 -0"),
+                (ack(1), ""),
+                (ack(2), ""),
+                (Event::Wanted(content(&[("a", 1), ("b", 1)])), ""),
+                (Event::Wanted(content(&[("b", 2)])), "5.2→5.3 +1 -1"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_session_from_what_the_node_holds() {
+        let two = content(&[("a", 1), ("b", 1)]);
+        let at = |counter| Some(Generation { term: 5, counter });
+        check(
+            "nothing changed, but the node must learn the term",
+            vec![(Event::Wanted(two.clone()), ""), (hello(Some((4, 9)), &two), "4.9→5.1 +0 -0")],
+        );
+        check(
+            "our own term, by somebody else",
+            vec![(hello(Some((5, 9)), &two), "ahead 5.9"), (Event::Wanted(content(&[("a", 2)])), "")],
+        );
+        check(
+            "a later term stops us until we have a later one",
+            vec![
+                (Event::Wanted(two.clone()), ""),
+                (hello(Some((7, 3)), &two), "ahead 7.3"),
+                (Event::Wanted(content(&[])), ""),
+                (Event::Term(8), "7.3→8.1 +0 -2"),
+            ],
+        );
+        check(
+            "our own term, by us",
+            vec![
+                (hello(None, &two), ""),
+                (Event::Wanted(two.clone()), "whole→5.1 +2 -0"),
+                (Event::Down, ""),
+                (hello(Some((5, 1)), &two), "5.1→5.2 +0 -0"),
+            ],
+        );
+        check(
+            "lost messages",
+            vec![
+                (Event::Wanted(two.clone()), ""),
+                (hello(Some((4, 9)), &content(&[])), "4.9→5.1 +2 -0"),
+                (Event::Heartbeat { held: Some(Generation { term: 4, counter: 9 }) }, ""),
+                (Event::Heartbeat { held: Some(Generation { term: 4, counter: 9 }) }, "whole→5.2 +2 -0"),
+                (Event::Heartbeat { held: at(2) }, ""),
+                (Event::Heartbeat { held: at(2) }, ""),
+                (Event::Wanted(content(&[("a", 1)])), "5.2→5.3 +0 -1"),
+                (Event::Resync { generation: Generation { term: 5, counter: 1 } }, ""),
+                (Event::Resync { generation: Generation { term: 5, counter: 3 } }, "whole→5.4 +1 -0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_a_node_rejects_is_not_sent_twice() {
+        let refused = Event::Refused {
+            generation: Generation { term: 5, counter: 1 },
+            held: Generation::default(),
+            why: "bad".into(),
+        };
+        check(
+            "rejected",
+            vec![
+                (Event::Wanted(content(&[("a", 1)])), ""),
+                (hello(None, &NodeContent::default()), "whole→5.1 +1 -0"),
+                (refused, "rejected"),
+                (Event::Wanted(content(&[("a", 1)])), ""),
+                (Event::Heartbeat { held: None }, ""),
+                (Event::Wanted(content(&[("a", 2)])), "whole→5.2 +1 -0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn planning_after_applying_is_empty() {
+        let mut seed = 3_u64;
+        let mut random = |n: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) % n
+        };
+        for _ in 0..500 {
+            let mut pick = || {
+                let uids = ["a", "b", "c", "d"];
+                let chosen = uids.into_iter().filter_map(|uid| match random(3) {
+                    0 => None,
+                    version => Some((uid, version as u32)),
+                });
+                content(&chosen.collect::<Vec<_>>())
+            };
+            let (old, new) = (pick(), pick());
+            let at = |counter| Generation { term: 1, counter };
+            let held = Held::Reported(Holding::from(&*old));
+            let step = delta(at(1), &held, at(2), &new);
+            let node = masthead_wire::manifest::NodeManifest {
+                generation: at(1),
+                content: (*old).clone(),
+            };
+            let after = node.after(step).unwrap();
+            assert_eq!(after.content, *new);
+            let held = Held::Content(Arc::new(after.content));
+            let again = delta(at(2), &held, at(3), &new);
+            let sizes = (again.pods.len(), again.removed_pods.len());
+            assert_eq!(sizes, (0, 0));
+        }
+    }
+}
