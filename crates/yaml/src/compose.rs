@@ -1,8 +1,9 @@
 //! Events to one JSON value: mappings, sequences, anchors, aliases and merge keys, without recursion.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Fault};
@@ -33,14 +34,15 @@ struct Frame<'a> {
 }
 
 enum Tree {
-    Mapping { map: Map<String, Value>, slot: Slot, merged: HashSet<String> },
+    Mapping { map: Map<String, Value>, slot: Slot, merged: BTreeSet<String> },
     Sequence(Vec<Value>),
 }
 
 /// What the next node of a mapping is.
 enum Slot {
     Key,
-    Value(String),
+    /// The value of a key, and where the key stands.
+    Value(String, Mark),
     Merge,
 }
 
@@ -113,7 +115,7 @@ impl<'a, 'l> Composer<'a, 'l> {
             }
             EventKind::MappingStart => {
                 self.count()?;
-                let tree = Tree::Mapping { map: Map::new(), slot: Slot::Key, merged: HashSet::new() };
+                let tree = Tree::Mapping { map: Map::new(), slot: Slot::Key, merged: BTreeSet::new() };
                 self.open(tree, event)
             }
             EventKind::SequenceStart => {
@@ -281,10 +283,8 @@ impl<'a, 'l> Composer<'a, 'l> {
             }
             Tree::Mapping { map, slot, merged } => match std::mem::replace(slot, Slot::Key) {
                 Slot::Key => self.key(node, mark, events),
-                Slot::Value(key) => {
-                    if !merged.is_empty() {
-                        merged.remove(&key);
-                    }
+                Slot::Value(key, key_mark) => {
+                    let was_merged = !merged.is_empty() && merged.remove(&key);
                     let value = match node {
                         Node::Tree(value) => value,
                         Node::Scalar(scalar) => match scalar.into_value() {
@@ -292,8 +292,19 @@ impl<'a, 'l> Composer<'a, 'l> {
                             Err(fault) => return self.note(fault, mark, events),
                         },
                     };
-                    map.insert(key, value);
-                    Ok(())
+                    let mut entry = match map.entry(key) {
+                        Entry::Vacant(entry) => {
+                            entry.insert(value);
+                            return Ok(());
+                        }
+                        Entry::Occupied(entry) => entry,
+                    };
+                    entry.insert(value);
+                    if was_merged || self.limits.duplicates == Duplicates::LastWins {
+                        return Ok(());
+                    }
+                    let fault = Fault::DuplicateKey(entry.key().clone());
+                    self.note(fault, key_mark, events)
                 }
                 Slot::Merge => self.merge(node, came),
             },
@@ -311,16 +322,9 @@ impl<'a, 'l> Composer<'a, 'l> {
                 }
             },
         };
-        let Some(Frame { tree: Tree::Mapping { map, slot, merged }, .. }) = self.frames.last_mut() else {
-            return Ok(());
-        };
-        let twice = self.limits.duplicates == Duplicates::Refuse && map.contains_key(&key) && !merged.contains(&key);
-        if twice {
-            let fault = Fault::DuplicateKey(key.clone());
-            *slot = Slot::Value(key);
-            return self.note(fault, mark, events);
+        if let Some(Frame { tree: Tree::Mapping { slot, .. }, .. }) = self.frames.last_mut() {
+            *slot = Slot::Value(key, mark);
         }
-        *slot = Slot::Value(key);
         Ok(())
     }
 

@@ -99,10 +99,19 @@ fn parse_float(text: &str) -> Option<f64> {
     text.parse().ok().filter(|float: &f64| float.is_finite())
 }
 
-/// What goyaml reads from text that starts with a dot: `strconv.ParseFloat`, which lets `_` stand between digits
-/// only after a base prefix, so never here.
+/// What goyaml reads from text that starts with a dot: `strconv.ParseFloat`, which lets `_` stand between digits.
 pub fn parse_dotted(text: &str) -> Option<f64> {
-    is_float(text).then(|| parse_float(text)).flatten()
+    if !text.contains('_') {
+        return is_float(text).then(|| parse_float(text)).flatten();
+    }
+    let bytes = text.as_bytes();
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let between = |at: usize| at > 0 && is_digit(at - 1) && is_digit(at + 1);
+    if !text.match_indices('_').all(|(at, _)| between(at)) {
+        return None;
+    }
+    let plain = text.replace('_', "");
+    is_float(&plain).then(|| parse_float(&plain)).flatten()
 }
 
 /// The integer that a whole float's JSON text reads as; Go writes the shortest digits and zeros after them.

@@ -218,7 +218,7 @@ impl<'a> Scanner<'a> {
     /// Skips blanks, comments and line breaks.
     fn skip_to_token(&mut self) {
         loop {
-            if self.pos == self.line_start && self.text[self.pos..].starts_with('\u{FEFF}') {
+            if self.byte(0) == 0xEF && self.pos == self.line_start && self.text[self.pos..].starts_with('\u{FEFF}') {
                 // A byte order mark at the start of a line has no width here.
                 self.pos += 3;
                 self.line_start = self.pos;

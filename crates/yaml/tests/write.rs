@@ -91,7 +91,7 @@ fn lines() {
     assert_eq!(emit::pretty(&json!({"k": "a\tb\n"})), "k: |\n  a\tb\n");
     let long = "word ".repeat(20);
     let long = long.trim_end();
-    let folded = format!("k: {}\n  {}\n", vec!["word"; 16].join(" "), vec!["word"; 4].join(" "));
+    let folded = format!("k: {}\n  {}\n", ["word"; 16].join(" "), ["word"; 4].join(" "));
     check(json!({"k": long}), &folded);
     assert_eq!(emit::pretty(&json!({"k": long})), format!("k: {long}\n"));
 }
