@@ -14,12 +14,15 @@ const SIMPLE_KEY_BYTES: usize = 128;
 
 /// Text as `sigs.k8s.io/yaml.Marshal` writes it: keys sorted, lists at their key's column, lines folded after 80.
 ///
-/// Strings that Go's way through JSON text refuses or damages (U+007F, U+0080 to U+009F) are written escaped.
+/// Strings that Go's way through JSON text refuses or damages (U+007F, U+0080 to U+009F, keys over 1,024 characters) are
+/// written as the emitter alone would. A key `<<` is written plain, as in Go, and reads back as a merge.
 pub fn to_string(value: &Value) -> String {
     emit(value, Dialect::V2)
 }
 
-/// Text as Helm's `toYamlPretty` writes it: lists indented below their key, no folding.
+/// Text as Helm's `toYamlPretty` writes it: lists indented below their key, no folding, a whole float as a float (`1e+06`).
+///
+/// As in Go, several lines of which the first starts with a tab come out in a form that does not read back.
 pub fn pretty(value: &Value) -> String {
     emit(value, Dialect::V3)
 }

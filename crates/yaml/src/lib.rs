@@ -2,6 +2,10 @@
 //!
 //! Reading follows goyaml v2 (YAML 1.1 typing, libyaml's grammar) with the conversion to JSON that
 //! sigs.k8s.io/yaml adds; writing follows the same library byte for byte. The crate does no I/O.
+//!
+//! Where reading is not Go's, on purpose: a byte order mark is passed at the start of any line; `[]` or `{}` in front of a
+//! `:` is an error (Go stops reading there without a word); two keys that become the same string are refused together
+//! with other duplicates; a document's faults are reported together; aliases are bounded by counts, not by a ratio.
 
 pub mod chars;
 pub mod compose;
