@@ -87,7 +87,7 @@ async fn etcd_holds_to_the_contract() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn embedded_agrees_with_memory_through_restarts() {
-    for seed in 1..=20 {
+    for seed in 1..=30 {
         println!("seed {seed}");
         let (dir, memory): (_, Arc<dyn Kv>) = (TempDir::new().unwrap(), Arc::new(memory()));
         let mut model = Model::new(seed);

@@ -122,12 +122,19 @@ impl Committer {
         let (engine, disk) = (Arc::clone(&self.engine), Arc::clone(&self.disk));
         let (dir, stop) = (self.dir.clone(), Arc::clone(stop));
         let seq = self.log.next_seq();
+        // Fixed here, before the next commit, and not in the thread: it is what the old parts made.
+        let plan = Plan::of(&self.engine, seq);
         let thread = Builder::new().name("store-snapshot".into()).spawn(move || {
-            let written = Plan::of(&engine, seq).write(&engine, &dir, disk.as_ref(), &stop);
+            let written = plan.write(&engine, &dir, disk.as_ref(), &stop);
             engine.write().unpin();
             written.inspect_err(|error| tracing::warn!(%error, seq, "store cannot write a snapshot")).ok()
         });
-        thread.inspect_err(|error| tracing::warn!(%error, "store cannot start a thread")).ok()
+        thread
+            .inspect_err(|error| {
+                tracing::warn!(%error, "store cannot start a thread");
+                self.engine.write().unpin();
+            })
+            .ok()
     }
 }
 
