@@ -271,9 +271,7 @@ impl Handle {
         let to_agent = self.0.nodes().to_agent(node);
         let gone = || Error::NotConnected(node.to_owned());
         let to_agent = to_agent.ok_or_else(gone)?;
-        let message = pb::ToAgent {
-            message: Some(message),
-        };
+        let message = pb::ToAgent { message: Some(message) };
         let sent = tokio::time::timeout(STREAM_OPEN_TIMEOUT, to_agent.send(Ok(message))).await;
         match sent {
             Ok(sent) => sent.map_err(|_| gone()),

@@ -7,8 +7,8 @@ pub mod dispatcher;
 pub mod plan;
 pub mod service;
 pub mod session;
-pub mod streams;
 #[cfg(test)]
 mod simulation;
+pub mod streams;
 #[cfg(test)]
 mod tests;

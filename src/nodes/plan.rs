@@ -48,28 +48,16 @@ fn delta(base: Generation, held: &Held, generation: Generation, wanted: &NodeCon
     let pods = wanted.pods.values();
     let attachments = wanted.attachments.values();
     let (removed_pods, removed_attachments) = match held {
-        Held::Reported(h) => (
-            missing(&h.pods, &wanted.pods),
-            missing(&h.attachments, &wanted.attachments),
-        ),
-        Held::Content(c) => (
-            missing(&c.pods, &wanted.pods),
-            missing(&c.attachments, &wanted.attachments),
-        ),
+        Held::Reported(h) => (missing(&h.pods, &wanted.pods), missing(&h.attachments, &wanted.attachments)),
+        Held::Content(c) => (missing(&c.pods, &wanted.pods), missing(&c.attachments, &wanted.attachments)),
     };
     Manifest {
         base: Some(base),
         generation,
         setup: wanted.setup.clone(),
-        pods: pods
-            .filter(|p| held.pod(&p.uid) != Some(p.digest))
-            .cloned()
-            .collect(),
+        pods: pods.filter(|p| held.pod(&p.uid) != Some(p.digest)).cloned().collect(),
         removed_pods,
-        attachments: attachments
-            .filter(|a| held.attachment(&a.key) != Some(a.digest))
-            .cloned()
-            .collect(),
+        attachments: attachments.filter(|a| held.attachment(&a.key) != Some(a.digest)).cloned().collect(),
         removed_attachments,
     }
 }
@@ -80,9 +68,11 @@ fn same(old: &Arc<NodeContent>, new: &Arc<NodeContent>) -> bool {
         || (old.setup == new.setup
             && old.pods.len() == new.pods.len()
             && old.attachments.len() == new.attachments.len()
-            && old.pods.values().zip(new.pods.values()).all(|(a, b)| {
-                Arc::ptr_eq(a, b) || (a.uid == b.uid && a.digest == b.digest)
-            })
+            && old
+                .pods
+                .values()
+                .zip(new.pods.values())
+                .all(|(a, b)| Arc::ptr_eq(a, b) || (a.uid == b.uid && a.digest == b.digest))
             && old
                 .attachments
                 .values()
@@ -181,12 +171,7 @@ impl Sender {
     /// A node that nothing is known of. Nothing is sent before [`Event::Wanted`]: not to know
     /// what a node should run is not the same as that it should run nothing.
     pub fn new(term: u64) -> Self {
-        Self {
-            term,
-            counter: 0,
-            wanted: None,
-            link: None,
-        }
+        Self { term, counter: 0, wanted: None, link: None }
     }
 
     /// Whether the node holds, by its own word, all that it should.
@@ -194,9 +179,7 @@ impl Sender {
         let (Some(link), Some(wanted)) = (&self.link, &self.wanted) else {
             return false;
         };
-        link.in_flight.is_none()
-            && link.ours
-            && matches!(&link.held, Held::Content(held) if same(held, wanted))
+        link.in_flight.is_none() && link.ours && matches!(&link.held, Held::Content(held) if same(held, wanted))
     }
 
     /// Forgets what the node should hold: nothing is sent until it is said anew.
@@ -231,11 +214,7 @@ impl Sender {
             }
             Event::Term(_) => {}
             Event::Ack(generation) => self.ack(generation),
-            Event::Refused {
-                generation,
-                held,
-                why,
-            } => return self.refused(generation, held, why),
+            Event::Refused { generation, held, why } => return self.refused(generation, held, why),
             Event::Resync { generation } => {
                 if let Some(link) = &mut self.link
                     && link.in_flight.as_ref().is_some_and(|f| f.generation == generation)
@@ -302,7 +281,8 @@ impl Sender {
             let known = std::mem::replace(&mut link.ahead, true);
             return if known { Vec::new() } else { vec![Action::Ahead(held)] };
         }
-        if !link.in_flight.as_ref().is_some_and(|f| f.generation == generation) {
+        let sent = link.in_flight.as_ref().map(|f| f.generation);
+        if sent != Some(generation) {
             return Vec::new();
         }
         link.in_flight = None;
@@ -350,20 +330,14 @@ impl Sender {
             return Vec::new();
         }
         self.counter += 1;
-        let generation = Generation {
-            term: self.term,
-            counter: self.counter,
-        };
+        let generation = Generation { term: self.term, counter: self.counter };
         let step = if link.whole {
             Manifest::whole(generation, wanted)
         } else {
             delta(link.generation, &link.held, generation, wanted)
         };
         let content = wanted.clone();
-        link.in_flight = Some(InFlight {
-            generation,
-            content,
-        });
+        link.in_flight = Some(InFlight { generation, content });
         link.missed_beats = 0;
         vec![Action::Send(step)]
     }
@@ -377,9 +351,7 @@ mod tests {
     fn content(pods: &[(&str, u32)]) -> Arc<NodeContent> {
         let mut content = NodeContent::default();
         for (uid, version) in pods {
-            let json = format!(
-                r#"{{"metadata":{{"uid":"{uid}","namespace":"n","name":"{uid}"}},"spec":{version}}}"#
-            );
+            let json = format!(r#"{{"metadata":{{"uid":"{uid}","namespace":"n","name":"{uid}"}},"spec":{version}}}"#);
             content.insert_pod(Arc::new(PodEntry::parse(json.into()).unwrap()));
         }
         Arc::new(content)
@@ -520,11 +492,8 @@ mod tests {
             let at = |counter| Generation { term: 1, counter };
             let held = Held::Reported(Holding::from(&*old));
             let step = delta(at(1), &held, at(2), &new);
-            let node = masthead_wire::manifest::NodeManifest {
-                generation: at(1),
-                content: (*old).clone(),
-            };
-            let after = node.after(step).unwrap();
+            let node = masthead_wire::manifest::NodeManifest { generation: at(1), content: (*old).clone() };
+            let after = node.after(&step).unwrap();
             assert_eq!(after.content, *new);
             let held = Held::Content(Arc::new(after.content));
             let again = delta(at(2), &held, at(3), &new);

@@ -36,8 +36,8 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 fn who<T>(request: &Request<T>) -> Result<Peer, Status> {
     let certificates = request.peer_certs();
     let certificate = certificates.as_deref().and_then(|c| c.first());
-    let certificate = certificate
-        .ok_or_else(|| Status::unauthenticated("a node's certificate is needed: join first"))?;
+    let certificate =
+        certificate.ok_or_else(|| Status::unauthenticated("a node's certificate is needed: join first"))?;
     peer(certificate).ok_or_else(|| Status::permission_denied("the certificate is not a node's"))
 }
 
@@ -73,19 +73,14 @@ impl Edge {
         let lifetime = self.0.node_lifetime;
         let issued = self.0.authority.issue_node(node, public_key, now, lifetime);
         issued.map_err(|error| match error {
-            authority::Error::NodeName(_) | authority::Error::PublicKey => {
-                Status::invalid_argument(error.to_string())
-            }
+            authority::Error::NodeName(_) | authority::Error::PublicKey => Status::invalid_argument(error.to_string()),
             other => internal(other),
         })
     }
 
     fn credentials(&self, certificate_pem: String) -> Response<pb::Credentials> {
         let ca_pem = self.0.authority.certificate_pem().to_owned();
-        Response::new(pb::Credentials {
-            certificate_pem,
-            ca_pem,
-        })
+        Response::new(pb::Credentials { certificate_pem, ca_pem })
     }
 }
 
@@ -98,10 +93,7 @@ fn refused(error: TokenError) -> Status {
 
 #[tonic::async_trait]
 impl Join for Edge {
-    async fn join(
-        &self,
-        request: Request<pb::JoinRequest>,
-    ) -> Result<Response<pb::Credentials>, Status> {
+    async fn join(&self, request: Request<pb::JoinRequest>) -> Result<Response<pb::Credentials>, Status> {
         let request = request.into_inner();
         let token: Token = request.token.parse().map_err(refused)?;
         let node = &request.node_name;
@@ -146,16 +138,12 @@ impl NodeLink for Edge {
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
 
-    async fn stream(
-        &self,
-        request: Request<Streaming<pb::Frame>>,
-    ) -> Result<Response<Self::StreamStream>, Status> {
+    async fn stream(&self, request: Request<Streaming<pb::Frame>>) -> Result<Response<Self::StreamStream>, Status> {
         let peer = who(&request)?;
         let id = request.metadata().get(STREAM_ID);
         let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
         let ends = self.0.streams.dialled(&peer.node, id);
-        let (feed, frames) =
-            ends.ok_or_else(|| Status::not_found("nobody waits for this stream any more"))?;
+        let (feed, frames) = ends.ok_or_else(|| Status::not_found("nobody waits for this stream any more"))?;
         let stop = self.0.stop.clone();
         let incoming = request.into_inner();
         tokio::spawn(async move {
@@ -169,10 +157,7 @@ impl NodeLink for Edge {
         Ok(Response::new(Box::pin(frames)))
     }
 
-    async fn renew(
-        &self,
-        request: Request<pb::RenewRequest>,
-    ) -> Result<Response<pb::Credentials>, Status> {
+    async fn renew(&self, request: Request<pb::RenewRequest>) -> Result<Response<pb::Credentials>, Status> {
         let peer = who(&request)?;
         let public_key = request.into_inner().public_key;
         let certificate = self.issue(&peer.node, &public_key, SystemTime::now())?;

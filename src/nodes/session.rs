@@ -59,11 +59,7 @@ pub struct Admitted {
 impl Nodes {
     /// No nodes, and the term of this control plane.
     pub fn new(term: u64) -> Self {
-        Self {
-            term,
-            sessions: 0,
-            nodes: BTreeMap::new(),
-        }
+        Self { term, sessions: 0, nodes: BTreeMap::new() }
     }
 
     /// The term of this control plane.
@@ -77,13 +73,8 @@ impl Nodes {
 
     pub(super) fn entry(&mut self, name: &str) -> &mut Node {
         if !self.nodes.contains_key(name) {
-            let node = Node {
-                sender: Sender::new(self.term),
-                outbox: None,
-                sending: false,
-                has_content: false,
-                live: None,
-            };
+            let node =
+                Node { sender: Sender::new(self.term), outbox: None, sending: false, has_content: false, live: None };
             self.nodes.insert(name.to_owned(), node);
         }
         self.nodes.get_mut(name).expect("it was inserted above")
@@ -155,13 +146,7 @@ impl Nodes {
             wake: wake.clone(),
             stop: stop.clone(),
         });
-        Ok(Admitted {
-            number,
-            node: name,
-            to_agent,
-            wake,
-            stop,
-        })
+        Ok(Admitted { number, node: name, to_agent, wake, stop })
     }
 
     /// Ends a session. False when another one has taken its place.
@@ -231,12 +216,7 @@ fn to_agent(message: pb::to_agent::Message) -> Result<pb::ToAgent, Status> {
 }
 
 /// Runs a session until it ends.
-pub(super) async fn run(
-    shared: Arc<Shared>,
-    admitted: Admitted,
-    hello: Hello,
-    messages: Streaming<pb::FromAgent>,
-) {
+pub(super) async fn run(shared: Arc<Shared>, admitted: Admitted, hello: Hello, messages: Streaming<pb::FromAgent>) {
     let welcome = pb::to_agent::Message::Welcome(pb::Welcome {
         protocol: PROTOCOL,
         lease_s: shared.lease_s,
@@ -289,17 +269,9 @@ async fn write(shared: &Shared, admitted: &Admitted) -> String {
     }
 }
 
-async fn read(
-    shared: &Shared,
-    admitted: &Admitted,
-    hello: Hello,
-    mut messages: Streaming<pb::FromAgent>,
-) -> String {
+async fn read(shared: &Shared, admitted: &Admitted, hello: Hello, mut messages: Streaming<pb::FromAgent>) -> String {
     const NOBODY: &str = "nobody reads what nodes report";
-    let begin = Event::Hello {
-        held: hello.held,
-        holding: hello.holding.clone(),
-    };
+    let begin = Event::Hello { held: hello.held, holding: hello.holding.clone() };
     if !shared.report(&admitted.node, What::Hello(hello)).await {
         return NOBODY.into();
     }

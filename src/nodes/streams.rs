@@ -71,18 +71,9 @@ impl Pending {
         let id = format!("{:032x}", rand::random::<u128>());
         let (io, feed, frames) = control_end();
         let (dialled, answer) = oneshot::channel();
-        let ends = Ends {
-            node: node.to_owned(),
-            feed,
-            frames,
-            dialled,
-        };
+        let ends = Ends { node: node.to_owned(), feed, frames, dialled };
         self.lock().streams.insert(id.clone(), ends);
-        let answer = Answer {
-            pending: self.clone(),
-            key: Key::Stream(id.clone()),
-            answer,
-        };
+        let answer = Answer { pending: self.clone(), key: Key::Stream(id.clone()), answer };
         (id, io, answer)
     }
 
@@ -105,14 +96,7 @@ impl Pending {
         self.lock().pings.insert(nonce, pong);
         let pending = self.clone();
         let key = Key::Ping(nonce);
-        (
-            nonce,
-            Answer {
-                pending,
-                key,
-                answer,
-            },
-        )
+        (nonce, Answer { pending, key, answer })
     }
 
     /// A ping was answered.

@@ -61,14 +61,7 @@ impl Control {
         };
         let (handle, task) = dispatcher::start(options).unwrap();
         let reports = handle.subscribe_reports().unwrap();
-        Self {
-            handle,
-            task,
-            reports,
-            address,
-            authority,
-            tokens,
-        }
+        Self { handle, task, reports, address, authority, tokens }
     }
 
     async fn new() -> Self {
@@ -149,10 +142,7 @@ fn agent(dir: &Path, node: &str, address: SocketAddr, token: Option<Token>) -> l
         state_dir: dir.to_owned(),
         node: node.into(),
         token,
-        facts: NodeFacts {
-            capacity: BTreeMap::from([("cpu".into(), "2".into())]),
-            ..NodeFacts::default()
-        },
+        facts: NodeFacts { capacity: BTreeMap::from([("cpu".into(), "2".into())]), ..NodeFacts::default() },
     };
     link::start(options, Arc::new(Echo)).unwrap().0
 }
@@ -217,11 +207,7 @@ async fn a_node_joins_gets_its_pods_and_reports() {
     let held = holds(&agent, &wanted).await;
     agent.report_status(status("a", "{}", held.generation));
     agent.report_events([Bytes::from_static(b"{\"kind\":\"Event\"}")]);
-    agent.report_gone(PodGone {
-        uid: "b".into(),
-        namespace: "n".into(),
-        name: "b".into(),
-    });
+    agent.report_gone(PodGone { uid: "b".into(), namespace: "n".into(), name: "b".into() });
     let mut seen = (false, false, false, false, false);
     while seen != (true, true, true, true, true) {
         match control.report("a report", |r| Some(r.what.clone())).await {
@@ -509,11 +495,7 @@ async fn a_certificate_is_renewed_and_the_session_goes_on() {
 }
 
 fn request(kind: StreamKind) -> StreamRequest {
-    let pod = PodRef {
-        namespace: "n".into(),
-        name: "a".into(),
-        uid: "u".into(),
-    };
+    let pod = PodRef { namespace: "n".into(), name: "a".into(), uid: "u".into() };
     StreamRequest { pod, kind }
 }
 
@@ -643,11 +625,7 @@ async fn a_token_is_not_spent_by_a_bad_request() {
     let channel = dial(&address, tls::joining(&token).unwrap()).await.unwrap();
     let client = JoinClient::new(channel);
     let ask = |name: &str, key: Vec<u8>| {
-        let request = pb::JoinRequest {
-            token: token.reveal(),
-            node_name: name.into(),
-            public_key: key.into(),
-        };
+        let request = pb::JoinRequest { token: token.reveal(), node_name: name.into(), public_key: key.into() };
         let mut client = client.clone();
         async move { client.join(request).await.map_err(|s| s.code()) }
     };

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::outbox::Outbox;
+use super::persist::Journal;
 use super::{persist, plan, run};
 
 /// How the link is set up.
@@ -86,6 +87,7 @@ pub(super) struct Shared {
     pub facts: watch::Sender<NodeFacts>,
     pub plan: Mutex<plan::State>,
     pub outbox: Mutex<Outbox>,
+    pub journal: Arc<Mutex<Journal>>,
     pub wake: Notify,
     pub stop: CancellationToken,
 }
@@ -133,6 +135,7 @@ pub fn start(options: Options, streams: Arc<dyn Streams>) -> Result<(Handle, Joi
         facts: watch::Sender::new(options.facts.clone()),
         plan: Mutex::new(plan::State::new(held)),
         outbox: Mutex::default(),
+        journal: Arc::new(Mutex::new(Journal::new(&options.state_dir))),
         wake: Notify::new(),
         stop: CancellationToken::new(),
         options,

@@ -83,27 +83,16 @@ pub(super) fn describe(status: &Status) -> String {
 
 /// The node's identity: the one in `dir`, or a new one for `token` when there is none, it has
 /// expired, or it belongs to another cluster than the token.
-pub async fn ensure(
-    dir: &Path,
-    node: &str,
-    server: &str,
-    token: Option<&Token>,
-) -> Result<Identity, Error> {
+pub async fn ensure(dir: &Path, node: &str, server: &str, token: Option<&Token>) -> Result<Identity, Error> {
     let found = Identity::load(dir)?;
     if let Some(found) = &found
         && found.node() != node
     {
-        return Err(Error::OtherNode {
-            dir: dir.to_owned(),
-            found: found.node().to_owned(),
-            wanted: node.to_owned(),
-        });
+        return Err(Error::OtherNode { dir: dir.to_owned(), found: found.node().to_owned(), wanted: node.to_owned() });
     }
     match (found, token) {
         (Some(found), None) if !found.expired(SystemTime::now()) => Ok(found),
-        (Some(found), Some(token))
-            if !found.expired(SystemTime::now()) && found.pinned_to(token.ca_digest()) =>
-        {
+        (Some(found), Some(token)) if !found.expired(SystemTime::now()) && found.pinned_to(token.ca_digest()) => {
             Ok(found)
         }
         (Some(_), None) => Err(Error::Expired(node.to_owned())),
@@ -115,11 +104,8 @@ pub async fn ensure(
 async fn join(dir: &Path, node: &str, server: &str, token: &Token) -> Result<Identity, Error> {
     let channel = dial(server, tls::joining(token)?).await?;
     let key = NewKey::generate()?;
-    let request = pb::JoinRequest {
-        token: token.reveal(),
-        node_name: node.to_owned(),
-        public_key: key.public_key().into(),
-    };
+    let request =
+        pb::JoinRequest { token: token.reveal(), node_name: node.to_owned(), public_key: key.public_key().into() };
     let answer = JoinClient::new(channel).join(request).await?.into_inner();
     let identity = Identity::new(node, &key, &answer.certificate_pem, &answer.ca_pem)?;
     if !identity.pinned_to(token.ca_digest()) {
@@ -132,9 +118,7 @@ async fn join(dir: &Path, node: &str, server: &str, token: &Token) -> Result<Ide
 /// A new key and certificate for the node, over its session's connection.
 pub async fn renew(dir: &Path, old: &Identity, channel: Channel) -> Result<Identity, Error> {
     let key = NewKey::generate()?;
-    let request = pb::RenewRequest {
-        public_key: key.public_key().into(),
-    };
+    let request = pb::RenewRequest { public_key: key.public_key().into() };
     let answer = NodeLinkClient::new(channel).renew(request).await?;
     let answer = answer.into_inner();
     let new = Identity::new(old.node(), &key, &answer.certificate_pem, &answer.ca_pem)?;

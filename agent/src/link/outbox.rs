@@ -225,27 +225,13 @@ impl Outbox {
 
 fn reply_message(reply: Reply) -> Message {
     match reply {
-        Reply::Ack(generation) => Message::Ack(pb::Ack {
-            generation: Some(generation.into()),
-        }),
-        Reply::Refused {
-            generation,
-            held,
-            why,
-        } => Message::Refused(pb::Refused {
-            generation: Some(generation.into()),
-            held: Some(held.into()),
-            why,
-        }),
-        Reply::Resync {
-            generation,
-            held,
-            why,
-        } => Message::Resync(pb::Resync {
-            generation: Some(generation.into()),
-            held: Some(held.into()),
-            why,
-        }),
+        Reply::Ack(generation) => Message::Ack(pb::Ack { generation: Some(generation.into()) }),
+        Reply::Refused { generation, held, why } => {
+            Message::Refused(pb::Refused { generation: Some(generation.into()), held: Some(held.into()), why })
+        }
+        Reply::Resync { generation, held, why } => {
+            Message::Resync(pb::Resync { generation: Some(generation.into()), held: Some(held.into()), why })
+        }
     }
 }
 
@@ -265,11 +251,7 @@ mod tests {
     }
 
     fn gone(uid: &str) -> PodGone {
-        PodGone {
-            uid: uid.into(),
-            namespace: "n".into(),
-            name: uid.into(),
-        }
+        PodGone { uid: uid.into(), namespace: "n".into(), name: uid.into() }
     }
 
     /// All that waits, in short.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use masthead_wire::manifest::{Generation, NodeManifest};
+use masthead_wire::manifest::{Generation, Manifest, NodeManifest};
 use masthead_wire::parts::{Assembly, Part};
 
 /// What the node holds.
@@ -33,8 +33,13 @@ pub enum Input {
 /// What to do, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Hold this from now on: store it, then act on it.
-    Accept(Arc<NodeManifest>),
+    /// Hold `next` from now on: store it, then act on it.
+    Accept {
+        /// All that the node holds then.
+        next: Arc<NodeManifest>,
+        /// How it came to that.
+        step: Manifest,
+    },
     /// Tell the control plane.
     Reply(Reply),
 }
@@ -67,10 +72,7 @@ pub enum Reply {
 impl State {
     /// A node that holds what was stored.
     pub fn new(held: Option<Arc<NodeManifest>>) -> Self {
-        Self {
-            held,
-            ..Self::default()
-        }
+        Self { held, ..Self::default() }
     }
 
     /// What the node holds.
@@ -110,11 +112,7 @@ impl State {
         }
         if generation <= held {
             let why = format!("the node holds {held}, which is newer");
-            let refused = Reply::Refused {
-                generation,
-                held,
-                why,
-            };
+            let refused = Reply::Refused { generation, held, why };
             return reply_if(part.last, refused);
         }
         if generation <= self.abandoned {
@@ -138,9 +136,7 @@ impl State {
         match assembly.add(part) {
             Ok(false) => Vec::new(),
             Ok(true) => self.complete(),
-            Err(masthead_wire::parts::Error::Gap { .. }) => {
-                self.abandon(generation, "a part of it is missing".into())
-            }
+            Err(masthead_wire::parts::Error::Gap { .. }) => self.abandon(generation, "a part of it is missing".into()),
             Err(error) => self.broken(generation, error.to_string()),
         }
     }
@@ -152,12 +148,13 @@ impl State {
         let generation = assembly.generation();
         let empty = NodeManifest::default();
         let held = self.held.as_deref().unwrap_or(&empty);
-        match held.after(assembly.into_step()) {
+        let step = assembly.into_step();
+        match held.after(&step) {
             Some(next) => {
                 let next = Arc::new(next);
                 self.held = Some(next.clone());
                 let ack = Action::Reply(Reply::Ack(generation));
-                vec![Action::Accept(next), ack]
+                vec![Action::Accept { next, step }, ack]
             }
             None => self.abandon(generation, "it starts from elsewhere".into()),
         }
@@ -167,11 +164,7 @@ impl State {
         self.assembly = None;
         self.abandoned = self.abandoned.max(generation);
         let held = self.held_generation();
-        vec![Action::Reply(Reply::Resync {
-            generation,
-            held,
-            why,
-        })]
+        vec![Action::Reply(Reply::Resync { generation, held, why })]
     }
 
     fn broken(&mut self, generation: Generation, why: String) -> Vec<Action> {
@@ -181,44 +174,31 @@ impl State {
         self.assembly = None;
         self.abandoned = generation;
         let held = self.held_generation();
-        vec![Action::Reply(Reply::Refused {
-            generation,
-            held,
-            why,
-        })]
+        vec![Action::Reply(Reply::Refused { generation, held, why })]
     }
 }
 
 fn reply_if(last: bool, reply: Reply) -> Vec<Action> {
-    if last {
-        vec![Action::Reply(reply)]
-    } else {
-        Vec::new()
-    }
+    if last { vec![Action::Reply(reply)] } else { Vec::new() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use masthead_wire::manifest::Manifest;
 
     fn at(term: u64, counter: u64) -> Generation {
         Generation { term, counter }
     }
 
     fn part(base: Option<Generation>, generation: Generation, index: u32, last: bool) -> Input {
-        let piece = Manifest {
-            base,
-            generation,
-            ..Manifest::default()
-        };
+        let piece = Manifest { base, generation, ..Manifest::default() };
         Input::Part(Part { index, last, piece })
     }
 
     /// What a step does, in short: A accept, a ack, r refused, s resync.
     fn short(actions: &[Action]) -> String {
         let letter = |action: &Action| match action {
-            Action::Accept(_) => 'A',
+            Action::Accept { .. } => 'A',
             Action::Reply(Reply::Ack(_)) => 'a',
             Action::Reply(Reply::Refused { .. }) => 'r',
             Action::Reply(Reply::Resync { .. }) => 's',
@@ -278,10 +258,6 @@ mod tests {
         );
         let why = String::new();
         let generation = at(1, 1);
-        check(
-            "broken",
-            vec![(Input::Broken { generation, why }, "r"), (part(None, generation, 1, true), "")],
-            None,
-        );
+        check("broken", vec![(Input::Broken { generation, why }, "r"), (part(None, generation, 1, true), "")], None);
     }
 }

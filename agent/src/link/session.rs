@@ -2,14 +2,14 @@
 //! to say goes out of the outbox.
 
 use masthead_wire::limits::{MAX_MESSAGE_BYTES, MESSAGE_QUEUE, PROTOCOL};
-use masthead_wire::manifest::{Generation, Holding, NodeManifest};
+use masthead_wire::manifest::{Generation, Holding, Manifest, NodeManifest};
 use masthead_wire::parts::Part;
 use masthead_wire::pb;
 use masthead_wire::pb::from_agent::Message;
 use masthead_wire::pb::node_link_client::NodeLinkClient;
 use masthead_wire::report::Hello;
 use masthead_wire::stream::{Exit, STREAM_ID, StreamRequest, agent_end};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -64,11 +64,7 @@ pub(super) async fn run(shared: &Arc<Shared>, channel: Channel, welcomed: &mut b
         return Err(Error::Protocol(welcome.protocol));
     }
     *welcomed = true;
-    let welcome = Welcome {
-        lease_s: welcome.lease_s,
-        term: welcome.term,
-        cluster: welcome.cluster,
-    };
+    let welcome = Welcome { lease_s: welcome.lease_s, term: welcome.term, cluster: welcome.cluster };
     // Three beats may be lost before the lease is.
     let beat = Duration::from_millis(u64::from(welcome.lease_s.max(1)) * 250);
     shared.state.send_replace(LinkState::Connected(welcome));
@@ -100,9 +96,7 @@ fn hello(shared: &Shared) -> Hello {
     }
 }
 
-async fn next(
-    messages: &mut Streaming<pb::ToAgent>,
-) -> Result<pb::to_agent::Message, Error> {
+async fn next(messages: &mut Streaming<pb::ToAgent>) -> Result<pb::to_agent::Message, Error> {
     loop {
         match messages.message().await? {
             Some(pb::ToAgent { message: Some(m) }) => return Ok(m),
@@ -113,11 +107,7 @@ async fn next(
     }
 }
 
-async fn write(
-    shared: &Shared,
-    tx: mpsc::Sender<pb::FromAgent>,
-    beat: Duration,
-) -> Result<(), Error> {
+async fn write(shared: &Shared, tx: mpsc::Sender<pb::FromAgent>, beat: Duration) -> Result<(), Error> {
     let mut beats = tokio::time::interval(beat);
     beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -139,11 +129,7 @@ async fn write(
     }
 }
 
-async fn read(
-    shared: &Arc<Shared>,
-    channel: Channel,
-    mut messages: Streaming<pb::ToAgent>,
-) -> Result<(), Error> {
+async fn read(shared: &Arc<Shared>, channel: Channel, mut messages: Streaming<pb::ToAgent>) -> Result<(), Error> {
     use pb::to_agent::Message;
     loop {
         match next(&mut messages).await? {
@@ -169,10 +155,7 @@ async fn manifest(shared: &Arc<Shared>, part: pb::ManifestPart) -> Result<(), Er
     let generation = part.generation.map(Generation::from).unwrap_or_default();
     let input = match Part::try_from(part) {
         Ok(part) => Input::Part(part),
-        Err(error) => Input::Broken {
-            generation,
-            why: error.to_string(),
-        },
+        Err(error) => Input::Broken { generation, why: error.to_string() },
     };
     // The plan is put back to what is stored if storing fails: the next session then tells the
     // control plane the truth.
@@ -180,8 +163,8 @@ async fn manifest(shared: &Arc<Shared>, part: pb::ManifestPart) -> Result<(), Er
     let actions = shared.plan().step(input);
     for action in actions {
         match action {
-            Action::Accept(next) => {
-                if let Err(error) = accept(shared, next).await {
+            Action::Accept { next, step } => {
+                if let Err(error) = accept(shared, next, step).await {
                     *shared.plan() = before;
                     return Err(error);
                 }
@@ -193,18 +176,15 @@ async fn manifest(shared: &Arc<Shared>, part: pb::ManifestPart) -> Result<(), Er
     Ok(())
 }
 
-async fn accept(shared: &Arc<Shared>, next: Arc<NodeManifest>) -> Result<(), Error> {
-    let (dir, manifest) = (shared.options.state_dir.clone(), next.clone());
-    tokio::task::spawn_blocking(move || persist::save(&dir, &manifest)).await??;
+async fn accept(shared: &Arc<Shared>, next: Arc<NodeManifest>, step: Manifest) -> Result<(), Error> {
+    let (journal, manifest) = (shared.journal.clone(), next.clone());
+    let store = move || {
+        let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.store(&manifest, &step)
+    };
+    tokio::task::spawn_blocking(store).await??;
     shared.outbox().accepted(&next);
     shared.manifest.send_replace(Some(next));
-    let dir = shared.options.state_dir.clone();
-    // Behind the scenes: nobody waits for the disk, and a torn file is told by its checksum.
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = persist::sync(&dir) {
-            tracing::warn!(%error, "the stored manifest may not survive a loss of power");
-        }
-    });
     Ok(())
 }
 
@@ -217,10 +197,7 @@ async fn stream(shared: Arc<Shared>, channel: Channel, open: pb::StreamOpen) {
     match StreamRequest::try_from(open) {
         Ok(request) => shared.streams.open(request, io),
         Err(error) => {
-            let exit = Exit::Failed {
-                reason: "BadRequest".into(),
-                message: error.to_string(),
-            };
+            let exit = Exit::Failed { reason: "BadRequest".into(), message: error.to_string() };
             // The queue is new and empty: this does not wait.
             let _ = io.output.exit(exit).await;
         }

@@ -7,9 +7,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::limits::{
-    CONNECTION_WINDOW, HANDSHAKE_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, STREAM_WINDOW,
-};
+use crate::limits::{CONNECTION_WINDOW, HANDSHAKE_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, STREAM_WINDOW};
 use crate::pki::tls::SERVER_NAME;
 
 /// Why there is no channel.
@@ -49,10 +47,7 @@ pub async fn dial(address: &str, config: Arc<rustls::ClientConfig>) -> Result<Ch
         .initial_connection_window_size(CONNECTION_WINDOW)
         .connect_with_connector(connector)
         .await
-        .map_err(|e| Error::Dial {
-            address: address.to_owned(),
-            why: causes(&e),
-        })
+        .map_err(|e| Error::Dial { address: address.to_owned(), why: causes(&e) })
 }
 
 /// An error with all of its causes in one line.

@@ -35,75 +35,49 @@ pub fn own(bytes: &Bytes) -> Bytes {
 
 impl From<Generation> for pb::Generation {
     fn from(g: Generation) -> Self {
-        Self {
-            term: g.term,
-            counter: g.counter,
-        }
+        Self { term: g.term, counter: g.counter }
     }
 }
 
 impl From<pb::Generation> for Generation {
     fn from(g: pb::Generation) -> Self {
-        Self {
-            term: g.term,
-            counter: g.counter,
-        }
+        Self { term: g.term, counter: g.counter }
     }
 }
 
 impl From<&NodeSetup> for pb::NodeSetup {
     fn from(s: &NodeSetup) -> Self {
-        Self {
-            pod_cidrs: s.pod_cidrs.clone(),
-            facts: s.facts.clone(),
-        }
+        Self { pod_cidrs: s.pod_cidrs.clone(), facts: s.facts.clone() }
     }
 }
 
 impl From<pb::NodeSetup> for NodeSetup {
     fn from(s: pb::NodeSetup) -> Self {
-        Self {
-            pod_cidrs: s.pod_cidrs,
-            facts: s.facts,
-        }
+        Self { pod_cidrs: s.pod_cidrs, facts: s.facts }
     }
 }
 
 impl From<&AttachmentKey> for pb::AttachmentKey {
     fn from(k: &AttachmentKey) -> Self {
-        Self {
-            kind: k.kind.clone(),
-            namespace: k.namespace.clone(),
-            name: k.name.clone(),
-        }
+        Self { kind: k.kind.clone(), namespace: k.namespace.clone(), name: k.name.clone() }
     }
 }
 
 impl From<pb::AttachmentKey> for AttachmentKey {
     fn from(k: pb::AttachmentKey) -> Self {
-        Self {
-            kind: k.kind,
-            namespace: k.namespace,
-            name: k.name,
-        }
+        Self { kind: k.kind, namespace: k.namespace, name: k.name }
     }
 }
 
 impl From<&Attachment> for pb::Attachment {
     fn from(a: &Attachment) -> Self {
-        Self {
-            kind: a.key.kind.clone(),
-            object: a.bytes.clone(),
-        }
+        Self { kind: a.key.kind.clone(), object: a.bytes.clone() }
     }
 }
 
 impl From<NodeFacts> for pb::NodeFacts {
     fn from(f: NodeFacts) -> Self {
-        let address = |a: NodeAddress| pb::NodeAddress {
-            r#type: a.kind,
-            address: a.address,
-        };
+        let address = |a: NodeAddress| pb::NodeAddress { r#type: a.kind, address: a.address };
         Self {
             labels: f.labels,
             capacity: f.capacity,
@@ -116,10 +90,7 @@ impl From<NodeFacts> for pb::NodeFacts {
 
 impl From<pb::NodeFacts> for NodeFacts {
     fn from(f: pb::NodeFacts) -> Self {
-        let address = |a: pb::NodeAddress| NodeAddress {
-            kind: a.r#type,
-            address: a.address,
-        };
+        let address = |a: pb::NodeAddress| NodeAddress { kind: a.r#type, address: a.address };
         Self {
             labels: f.labels,
             capacity: f.capacity,
@@ -140,17 +111,9 @@ impl From<Hello> for pb::Hello {
             instance: h.instance,
             facts: Some(h.facts.into()),
             held: h.held.map(Into::into),
-            pods: pods
-                .map(|(uid, d)| pb::HeldPod {
-                    uid: uid.to_string(),
-                    digest: digest(d),
-                })
-                .collect(),
+            pods: pods.map(|(uid, d)| pb::HeldPod { uid: uid.to_string(), digest: digest(d) }).collect(),
             attachments: attachments
-                .map(|(key, d)| pb::HeldAttachment {
-                    key: Some((&key).into()),
-                    digest: digest(d),
-                })
+                .map(|(key, d)| pb::HeldAttachment { key: Some((&key).into()), digest: digest(d) })
                 .collect(),
         }
     }
@@ -211,11 +174,7 @@ impl TryFrom<pb::PodStatus> for PodStatus {
 
 impl From<PodGone> for pb::PodGone {
     fn from(g: PodGone) -> Self {
-        Self {
-            uid: g.uid.to_string(),
-            namespace: g.namespace,
-            name: g.name,
-        }
+        Self { uid: g.uid.to_string(), namespace: g.namespace, name: g.name }
     }
 }
 
@@ -225,71 +184,42 @@ impl TryFrom<pb::PodGone> for PodGone {
         if g.uid.is_empty() {
             return Err(Error::Missing("pod uid"));
         }
-        Ok(Self {
-            uid: g.uid.into(),
-            namespace: g.namespace,
-            name: g.name,
-        })
+        Ok(Self { uid: g.uid.into(), namespace: g.namespace, name: g.name })
     }
 }
 
 impl From<Heartbeat> for pb::Heartbeat {
     fn from(h: Heartbeat) -> Self {
-        Self {
-            held: h.held.map(Into::into),
-            conditions: h.conditions,
-        }
+        Self { held: h.held.map(Into::into), conditions: h.conditions }
     }
 }
 
 impl From<pb::Heartbeat> for Heartbeat {
     fn from(h: pb::Heartbeat) -> Self {
-        Self {
-            held: h.held.map(Into::into),
-            conditions: own(&h.conditions),
-        }
+        Self { held: h.held.map(Into::into), conditions: own(&h.conditions) }
     }
 }
 
 impl From<Exit> for pb::Exit {
     fn from(e: Exit) -> Self {
         match e {
-            Exit::Code(code) => Self {
-                code,
-                ..Self::default()
-            },
-            Exit::Failed { reason, message } => Self {
-                code: 0,
-                reason: if reason.is_empty() {
-                    "InternalError".into()
-                } else {
-                    reason
-                },
-                message,
-            },
+            Exit::Code(code) => Self { code, ..Self::default() },
+            Exit::Failed { reason, message } => {
+                Self { code: 0, reason: if reason.is_empty() { "InternalError".into() } else { reason }, message }
+            }
         }
     }
 }
 
 impl From<pb::Exit> for Exit {
     fn from(e: pb::Exit) -> Self {
-        if e.reason.is_empty() {
-            Self::Code(e.code)
-        } else {
-            Self::Failed {
-                reason: e.reason,
-                message: e.message,
-            }
-        }
+        if e.reason.is_empty() { Self::Code(e.code) } else { Self::Failed { reason: e.reason, message: e.message } }
     }
 }
 
 impl From<Size> for pb::Resize {
     fn from(s: Size) -> Self {
-        Self {
-            width: s.width.into(),
-            height: s.height.into(),
-        }
+        Self { width: s.width.into(), height: s.height.into() }
     }
 }
 
@@ -297,10 +227,7 @@ impl TryFrom<pb::Resize> for Size {
     type Error = Error;
     fn try_from(r: pb::Resize) -> Result<Self, Error> {
         let side = |v: u32| u16::try_from(v).map_err(|_| Error::Range("terminal size"));
-        Ok(Self {
-            width: side(r.width)?,
-            height: side(r.height)?,
-        })
+        Ok(Self { width: side(r.width)?, height: side(r.height)? })
     }
 }
 
@@ -312,17 +239,11 @@ impl StreamRequest {
             StreamKind::Logs(logs) => Request::Logs(logs),
             StreamKind::Exec(exec) => Request::Exec(exec),
             StreamKind::Attach(attach) => Request::Attach(attach),
-            StreamKind::PortForward { port } => {
-                Request::PortForward(pb::PortForward { port: port.into() })
-            }
+            StreamKind::PortForward { port } => Request::PortForward(pb::PortForward { port: port.into() }),
         };
         pb::StreamOpen {
             id,
-            pod: Some(pb::PodRef {
-                namespace: self.pod.namespace,
-                name: self.pod.name,
-                uid: self.pod.uid,
-            }),
+            pod: Some(pb::PodRef { namespace: self.pod.namespace, name: self.pod.name, uid: self.pod.uid }),
             request: Some(request),
         }
     }
@@ -337,15 +258,11 @@ impl TryFrom<pb::StreamOpen> for StreamRequest {
             Request::Logs(logs) => StreamKind::Logs(logs),
             Request::Exec(exec) => StreamKind::Exec(exec),
             Request::Attach(attach) => StreamKind::Attach(attach),
-            Request::PortForward(forward) => StreamKind::PortForward {
-                port: u16::try_from(forward.port).map_err(|_| Error::Range("port"))?,
-            },
+            Request::PortForward(forward) => {
+                StreamKind::PortForward { port: u16::try_from(forward.port).map_err(|_| Error::Range("port"))? }
+            }
         };
-        let pod = PodRef {
-            namespace: pod.namespace,
-            name: pod.name,
-            uid: pod.uid,
-        };
+        let pod = PodRef { namespace: pod.namespace, name: pod.name, uid: pod.uid };
         Ok(Self { pod, kind })
     }
 }

@@ -14,3 +14,5 @@ pub mod pb;
 pub mod pki;
 pub mod report;
 pub mod stream;
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use crate::limits::{
-    CONNECTION_WINDOW, HANDSHAKE_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_HANDSHAKES,
-    MAX_STREAMS, STREAM_WINDOW,
+    CONNECTION_WINDOW, HANDSHAKE_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_HANDSHAKES, MAX_STREAMS,
+    STREAM_WINDOW,
 };
 
 /// Accepts until `stop`. A slow or failing handshake holds nobody else up.

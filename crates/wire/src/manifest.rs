@@ -118,29 +118,26 @@ impl Manifest {
 
 impl NodeManifest {
     /// The manifest after `step`, or nothing when it does not start from this one.
-    pub fn after(&self, step: Manifest) -> Option<Self> {
+    pub fn after(&self, step: &Manifest) -> Option<Self> {
         let mut content = match step.base {
             None => NodeContent::default(),
             Some(base) if base == self.generation => self.content.clone(),
             Some(_) => return None,
         };
-        content.setup = step.setup;
+        content.setup = step.setup.clone();
         for uid in &step.removed_pods {
             content.pods.remove(uid);
         }
         for key in &step.removed_attachments {
             content.attachments.remove(key);
         }
-        for pod in step.pods {
-            content.insert_pod(pod);
+        for pod in &step.pods {
+            content.insert_pod(pod.clone());
         }
-        for attachment in step.attachments {
-            content.insert_attachment(attachment);
+        for attachment in &step.attachments {
+            content.insert_attachment(attachment.clone());
         }
-        Some(Self {
-            generation: step.generation,
-            content,
-        })
+        Some(Self { generation: step.generation, content })
     }
 }
 
@@ -158,10 +155,7 @@ mod tests {
     #[test]
     fn a_step_from_elsewhere_is_not_taken() {
         let held = NodeManifest::default();
-        let elsewhere = Manifest {
-            base: Some(Generation { term: 1, counter: 1 }),
-            ..Manifest::default()
-        };
-        assert_eq!(held.after(elsewhere), None);
+        let elsewhere = Manifest { base: Some(Generation { term: 1, counter: 1 }), ..Manifest::default() };
+        assert_eq!(held.after(&elsewhere), None);
     }
 }

@@ -156,10 +156,7 @@ struct Head {
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
 fn json(e: serde_json::Error) -> Error {
-    Error::Json {
-        line: e.line(),
-        column: e.column(),
-    }
+    Error::Json { line: e.line(), column: e.column() }
 }
 
 impl Head {
@@ -221,7 +218,8 @@ mod tests {
 
     #[test]
     fn digest_follows_intent_and_nothing_else() {
-        let base = pod(r#"{"metadata":{"uid":"u","namespace":"n","name":"a","resourceVersion":"1"},"spec":{"x":1}}"#).unwrap();
+        let base =
+            pod(r#"{"metadata":{"uid":"u","namespace":"n","name":"a","resourceVersion":"1"},"spec":{"x":1}}"#).unwrap();
         let same = [
             r#"{"metadata":{"uid":"u","namespace":"n","name":"a","resourceVersion":"2"},"spec":{"x":1}}"#,
             r#"{"spec":{"x":1},"status":{"phase":"Running"},"metadata":{"name":"a","namespace":"n","uid":"u","managedFields":[]}}"#,

@@ -117,18 +117,8 @@ pub struct Assembly {
 impl Assembly {
     /// Begins a step that no part of is there yet.
     pub fn new(base: Option<Generation>, generation: Generation) -> Self {
-        let step = Manifest {
-            base,
-            generation,
-            setup: NodeSetup::default(),
-            ..Manifest::default()
-        };
-        Self {
-            step,
-            next: 0,
-            items: 0,
-            bytes: 0,
-        }
+        let step = Manifest { base, generation, setup: NodeSetup::default(), ..Manifest::default() };
+        Self { step, next: 0, items: 0, bytes: 0 }
     }
 
     /// Which step.
@@ -148,11 +138,7 @@ impl Assembly {
             return Ok(false);
         }
         if part.index > self.next {
-            return Err(Error::Gap {
-                generation,
-                expected: self.next,
-                got: part.index,
-            });
+            return Err(Error::Gap { generation, expected: self.next, got: part.index });
         }
         let piece = part.piece;
         self.items += piece.pods.len() + piece.removed_pods.len();
@@ -197,10 +183,6 @@ impl TryFrom<pb::ManifestPart> for Part {
                 .collect::<Result<_, _>>()?,
             removed_attachments: part.removed_attachments.into_iter().map(Into::into).collect(),
         };
-        Ok(Self {
-            index: part.part,
-            last: part.last,
-            piece,
-        })
+        Ok(Self { index: part.part, last: part.last, piece })
     }
 }

@@ -10,9 +10,7 @@ pub use generated::*;
 
 impl fmt::Debug for JoinRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinRequest")
-            .field("node_name", &self.node_name)
-            .finish_non_exhaustive()
+        f.debug_struct("JoinRequest").field("node_name", &self.node_name).finish_non_exhaustive()
     }
 }
 
@@ -33,19 +31,13 @@ impl fmt::Debug for ManifestPart {
 
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Attachment")
-            .field("kind", &self.kind)
-            .field("bytes", &self.object.len())
-            .finish()
+        f.debug_struct("Attachment").field("kind", &self.kind).field("bytes", &self.object.len()).finish()
     }
 }
 
 impl fmt::Debug for Recalled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recalled")
-            .field("pods", &self.pods.len())
-            .field("last", &self.last)
-            .finish()
+        f.debug_struct("Recalled").field("pods", &self.pods.len()).field("last", &self.last).finish()
     }
 }
 

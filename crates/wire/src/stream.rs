@@ -70,10 +70,7 @@ pub enum Exit {
 impl Exit {
     /// A failure with Kubernetes' `InternalError`.
     pub fn internal(message: impl Into<String>) -> Self {
-        Self::Failed {
-            reason: "InternalError".into(),
-            message: message.into(),
-        }
+        Self::Failed { reason: "InternalError".into(), message: message.into() }
     }
 }
 
@@ -123,11 +120,7 @@ impl FrameWriter {
 }
 
 impl AsyncWrite for FrameWriter {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, Gone);
         // Room first: bytes are copied once, when they go.
         ready!(self.tx.poll_reserve(cx)).map_err(gone)?;
@@ -175,11 +168,7 @@ impl FrameReader {
 }
 
 impl AsyncRead for FrameReader {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         while self.rest.is_empty() {
             match ready!(self.rx.poll_recv(cx)) {
                 Some(bytes) => self.rest = bytes,
@@ -267,19 +256,12 @@ pub fn agent_end() -> (AgentIo, AgentFeed, mpsc::Receiver<pb::Frame>) {
     let (resize, sizes) = watch::channel(None);
     let gone = CancellationToken::new();
     let io = AgentIo {
-        stdin: FrameReader {
-            rx,
-            rest: Bytes::new(),
-        },
+        stdin: FrameReader { rx, rest: Bytes::new() },
         resize: sizes,
         output: Output { tx },
         gone: gone.clone(),
     };
-    let feed = AgentFeed {
-        stdin: Some(stdin),
-        resize,
-        _gone: gone.drop_guard(),
-    };
+    let feed = AgentFeed { stdin: Some(stdin), resize, _gone: gone.drop_guard() };
     (io, feed, frames)
 }
 
@@ -380,9 +362,11 @@ impl StreamIo {
         if self.exit.is_some() {
             return None;
         }
-        let next = self.output.recv().await.unwrap_or_else(|| {
-            OutputFrame::Exit(Exit::internal("the connection to the node was lost"))
-        });
+        let next = self
+            .output
+            .recv()
+            .await
+            .unwrap_or_else(|| OutputFrame::Exit(Exit::internal("the connection to the node was lost")));
         if let OutputFrame::Exit(exit) = &next {
             self.exit = Some(exit.clone());
         }
@@ -401,11 +385,7 @@ impl StreamIo {
 }
 
 impl AsyncRead for StreamIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         while self.rest.is_empty() {
             if let Some(exit) = &self.exit {
                 return Poll::Ready(match exit {
@@ -426,11 +406,7 @@ impl AsyncRead for StreamIo {
 }
 
 impl AsyncWrite for StreamIo {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.writer).poll_write(cx, buf)
     }
 

@@ -2,8 +2,8 @@
 
 use rand::RngCore;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SerialNumber, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PublicKeyData, SerialNumber, SignatureAlgorithm,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -137,12 +137,7 @@ impl Authority {
         set_validity(&mut params, not_before, not_after);
         params.serial_number = Some(serial());
         let certificate = params.self_signed(&key)?;
-        Ok(Self {
-            certificate_pem: certificate.pem(),
-            certificate: certificate.into(),
-            params,
-            key,
-        })
+        Ok(Self { certificate_pem: certificate.pem(), certificate: certificate.into(), params, key })
     }
 
     fn read(text: &[u8]) -> Option<Self> {
@@ -152,12 +147,7 @@ impl Authority {
         let certificate = CertificateDer::from_pem_slice(text.as_bytes()).ok()?;
         let from = text.find("-----BEGIN CERTIFICATE")?;
         let ours = super::der::read(&certificate)?.common_name == CA_NAME;
-        ours.then_some(Self {
-            key,
-            params: ca_params(),
-            certificate_pem: text[from..].to_owned(),
-            certificate,
-        })
+        ours.then_some(Self { key, params: ca_params(), certificate_pem: text[from..].to_owned(), certificate })
     }
 
     /// The authority's certificate.
@@ -195,12 +185,7 @@ impl Authority {
     }
 
     /// A certificate for a server that is reached under `names` (host names and addresses).
-    pub fn issue_server(
-        &self,
-        names: &[String],
-        now: SystemTime,
-        lifetime: Duration,
-    ) -> Result<Pair, Error> {
+    pub fn issue_server(&self, names: &[String], now: SystemTime, lifetime: Duration) -> Result<Pair, Error> {
         let usage = ExtendedKeyUsagePurpose::ServerAuth;
         let mut params = leaf_params(SERVER_NAME, None, usage);
         let mut all = vec![SERVER_NAME.to_owned()];
@@ -269,11 +254,7 @@ fn ca_params() -> CertificateParams {
     params
 }
 
-fn leaf_params(
-    name: &str,
-    organization: Option<&str>,
-    usage: ExtendedKeyUsagePurpose,
-) -> CertificateParams {
+fn leaf_params(name: &str, organization: Option<&str>, usage: ExtendedKeyUsagePurpose) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     if let Some(organization) = organization {

@@ -58,10 +58,8 @@ pub fn peer(certificate: &[u8]) -> Option<Peer> {
     let facts = der::read(certificate)?;
     let node = facts.common_name.strip_prefix(NODE_PREFIX)?;
     let member = facts.organizations.iter().any(|o| o == NODE_ORGANIZATION);
-    (member && authority::is_node_name(node)).then(|| Peer {
-        node: node.to_owned(),
-        key_digest: Sha256::digest(&facts.public_key).into(),
-    })
+    (member && authority::is_node_name(node))
+        .then(|| Peer { node: node.to_owned(), key_digest: Sha256::digest(&facts.public_key).into() })
 }
 
 /// A key that has no certificate yet.
@@ -101,17 +99,10 @@ impl std::fmt::Debug for Identity {
 
 impl Identity {
     /// Joins a key with the control plane's answer to it.
-    pub fn new(
-        node: &str,
-        key: &NewKey,
-        certificate_pem: &str,
-        authority_pem: &str,
-    ) -> Result<Self, Error> {
+    pub fn new(node: &str, key: &NewKey, certificate_pem: &str, authority_pem: &str) -> Result<Self, Error> {
         let text = format!("{}{certificate_pem}{authority_pem}", key.0.serialize_pem());
         let identity = Self::read(text);
-        identity
-            .filter(|i| i.node == node && i.holds_key(&key.0))
-            .ok_or_else(|| Error::Answer(node.to_owned()))
+        identity.filter(|i| i.node == node && i.holds_key(&key.0)).ok_or_else(|| Error::Answer(node.to_owned()))
     }
 
     fn holds_key(&self, key: &KeyPair) -> bool {

@@ -6,9 +6,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
-};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -55,9 +53,7 @@ fn roots(ca: &CertificateDer<'static>) -> Result<Arc<RootCertStore>, rustls::Err
 /// is replaced long before it expires.
 pub fn server(authority: Arc<Authority>, names: Vec<String>) -> Result<Arc<ServerConfig>, Error> {
     let roots = roots(authority.certificate())?;
-    let clients = WebPkiClientVerifier::builder_with_provider(roots, provider())
-        .allow_unauthenticated()
-        .build()?;
+    let clients = WebPkiClientVerifier::builder_with_provider(roots, provider()).allow_unauthenticated().build()?;
     let certificate = Reissued::new(authority, names)?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -80,10 +76,7 @@ pub fn node(identity: &Identity) -> Result<Arc<ClientConfig>, Error> {
 
 /// The end of one who has only a token: it trusts the authority that the token names.
 pub fn joining(token: &Token) -> Result<Arc<ClientConfig>, Error> {
-    let pinned = Pinned {
-        ca_digest: *token.ca_digest(),
-        provider: provider(),
-    };
+    let pinned = Pinned { ca_digest: *token.ca_digest(), provider: provider() };
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
@@ -105,19 +98,11 @@ impl Reissued {
     fn new(authority: Arc<Authority>, names: Vec<String>) -> Result<Self, Error> {
         let now = SystemTime::now();
         let key = issue(&authority, &names, now)?;
-        Ok(Self {
-            authority,
-            names,
-            current: Mutex::new((now, key)),
-        })
+        Ok(Self { authority, names, current: Mutex::new((now, key)) })
     }
 }
 
-fn issue(
-    authority: &Authority,
-    names: &[String],
-    now: SystemTime,
-) -> Result<Arc<CertifiedKey>, Error> {
+fn issue(authority: &Authority, names: &[String], now: SystemTime) -> Result<Arc<CertifiedKey>, Error> {
     let pair = authority.issue_server(names, now, SERVER_LIFETIME)?;
     let key = provider().key_provider.load_private_key(pair.key)?;
     Ok(Arc::new(CertifiedKey::new(pair.chain, key)))

@@ -42,11 +42,7 @@ impl Token {
     /// A new token that pins the authority with this digest.
     pub fn generate(ca_digest: [u8; 32]) -> Self {
         let id: [u8; ID_BYTES] = rand::random();
-        Self {
-            id: id.iter().map(|b| format!("{b:02x}")).collect(),
-            secret: rand::random(),
-            ca_digest,
-        }
+        Self { id: id.iter().map(|b| format!("{b:02x}")).collect(), secret: rand::random(), ca_digest }
     }
 
     /// Names the token without its secret.
@@ -114,12 +110,7 @@ pub struct TokenRecord {
 impl TokenRecord {
     /// The record of a new token.
     pub fn new(token: &Token, expires_unix_s: Option<u64>, uses_left: Option<u32>) -> Self {
-        Self {
-            id: token.id.clone(),
-            secret_sha256: token.secret_sha256(),
-            expires_unix_s,
-            uses_left,
-        }
+        Self { id: token.id.clone(), secret_sha256: token.secret_sha256(), expires_unix_s, uses_left }
     }
 
     /// The record after `token` let a node in.
@@ -216,10 +207,7 @@ mod tests {
     fn a_record_lets_in_whom_it_should() {
         let token = Token::generate([7; 32]);
         let id = token.id.clone();
-        let rogue = Token {
-            secret: [0; SECRET_BYTES],
-            ..token.clone()
-        };
+        let rogue = Token { secret: [0; SECRET_BYTES], ..token.clone() };
         let record = TokenRecord::new(&token, Some(100), Some(2));
         assert_eq!(record.redeem(&rogue, 1), Err(Error::Unknown(id.clone())));
         assert_eq!(record.redeem(&token, 100), Err(Error::Expired(id.clone())));
