@@ -80,7 +80,7 @@ pub struct Report {
 /// What a [`Report`] says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
-    /// A token let the node in.
+    /// A token let the node in. Left out when the reports are full: [`What::Hello`] follows.
     Joined,
     /// A session began.
     Hello(Hello),
@@ -117,7 +117,7 @@ pub enum What {
     /// nothing: our state was lost, or another leads. Whoever leads by the store's word raises
     /// its term above this one with [`Handle::set_term`]; another must stop.
     Ahead(Generation),
-    /// Somebody came as this node and was turned away.
+    /// Somebody came as this node and was turned away. Left out when the reports are full.
     Intruder {
         /// Why.
         why: String,
@@ -158,10 +158,10 @@ impl Shared {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for room. False when nobody will ever read it.
-    pub async fn report(&self, node: &str, what: What) -> bool {
+    /// Reports what is only good to know; left out when the reports are full.
+    pub fn notice(&self, node: &str, what: What) {
         let node = node.to_owned();
-        self.reports.send(Report { node, what }).await.is_ok()
+        let _ = self.reports.try_send(Report { node, what });
     }
 }
 

@@ -103,7 +103,7 @@ impl Join for Edge {
         }
         let certificate = certificate?;
         tracing::info!(%node, token = token.id(), "a node has joined");
-        self.0.report(node, What::Joined).await;
+        self.0.notice(node, What::Joined);
         Ok(self.credentials(certificate))
     }
 }
@@ -129,7 +129,7 @@ impl NodeLink for Edge {
             Err(status) => {
                 let why = status.message().to_owned();
                 tracing::warn!(%node, %why, "a session was turned away");
-                self.0.report(&node, What::Intruder { why }).await;
+                self.0.notice(&node, What::Intruder { why });
                 return Err(status);
             }
         };

@@ -10,13 +10,16 @@ use masthead_wire::pki::identity::Peer;
 use masthead_wire::report::Hello;
 use masthead_wire::{convert, object};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
-use super::dispatcher::{Shared, What};
+use super::dispatcher::{Report, Shared, What};
 use super::plan::{Action, Event, Sender};
+
+const REPLACED: &str = "another session of this node began";
 
 type ToAgent = mpsc::Sender<Result<pb::ToAgent, Status>>;
 
@@ -133,7 +136,7 @@ impl Nodes {
                 let why = format!("node {name} is connected already, with another certificate");
                 return Err(Status::already_exists(why));
             }
-            first.end("another session of this node began");
+            first.end(REPLACED);
         }
         let wake = Arc::new(Notify::new());
         node.outbox = None;
@@ -238,11 +241,35 @@ pub(super) async fn run(shared: Arc<Shared>, admitted: Admitted, hello: Hello, m
         () = admitted.stop.cancelled() => "another session of this node began, or the control plane stops".into(),
     };
     admitted.stop.cancel();
-    let was_current = shared.nodes().leave(&admitted);
-    if was_current {
-        tracing::info!(node = %admitted.node, %why, "a node has disconnected");
-        shared.report(&admitted.node, What::Disconnected { why }).await;
+    tracing::info!(node = %admitted.node, %why, "a session has ended");
+    let room = tokio::select! {
+        room = shared.reports.reserve() => room.ok(),
+        // Nobody waits for a report then.
+        () = shared.stop.cancelled() => None,
+    };
+    // Under the lock, so that no report of a next session comes before this one.
+    let mut nodes = shared.nodes();
+    if nodes.leave(&admitted)
+        && let Some(room) = room
+    {
+        let node = admitted.node;
+        let what = What::Disconnected { why };
+        room.send(Report { node, what });
     }
+}
+
+/// Waits for room. What a replaced session still has to say is not reported: the next one has
+/// said it again. An error says why the session ends.
+async fn report(shared: &Shared, admitted: &Admitted, what: What) -> Result<(), String> {
+    let room = shared.reports.reserve().await;
+    let room = room.map_err(|_| "nobody reads what nodes report".to_owned())?;
+    let mut nodes = shared.nodes();
+    if nodes.current(admitted).is_none() {
+        return Err(REPLACED.into());
+    }
+    let node = admitted.node.clone();
+    room.send(Report { node, what });
+    Ok(())
 }
 
 /// Sends steps, part by part.
@@ -254,7 +281,7 @@ async fn write(shared: &Shared, admitted: &Admitted) -> String {
                 node.sending = step.is_some();
                 step
             }
-            None => return "another session of this node began".into(),
+            None => return REPLACED.into(),
         };
         let Some(step) = step else {
             admitted.wake.notified().await;
@@ -269,53 +296,57 @@ async fn write(shared: &Shared, admitted: &Admitted) -> String {
     }
 }
 
-async fn read(shared: &Shared, admitted: &Admitted, hello: Hello, mut messages: Streaming<pb::FromAgent>) -> String {
-    const NOBODY: &str = "nobody reads what nodes report";
-    let begin = Event::Hello { held: hello.held, holding: hello.holding.clone() };
-    if !shared.report(&admitted.node, What::Hello(hello)).await {
-        return NOBODY.into();
+async fn read(shared: &Shared, admitted: &Admitted, hello: Hello, messages: Streaming<pb::FromAgent>) -> String {
+    match read_all(shared, admitted, hello, messages).await {
+        Ok(never) => match never {},
+        Err(why) => why,
     }
-    let mut next = Some(begin);
+}
+
+async fn read_all(
+    shared: &Shared,
+    admitted: &Admitted,
+    hello: Hello,
+    mut messages: Streaming<pb::FromAgent>,
+) -> Result<Infallible, String> {
+    let begin = Event::Hello { held: hello.held, holding: hello.holding.clone() };
+    report(shared, admitted, What::Hello(hello)).await?;
+    step(shared, admitted, begin).await?;
     loop {
-        if let Some(event) = next.take() {
-            let holds = match &event {
-                Event::Ack(generation) => Some(What::Holds(*generation)),
-                _ => None,
-            };
-            let rest = match shared.nodes().current(admitted) {
-                Some(node) => node.step(event),
-                None => return "another session of this node began".into(),
-            };
-            for what in rest.into_iter().filter_map(outcome).chain(holds) {
-                if !shared.report(&admitted.node, what).await {
-                    return NOBODY.into();
-                }
-            }
-        }
         let message = match messages.message().await {
             Ok(Some(pb::FromAgent { message: Some(m) })) => m,
             // A kind of message that a later version added.
             Ok(Some(pb::FromAgent { message: None })) => continue,
-            Ok(None) => return "the agent closed the session".into(),
-            Err(status) => return format!("the connection was lost: {}", status.message()),
+            Ok(None) => return Err("the agent closed the session".into()),
+            Err(status) => return Err(format!("the connection was lost: {}", status.message())),
         };
-        match take(shared, admitted, message) {
-            Ok((event, what)) => {
-                next = event;
-                if let Some(what) = what
-                    && !shared.report(&admitted.node, what).await
-                {
-                    return NOBODY.into();
-                }
-            }
-            Err(error) => {
-                let why = format!("the agent sent a message that is not ours: {error}");
-                let status = Status::invalid_argument(&why);
-                let _ = admitted.to_agent.try_send(Err(status));
-                return why;
-            }
+        let (event, what) = take(shared, admitted, message).map_err(|error| {
+            let why = format!("the agent sent a message that is not ours: {error}");
+            let _ = admitted.to_agent.try_send(Err(Status::invalid_argument(&why)));
+            why
+        })?;
+        if let Some(what) = what {
+            report(shared, admitted, what).await?;
+        }
+        if let Some(event) = event {
+            step(shared, admitted, event).await?;
         }
     }
+}
+
+async fn step(shared: &Shared, admitted: &Admitted, event: Event) -> Result<(), String> {
+    let holds = match &event {
+        Event::Ack(generation) => Some(What::Holds(*generation)),
+        _ => None,
+    };
+    let rest = match shared.nodes().current(admitted) {
+        Some(node) => node.step(event),
+        None => return Err(REPLACED.into()),
+    };
+    for what in rest.into_iter().filter_map(outcome).chain(holds) {
+        report(shared, admitted, what).await?;
+    }
+    Ok(())
 }
 
 fn outcome(action: Action) -> Option<What> {

@@ -638,3 +638,38 @@ async fn a_token_is_not_spent_by_a_bad_request() {
     assert_eq!(client.clone().join(none).await.unwrap_err().code(), Code::InvalidArgument);
     control.stop().await;
 }
+
+#[tokio::test]
+async fn a_slow_control_loop_gets_the_newest_and_nothing_piles_up() {
+    let mut control = Control::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let agent = agent(dir.path(), "one", control.address, Some(control.token(None, None)));
+    control.report("the greeting", hello("one")).await;
+    const ROUNDS: u64 = 400;
+    const PODS: u64 = 50;
+    for round in 1..=ROUNDS {
+        for n in 0..PODS {
+            let text = round.to_string();
+            assert!(agent.report_status(status(&format!("u{n}"), &text, Generation::default())));
+        }
+        tokio::task::yield_now().await;
+    }
+    // Nobody has read a report so far, and manifests flow all the same once somebody does.
+    control.handle.set_node("one", content(&[("a", 1)]));
+    let mut last = BTreeMap::new();
+    let mut count = 0;
+    let newest = ROUNDS.to_string();
+    while last.len() < PODS as usize || last.values().any(|text| *text != newest) {
+        let status = |r: &Report| match &r.what {
+            What::PodStatus(s) => Some((s.uid.clone(), s.sequence, s.status.clone())),
+            _ => None,
+        };
+        let (uid, sequence, text) = control.report("a status", status).await;
+        count += 1;
+        assert!(sequence <= ROUNDS * PODS);
+        last.insert(uid, String::from_utf8(text.to_vec()).unwrap());
+    }
+    println!("{count} of {} statuses were sent", ROUNDS * PODS);
+    holds(&agent, &content(&[("a", 1)])).await;
+    control.stop().await;
+}
