@@ -4,5 +4,5 @@ pub mod finalize;
 pub mod owners;
 pub mod reconcile;
 pub mod recovery;
-#[cfg(any())]
+#[cfg(test)]
 mod tests;

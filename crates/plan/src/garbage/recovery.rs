@@ -17,7 +17,7 @@ use crate::cluster::view::{Cluster, RECOVERED_OWNER};
 use crate::context::Context;
 use crate::delete::{self, Propagation};
 use crate::workload::deployment::fences::{Fences, is_rolling, replicas};
-use crate::workload::deployment::hash::same_template;
+use crate::workload::deployment::hash::{POD_TEMPLATE_HASH, same_template, template_hash};
 use crate::workload::pods::{Availability, Counts, availability, count};
 
 /// The delete of a recovered pod that nothing asks for; `None` as long as something may.
@@ -53,17 +53,21 @@ fn may_shrink(cluster: &Cluster, deployment: &Deployment, object: &Object, cx: &
     let meta = &deployment.metadata;
     let sets: Vec<Arc<ReplicaSet>> =
         cluster.owned_by(&meta.uid).filter(|o| o.kind() == REPLICA_SET).filter_map(|o| o.typed().ok()).collect();
+    if deployment.status.observed_generation < meta.generation {
+        return false;
+    }
+    if !is_rolling(&deployment.spec) {
+        // Its new set is made only when the pods of all other templates are gone.
+        let hash = template_hash(&deployment.spec.template, deployment.status.collision_count);
+        return object.meta().labels.get(POD_TEMPLATE_HASH) != Some(&hash);
+    }
     // The set of the current template must exist and have taken in its own, else they would be counted as strays.
-    let settled = deployment.status.observed_generation >= meta.generation
-        && sets.iter().any(|rs| {
+    let settled = sets.iter().any(|rs| {
             same_template(&rs.spec.template, &deployment.spec.template)
                 && rs.status.observed_generation >= rs.metadata.generation
         });
     if !settled {
         return false;
-    }
-    if !is_rolling(&deployment.spec) {
-        return true;
     }
     let strays = available(cluster.recovered(&meta.namespace).filter(|o| selects(deployment, o)), deployment, cx);
     let owned = sets.iter().flat_map(|rs| cluster.owned_by(&rs.metadata.uid)).filter(|o| o.kind() == POD);

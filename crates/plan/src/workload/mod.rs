@@ -4,5 +4,5 @@ pub mod claim;
 pub mod deployment;
 pub mod pods;
 pub mod replicaset;
-// cfg
-// mod scenario;
+#[cfg(test)]
+pub(crate) mod sim;

@@ -23,17 +23,21 @@ pub fn scale(rollout: &mut Rollout) {
     match active.as_slice() {
         [] => {
             // Nothing runs: the newest set gets it all.
-            if rollout.new.as_ref().is_some_and(|new| new.replicas() != size) {
-                rollout.scale_new(size);
-            } else if rollout.new.is_none()
-                && size != 0
-                && let Some(newest) = rollout.old.len().checked_sub(1)
-            {
-                rollout.scale_old(newest, size);
+            let newest = rollout.old.len().checked_sub(1);
+            match (&rollout.new, newest) {
+                _ if size == 0 => {}
+                (Some(_), _) => drop(rollout.scale_new(within_bound(rollout, Which::New, size))),
+                (None, Some(newest)) => drop(rollout.scale_old(newest, within_bound(rollout, Which::Old(newest), size))),
+                (None, None) => {}
             }
         }
-        [Which::Old(index)] => drop(rollout.scale_old(*index, size)),
-        [Which::New] => drop(rollout.scale_new(size)),
+        [only] => {
+            let size = within_bound(rollout, *only, size);
+            match only {
+                Which::Old(index) => drop(rollout.scale_old(*index, size)),
+                Which::New => drop(rollout.scale_new(size)),
+            }
+        }
         _ if is_saturated(rollout) => {
             for index in 0..rollout.old.len() {
                 if rollout.old[index].replicas() > 0 {
@@ -55,6 +59,14 @@ fn set(rollout: &Rollout, which: Which) -> Option<&Set> {
         Which::Old(index) => rollout.old.get(index),
         Which::New => rollout.new.as_ref(),
     }
+}
+
+/// The size that a set may have: pods of others that are to go but have not gone yet leave no room. What is missing then
+/// follows as the rollout goes on.
+fn within_bound(rollout: &Rollout, which: Which, size: i32) -> i32 {
+    let Some(current) = set(rollout, which).map(Set::replicas) else { return size };
+    let room = rollout.fences.most(rollout.size()).saturating_sub(rollout.total(Set::most)).max(0);
+    size.min(current.saturating_add(room))
 }
 
 /// Whether the new set has all pods that are asked for, available.

@@ -15,9 +15,6 @@ use crate::workload::deployment::rollout::{Rollout, Set};
 use crate::workload::deployment::status::{is_complete, status};
 use crate::workload::deployment::{history, progress, proportion, recreate, revision, rolling};
 
-/// Steps of a rolling update that are taken in one reaction at most.
-const STEPS_MAX: usize = 8;
-
 /// What a deployment needs next.
 ///
 /// # Errors
@@ -94,11 +91,10 @@ fn advance(cluster: &Cluster, rollout: &mut Rollout, cx: &mut Context) {
     }
     if is_rolling(&rollout.deployment.spec) {
         revision::create_missing(cluster, rollout, cx);
-        for _ in 0..STEPS_MAX {
-            if !(rolling::grow_new(rollout) || rolling::shrink_old(rollout)) {
-                break;
-            }
-        }
+        // Room that shrinking makes is used by the next decision, when the old set's smaller size is stored: a crash
+        // between the two writes must not leave more pods than the upper bound.
+        rolling::grow_new(rollout);
+        rolling::shrink_old(rollout);
     } else {
         recreate::step(cluster, rollout, cx);
     }

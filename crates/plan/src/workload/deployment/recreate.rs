@@ -2,6 +2,7 @@
 
 use crate::cluster::view::Cluster;
 use crate::context::Context;
+use crate::workload::deployment::hash::{POD_TEMPLATE_HASH, template_hash};
 use crate::workload::deployment::revision;
 use crate::workload::deployment::rollout::Rollout;
 
@@ -28,13 +29,10 @@ pub fn step(cluster: &Cluster, rollout: &mut Rollout, cx: &mut Context) {
 /// Those of the new set's own template are taken in by it, once it exists; until then they must not hold it up.
 fn recovered_runs(cluster: &Cluster, rollout: &Rollout) -> bool {
     let selector = rollout.deployment.spec.selector.as_ref();
-    let hash = crate::workload::deployment::hash::template_hash(
-        &rollout.deployment.spec.template,
-        rollout.deployment.status.collision_count,
-    );
+    let hash = template_hash(&rollout.deployment.spec.template, rollout.deployment.status.collision_count);
     cluster.recovered(&rollout.stored.key().namespace).any(|pod| {
         let labels = &pod.meta().labels;
         selector.is_some_and(|selector| selector.matches(labels))
-            && labels.get(crate::workload::deployment::hash::POD_TEMPLATE_HASH) != Some(&hash)
+            && labels.get(POD_TEMPLATE_HASH) != Some(&hash)
     })
 }

@@ -48,8 +48,10 @@ impl Set {
     /// The object does not decode.
     pub fn stored(cluster: &Cluster, object: &Arc<Object>, now: Time) -> Result<Set, Error> {
         let rs = ReplicaSet::clone(&*object.typed::<ReplicaSet>()?);
+        // A pod that the set is about to let go is none of it any more.
+        let keeps = |o: &&Arc<Object>| o.kind() == POD && rs.spec.selector.as_ref().is_none_or(|s| s.matches(&o.meta().labels));
         let members: Vec<Arc<Pod>> =
-            cluster.owned_by(&rs.metadata.uid).filter(|o| o.kind() == POD).filter_map(|o| o.typed::<Pod>().ok()).collect();
+            cluster.owned_by(&rs.metadata.uid).filter(keeps).filter_map(|o| o.typed::<Pod>().ok()).collect();
         let counts = pods::count(members.iter().map(|pod| &**pod), rs.spec.min_ready_seconds, now);
         let running = members.iter().any(|pod| !pods::is_finished(pod));
         Ok(Set { rs, stored: Some(object.clone()), pods: counts, running, doomed: false, reasons: Vec::new() })
@@ -164,7 +166,8 @@ impl Rollout {
     pub fn into_reaction(self) -> Result<Reaction, Error> {
         let recheck_after_ms = self.recheck_after_s.map(|s| u64::try_from(s.max(1)).unwrap_or(1).saturating_mul(1000));
         let mut reaction = Reaction { changes: Vec::new(), events: self.events, recheck_after_ms };
-        for set in self.old.into_iter().chain(self.new) {
+        // The new set first: what may grow grows before others shrink.
+        for set in self.new.into_iter().chain(self.old) {
             if let Some(change) = write(set, self.now)? {
                 reaction.changes.push(change);
             }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use masthead_api::core::pod::Pod;
 use masthead_api::meta::Time;
 
-use crate::workload::pods::{is_active, is_ready, ready_since};
+use crate::workload::pods::{Availability, availability, is_active, is_ready, ready_since};
 
 /// How gladly a pod is kept among its siblings; the lower, the less.
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
@@ -28,14 +28,17 @@ pub fn on_node<'a>(related: impl IntoIterator<Item = &'a Pod>) -> OnNode<'a> {
 /// The order is Kubernetes' (`ActivePodsWithRanks`): without a node; pending, then unknown; not ready; lower deletion
 /// cost; more siblings on its node; ready for a shorter time; more restarts; younger. Times count by powers of two, so
 /// that a burst of equals is not always cut at the same end; ties go by uid there and by name here, where a decision
-/// must be reproducible.
-pub fn compare(a: &Pod, b: &Pod, nodes: &OnNode<'_>, now: Time) -> Ordering {
+/// must be reproducible. One rule is ours: what is not available yet (`min_ready_s`) goes before what is, else scaling
+/// down could break the promise of maxUnavailable.
+pub fn compare(a: &Pod, b: &Pod, nodes: &OnNode<'_>, min_ready_s: i32, now: Time) -> Ordering {
     let assigned = |pod: &Pod| !pod.spec.node_name.is_empty();
+    let available = |pod: &Pod| availability(pod, min_ready_s, now) == Availability::Available;
     let siblings = |pod: &Pod| nodes.get(pod.spec.node_name.as_str()).copied().unwrap_or(0);
     assigned(a)
         .cmp(&assigned(b))
         .then_with(|| phase(a).cmp(&phase(b)))
         .then_with(|| is_ready(a).cmp(&is_ready(b)))
+        .then_with(|| available(a).cmp(&available(b)))
         .then_with(|| deletion_cost(a).cmp(&deletion_cost(b)))
         .then_with(|| siblings(b).cmp(&siblings(a)))
         .then_with(|| by_ready_time(a, b, now))
@@ -118,7 +121,8 @@ mod tests {
             (pod("b", "n", "Pending", None, none()), pod("a", "n", "Running", None, none())),
             (pod("b", "n", "Unknown", None, none()), pod("a", "n", "Running", None, none())),
             (pod("b", "n", "Running", None, none()), pod("a", "n", "Running", Some(10), none())),
-            (pod("b", "n", "Running", Some(10), costly("-5")), pod("a", "n", "Running", Some(990), none())),
+            (pod("b", "n", "Running", Some(10), costly("-5")), pod("a", "n", "Running", Some(900), none())),
+            (pod("b", "n", "Running", Some(970), none()), pod("a", "full", "Running", Some(10), none())),
             (pod("b", "full", "Running", Some(10), none()), pod("a", "n", "Running", Some(10), none())),
             (pod("b", "n", "Running", Some(900), none()), pod("a", "n", "Running", Some(10), none())),
             (pod("b", "n", "Running", Some(10), restarted(3)), pod("a", "n", "Running", Some(10), none())),
@@ -130,8 +134,8 @@ mod tests {
         ];
         let nodes = OnNode::from([("n", 1), ("full", 2)]);
         for (first, second) in &pairs {
-            assert_eq!(compare(first, second, &nodes, Time(1000)), Ordering::Less, "{first:?}\n{second:?}");
-            assert_eq!(compare(second, first, &nodes, Time(1000)), Ordering::Greater);
+            assert_eq!(compare(first, second, &nodes, 50, Time(1000)), Ordering::Less, "{first:?}\n{second:?}");
+            assert_eq!(compare(second, first, &nodes, 50, Time(1000)), Ordering::Greater);
         }
     }
 }

@@ -57,7 +57,7 @@ pub fn reconcile(cluster: &Cluster, object: &Arc<Object>, cx: &mut Context) -> R
         if active < wanted {
             failure = grow(cluster, object, &rs, wanted - active, &mut members, cx, &mut reaction);
         } else if active > wanted {
-            shrink(cluster, object, active - wanted, &mut members, cx, &mut reaction)?;
+            shrink(cluster, object, &rs, active - wanted, &mut members, cx, &mut reaction)?;
         }
     }
     write(&mut members, &mut reaction);
@@ -128,6 +128,7 @@ fn grow(
 fn shrink(
     cluster: &Cluster,
     object: &Arc<Object>,
+    rs: &ReplicaSet,
     surplus: usize,
     members: &mut [Member],
     cx: &Context,
@@ -136,7 +137,7 @@ fn shrink(
     let related = related(cluster, object);
     let nodes = rank::on_node(related.iter().map(|pod| &**pod).chain(members.iter().filter(|m| m.write.is_some()).map(|m| &*m.pod)));
     let mut order: Vec<usize> = (0..members.len()).filter(|i| is_active(&members[*i].pod)).collect();
-    order.sort_by(|a, b| rank::compare(&members[*a].pod, &members[*b].pod, &nodes, cx.now));
+    order.sort_by(|a, b| rank::compare(&members[*a].pod, &members[*b].pod, &nodes, rs.spec.min_ready_seconds, cx.now));
     for index in order.into_iter().take(surplus.min(BURST)) {
         let member = &mut members[index];
         let name = &member.pod.metadata.name;

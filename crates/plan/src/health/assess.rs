@@ -1,0 +1,112 @@
+//! (Cluster, key) → the health of one object, and one line that tells of it.
+
+use std::fmt;
+
+use masthead_api::apps::deployment::Deployment;
+use masthead_api::apps::replica_set::ReplicaSet;
+use masthead_api::core::pod::Pod;
+use masthead_api::key::ObjectKey;
+use masthead_api::kind::registry::{DEPLOYMENT, POD, REPLICA_SET};
+use masthead_api::object::Object;
+
+use crate::cluster::view::Cluster;
+use crate::health::{pod, workload};
+
+/// How an object fares, as `kubectl rollout status` and kstatus judge it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It is as asked.
+    Healthy,
+    /// It is on its way.
+    Progressing {
+        /// What it waits for.
+        message: String,
+    },
+    /// It will not get there without help, as far as can be told now.
+    Failed {
+        /// One CamelCase word, as Kubernetes has it (`ProgressDeadlineExceeded`, `CrashLoopBackOff`).
+        reason: String,
+        /// What happened.
+        message: String,
+    },
+}
+
+impl Health {
+    /// On its way, and what it waits for.
+    pub fn progressing(message: impl Into<String>) -> Health {
+        Health::Progressing { message: message.into() }
+    }
+
+    /// Failed, and why.
+    pub fn failed(reason: impl Into<String>, message: impl Into<String>) -> Health {
+        Health::Failed { reason: reason.into(), message: message.into() }
+    }
+
+    /// Whether it is as asked.
+    pub fn is_healthy(&self) -> bool {
+        *self == Health::Healthy
+    }
+
+    /// Whether nothing will change without help: healthy or failed.
+    pub fn is_settled(&self) -> bool {
+        !matches!(self, Health::Progressing { .. })
+    }
+}
+
+impl fmt::Display for Health {
+    /// `healthy`, the message, or `Reason: message`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Health::Healthy => f.write_str("healthy"),
+            Health::Progressing { message } => f.write_str(message),
+            Health::Failed { reason, message } if message.is_empty() => f.write_str(reason),
+            Health::Failed { reason, message } => write!(f, "{reason}: {message}"),
+        }
+    }
+}
+
+/// The health of an object; `None` when there is none of that key.
+///
+/// Kinds without a rollout of their own are healthy when they are stored. One that does not decode has failed.
+pub fn assess(cluster: &Cluster, key: &ObjectKey) -> Option<Health> {
+    let object = cluster.get(key)?;
+    if object.meta().deletion_timestamp.is_some() {
+        return Some(deleting(object));
+    }
+    let unreadable = |error: masthead_api::object::Error| Health::failed("Unreadable", error.to_string());
+    Some(match key.kind {
+        DEPLOYMENT => object.typed::<Deployment>().map_or_else(unreadable, |d| workload::deployment(cluster, &d)),
+        REPLICA_SET => object.typed::<ReplicaSet>().map_or_else(unreadable, |rs| workload::replica_set(cluster, &rs)),
+        POD => object.typed::<Pod>().map_or_else(unreadable, |p| pod::assess(&p)),
+        _ => Health::Healthy,
+    })
+}
+
+/// One line on an object for a user who watches: `web: 3 of 5 updated, 2 available`.
+pub fn line(cluster: &Cluster, key: &ObjectKey) -> String {
+    let name = &key.name;
+    match assess(cluster, key) {
+        None => format!("{name}: gone"),
+        Some(health) => {
+            let numbers = match key.kind {
+                DEPLOYMENT => cluster.typed::<Deployment>(key).map(|d| workload::deployment_numbers(&d)),
+                REPLICA_SET => cluster.typed::<ReplicaSet>(key).map(|rs| workload::replica_set_numbers(&rs)),
+                _ => None,
+            };
+            match (numbers, health) {
+                (Some(numbers), Health::Healthy) => format!("{name}: {numbers}"),
+                (Some(numbers), Health::Progressing { message }) if message.starts_with(&numbers) => format!("{name}: {message}"),
+                (Some(numbers), health) => format!("{name}: {numbers}; {health}"),
+                (None, health) => format!("{name}: {health}"),
+            }
+        }
+    }
+}
+
+fn deleting(object: &Object) -> Health {
+    let finalizers = &object.meta().finalizers;
+    match finalizers.is_empty() {
+        true => Health::progressing("being deleted"),
+        false => Health::progressing(format!("being deleted, waits for {}", finalizers.join(", "))),
+    }
+}
