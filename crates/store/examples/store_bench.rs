@@ -69,14 +69,16 @@ async fn measure(name: &str, kv: &Arc<dyn Kv>) -> Result<(), Failure> {
     }
     let rate = took.len() as u64 / SECONDS;
     println!("{name}: {rate} durable writes/s ({VALUE_BYTES} B, {WRITERS} writers), {}", percentiles(took));
-    let (alone, under_load) = (watch(kv, false).await?, watch(kv, true).await?);
-    println!("{name}: a watcher sees a write before its writer is answered or after: {}", percentiles(alone));
-    println!("{name}: the same beside {WRITERS} writers: {}", percentiles(under_load));
+    for (load, beside) in [(false, "alone"), (true, "beside 64 writers")] {
+        let (called, committed) = watch(kv, load).await?;
+        println!("{name}: {beside}, a watcher sees a write {} after the call", percentiles(called));
+        println!("{name}: {beside}, and {} after its writer is answered (0: not later)", percentiles(committed));
+    }
     Ok(())
 }
 
-/// How long after the writer knew of its commit the watcher did; zero if it knew before.
-async fn watch(kv: &Arc<dyn Kv>, load: bool) -> Result<Vec<Duration>, Failure> {
+/// How long after the call, and after the writer knew of its commit, the watcher did.
+async fn watch(kv: &Arc<dyn Kv>, load: bool) -> Result<(Vec<Duration>, Vec<Duration>), Failure> {
     let mut watch = kv.watch(WatchRequest::new(KeyRange::key("/bench/watched"), Revision::ZERO)).await?;
     let watcher = tokio::spawn(async move {
         let mut seen = Vec::new();
@@ -96,14 +98,17 @@ async fn watch(kv: &Arc<dyn Kv>, load: bool) -> Result<Vec<Duration>, Failure> {
             })
         })
         .collect();
-    let mut committed = Vec::new();
+    let (mut called, mut committed) = (Vec::new(), Vec::new());
     for _ in 0..WATCHED {
+        called.push(Instant::now());
         kv.put("/bench/watched".into(), vec![b'x'; VALUE_BYTES].into()).await?;
         committed.push(Instant::now());
     }
     let seen = watcher.await??;
     noise.iter().for_each(|writer| writer.abort());
-    Ok(committed.iter().zip(&seen).map(|(committed, seen)| seen.saturating_duration_since(*committed)).collect())
+    let since =
+        |from: Vec<Instant>| from.iter().zip(&seen).map(|(from, seen)| seen.saturating_duration_since(*from)).collect();
+    Ok((since(called), since(committed)))
 }
 
 async fn reopen(dir: &Path) -> Result<(), Failure> {

@@ -81,6 +81,9 @@ pub enum End {
     Unbounded,
 }
 
+/// A range as an ordered map takes it.
+pub type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
 /// A range of keys.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyRange {
@@ -128,7 +131,7 @@ impl KeyRange {
 
     /// The range as bounds of an ordered map; `None` if it is empty.
     #[must_use]
-    pub fn bounds(&self) -> Option<(Bound<&[u8]>, Bound<&[u8]>)> {
+    pub fn bounds(&self) -> Option<Bounds<'_>> {
         let start = Bound::Included(self.start.as_ref());
         match &self.end {
             End::Single => Some((start, Bound::Included(self.start.as_ref()))),

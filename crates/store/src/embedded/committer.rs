@@ -46,6 +46,8 @@ pub struct Committer {
     pub log_bytes_max: u64,
     /// The size of the newest snapshot.
     pub snapshot_bytes: u64,
+    /// Whether the last write failed: an outage is told once, not with every write.
+    pub failing: bool,
 }
 
 impl Committer {
@@ -95,13 +97,18 @@ impl Committer {
             frame::begin(buffer);
             record::put_effects(buffer, &effects);
             if let Err(error) = self.log.append(buffer) {
-                tracing::error!(%error, commands = answers.len(), "store cannot write");
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::error!(%error, "store cannot write");
+                }
                 self.engine.write().undo(effects);
                 // Whatever else was answered may rest on what is undone.
                 for (reply, _) in answers {
                     drop(reply.send(Err(error.clone())));
                 }
                 return;
+            }
+            if std::mem::take(&mut self.failing) {
+                tracing::info!("store writes again");
             }
             self.engine.publish(self.engine.write(), &effects);
             if buffer.capacity() > BUFFER_BYTES_KEPT {

@@ -46,7 +46,7 @@ impl Default for Options {
         Self {
             limits: Limits { txn_ops_max: 1024, request_bytes_max: 8 << 20, ..Limits::ETCD },
             retention: Retention::default(),
-            log_bytes_max: 64 << 20,
+            log_bytes_max: 32 << 20,
             queue_max: 4096,
             clock: Arc::new(SystemClock::new()),
             disk: Arc::new(SystemDisk),
@@ -89,8 +89,15 @@ impl Embedded {
         space.leases.renew_all(clock.now_ms());
         let engine = Arc::new(Engine::new(space, limits, clock));
         let (queue, jobs) = mpsc::channel(queue_max.max(1));
-        let committer =
-            Committer { engine: Arc::clone(&engine), log, dir: dir.clone(), disk, log_bytes_max, snapshot_bytes };
+        let committer = Committer {
+            engine: Arc::clone(&engine),
+            log,
+            dir: dir.clone(),
+            disk,
+            log_bytes_max,
+            snapshot_bytes,
+            failing: false,
+        };
         let thread = Builder::new().name("store-commit".into());
         let committer =
             thread.spawn(move || committer.run(jobs)).map_err(OpenError::io("start the writer of", &dir))?;

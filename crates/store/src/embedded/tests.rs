@@ -560,3 +560,39 @@ async fn many_writers_share_a_sync() {
     assert_eq!(kv.lease_list().await.unwrap(), Vec::<LeaseId>::new());
     assert!(fs::metadata(last_log(dir.path())).unwrap().len() > HEADER as u64);
 }
+
+/// The bench in small. The bounds are a small part of what it prints: a loaded machine passes.
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_are_many_and_watchers_prompt() {
+    const WRITES: u32 = 64 * 50;
+    let dir = TempDir::new().unwrap();
+    let kv = Arc::new(open(dir.path()).await);
+    let mut watch = kv.watch(WatchRequest::new(KeyRange::prefix("key"), Revision::ZERO)).await.unwrap();
+    let start = std::time::Instant::now();
+    let writers = (0..64).map(|writer| {
+        let kv = Arc::clone(&kv);
+        tokio::spawn(async move {
+            let mut committed = Vec::new();
+            for _ in 0..WRITES / 64 {
+                let revision = put(kv.as_ref(), &format!("key{writer}"), &"x".repeat(256)).await.unwrap();
+                committed.push((revision, std::time::Instant::now()));
+            }
+            committed
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let mut seen = std::collections::HashMap::new();
+    for _ in 0..WRITES {
+        seen.insert(watch.next().await.unwrap().unwrap().revision, std::time::Instant::now());
+    }
+    let took = start.elapsed();
+    let mut late = Vec::new();
+    for writer in writers {
+        let committed = writer.await.unwrap();
+        late.extend(committed.iter().map(|(revision, at)| seen[revision].saturating_duration_since(*at)));
+    }
+    late.sort_unstable();
+    let (rate, median) = (f64::from(WRITES) / took.as_secs_f64(), late[late.len() / 2]);
+    println!("{rate:.0} durable writes/s, a watcher sees one {median:?} after its writer (median)");
+    assert!(rate > 1000.0 && median < Duration::from_millis(50), "{rate:.0}/s, {median:?}");
+}

@@ -201,3 +201,6 @@ async fn deposed(kv: Arc<dyn Kv>, clock: Arc<dyn Clock>, fence: Fence, again_ms:
         clock.wait_until(clock.now_ms().saturating_add(again_ms)).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,8 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { revisions_max: 100_000, bytes_max: 64 << 20 }
+        // Who reconnects within this sees no gap; the memory of a small cluster stays small.
+        Self { revisions_max: 10_000, bytes_max: 16 << 20 }
     }
 }
 
