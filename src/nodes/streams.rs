@@ -106,3 +106,28 @@ impl Pending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_is_taken_once_and_by_its_node() {
+        let pending = Pending::default();
+        let (id, _io, answer) = pending.add("one");
+        assert!(pending.dialled("two", &id).is_none(), "another node");
+        assert!(pending.dialled("one", "guess").is_none(), "another id");
+        assert!(pending.dialled("one", &id).is_some());
+        assert!(pending.dialled("one", &id).is_none(), "twice");
+        assert_eq!(answer.wait().await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn who_does_not_wait_leaves_nothing_behind() {
+        let pending = Pending::default();
+        drop(pending.add("one"));
+        drop(pending.await_pong());
+        let waiting = pending.lock();
+        assert!(waiting.streams.is_empty() && waiting.pings.is_empty());
+    }
+}

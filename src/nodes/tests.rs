@@ -578,11 +578,8 @@ async fn a_reader_that_stops_holds_up_only_its_own_stream() {
 }
 
 #[tokio::test]
-async fn a_stream_belongs_to_its_node() {
-    let mut control = Control::new().await;
-    let dir = tempfile::tempdir().unwrap();
-    let agent = agent(dir.path(), "one", control.address, Some(control.token(None, None)));
-    control.report("the greeting", hello("one")).await;
+async fn a_stream_that_nobody_asked_for_is_refused() {
+    let control = Control::new().await;
     let hour = Duration::from_secs(3600);
     let thief = identity(&control.authority, "two", SystemTime::now(), hour);
     let address = control.address.to_string();
@@ -591,7 +588,38 @@ async fn a_stream_belongs_to_its_node() {
     call.metadata_mut().insert("masthead-stream-id", "0".parse().unwrap());
     let status = NodeLinkClient::new(channel).stream(call).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
-    drop(agent);
+    control.stop().await;
+}
+
+#[tokio::test]
+async fn fifty_nodes_come_back_after_a_restart() {
+    let control = Control::new().await;
+    let token = control.token(None, None);
+    let mut agents = Vec::new();
+    for n in 0..50 {
+        let (dir, name) = (tempfile::tempdir().unwrap(), format!("n{n}"));
+        let handle = agent(dir.path(), &name, control.address, Some(token.clone()));
+        control.handle.set_node(&name, content(&[("a", n)]));
+        agents.push((dir, handle));
+    }
+    for (n, (_, agent)) in agents.iter().enumerate() {
+        holds(agent, &content(&[("a", n)])).await;
+    }
+    let (address, authority) = (control.address, control.authority.clone());
+    control.stop().await;
+    let mut control = Control::start(authority, &address.to_string(), 2).await;
+    let begun = Instant::now();
+    for n in 0..agents.len() {
+        control.handle.set_node(&format!("n{n}"), content(&[("a", n), ("b", n)]));
+    }
+    let greeting = |r: &Report| matches!(r.what, What::Hello(_)).then_some(());
+    for _ in 0..agents.len() {
+        control.report("a greeting", greeting).await;
+    }
+    for (n, (_, agent)) in agents.iter().enumerate() {
+        holds(agent, &content(&[("a", n), ("b", n)])).await;
+    }
+    println!("50 nodes were back after {:?}", begun.elapsed());
     control.stop().await;
 }
 

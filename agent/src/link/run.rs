@@ -25,8 +25,10 @@ enum End {
 }
 
 pub(super) async fn run(shared: Arc<Shared>) {
-    let mut attempt = 0_u32;
-    for server in shared.options.servers.iter().cycle() {
+    let (mut attempt, mut turn) = (0_u32, 0_usize);
+    let servers = &shared.options.servers;
+    // `start` refuses an empty list.
+    while let Some(server) = servers.get(turn % servers.len().max(1)) {
         let mut welcomed = false;
         let ended = tokio::select! {
             ended = once(&shared, server, &mut welcomed) => ended,
@@ -48,6 +50,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         shared.state.send_replace(LinkState::Down { why });
         let wait = backoff::delay(attempt, rand::random());
         attempt = attempt.saturating_add(1);
+        turn = turn.wrapping_add(1);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = shared.stop.cancelled() => return,

@@ -343,6 +343,18 @@ mod tests {
     }
 
     #[test]
+    fn a_server_certificate_is_valid_for_agents_whose_clock_is_behind() {
+        let authority = Authority::generate(SystemTime::now()).unwrap();
+        let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let names = ["127.0.0.1".to_owned(), "example.org".to_owned()];
+        let pair = authority.issue_server(&names, now, SERVER_LIFETIME).unwrap();
+        let facts = super::super::der::read(&pair.chain[0]).unwrap();
+        assert_eq!(facts.not_before_unix_s, 1_800_000_000 - 3600);
+        assert_eq!(pair.chain[1], *authority.certificate());
+        assert!(!format!("{pair:?} {authority:?}").contains("KEY"));
+    }
+
+    #[test]
     fn what_is_no_node_gets_no_certificate() {
         let authority = Authority::generate(SystemTime::now()).unwrap();
         let key = KeyPair::generate().unwrap();

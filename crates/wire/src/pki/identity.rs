@@ -198,3 +198,68 @@ fn unix_s(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::authority::{Authority, NODE_LIFETIME};
+    use super::*;
+
+    fn issue(authority: &Authority, key: &NewKey) -> String {
+        let now = SystemTime::now();
+        authority.issue_node("one", &key.public_key(), now, NODE_LIFETIME).unwrap()
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Identity::load(dir.path()).unwrap().is_none());
+        let authority = Authority::generate(SystemTime::now()).unwrap();
+        let key = NewKey::generate().unwrap();
+        let new = Identity::new("one", &key, &issue(&authority, &key), authority.certificate_pem());
+        let new = new.unwrap();
+        new.save(dir.path()).unwrap();
+        new.save(dir.path()).unwrap();
+        let loaded = Identity::load(dir.path()).unwrap().unwrap();
+        assert_eq!((loaded.node(), loaded.certificate()), ("one", new.certificate()));
+        assert!(loaded.pinned_to(&authority.digest()) && !loaded.pinned_to(&[0; 32]));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        let shown = format!("{loaded:?}");
+        assert!(!shown.contains("PRIVATE"), "{shown}");
+        std::fs::write(dir.path().join(FILE), "torn").unwrap();
+        let error = Identity::load(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("join again"), "{error}");
+    }
+
+    #[test]
+    fn an_answer_that_is_not_for_us_is_refused() {
+        let authority = Authority::generate(SystemTime::now()).unwrap();
+        let (ours, other) = (NewKey::generate().unwrap(), NewKey::generate().unwrap());
+        let (for_us, ca) = (issue(&authority, &ours), authority.certificate_pem());
+        let check = |node: &str, key: &NewKey, pem: &str, ca: &str| {
+            let made = Identity::new(node, key, pem, ca).map(|_| ());
+            made.unwrap_err().to_string()
+        };
+        for error in [
+            check("two", &ours, &for_us, ca),
+            check("one", &other, &for_us, ca),
+            check("one", &ours, "", ca),
+            check("one", &ours, &for_us, ""),
+            check("one", &ours, ca, ca),
+        ] {
+            assert!(error.contains("is no certificate of node"), "{error}");
+        }
+    }
+
+    #[test]
+    fn it_is_renewed_when_a_third_of_its_time_is_left() {
+        let authority = Authority::generate(SystemTime::now()).unwrap();
+        let key = NewKey::generate().unwrap();
+        let pem = issue(&authority, &key);
+        let new = Identity::new("one", &key, &pem, authority.certificate_pem()).unwrap();
+        let now = SystemTime::now();
+        let days = new.renew_in(now).as_secs() / 86_400;
+        assert!((58..=60).contains(&days), "{days}");
+        assert_eq!(new.renew_in(now + NODE_LIFETIME), Duration::ZERO);
+        assert!(new.expired(now + NODE_LIFETIME) && !new.expired(now));
+    }
+}
