@@ -8,6 +8,7 @@ use std::time::Duration;
 use git2::{Repository, RepositoryInitOptions};
 
 use crate::git::error::{Context, Error};
+use crate::git::loose;
 use crate::git::names;
 use crate::git::protocol::SOCKET_ENV;
 
@@ -25,8 +26,8 @@ pub struct HookCommand {
     pub args: Vec<String>,
 }
 
-/// Makes the repository when it is missing and brings settings, HEAD and hooks up to date. Refs and objects are never
-/// touched.
+/// Makes the repository when it is missing and brings settings, HEAD and hooks up to date. Refs are never touched, and
+/// of objects only those a power cut left half written.
 pub fn ensure(path: &Path, branch: &str, hook: &HookCommand, socket: &Path) -> Result<(), Error> {
     names::branch(branch)?;
     let repo = match Repository::open_bare(path) {
@@ -39,6 +40,10 @@ pub fn ensure(path: &Path, branch: &str, hook: &HookCommand, socket: &Path) -> R
         }
         Err(source) => return Err(Error::Git { what: format!("opening the repository {}", path.display()), source }),
     };
+    let broken = loose::sweep(&path.join("objects"))?;
+    if broken > 0 {
+        tracing::error!(broken, repository = %path.display(), "objects of the repository are damaged: `git fsck` says which");
+    }
     repo.set_head(&format!("refs/heads/{branch}")).what(|| format!("pointing HEAD at {branch}"))?;
     configure(&repo, path)?;
     let hooks = path.join("hooks");

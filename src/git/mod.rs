@@ -9,6 +9,7 @@ pub mod http;
 pub mod ignore;
 pub mod links;
 pub mod log;
+pub mod loose;
 pub mod mirror;
 pub mod names;
 pub mod notes;

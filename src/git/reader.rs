@@ -81,10 +81,10 @@ impl Reader {
         self.reference(&format!("refs/heads/{branch}"))
     }
 
-    /// The commit a full ref points to; None when there is no such ref.
+    /// The commit a full ref of a branch or note points to; None when there is no such ref. No object is read.
     pub fn reference(&self, name: &str) -> Result<Option<CommitId>, Error> {
-        match self.repo.find_reference(name).and_then(|r| r.peel_to_commit()) {
-            Ok(commit) => Ok(Some(CommitId(commit.id()))),
+        match self.repo.refname_to_id(name) {
+            Ok(id) => Ok(Some(CommitId(id))),
             Err(e) if e.code() == git2::ErrorCode::NotFound && e.class() == git2::ErrorClass::Reference => Ok(None),
             Err(e) => Err(e).what(|| format!("reading {}", text::line(name))),
         }

@@ -2,13 +2,14 @@
 //!
 //! One changed file costs about a millisecond; whatever is larger, or owned by another user, is left to `git fetch`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
 
 use crate::git::commit::CommitId;
 use crate::git::error::{Context, Error};
 use crate::git::links::MODE_SUBMODULE;
+use crate::git::loose;
 use crate::git::mirror::fault::{Failure, FaultKind};
 use crate::git::mirror::store;
 use crate::git::reader::Reader;
@@ -30,34 +31,26 @@ pub enum Copied {
 /// Looks at a branch of `source` and copies what the mirror lacks.
 pub fn sync(source: &Path, mirror: &Path, branch: &str, last: Option<CommitId>) -> Result<Copied, Failure> {
     let Some(from) = open(source)? else { return Ok(Copied::NeedsFetch) };
-    let Some(tip) = from.tip(branch).map_err(unreadable)? else { return Err(no_branch(&from, source, branch)) };
+    // The ref only: the commit it names may be cut short, which is checked before it is read.
+    let name = format!("refs/heads/{branch}");
+    let tip = match from.repo.refname_to_id(&name) {
+        Ok(id) => CommitId(id),
+        Err(e) if e.code() == ErrorCode::NotFound => return Err(no_branch(&from, source, branch)),
+        Err(e) => return Err(unreadable(Error::Git { what: format!("reading {name}"), source: e })),
+    };
     let ours = |e: Error| Failure::new(FaultKind::LocalCopy, e.to_string());
     let to = Reader::open(mirror).map_err(ours)?;
     if last == Some(tip) {
         return Ok(Copied::Tip(tip));
     }
-    let Some(last) = last else { return Ok(Copied::NeedsFetch) };
-    let mut walk = from.repo.revwalk().what(|| "walking the history".into()).map_err(unreadable)?;
-    // Parents before children, so that a commit in the mirror always has its history there.
-    let ready = walk.set_sorting(git2::Sort::TOPOLOGICAL | git2::Sort::REVERSE).and_then(|()| walk.push(tip.0)).and_then(|()| walk.hide(last.0));
-    if ready.is_err() {
+    if last.is_none() {
         return Ok(Copied::NeedsFetch);
     }
-    let commits: Vec<Oid> = walk
-        .take(COMMITS_MAX + 1)
-        .collect::<Result<_, _>>()
-        .what(|| format!("walking the history of {branch}"))
-        .map_err(unreadable)?;
-    if commits.len() > COMMITS_MAX {
+    let (source_odb, target) = (from.odb().map_err(unreadable)?, to.odb().map_err(ours)?);
+    let objects = from.repo.commondir().join("objects");
+    let mut copy = Copy { repo: &from.repo, objects, source: source_odb, target, left: OBJECTS_MAX };
+    if !copy.history(tip.0)? {
         return Ok(Copied::NeedsFetch);
-    }
-    let (source, target) = (from.odb().map_err(unreadable)?, to.odb().map_err(ours)?);
-    let mut copy = Copy { repo: &from.repo, source, target, left: OBJECTS_MAX };
-    for id in commits {
-        let tree = from.repo.find_commit(id).map(|c| c.tree_id()).what(|| format!("reading commit {id}")).map_err(unreadable)?;
-        if !copy.tree(tree, 0)? || !copy.object(id)? {
-            return Ok(Copied::NeedsFetch);
-        }
     }
     let name = store::incoming(branch);
     to.repo.reference(&name, tip.0, true, "masthead: copied").what(|| format!("moving {name}")).map_err(ours)?;
@@ -93,12 +86,50 @@ fn unreadable(e: Error) -> Failure {
 
 struct Copy<'a> {
     repo: &'a Repository,
+    /// The source's loose objects.
+    objects: PathBuf,
     source: Odb<'a>,
     target: Odb<'a>,
     left: usize,
 }
 
 impl Copy<'_> {
+    /// Copies a commit after its history, as far as the mirror lacks it: what the mirror has, it has completely.
+    fn history(&mut self, tip: Oid) -> Result<bool, Failure> {
+        let mut ahead = vec![tip];
+        let mut commits = 0;
+        while let Some(id) = ahead.last().copied() {
+            if self.target.exists(id) {
+                ahead.pop();
+                continue;
+            }
+            self.check(id)?;
+            let commit = self.repo.find_commit(id).what(|| format!("reading commit {id}")).map_err(unreadable)?;
+            let before = ahead.len();
+            ahead.extend(commit.parent_ids().filter(|p| !self.target.exists(*p)));
+            if ahead.len() > before {
+                if ahead.len() > COMMITS_MAX {
+                    return Ok(false);
+                }
+                continue;
+            }
+            commits += 1;
+            if commits > COMMITS_MAX || !self.tree(commit.tree_id(), 0)? || !self.object(id)? {
+                return Ok(false);
+            }
+            ahead.pop();
+        }
+        Ok(true)
+    }
+
+    /// A loose object that is cut short must not reach libgit2.
+    fn check(&self, id: Oid) -> Result<(), Failure> {
+        if loose::is_whole(&self.objects, &id.to_string()) {
+            return Ok(());
+        }
+        Err(Failure::new(FaultKind::TruncatedPack, format!("object {id} of the repository is cut short")))
+    }
+
     /// Copies a tree after all below it; what the mirror has, it has completely. False when there is too much.
     fn tree(&mut self, id: Oid, depth: usize) -> Result<bool, Failure> {
         if self.target.exists(id) {
@@ -107,6 +138,7 @@ impl Copy<'_> {
         if depth > 256 {
             return Ok(false);
         }
+        self.check(id)?;
         let tree = self.repo.find_tree(id).what(|| format!("reading tree {id}")).map_err(unreadable)?;
         for entry in &tree {
             let fits = match entry.kind() {
@@ -129,6 +161,7 @@ impl Copy<'_> {
             return Ok(false);
         }
         self.left -= 1;
+        self.check(id)?;
         let object = self.source.read(id).what(|| format!("reading object {id}")).map_err(unreadable)?;
         let written = self.target.write(object.kind(), object.data());
         written.map(|_| true).map_err(|e| {

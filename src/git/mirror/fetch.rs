@@ -39,14 +39,27 @@ pub async fn fetch(options: &Options, mirror: &Path, branch: &str) -> Result<(),
         }
     }
     if failure.kind == FaultKind::BranchMissing {
-        let heads = run(options, mirror, &["ls-remote", "--heads", "--"], &[]).await?;
-        failure = if heads.success && heads.stdout.trim().is_empty() {
-            Failure::new(FaultKind::EmptyRepository, format!("{} has no commit yet", options.source))
-        } else {
-            Failure::new(FaultKind::BranchMissing, format!("{} has no branch {branch}", options.source))
-        };
+        return Err(why_missing(options, mirror, branch).await?);
     }
     Err(failure)
+}
+
+/// Tells a missing branch from a repository without commits, and both from a page that is no repository: git takes any
+/// answer of a web server for the list of an old-fashioned ("dumb") one, and an HTML page for an empty list.
+async fn why_missing(options: &Options, mirror: &Path, branch: &str) -> Result<Failure, Failure> {
+    let mut command = prepare(options, mirror, &["ls-remote", "--heads", "--"], &[])?;
+    command.env("GIT_TRACE_PACKET", "1");
+    let heads = finish(&mut command, options, mirror).await?;
+    if !heads.success {
+        return Ok(fault::classify(&heads.stderr));
+    }
+    let source = &options.source;
+    let spoke_git = !matches!(source, Source::Remote(_)) || heads.stderr.contains("packet:");
+    Ok(match (spoke_git, heads.stdout.trim().is_empty()) {
+        (false, true) => Failure::new(FaultKind::NotGit, format!("{source} answers, but not as a git server: a sign-in page?")),
+        (_, true) => Failure::new(FaultKind::EmptyRepository, format!("{source} has no commit yet")),
+        _ => Failure::new(FaultKind::BranchMissing, format!("{source} has no branch {branch}")),
+    })
 }
 
 /// The branch that HEAD of the source names.
@@ -86,6 +99,10 @@ pub async fn rescue_notes(options: &Options, damaged: &Path, fresh: &Path) {
 }
 
 async fn run(options: &Options, mirror: &Path, args: &[&str], after: &[&str]) -> Result<Finished, Failure> {
+    finish(&mut prepare(options, mirror, args, after)?, options, mirror).await
+}
+
+fn prepare(options: &Options, mirror: &Path, args: &[&str], after: &[&str]) -> Result<Command, Failure> {
     let mut command = command(options, mirror).map_err(|e| Failure::new(FaultKind::Other, e.to_string()))?;
     command.args(args);
     match &options.source {
@@ -93,7 +110,11 @@ async fn run(options: &Options, mirror: &Path, args: &[&str], after: &[&str]) ->
         Source::Remote(url) => command.arg(url.text()),
     };
     command.args(after);
-    match process::run(&mut command, mirror, options.fetch_limit).await {
+    Ok(command)
+}
+
+async fn finish(command: &mut Command, options: &Options, mirror: &Path) -> Result<Finished, Failure> {
+    match process::run(command, mirror, options.fetch_limit).await {
         Ok(Some(finished)) => Ok(finished),
         Ok(None) => Err(Failure::new(FaultKind::Timeout, format!("no end after {} s, cut", options.fetch_limit.as_secs()))),
         Err(e) if !mirror.exists() => Err(Failure::new(FaultKind::LocalCopy, format!("the mirror is gone: {e}"))),

@@ -30,7 +30,7 @@ const IDLE_WAKES_MAX: u32 = 8;
 const CALM: Duration = Duration::from_millis(50);
 
 /// Starts to watch a repository; must be called inside a tokio runtime. The last good tip of an earlier run is in the
-/// status at once, whether the source answers or not.
+/// status at once, whether the source answers or not. Blocks for the few milliseconds of checking what an earlier run left.
 pub fn start(options: Options) -> Result<Handle, Error> {
     if let Some(branch) = &options.branch {
         names::branch(branch)?;
@@ -39,6 +39,7 @@ pub fn start(options: Options) -> Result<Handle, Error> {
     let (asks, asked) = mpsc::channel(16);
     let poke = Arc::new(Notify::new());
     let mut first = Status { branch: options.branch.clone(), ..Status::default() };
+    store::mend(&options.mirror);
     if let Ok(mirror) = Reader::open(&options.mirror) {
         first.branch = first.branch.or_else(|| mirror.head_branch());
         first.tip = first.branch.as_deref().and_then(|b| mirror.tip(b).ok().flatten());

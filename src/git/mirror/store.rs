@@ -11,6 +11,7 @@ use crate::git::commit::CommitId;
 use crate::git::error::{Context, Error};
 use crate::git::hosted;
 use crate::git::links::MODE_SUBMODULE;
+use crate::git::loose;
 use crate::git::mirror::fault::{Failure, FaultKind};
 use crate::git::reader::Reader;
 
@@ -46,7 +47,7 @@ pub fn ensure(path: &Path) -> Result<(), Error> {
     }
     let repo = Repository::open_bare(path).what(|| format!("opening the mirror {}", path.display()))?;
     let mut config = repo.config().and_then(|c| c.open_level(git2::ConfigLevel::Local)).what(|| "opening the mirror's settings".into())?;
-    for (key, value) in [("gc.autoDetach", "false"), ("gc.pruneExpire", "3.months.ago"), ("core.hooksPath", "/dev/null")] {
+    for (key, value) in [("gc.autoDetach", "false"), ("fetch.unpackLimit", "1"), ("gc.pruneExpire", "3.months.ago"), ("core.hooksPath", "/dev/null")] {
         if config.get_string(key).ok().as_deref() != Some(value) {
             config.set_str(key, value).what(|| format!("setting {key} of the mirror"))?;
         }
@@ -58,6 +59,19 @@ pub fn ensure(path: &Path) -> Result<(), Error> {
         fs::write(&file, text).what(|| format!("writing {}", file.display()))?;
     }
     Ok(())
+}
+
+/// What must be done before a mirror left by an earlier run is read: objects that were cut short are moved aside.
+pub fn mend(path: &Path) {
+    let objects = path.join("objects");
+    if !objects.is_dir() {
+        return;
+    }
+    match loose::sweep(&objects) {
+        Ok(0) => {}
+        Ok(moved) => tracing::warn!(moved, mirror = %path.display(), "the mirror had damaged objects"),
+        Err(error) => tracing::warn!(%error, "looking for damaged objects"),
+    }
 }
 
 /// Removes locks left by a killed git, when none of ours is running.
