@@ -1,4 +1,5 @@
 //! Everything of the agent that needs root, sockets or time, in one binary with a module per room.
 
+mod cri;
 mod images;
 mod runtime;

@@ -81,7 +81,8 @@ impl ImageStore {
 fn write_layer(path: &Path, files: &[(PathBuf, Content)]) -> Result<(Digest, u64), Error> {
     let what = || "write the layer".to_owned();
     let file = File::create(path).context(what)?;
-    let mut builder = Builder::new(Tee { to: BufWriter::with_capacity(128 << 10, file), hasher: Sha256::new(), bytes: 0 });
+    let mut builder =
+        Builder::new(Tee { to: BufWriter::with_capacity(128 << 10, file), hasher: Sha256::new(), bytes: 0 });
     let mut sorted: Vec<&(PathBuf, Content)> = files.iter().collect();
     sorted.sort_by(|a, b| a.0.cmp(&b.0));
     let mut dirs = BTreeSet::new();

@@ -72,8 +72,7 @@ impl Keyring {
     /// [`Error::Malformed`] without any part of the content.
     pub fn add_dockercfg(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let fail = |why: &str| Error::malformed("imagePullSecret", why);
-        let auths: BTreeMap<String, Entry> =
-            serde_json::from_slice(bytes).map_err(|_| fail("not a .dockercfg"))?;
+        let auths: BTreeMap<String, Entry> = serde_json::from_slice(bytes).map_err(|_| fail("not a .dockercfg"))?;
         self.add(auths, &fail)
     }
 
@@ -84,7 +83,8 @@ impl Keyring {
             } else if !entry.identitytoken.is_empty() {
                 Credentials::Identity(entry.identitytoken)
             } else if !entry.auth.is_empty() {
-                decode(&entry.auth).ok_or_else(|| fail(&format!("auth of {registry:?} is not base64 of user:password")))?
+                decode(&entry.auth)
+                    .ok_or_else(|| fail(&format!("auth of {registry:?} is not base64 of user:password")))?
             } else if !entry.username.is_empty() {
                 Credentials::Basic { user: entry.username, password: entry.password }
             } else {

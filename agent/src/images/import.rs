@@ -128,15 +128,15 @@ impl ImageStore {
         };
         // The layout comes first: its manifests are the true ones. Docker 25 and later write both.
         if let Some(index) = source.read("index.json", bound)? {
-            return self.from_layout(source, &index, saved.as_deref().unwrap_or_default());
+            return self.layout(source, &index, saved.as_deref().unwrap_or_default());
         }
         match saved {
-            Some(saved) => saved.iter().map(|one| self.from_saved(source, one)).collect(),
+            Some(saved) => saved.iter().map(|one| self.saved(source, one)).collect(),
             None => Err(Error::malformed("image archive", "neither index.json nor manifest.json is in it")),
         }
     }
 
-    fn from_layout(&self, source: &Source, index: &[u8], saved: &[Saved]) -> Result<Vec<Candidate>, Error> {
+    fn layout(&self, source: &Source, index: &[u8], saved: &[Saved]) -> Result<Vec<Candidate>, Error> {
         let Document::Index(entries) = manifest::parse("the archive", index, self.limits())? else {
             return Err(Error::malformed("index.json of the archive", "no index"));
         };
@@ -174,7 +174,7 @@ impl ImageStore {
     fn image_of(&self, source: &Source, entry: &Descriptor, depth: u64) -> Result<Option<(Vec<u8>, Manifest)>, Error> {
         let bytes = self.blob(source, &entry.digest)?;
         match manifest::parse("the archive", &bytes, self.limits())? {
-            Document::Image(image) => Ok(Some((bytes, image))),
+            Document::Image(image) => Ok(Some((bytes, *image))),
             Document::Index(_) if depth >= self.limits().index_depth => Err(Error::Limit {
                 what: "image archive".to_owned(),
                 limit: "index_depth",
@@ -202,7 +202,7 @@ impl ImageStore {
         Ok(bytes)
     }
 
-    fn from_saved(&self, source: &Source, saved: &Saved) -> Result<Candidate, Error> {
+    fn saved(&self, source: &Source, saved: &Saved) -> Result<Candidate, Error> {
         let missing = |name: &str| Error::malformed("image archive", format!("{name} is missing"));
         let limits = self.limits();
         let config = source.read(&saved.config, limits.manifest_bytes)?.ok_or_else(|| missing(&saved.config))?;

@@ -49,8 +49,7 @@ pub fn find(home: &Home, chain: &Digest) -> Result<Option<Layer>, Error> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.context(|| format!("read {}", record.display()))?,
     };
-    let layer: Layer =
-        serde_json::from_slice(&bytes).map_err(|e| Error::malformed(record.display().to_string(), e))?;
+    let layer: Layer = serde_json::from_slice(&bytes).map_err(|e| Error::malformed(record.display().to_string(), e))?;
     if layer.chain != *chain {
         return Err(Error::malformed(format!("layer {chain}"), format!("{} has the same short name", layer.chain)));
     }
@@ -87,8 +86,7 @@ pub fn add(
         let (what, expect) = ("layer content".to_owned(), diff.to_string());
         return Err(Error::DigestMismatch { what, expect, actual: actual.to_string() });
     }
-    let layer =
-        Layer { chain: chain.clone(), diff: diff.clone(), size_bytes: unpacked.bytes, files: unpacked.files };
+    let layer = Layer { chain: chain.clone(), diff: diff.clone(), size_bytes: unpacked.bytes, files: unpacked.files };
     let record = serde_json::to_vec(&layer).map_err(|e| Error::malformed(what(), e))?;
     fs::write(work.join(RECORD), record).context(what)?;
     // One syncfs in place of an fsync for each file; after it the rename may publish the layer.

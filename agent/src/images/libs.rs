@@ -44,7 +44,8 @@ pub fn needed(program: &Path) -> Result<Vec<Needed>, Error> {
     let elf = read(program)?;
     let Some(interpreter) = elf.interpreter.clone() else { return Ok(Vec::new()) };
     let mut found = BTreeSet::from([Needed { source: real(&interpreter)?, path_in_image: interpreter.clone() }]);
-    let mut names: BTreeSet<String> = interpreter.file_name().map(|n| n.to_string_lossy().into_owned()).into_iter().collect();
+    let mut names: BTreeSet<String> =
+        interpreter.file_name().map(|n| n.to_string_lossy().into_owned()).into_iter().collect();
     let system = system_dirs(&interpreter);
     // The loader's own default directory is that of the C library, which every distribution has in one.
     let mut home: Option<PathBuf> = None;
@@ -60,8 +61,9 @@ pub fn needed(program: &Path) -> Result<Vec<Needed>, Error> {
                 let what = path.display().to_string();
                 return Err(Error::Limit { what, limit: "libs", bound: LIBS_MAX as u64 });
             }
-            let (at, lib) = search(name, &own, &system, elf.machine)
-                .ok_or_else(|| Error::malformed(path.display().to_string(), format!("needs {name}, which is missing")))?;
+            let (at, lib) = search(name, &own, &system, elf.machine).ok_or_else(|| {
+                Error::malformed(path.display().to_string(), format!("needs {name}, which is missing"))
+            })?;
             if name.starts_with("libc.so") || name.starts_with("ld-musl") {
                 home = at.parent().map(Path::to_owned);
             }
@@ -165,7 +167,8 @@ fn parse(bytes: &[u8]) -> Option<Elf> {
     let mut dynamic = None;
     for n in 0..count {
         let at = table.checked_add(n.checked_mul(entry)?)?;
-        let (offset, address, size) = (size_at(at.checked_add(8)?)?, u64_at(at.checked_add(16)?)?, size_at(at.checked_add(32)?)?);
+        let (offset, address, size) =
+            (size_at(at.checked_add(8)?)?, u64_at(at.checked_add(16)?)?, size_at(at.checked_add(32)?)?);
         match u32_at(at)? {
             PT_LOAD => loads.push((address, offset as u64, size as u64)),
             PT_DYNAMIC => dynamic = Some(bytes.get(offset..offset.checked_add(size)?)?),

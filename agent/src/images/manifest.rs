@@ -88,7 +88,7 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Document {
     /// One image.
-    Image(Manifest),
+    Image(Box<Manifest>),
     /// Entries by platform.
     Index(Vec<Descriptor>),
 }
@@ -133,7 +133,7 @@ pub fn parse(what: &str, bytes: &[u8], limits: &Limits) -> Result<Document, Erro
     let manifest: Manifest =
         serde_json::from_slice(bytes).map_err(|e| Error::malformed(format!("manifest of {what}"), e))?;
     check(what, &manifest, limits)?;
-    Ok(Document::Image(manifest))
+    Ok(Document::Image(Box::new(manifest)))
 }
 
 fn check(what: &str, manifest: &Manifest, limits: &Limits) -> Result<(), Error> {
@@ -262,11 +262,7 @@ mod tests {
     }
 
     fn image(config: &str, layer: &str) -> String {
-        format!(
-            r#"{{"schemaVersion":2,"config":{},"layers":[{}]}}"#,
-            descriptor(config),
-            descriptor(layer)
-        )
+        format!(r#"{{"schemaVersion":2,"config":{},"layers":[{}]}}"#, descriptor(config), descriptor(layer))
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl ImageStore {
         let (top, mut bytes) = session.manifest(&asked, limits.manifest_bytes).await?;
         for _ in 0..=limits.index_depth {
             match manifest::parse(&what, &bytes, limits)? {
-                Document::Image(image) => return Ok((top, bytes, image)),
+                Document::Image(image) => return Ok((top, bytes, *image)),
                 Document::Index(entries) => {
                     let offers: Vec<Option<Platform>> = entries.iter().map(|e| e.platform.clone()).collect();
                     let picked = choose(&offers, self.platforms()).ok_or_else(|| self.no_platform(&what, &offers))?;

@@ -79,10 +79,10 @@ impl Connector {
         let host = reference.host();
         let plain = self.is_plain(host);
         let slot = if plain { &self.plain } else { &self.tls };
-        let client = slot.get_or_init(|| build(plain)).clone().map_err(|detail| Error::RegistryUnavailable {
-            host: host.to_owned(),
-            detail,
-        })?;
+        let client = slot
+            .get_or_init(|| build(plain))
+            .clone()
+            .map_err(|detail| Error::RegistryUnavailable { host: host.to_owned(), detail })?;
         let scheme = if plain { "http" } else { "https" };
         Ok(Session {
             client,

@@ -125,9 +125,10 @@ impl ImageStore {
     pub fn get(&self, image_ref: &str) -> Result<Image, Error> {
         let index = self.index()?;
         let key = key(image_ref)?;
-        let (id, record) = index.find(&key).or_else(|| index.find(image_ref)).ok_or_else(|| Error::NotPresent {
-            reference: image_ref.to_owned(),
-        })?;
+        let (id, record) = index
+            .find(&key)
+            .or_else(|| index.find(image_ref))
+            .ok_or_else(|| Error::NotPresent { reference: image_ref.to_owned() })?;
         self.image(&index, id, record)
     }
 
@@ -254,7 +255,8 @@ impl ImageStore {
             let added_s = index.images.get(&id).map_or(record.added_s, |old| old.added_s);
             index.images.insert(id.clone(), Record { added_s, ..record.clone() });
         })?;
-        self.image(&index, &id, &record)
+        let stored = index.images.get(&id).unwrap_or(&record);
+        self.image(&index, &id, stored)
     }
 
     pub(crate) fn index(&self) -> Result<Arc<Index>, Error> {

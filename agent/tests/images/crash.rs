@@ -13,7 +13,8 @@ fn archive(n: u32) -> Vec<u8> {
     let files: Vec<Entry> = (0..200)
         .map(|f| Entry::File(Box::leak(format!("d{}/f{f}", f % 7).into_boxed_str()), vec![n as u8; 3000], 0o644))
         .collect();
-    let made = image(&[(files, Packing::Plain), (vec![crate::images::layer::file("n", &n.to_string())], Packing::Plain)]);
+    let made =
+        image(&[(files, Packing::Plain), (vec![crate::images::layer::file("n", &n.to_string())], Packing::Plain)]);
     let manifest = r#"[{"Config":"config.json","RepoTags":null,"Layers":["a.tar","b.tar"]}]"#;
     tar(&[
         Entry::File("config.json", made.config, 0o644),
@@ -81,9 +82,5 @@ fn killed_at_any_moment_the_store_is_whole() {
 }
 
 fn walk(dir: &std::path::Path) -> usize {
-    std::fs::read_dir(dir)
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .map(|p| if p.is_dir() { walk(&p) } else { 1 })
-        .sum()
+    std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).map(|p| if p.is_dir() { walk(&p) } else { 1 }).sum()
 }

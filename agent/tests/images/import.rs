@@ -23,10 +23,8 @@ fn leak(text: String) -> &'static str {
 /// `docker save` before version 25: a directory for each layer, equal layers as links.
 fn old_archive(made: &Made, tags: &str) -> Vec<u8> {
     let id = made.id();
-    let manifest = format!(
-        r#"[{{"Config":"{0}.json","RepoTags":{tags},"Layers":["aa/layer.tar","bb/layer.tar"]}}]"#,
-        id.hex()
-    );
+    let manifest =
+        format!(r#"[{{"Config":"{0}.json","RepoTags":{tags},"Layers":["aa/layer.tar","bb/layer.tar"]}}]"#, id.hex());
     tar(&[
         Entry::File(leak(format!("{}.json", id.hex())), made.config.clone(), 0o644),
         Entry::Dir("aa", 0o755),
@@ -77,10 +75,7 @@ fn every_shape_of_archive() {
     let on_disk = dir.path().join("layout");
     write(&on_disk, &layout(&made, "{}"));
     let mut modern = layout(&made, "{}");
-    let both = format!(
-        r#"[{{"Config":"blobs/sha256/{}","RepoTags":["app:1"],"Layers":[]}}]"#,
-        made.id().hex()
-    );
+    let both = format!(r#"[{{"Config":"blobs/sha256/{}","RepoTags":["app:1"],"Layers":[]}}]"#, made.id().hex());
     modern.push(("manifest.json".to_owned(), both.into_bytes()));
     let zipped = crate::images::layer::pack(&old_archive(&made, r#"["app:1"]"#), Packing::Gzip);
     let name = Reference::parse("app:1").unwrap();
@@ -127,9 +122,11 @@ fn bad_archives_are_refused_and_change_nothing() {
     let mut corrupt = layout(&made, NAMED);
     let at = corrupt[2].1.len() / 2;
     corrupt[2].1[at] ^= 1;
-    let escape = tar(&[
-        Entry::File("manifest.json", br#"[{"Config":"../../etc/passwd","RepoTags":["a:1"],"Layers":[]}]"#.to_vec(), 0o644),
-    ]);
+    let escape = tar(&[Entry::File(
+        "manifest.json",
+        br#"[{"Config":"../../etc/passwd","RepoTags":["a:1"],"Layers":[]}]"#.to_vec(),
+        0o644,
+    )]);
     let loops = tar(&[Entry::Link("manifest.json", "index.json"), Entry::Link("index.json", "manifest.json")]);
     for (what, bytes, expect) in [
         ("empty", Vec::new(), "neither index.json nor manifest.json"),

@@ -2,7 +2,7 @@
 
 mod crash;
 mod import;
-mod layer;
+pub mod layer;
 mod pull;
 mod registry;
 mod unpack;

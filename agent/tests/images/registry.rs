@@ -92,7 +92,8 @@ impl Registry {
                     async move { Ok::<_, Infallible>(response) }
                 });
                 connections.spawn(async move {
-                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), serve).await;
+                    let _ =
+                        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), serve).await;
                 });
             }
         });
@@ -213,7 +214,11 @@ fn blob(mut bytes: Vec<u8>, digest: &str, fault: Option<Fault>) -> Response<Body
             return Response::builder().status(StatusCode::from_u16(code).unwrap()).body(full("no")).unwrap();
         }
         Some(Fault::Redirect) => {
-            return Response::builder().status(307).header(LOCATION, format!("/v2/moved/{digest}")).body(full("")).unwrap();
+            return Response::builder()
+                .status(307)
+                .header(LOCATION, format!("/v2/moved/{digest}"))
+                .body(full(""))
+                .unwrap();
         }
         Some(Fault::Truncated) => {
             let length = bytes.len();

@@ -95,7 +95,13 @@ fn whiteouts() {
     let roots = stack(
         dir.path(),
         &[
-            tar(&[file("gone", "1"), file("kept/a", "1"), file("hidden/b", "1"), file("turned/c", "1"), file(".wh.x", "")]),
+            tar(&[
+                file("gone", "1"),
+                file("kept/a", "1"),
+                file("hidden/b", "1"),
+                file("turned/c", "1"),
+                file(".wh.x", ""),
+            ]),
             tar(&[
                 file(".wh.gone", ""),
                 file("hidden/.wh..wh..opq", ""),

@@ -1,1 +1,14 @@
-//! The contract over gRPC: containerd and CRI-O as a client, the embedded runtime as a server.
+//! CRI over gRPC, both ways: containerd or CRI-O as a runtime, and any runtime as a CRI socket.
+
+pub mod channel;
+pub mod client;
+pub mod client_images;
+pub mod convert;
+pub mod dial;
+pub mod endpoint;
+pub mod events;
+pub mod pump;
+pub mod relist;
+pub mod server;
+pub mod server_images;
+pub mod streaming;

@@ -1,0 +1,60 @@
+//! Opens the streaming URL of a CRI server over WebSocket, as a session or as a forwarded port.
+
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use crate::runtime::cri::channel::{V4, V5};
+use crate::runtime::cri::pump;
+use crate::runtime::error::{Error, Result};
+use crate::runtime::streams::{BoxDuplex, Session};
+
+/// The streams of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Bytes to the process.
+    pub stdin: bool,
+    /// Its output.
+    pub stdout: bool,
+    /// Its error output; with a terminal it is part of stdout.
+    pub stderr: bool,
+    /// It has a terminal.
+    pub tty: bool,
+}
+
+/// Connects to an exec or attach URL.
+///
+/// # Errors
+/// [`Error::Unavailable`], [`Error::Unsupported`] for a URL that is not plain HTTP.
+pub async fn session(url: &str, wanted: Wanted) -> Result<Session> {
+    let (socket, protocol) = open(url, &[V5, V4]).await?;
+    Ok(pump::session(socket, wanted, protocol == V5))
+}
+
+/// Connects to a port-forward URL.
+///
+/// # Errors
+/// As [`session`].
+pub async fn port(url: &str, port: u16) -> Result<BoxDuplex> {
+    let (socket, _) = open(url, &[V4]).await?;
+    Ok(pump::port(socket, port))
+}
+
+async fn open(url: &str, protocols: &[&str]) -> Result<(WebSocketStream<TcpStream>, String)> {
+    let unavailable = |e: &dyn std::fmt::Display| Error::Unavailable(format!("stream {url}: {e}"));
+    let Some(rest) = url.strip_prefix("http://") else {
+        return Err(Error::Unsupported(format!("streaming URL {url:?}: want http")));
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let address = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+    let mut request = format!("ws://{rest}").into_client_request().map_err(|e| unavailable(&e))?;
+    let offer = HeaderValue::from_str(&protocols.join(", ")).map_err(|e| unavailable(&e))?;
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, offer);
+    let tcp = TcpStream::connect(&address).await.map_err(|e| unavailable(&e))?;
+    tcp.set_nodelay(true).map_err(|e| unavailable(&e))?;
+    let (socket, answer) = client_async(request, tcp).await.map_err(|e| unavailable(&e))?;
+    let chosen = answer.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    Ok((socket, chosen.to_owned()))
+}

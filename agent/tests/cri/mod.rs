@@ -1,0 +1,5 @@
+//! One suite for every runtime: containerd, containerd through our own CRI server, the embedded one.
+
+pub mod containerd;
+mod served;
+pub mod suite;
