@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::stream::StreamExt;
@@ -17,12 +17,16 @@ use crate::conformance::model::{Answer, Model, Random, Step, answer};
 use crate::embedded::disk::{Disk, SystemDisk};
 use crate::embedded::error::Error as OpenError;
 use crate::embedded::frame::{self, FILE_HEADER, HEADER, Kind};
+use crate::embedded::log::Log;
 use crate::embedded::recover::recover;
+use crate::embedded::snapshot::Plan;
 use crate::embedded::store::{Embedded, Options};
 use crate::embedded::{frame::Step as FrameStep, layout};
 use crate::kv::{Error, KeyRange, Kv, LeaseId, Limits, Op, Range, Result, Revision, Txn, WatchRequest};
 use crate::memory::Memory;
-use crate::mvcc::keyspace::Retention;
+use crate::mvcc::command::Command as Change;
+use crate::mvcc::engine::Engine;
+use crate::mvcc::keyspace::{Keyspace, Retention};
 
 fn options() -> Options {
     Options { clock: Arc::new(ManualClock::new()), ..Options::default() }
@@ -595,4 +599,33 @@ async fn writes_are_many_and_watchers_prompt() {
     let (rate, median) = (f64::from(WRITES) / took.as_secs_f64(), late[late.len() / 2]);
     println!("{rate:.0} durable writes/s, a watcher sees one {median:?} after its writer (median)");
     assert!(rate > 1000.0 && median < Duration::from_millis(50), "{rate:.0}/s, {median:?}");
+}
+
+#[test]
+fn a_snapshot_holds_every_page_of_commits_and_keys() {
+    for writes in [0, 1, 511, 512, 513, 1023, 1024, 1025] {
+        let (dir, clock) = (TempDir::new().unwrap(), Arc::new(ManualClock::new()));
+        let space = Keyspace::new(Limits::ETCD, Retention { revisions_max: 600, ..Retention::default() });
+        let engine = Engine::new(space, Limits::ETCD, clock);
+        for n in 0..writes {
+            let mut space = engine.write();
+            let txn = Txn::of(vec![Op::put(format!("key{}", n % 700), n.to_string())]);
+            let (_, effects) = space.execute(Change::Txn(txn), 0).unwrap();
+            engine.publish(space, &effects);
+        }
+        let stop = AtomicBool::new(false);
+        Plan::of(&engine, 7).write(&engine, dir.path(), &SystemDisk, &stop).unwrap();
+        Log::create(dir.path(), Arc::new(SystemDisk), 7).unwrap();
+        let retention = Retention { revisions_max: 600, ..Retention::default() };
+        let found = recover(dir.path(), Arc::new(SystemDisk), Limits::ETCD, retention).unwrap().space;
+        let space = engine.read();
+        assert_eq!(found.compacted(), space.compacted());
+        for revision in space.compacted().0.max(1)..=space.published().0 {
+            let range = Range::new(KeyRange::all()).at(Revision(revision));
+            assert_eq!(found.range(&range).unwrap(), space.range(&range).unwrap(), "{writes} writes, at {revision}");
+        }
+        let all: Vec<_> = space.commits(space.compacted()).map(|commit| commit.revision).collect();
+        let kept: Vec<_> = found.commits(found.compacted()).map(|commit| commit.revision).collect();
+        assert_eq!(kept, all, "{writes} writes");
+    }
 }
