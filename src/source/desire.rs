@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use masthead_api::admit::{self, FieldProblem};
+use masthead_api::admit;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Kind;
 use masthead_api::object::Object;
+use masthead_api::problem::FieldProblem;
 use masthead_plan::desired::{Origin, Problem, Wanted};
 use serde_json::Value;
 

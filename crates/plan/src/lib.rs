@@ -16,5 +16,7 @@ pub mod garbage;
 pub mod health;
 pub mod namespace;
 pub mod node;
+pub mod round;
+pub mod schedule;
 pub mod system;
 pub mod workload;

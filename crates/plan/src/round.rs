@@ -39,6 +39,8 @@ pub struct Round {
     pub rechecks: BTreeMap<Task, u64>,
     /// What must be decided again after these writes, for two deciders wanted the same object.
     pub again: BTreeSet<Task>,
+    /// Objects that could not be decided on, and why; they never stop the others.
+    pub faults: Vec<(Task, String)>,
     written: BTreeSet<ObjectKey>,
 }
 
@@ -100,11 +102,14 @@ pub fn all_tasks(cluster: &Cluster) -> BTreeSet<Task> {
 pub fn decide(cluster: &Cluster, tasks: &BTreeSet<Task>, cx: &mut Context, round: &mut Round) {
     for task in tasks {
         let reaction = match task {
-            Task::System => system::bootstrap(cluster, cx),
+            Task::System => Ok(system::bootstrap(cluster, cx)),
             Task::Object(key) => control::reconcile(cluster, key, cx),
-            Task::Node(name) => node::health::health(cluster, name, cx).unwrap_or_default(),
-            Task::Schedule => schedule::bind::bind(cluster, cx),
+            Task::Node(name) => node::health::health(cluster, name, cx),
+            Task::Schedule => Ok(schedule::bind::bind(cluster, cx)),
         };
-        round.collect(Some(task), reaction);
+        match reaction {
+            Ok(reaction) => round.collect(Some(task), reaction),
+            Err(error) => round.faults.push((task.clone(), error.to_string())),
+        }
     }
 }

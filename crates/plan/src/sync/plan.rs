@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use masthead_api::admit::{self, FieldProblem};
+use masthead_api::admit;
 use masthead_api::change::Change;
 use masthead_api::key::ObjectKey;
 use masthead_api::object::Object;
+use masthead_api::problem::FieldProblem;
 use serde_json::{Value, json};
 
 use crate::cluster::view::{Applied, Cluster};

@@ -30,10 +30,8 @@ pub fn grow_new(rollout: &mut Rollout) -> bool {
 /// set's unavailable pods count against the bound, so that a version that never comes up takes nothing from the old.
 pub fn shrink_old(rollout: &mut Rollout) -> bool {
     let old = rollout.old.iter().map(Set::replicas).fold(0, i32::saturating_add);
-    if old == 0 {
-        return false;
-    }
-    let new_available = rollout.new.as_ref().map_or(0, |set| set.available());
+    // Without a new set there is nothing to give way to.
+    let Some(new_available) = rollout.new.as_ref().map(Set::available).filter(|_| old > 0) else { return false };
     let fewest = rollout.fences.fewest_available(rollout.size());
     let spare = old.saturating_add(new_available).saturating_sub(fewest);
     if spare <= 0 {

@@ -19,6 +19,9 @@ use crate::workload::replicaset::{create, rank};
 /// Pods made or deleted in one reaction at most (Kubernetes' `BurstReplicas`); the rest follows in the next.
 const BURST: usize = 500;
 
+/// A set whose pods could not be made tries again after this long.
+const RETRY_MS: u64 = 30_000;
+
 /// Who tells the events.
 const SOURCE: &str = "replicaset-controller";
 
@@ -118,6 +121,7 @@ fn grow(
                 if !known {
                     tell(object, EventKind::Warning, "FailedCreate", format!("Error creating: {error}"), reaction);
                 }
+                reaction.recheck_in_ms(Some(RETRY_MS));
                 return Some(("FailedCreate", error.to_string()));
             }
         }

@@ -1,0 +1,83 @@
+//! A pod → the resources it needs of a node, as Kubernetes' `resourcehelper.PodRequests` adds them up.
+
+use std::collections::BTreeMap;
+
+use masthead_api::core::container::Container;
+use masthead_api::core::pod::Pod;
+use masthead_api::quantity::Quantity;
+
+/// Amounts by resource: CPU in milli-cores, all else in units.
+pub type Amounts = BTreeMap<String, i64>;
+
+/// What a container that asks for no CPU counts as in scores, in milli-cores (`DefaultMilliCPURequest`).
+const NONZERO_CPU_MILLI: i64 = 100;
+/// What a container that asks for no memory counts as in scores, in bytes (`DefaultMemoryRequest`).
+const NONZERO_MEMORY_BYTES: i64 = 200 * 1024 * 1024;
+
+/// CPU in milli-cores, all else in units.
+pub fn amount(resource: &str, quantity: &Quantity) -> i64 {
+    if resource == "cpu" { quantity.milli() } else { quantity.value() }
+}
+
+/// What a pod asks for.
+pub fn of(pod: &Pod) -> Amounts {
+    sum(pod, &|container| amounts(&container.resources.requests))
+}
+
+/// What a pod counts as in scores: containers that ask for nothing still take something.
+pub fn nonzero(pod: &Pod) -> Amounts {
+    sum(pod, &|container| {
+        let mut asked = amounts(&container.resources.requests);
+        asked.entry("cpu".to_owned()).or_insert(NONZERO_CPU_MILLI);
+        asked.entry("memory".to_owned()).or_insert(NONZERO_MEMORY_BYTES);
+        asked
+    })
+}
+
+fn amounts(list: &BTreeMap<String, Quantity>) -> Amounts {
+    list.iter().map(|(resource, quantity)| (resource.clone(), amount(resource, quantity))).collect()
+}
+
+fn sum(pod: &Pod, asked: &dyn Fn(&Container) -> Amounts) -> Amounts {
+    let mut total = Amounts::new();
+    for container in &pod.spec.containers {
+        add(&mut total, &asked(container));
+    }
+    // Sidecars run beside all init containers after them and beside the main containers.
+    let mut sidecars = Amounts::new();
+    let mut starting = Amounts::new();
+    for container in &pod.spec.init_containers {
+        let own = asked(container);
+        let at_once = if container.restart_policy.as_deref() == Some("Always") {
+            add(&mut total, &own);
+            add(&mut sidecars, &own);
+            sidecars.clone()
+        } else {
+            let mut at_once = own;
+            add(&mut at_once, &sidecars);
+            at_once
+        };
+        raise(&mut starting, &at_once);
+    }
+    raise(&mut total, &starting);
+    if let Some(whole) = &pod.spec.resources {
+        total.extend(amounts(&whole.requests));
+    }
+    add(&mut total, &amounts(&pod.spec.overhead));
+    total
+}
+
+/// Adds amounts.
+pub fn add(total: &mut Amounts, more: &Amounts) {
+    for (resource, amount) in more {
+        let sum = total.entry(resource.clone()).or_default();
+        *sum = sum.saturating_add(*amount);
+    }
+}
+
+fn raise(total: &mut Amounts, least: &Amounts) {
+    for (resource, amount) in least {
+        let most = total.entry(resource.clone()).or_default();
+        *most = (*most).max(*amount);
+    }
+}

@@ -1,0 +1,109 @@
+//! Topology spread constraints: matching pods per domain, and the skew that one more would make.
+
+use std::collections::BTreeMap;
+
+use masthead_api::apps::replica_set::ReplicaSet;
+use masthead_api::core::pod::{Pod, TopologySpreadConstraint};
+use masthead_api::key::ObjectKey;
+use masthead_api::kind::Resource;
+use masthead_api::meta::selector::LabelSelector;
+
+use crate::cluster::view::Cluster;
+use crate::schedule::node_info::NodeInfo;
+use crate::schedule::node_match;
+
+/// The label of a node's own name.
+pub const HOSTNAME: &str = "kubernetes.io/hostname";
+/// The label of a node's zone.
+pub const ZONE: &str = "topology.kubernetes.io/zone";
+
+/// A constraint with its counts.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// The node label whose values are the domains.
+    pub key: String,
+    /// The most by which a domain may be above the emptiest.
+    pub max_skew: i64,
+    /// Matching pods by domain; only domains of nodes that take part.
+    pub domains: BTreeMap<String, i64>,
+    /// The least number of domains, below which the emptiest counts as 0.
+    pub min_domains: i64,
+    /// 1 when the pod itself matches.
+    pub own: i64,
+}
+
+impl Counted {
+    /// The skew in a domain once the pod is there.
+    pub fn skew(&self, domain: &str) -> i64 {
+        let count = self.domains.get(domain).copied().unwrap_or(0);
+        let enough = i64::try_from(self.domains.len()).unwrap_or(i64::MAX) >= self.min_domains;
+        let least = if enough { self.domains.values().min().copied().unwrap_or(0) } else { 0 };
+        count + self.own - least
+    }
+}
+
+/// The pod's constraints of one kind (`DoNotSchedule` or `ScheduleAnyway`), counted over `nodes`.
+pub fn counted(pod: &Pod, action: &str, nodes: &[NodeInfo]) -> Vec<Counted> {
+    let constraints: Vec<&TopologySpreadConstraint> = pod.spec.topology_spread_constraints.iter().filter(|c| c.when_unsatisfiable == action).collect();
+    let keys: Vec<&str> = constraints.iter().map(|c| c.topology_key.as_str()).collect();
+    constraints.iter().map(|constraint| count(pod, constraint, &keys, nodes)).collect()
+}
+
+fn count(pod: &Pod, constraint: &TopologySpreadConstraint, keys: &[&str], nodes: &[NodeInfo]) -> Counted {
+    let selects = |other: &Pod| {
+        constraint.label_selector.as_ref().is_some_and(|s| s.matches(&other.metadata.labels))
+            && constraint.match_label_keys.iter().all(|key| {
+                pod.metadata.labels.get(key).is_none_or(|value| other.metadata.labels.get(key) == Some(value))
+            })
+    };
+    let mut domains: BTreeMap<String, i64> = BTreeMap::new();
+    for node in nodes {
+        // A node takes part when it has all topology keys and its policies let it.
+        if !keys.iter().all(|key| node.label(key).is_some()) || !included(pod, constraint, node) {
+            continue;
+        }
+        let Some(domain) = node.label(&constraint.topology_key) else { continue };
+        *domains.entry(domain.to_owned()).or_default() += matching(pod, node, &selects);
+    }
+    Counted {
+        key: constraint.topology_key.clone(),
+        max_skew: i64::from(constraint.max_skew),
+        domains,
+        min_domains: i64::from(constraint.min_domains.unwrap_or(1)),
+        own: i64::from(selects(pod)),
+    }
+}
+
+fn included(pod: &Pod, constraint: &TopologySpreadConstraint, node: &NodeInfo) -> bool {
+    let affinity = constraint.node_affinity_policy.as_deref() == Some("Ignore") || node_match::selected(pod, &node.node);
+    let taints = constraint.node_taints_policy.as_deref() != Some("Honor") || node_match::untolerated(pod, &node.node).is_none();
+    affinity && taints
+}
+
+fn matching(pod: &Pod, node: &NodeInfo, selects: &dyn Fn(&Pod) -> bool) -> i64 {
+    let counts = |other: &&std::sync::Arc<Pod>| {
+        other.metadata.namespace == pod.metadata.namespace && other.metadata.deletion_timestamp.is_none() && selects(other)
+    };
+    i64::try_from(node.pods.iter().filter(counts).count()).unwrap_or(i64::MAX)
+}
+
+/// The constraints that a pod of a controller has by default (`system` defaulting of PodTopologySpread): hosts, then zones.
+pub fn default_constraints(cluster: &Cluster, pod: &Pod) -> Vec<TopologySpreadConstraint> {
+    let Some(selector) = controller_selector(cluster, pod) else { return Vec::new() };
+    [(HOSTNAME, 3), (ZONE, 5)]
+        .into_iter()
+        .map(|(key, max_skew)| TopologySpreadConstraint {
+            max_skew,
+            topology_key: key.to_owned(),
+            when_unsatisfiable: "ScheduleAnyway".to_owned(),
+            label_selector: Some(selector.clone()),
+            ..TopologySpreadConstraint::default()
+        })
+        .collect()
+}
+
+fn controller_selector(cluster: &Cluster, pod: &Pod) -> Option<LabelSelector> {
+    let owner = pod.metadata.owner_references.iter().find(|owner| owner.controller == Some(true))?;
+    let key = ObjectKey::new(ReplicaSet::KIND, pod.metadata.namespace.clone(), owner.name.clone());
+    cluster.typed::<ReplicaSet>(&key).and_then(|set| set.spec.selector.clone())
+}

@@ -1,0 +1,40 @@
+//! `--log-format` and `--log` → where and how traces are written.
+
+use std::io::IsTerminal;
+
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+
+/// How traces look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line, for log collectors.
+    Json,
+}
+
+/// How the program logs.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// How log lines look.
+    #[arg(long = "log-format", value_enum, default_value = "text", global = true)]
+    pub format: Format,
+    /// What is logged: a level, or `target=level` pairs.
+    #[arg(long = "log", env = "MASTHEAD_LOG", default_value = "warn", global = true)]
+    pub filter: String,
+}
+
+/// Writes traces to standard error from now on.
+pub fn start(args: &Args) {
+    let filter = EnvFilter::try_new(&args.filter).unwrap_or_else(|error| {
+        eprintln!("--log {:?} is not understood ({error}); logging warnings", args.filter);
+        EnvFilter::new("warn")
+    });
+    let to = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // The one subscriber of the process; a second start would be a fault of ours, and changes nothing.
+    let _ = match args.format {
+        Format::Text => to.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        Format::Json => to.json().with_current_span(true).with_span_list(false).try_init(),
+    };
+}

@@ -1,0 +1,47 @@
+//! Flags that `up` and `serve` share → the options of a control plane.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::daemon::options::{DATA_DIR, Options};
+
+/// Flags of a control plane.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Where everything is kept: `repo.git/`, `store/`, `images/`, `logs/`, `pki/`.
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
+    pub data: PathBuf,
+    /// Where the API and the repository are served; on another address than loopback with TLS and a token.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7070")]
+    pub listen: SocketAddr,
+    /// Where agents dial, always with mutual TLS; a free port of loopback unless given.
+    #[arg(long, value_name = "ADDR")]
+    pub listen_nodes: Option<SocketAddr>,
+    /// Watch this repository, a path or a URL, and host none.
+    #[arg(long, value_name = "PATH|URL")]
+    pub repo: Option<String>,
+    /// The branch to track [default: main, or what the watched repository's HEAD names].
+    #[arg(long)]
+    pub branch: Option<String>,
+    /// The folder of the repository below which manifests are read.
+    #[arg(long, value_name = "FOLDER", default_value = "")]
+    pub path: String,
+    /// The store: etcd://HOST:PORT[,…], etcds://… with TLS [default: an embedded one].
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+}
+
+impl Args {
+    /// The options, with `nodes_port` for agents unless an address is given.
+    pub fn options(&self, nodes_port: u16) -> Options {
+        Options {
+            data: self.data.clone(),
+            listen: self.listen,
+            listen_nodes: self.listen_nodes.unwrap_or_else(|| SocketAddr::new(self.listen.ip(), nodes_port)),
+            store: self.store.clone(),
+            repo: self.repo.clone(),
+            branch: self.branch.clone(),
+            path: self.path.clone(),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What agents report → the newest word about each pod and node, decided on together in the next round.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use masthead_api::change::{EventKind, EventNote};
+use masthead_api::core::event::Event;
+use masthead_api::core::node::{NodeAddress, NodeSystemInfo};
+use masthead_api::core::pod::Pod;
+use masthead_api::core::pod_status::PodStatus;
+use masthead_api::key::ObjectKey;
+use masthead_api::kind::Resource;
+use masthead_api::meta::Time;
+use masthead_api::object::Object;
+use masthead_api::quantity::Quantity;
+use masthead_plan::cluster::view::Cluster;
+use masthead_plan::context::{Context, Reaction};
+use masthead_plan::node::facts::Facts;
+use masthead_plan::node::pod::About;
+use masthead_plan::node::register::ClusterCidr;
+use masthead_plan::node::{beat, import, pod, register};
+use masthead_plan::round::Round;
+use masthead_wire::report::NodeFacts;
+
+use crate::nodes::dispatcher::{Report, What};
+
+/// What a report asks of the loop at once.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Pending {
+    /// Nothing.
+    Nothing,
+    /// Tell this node what it must run.
+    Admit(String),
+    /// Ask this node for pods that it holds and nobody here knows.
+    Ask(String, Vec<String>),
+    /// A node has seen this later term: this control plane's must be above it.
+    Ahead(u64),
+}
+
+/// Events of agents that may wait for one round.
+const EVENTS_MAX: usize = 4096;
+
+/// Reports that no round has taken in yet.
+pub struct Reports {
+    born: Time,
+    cidr: ClusterCidr,
+    hellos: BTreeMap<String, Facts>,
+    beats: BTreeSet<String>,
+    statuses: BTreeMap<Arc<str>, (About, PodStatus)>,
+    gone: BTreeMap<Arc<str>, About>,
+    recalled: BTreeMap<String, Vec<Arc<Object>>>,
+    held: BTreeMap<String, Vec<Arc<Object>>>,
+    events: Vec<EventNote>,
+    /// Nodes that were asked for pods and have not answered, with what they said of themselves.
+    asked: BTreeMap<String, Facts>,
+    admitted: BTreeSet<String>,
+    later: BTreeSet<String>,
+}
+
+impl Reports {
+    /// No reports, over a store that was made at `born_s` Unix seconds.
+    pub fn new(born_s: i64) -> Reports {
+        Reports {
+            born: Time(born_s),
+            cidr: ClusterCidr::default(),
+            hellos: BTreeMap::new(),
+            beats: BTreeSet::new(),
+            statuses: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            recalled: BTreeMap::new(),
+            held: BTreeMap::new(),
+            events: Vec::new(),
+            asked: BTreeMap::new(),
+            admitted: BTreeSet::new(),
+            later: BTreeSet::new(),
+        }
+    }
+
+    /// Takes in one report.
+    pub fn take(&mut self, cluster: &Cluster, report: Report) -> Pending {
+        let Report { node, what } = report;
+        match what {
+            What::Hello(hello) => {
+                let facts = facts(&hello.facts);
+                let known = |uid: &Arc<str>| cluster.pods_on(&node).any(|pod| *pod.meta().uid == **uid);
+                let strangers: Vec<String> = hello.holding.pods.keys().filter(|uid| !known(uid)).map(|uid| uid.to_string()).collect();
+                if strangers.is_empty() {
+                    self.asked.remove(&node);
+                    self.admitted.insert(node.clone());
+                    self.hellos.insert(node.clone(), facts);
+                    return Pending::Admit(node);
+                }
+                // The node is registered together with its pods, so that nothing is scheduled beside them meanwhile.
+                self.asked.insert(node.clone(), facts);
+                return Pending::Ask(node, strangers);
+            }
+            What::Recalled { pods, last } => {
+                let pods = pods.iter().filter_map(|entry| match Object::from_bytes(&entry.bytes, 0) {
+                    Ok(object) => Some(Arc::new(object)),
+                    Err(error) => {
+                        tracing::warn!(node, %error, "the node holds a pod that cannot be read");
+                        None
+                    }
+                });
+                self.recalled.entry(node.clone()).or_default().extend(pods);
+                if last && let Some(facts) = self.asked.remove(&node) {
+                    let pods = self.recalled.remove(&node).unwrap_or_default();
+                    self.hellos.insert(node.clone(), facts);
+                    self.held.insert(node, pods);
+                }
+            }
+            What::Heartbeat(_) => {
+                self.beats.insert(node);
+            }
+            What::PodStatus(status) => {
+                let about = About { node, namespace: status.namespace, name: status.name, uid: status.uid.to_string() };
+                match serde_json::from_slice::<PodStatus>(&status.status) {
+                    Ok(reported) => drop(self.statuses.insert(status.uid, (about, reported))),
+                    Err(error) => tracing::warn!(?about, %error, "the agent reported a status that cannot be read"),
+                }
+            }
+            What::PodGone(gone) => {
+                let about = About { node, namespace: gone.namespace, name: gone.name, uid: gone.uid.to_string() };
+                self.statuses.remove(&gone.uid);
+                self.gone.insert(gone.uid, about);
+            }
+            What::Events { events, dropped } => self.notes(cluster, &node, &events, dropped),
+            What::Ahead(generation) => return Pending::Ahead(generation.term),
+            What::Rejected { generation, why } => tracing::error!(node, %generation, why, "the node cannot take what it should run"),
+            What::Intruder { why } => tracing::warn!(node, why, "somebody came as this node and was turned away"),
+            What::Disconnected { why } => tracing::info!(node, why, "the agent is gone for now"),
+            What::Joined | What::Holds(_) => {}
+        }
+        Pending::Nothing
+    }
+
+    /// Events that an agent tells: only about pods of its own.
+    fn notes(&mut self, cluster: &Cluster, node: &str, events: &[bytes::Bytes], dropped: u64) {
+        if dropped > 0 {
+            tracing::warn!(node, dropped, "the agent had more events than it could keep");
+        }
+        for body in events {
+            let Ok(event) = serde_json::from_slice::<Event>(body) else { continue };
+            let about = ObjectKey::new(Pod::KIND, event.involved_object.namespace.clone(), event.involved_object.name.clone());
+            let own = cluster.typed::<Pod>(&about).is_some_and(|pod| pod.spec.node_name == node && pod.metadata.uid == event.involved_object.uid);
+            if own && self.events.len() < EVENTS_MAX {
+                self.events.push(EventNote {
+                    about,
+                    uid: event.involved_object.uid,
+                    kind: if event.type_ == "Warning" { EventKind::Warning } else { EventKind::Normal },
+                    reason: event.reason,
+                    message: event.message,
+                    source: "kubelet".to_owned(),
+                });
+            }
+        }
+    }
+
+    /// Whether a round has something to decide.
+    pub fn is_ready(&self) -> bool {
+        !(self.hellos.is_empty() && self.beats.is_empty() && self.statuses.is_empty() && self.gone.is_empty() && self.held.is_empty() && self.events.is_empty())
+    }
+
+    /// Whether all that a node held is known, so that it may be told what to run.
+    pub fn is_admitted(&self, node: &str) -> bool {
+        self.admitted.contains(node)
+    }
+
+    /// The nodes that may be told.
+    pub fn admitted(&self) -> Vec<String> {
+        self.admitted.iter().cloned().collect()
+    }
+
+    /// Notes that a node has to be told once it is admitted.
+    pub fn later(&mut self, node: &str) {
+        self.later.insert(node.to_owned());
+    }
+
+    /// The nodes that had to wait and are admitted now.
+    pub fn newly_admitted(&mut self) -> Vec<String> {
+        let ready: Vec<String> = self.later.iter().filter(|node| self.admitted.contains(*node)).cloned().collect();
+        self.later.retain(|node| !self.admitted.contains(node));
+        ready
+    }
+
+    /// Decides on all reports; they stay until the round is [`Reports::done`].
+    pub fn decide(&mut self, cluster: &Cluster, cx: &mut Context, round: &mut Round) {
+        let mut collect = |what: &str, reaction: Result<Reaction, masthead_api::object::Error>| match reaction {
+            Ok(reaction) => round.collect(None, reaction),
+            Err(error) => tracing::error!(what, %error, "a report is left out"),
+        };
+        for (node, facts) in &self.hellos {
+            collect(node, register::register(cluster, node, facts, self.cidr, cx));
+        }
+        for (node, held) in &self.held {
+            collect(node, import::import(cluster, node, held, self.born));
+        }
+        for node in &self.beats {
+            collect(node, beat::beat(cluster, node, cx));
+        }
+        for (about, status) in self.statuses.values() {
+            collect(&about.name, pod::status(cluster, about, status));
+        }
+        for about in self.gone.values() {
+            collect(&about.name, Ok(pod::gone(cluster, about)));
+        }
+        round.collect(None, Reaction { events: self.events.clone(), ..Reaction::default() });
+    }
+
+    /// Forgets what the round has taken in; nodes whose pods were imported may now be told.
+    pub fn done(&mut self) {
+        self.hellos.clear();
+        self.beats.clear();
+        self.statuses.clear();
+        self.gone.clear();
+        self.events.clear();
+        for node in std::mem::take(&mut self.held).into_keys() {
+            self.later.insert(node.clone());
+            self.admitted.insert(node);
+        }
+    }
+}
+
+/// The agent's facts as the node deciders take them; a quantity that cannot be read is left out.
+fn facts(told: &NodeFacts) -> Facts {
+    let quantities = |map: &BTreeMap<String, String>| {
+        map.iter().filter_map(|(name, text)| Quantity::parse(text).ok().map(|quantity| (name.clone(), quantity))).collect()
+    };
+    let info = |field: &str| told.node_info.get(field).cloned().unwrap_or_default();
+    Facts {
+        labels: told.labels.clone(),
+        capacity: quantities(&told.capacity),
+        allocatable: quantities(&told.allocatable),
+        addresses: told.addresses.iter().map(|a| NodeAddress { type_: a.kind.clone(), address: a.address.clone() }).collect(),
+        info: NodeSystemInfo {
+            machine_id: info("machineID"),
+            system_uuid: info("systemUUID"),
+            boot_id: info("bootID"),
+            kernel_version: info("kernelVersion"),
+            os_image: info("osImage"),
+            container_runtime_version: info("containerRuntimeVersion"),
+            kubelet_version: info("kubeletVersion"),
+            kube_proxy_version: info("kubeProxyVersion"),
+            operating_system: info("operatingSystem"),
+            architecture: info("architecture"),
+            swap: None,
+        },
+    }
+}
+

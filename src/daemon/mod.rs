@@ -1,0 +1,7 @@
+//! Options → a running control plane (and node): opens the data directory, joins the parts, and takes them down.
+
+pub mod data;
+pub mod options;
+pub mod repository;
+pub mod serve;
+pub mod tokens;

@@ -1,0 +1,39 @@
+//! What a control plane is started with, as the command line gives it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Where a control plane keeps what it must find again.
+pub const DATA_DIR: &str = "/var/lib/masthead";
+
+/// The branch that is tracked unless another is named.
+pub const BRANCH: &str = "main";
+
+/// The name of the hosted repository in its address.
+pub const REPOSITORY_NAME: &str = "repo";
+
+/// How a control plane is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Where the API and the repository are served.
+    pub listen: SocketAddr,
+    /// Where agents dial; always with mutual TLS.
+    pub listen_nodes: SocketAddr,
+    /// `etcd://…`; the embedded store in the data directory when absent.
+    pub store: Option<String>,
+    /// A path or URL to watch; a repository of our own is hosted when absent.
+    pub repo: Option<String>,
+    /// The tracked branch; with `repo`, the one its HEAD names when absent.
+    pub branch: Option<String>,
+    /// The folder below which manifests are read; empty for all.
+    pub path: String,
+}
+
+impl Options {
+    /// Whether others than this machine can reach the API: then it takes TLS and a token.
+    pub fn is_public(&self) -> bool {
+        !self.listen.ip().is_loopback()
+    }
+}

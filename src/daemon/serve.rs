@@ -1,0 +1,188 @@
+//! Options → a control plane that runs: store, nodes, control loop, repository, sync and API, joined in this order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use masthead_store::kv::{Compare, Kv, Op, Txn};
+use masthead_store::lease::leader::{Candidate, Leadership};
+use masthead_store::objects::{OWN_ROOT, Objects};
+use masthead_store::open;
+use masthead_wire::pki::authority::{Authority, NODE_LIFETIME};
+use masthead_wire::pki::token::{Token, TokenRecord};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::clock;
+use crate::control::run::Control;
+use crate::control::view::View;
+use crate::daemon::data::{Daemon, Data};
+use crate::daemon::options::Options;
+use crate::daemon::repository;
+use crate::daemon::tokens::Tokens;
+use crate::nodes::dispatcher;
+use crate::server::api;
+use crate::server::listen;
+use crate::sync::run::Sync;
+
+/// Seconds of silence after which an agent's session is taken for lost; agents beat four times as often.
+const NODE_LEASE_S: u32 = 40;
+
+/// Seconds that a leader's lease lives without renewal.
+const LEADER_LEASE_S: u64 = 15;
+
+/// How long a join token that `up` makes for its own node is good.
+const OWN_TOKEN_S: u64 = 600;
+
+/// A control plane that runs.
+pub struct Running {
+    /// Where it answers.
+    pub daemon: Daemon,
+    /// The data directory.
+    pub data: Data,
+    /// Its parts, for a node in the same process.
+    pub api: api::State,
+    authority: Arc<Authority>,
+    tokens: Arc<Tokens>,
+    control: JoinHandle<()>,
+    leader: Option<JoinHandle<()>>,
+}
+
+/// Starts a control plane; returns when its API answers.
+///
+/// # Errors
+/// The data directory is in use, an address is taken, the store or the repository cannot be opened.
+pub async fn serve(options: &Options) -> Result<Running> {
+    let data = Data::open(&options.data)?;
+    let kv = match &options.store {
+        Some(address) => open::open(address, open::Options::default()).await,
+        None => open::open(&data.store().display().to_string(), open::Options::default()).await,
+    }
+    .context("opening the store")?;
+    let (fence, leader) = lead(options, &kv).await?;
+    let store = Objects::new(kv.clone(), fence);
+    let born_s = born(&*kv).await?;
+
+    let authority = Arc::new(Authority::open(&data.pki(), SystemTime::now()).context("opening the certificates")?);
+    let tokens = Arc::new(Tokens::new(kv.clone()));
+    let agents = TcpListener::bind(options.listen_nodes).await.with_context(|| format!("listening for agents on {}", options.listen_nodes))?;
+    let nodes_address = agents.local_addr()?;
+    let (nodes, _) = dispatcher::start(dispatcher::Options {
+        listener: agents,
+        authority: authority.clone(),
+        names: vec![nodes_address.ip().to_string(), "localhost".to_owned()],
+        tokens: tokens.clone(),
+        term: clock::now_ms(),
+        lease_s: NODE_LEASE_S,
+        node_lifetime: NODE_LIFETIME,
+        cluster: BTreeMap::from([("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+    })?;
+
+    let view = Arc::new(View::default());
+    let mut control = Control::new(view.clone(), store.clone(), nodes.clone(), nodes.subscribe_reports()?, born_s);
+    let watch = control.load().await.context("reading the store")?;
+    let control = tokio::spawn(async move {
+        if let Err(error) = control.run(watch).await {
+            tracing::error!(%error, "the control loop has ended");
+        }
+    });
+
+    let api_listener = TcpListener::bind(options.listen).await.with_context(|| format!("listening on {}", options.listen))?;
+    let address = api_listener.local_addr()?;
+    let api_url = format!("{}://{address}", if options.is_public() { "https" } else { "http" });
+    let (repository, tracked, path) = repository::open(options, &data, &api_url).await?;
+    let sync = Sync::new(tracked.clone(), path, view.clone(), store.clone());
+    let handle = sync.handle();
+    tokio::spawn(sync.run());
+
+    let daemon = Daemon {
+        pid: std::process::id(),
+        api_url,
+        repository_url: tracked.url,
+        branch: tracked.branch,
+        nodes_address: nodes_address.to_string(),
+    };
+    let api = api::State { view, store, nodes, sync: handle.clone(), daemon: daemon.clone(), poke: repository.poke(), started_s: clock::now_s() };
+    let routes = api::router(api.clone()).merge(repository.routes(&data));
+    listen::serve(api_listener, routes, options.is_public(), &authority, &data)?;
+    repository.run(handle);
+    data.announce(&daemon)?;
+    Ok(Running { daemon, data, api, authority, tokens, control, leader })
+}
+
+impl Running {
+    /// A token with which a node may join once, soon.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn own_token(&self) -> Result<Token> {
+        self.token(Some(clock::now_ms() / 1000 + OWN_TOKEN_S), Some(1)).await
+    }
+
+    /// A token with which nodes may join.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn token(&self, expires_unix_s: Option<u64>, uses: Option<u32>) -> Result<Token> {
+        let token = Token::generate(self.authority.digest());
+        self.tokens.add(&TokenRecord::new(&token, expires_unix_s, uses)).await?;
+        Ok(token)
+    }
+
+    /// Waits until the control loop ends, which it does when another control plane leads.
+    pub async fn ended(&mut self) {
+        // A panic of the loop ends the program, whose supervisor starts it again.
+        if let Err(error) = (&mut self.control).await {
+            tracing::error!(%error, "the control loop has ended");
+        }
+    }
+
+    /// Stops serving; containers go on running.
+    pub async fn stop(self) {
+        self.data.withdraw();
+        self.api.nodes.stop();
+        self.control.abort();
+        if let Some(leader) = self.leader {
+            leader.abort();
+        }
+    }
+}
+
+/// Leads, with a shared store after whoever leads now; alone on a store of its own.
+async fn lead(options: &Options, kv: &Arc<dyn Kv>) -> Result<(Option<Compare>, Option<JoinHandle<()>>)> {
+    if options.store.is_none() {
+        return Ok((None, None));
+    }
+    let candidate = Candidate {
+        kv: kv.clone(),
+        clock: Arc::new(masthead_store::clock::SystemClock::new()),
+        key: format!("{OWN_ROOT}leader").into(),
+        name: format!("{}:{}", nix::unistd::gethostname()?.to_string_lossy(), std::process::id()).into(),
+        ttl_s: LEADER_LEASE_S,
+    };
+    tracing::info!("waiting to lead");
+    let mut leadership: Leadership = candidate.campaign().await.context("electing a leader")?;
+    let fence = leadership.fence().compare();
+    let held = tokio::spawn(async move {
+        let lost = leadership.hold().await;
+        tracing::error!(?lost, "this control plane no longer leads");
+        // Everything here was decided as the leader: start anew, behind the one that leads now.
+        std::process::exit(75);
+    });
+    Ok((Some(fence), Some(held)))
+}
+
+/// When the store was made, in Unix seconds; this moment for a store that is new.
+async fn born(kv: &dyn Kv) -> Result<i64> {
+    let key = format!("{OWN_ROOT}born");
+    if let Some(found) = kv.get(key.clone().into()).await? {
+        return serde_json::from_slice(&found.value).context("reading when the store was made");
+    }
+    let now_s = clock::now_s();
+    let put = Op::put(key.clone(), serde_json::to_vec(&now_s)?);
+    // Whoever was faster has said it.
+    kv.txn(Txn::of(vec![put]).when(Compare::absent(key))).await?;
+    Ok(now_s)
+}
+
