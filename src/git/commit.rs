@@ -93,10 +93,12 @@ impl Person {
     }
 
     pub(in crate::git) fn signature(&self) -> Result<git2::Signature<'static>, Error> {
-        git2::Signature::new(&self.name, &self.mail, &git2::Time::new(self.time_s, self.offset_min)).map_err(|_| Error::BadName {
-            what: "author",
-            text: text::line(&format!("{} <{}>", self.name, self.mail)).into_owned(),
-            why: "name and mail may not be empty nor hold < or >",
+        git2::Signature::new(&self.name, &self.mail, &git2::Time::new(self.time_s, self.offset_min)).map_err(|_| {
+            Error::BadName {
+                what: "author",
+                text: text::line(&format!("{} <{}>", self.name, self.mail)).into_owned(),
+                why: "name and mail may not be empty nor hold < or >",
+            }
         })
     }
 

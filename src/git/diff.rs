@@ -44,7 +44,8 @@ impl Reader {
     /// Paths below `sub_path` that differ between two commits, sorted; `old` None is the empty tree.
     pub fn changed_paths(&self, old: Option<CommitId>, new: CommitId, sub_path: &str) -> Result<Vec<Changed>, Error> {
         let sub_path = names::sub_path(sub_path)?;
-        let tree = |id: CommitId| self.repo.find_commit(id.0).and_then(|c| c.tree()).what(|| format!("reading commit {id}"));
+        let tree =
+            |id: CommitId| self.repo.find_commit(id.0).and_then(|c| c.tree()).what(|| format!("reading commit {id}"));
         let (old, new) = (old.map(tree).transpose()?, tree(new)?);
         let mut options = DiffOptions::new();
         options.disable_pathspec_match(true).include_typechange(true).skip_binary_check(true).ignore_submodules(true);

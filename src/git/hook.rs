@@ -46,7 +46,8 @@ pub fn main(kind: &str) -> ExitCode {
 
 fn run(kind: HookKind) -> Result<bool, Error> {
     let push = push()?;
-    let socket = env::var_os(SOCKET_ENV).map(PathBuf::from).ok_or_else(|| Error::NotFound(format!("variable {SOCKET_ENV}")))?;
+    let socket =
+        env::var_os(SOCKET_ENV).map(PathBuf::from).ok_or_else(|| Error::NotFound(format!("variable {SOCKET_ENV}")))?;
     let mut daemon = connect(&socket)?;
     protocol::send(&mut daemon, &Hello { kind, push })?;
     let mut replies = BufReader::new(daemon);
@@ -71,18 +72,32 @@ fn push() -> Result<Push, Error> {
             break;
         }
         if updates.len() == UPDATES_MAX || line.len() > LINE_BYTES_MAX {
-            return Err(Error::Limit { what: "the number of refs in one push".into(), limit: UPDATES_MAX as u64, name: "UPDATES_MAX" });
+            return Err(Error::Limit {
+                what: "the number of refs in one push".into(),
+                limit: UPDATES_MAX as u64,
+                name: "UPDATES_MAX",
+            });
         }
         updates.push(update(line.trim_ascii_end())?);
     }
     let text = |name: &str| env::var_os(name).map(|v| v.to_string_lossy().into_owned());
     let count = text("GIT_PUSH_OPTION_COUNT").and_then(|n| n.parse::<usize>().ok()).unwrap_or(0);
     if count > OPTIONS_MAX {
-        return Err(Error::Limit { what: format!("{count} push options"), limit: OPTIONS_MAX as u64, name: "OPTIONS_MAX" });
+        return Err(Error::Limit {
+            what: format!("{count} push options"),
+            limit: OPTIONS_MAX as u64,
+            name: "OPTIONS_MAX",
+        });
     }
     let options = (0..count).filter_map(|i| text(&format!("GIT_PUSH_OPTION_{i}"))).collect();
     let repository = env::current_dir().and_then(|d| d.canonicalize()).what(|| "finding the repository".into())?;
-    Ok(Push { quarantine: quarantine(&repository)?, repository, updates, options, pusher: text("REMOTE_USER").filter(|u| !u.is_empty()) })
+    Ok(Push {
+        quarantine: quarantine(&repository)?,
+        repository,
+        updates,
+        options,
+        pusher: text("REMOTE_USER").filter(|u| !u.is_empty()),
+    })
 }
 
 /// One line of `<old> <new> <ref>`.
@@ -109,7 +124,8 @@ fn quarantine(repository: &Path) -> Result<Vec<PathBuf>, Error> {
 
 /// Connects to a socket; a path too long for the system's 107 bytes goes through its folder's descriptor.
 fn connect(socket: &Path) -> Result<UnixStream, Error> {
-    let refused = |source| Error::Io { what: format!("the control plane does not answer at {}", socket.display()), source };
+    let refused =
+        |source| Error::Io { what: format!("the control plane does not answer at {}", socket.display()), source };
     let (Some(folder), Some(name)) = (socket.parent(), socket.file_name()) else {
         return Err(Error::NotFound(format!("socket {}", socket.display())));
     };

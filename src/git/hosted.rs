@@ -99,7 +99,11 @@ fn script(hook: &HookCommand, socket: &Path, kind: &str) -> Result<String, Error
 /// A word as sh reads it back unchanged.
 fn quote(word: &str) -> Result<String, Error> {
     if word.contains(['\0', '\n', '\u{fffd}']) {
-        return Err(Error::BadName { what: "path", text: word.escape_debug().to_string(), why: "can't stand in a shell script" });
+        return Err(Error::BadName {
+            what: "path",
+            text: word.escape_debug().to_string(),
+            why: "can't stand in a shell script",
+        });
     }
     Ok(format!("'{}'", word.replace('\'', "'\\''")))
 }
@@ -118,7 +122,8 @@ pub(in crate::git) fn remove_stale_locks(repository: &Path, age: Duration) {
             if kind.is_dir() && depth < 32 && (depth > 0 || name == "refs") {
                 folders.push((path, depth + 1));
             } else if kind.is_file() && name.as_encoded_bytes().ends_with(b".lock") {
-                let old = entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|e| e >= age));
+                let old =
+                    entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|e| e >= age));
                 if old {
                     tracing::warn!(lock = %path.display(), "removing a lock file left behind");
                     // Somebody else may have removed it first.
@@ -137,7 +142,8 @@ mod tests {
     fn words_survive_the_shell() {
         for word in ["plain", "with space", "it's", "$(touch x)", "`x`", "a\"b", "\\", "-x", "*"] {
             let quoted = quote(word).expect("quotable");
-            let out = std::process::Command::new("sh").args(["-c", &format!("printf %s {quoted}")]).output().expect("sh");
+            let out =
+                std::process::Command::new("sh").args(["-c", &format!("printf %s {quoted}")]).output().expect("sh");
             assert_eq!(String::from_utf8_lossy(&out.stdout), word);
         }
         assert!(quote("a\nb").is_err());

@@ -82,7 +82,10 @@ pub fn router(options: Options) -> Router {
 async fn advertise(State(server): State<Arc<Server>>, request: Request) -> Response {
     match request.uri().query() {
         Some("service=git-upload-pack" | "service=git-receive-pack") => serve(server, "/info/refs", request).await,
-        _ => plain(StatusCode::FORBIDDEN, "only git's smart HTTP protocol is served here: use `git clone` or `git push`\n"),
+        _ => plain(
+            StatusCode::FORBIDDEN,
+            "only git's smart HTTP protocol is served here: use `git clone` or `git push`\n",
+        ),
     }
 }
 
@@ -120,7 +123,8 @@ async fn serve(server: Arc<Server>, path: &'static str, request: Request) -> Res
         }
     };
     let child = group.child();
-    let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+    let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
         return plain(StatusCode::INTERNAL_SERVER_ERROR, "git could not be started on the server\n");
     };
     tokio::spawn(log_lines(stderr));
@@ -207,7 +211,13 @@ async fn answer(
     let Some((status, headers)) = head else {
         return plain(StatusCode::INTERNAL_SERVER_ERROR, "git failed on the server; its log says why\n");
     };
-    let out = Output { stdout: ReaderStream::with_capacity(stdout, 32 * 1024), feed: (!fed).then_some(feed), total, _group: group, _slot: slot };
+    let out = Output {
+        stdout: ReaderStream::with_capacity(stdout, 32 * 1024),
+        feed: (!fed).then_some(feed),
+        total,
+        _group: group,
+        _slot: slot,
+    };
     let mut response = Response::new(Body::from_stream(out));
     *response.status_mut() = status;
     *response.headers_mut() = headers;

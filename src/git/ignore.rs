@@ -60,7 +60,11 @@ impl Ignore {
         let last = parts.last().copied().unwrap_or_default();
         let hit = self.patterns.iter().rev().find(|p| {
             (is_folder || !p.folder_only)
-                && if p.anchored { parts_match(&p.parts, &parts) } else { p.parts.first().is_some_and(|g| glob(g, last)) }
+                && if p.anchored {
+                    parts_match(&p.parts, &parts)
+                } else {
+                    p.parts.first().is_some_and(|g| glob(g, last))
+                }
         });
         hit.is_some_and(|p| !p.take_back)
     }

@@ -25,7 +25,9 @@ pub fn dangerous(name: &[u8]) -> Option<&'static str> {
     // tree elsewhere would write into `.git`.
     let folded: String = String::from_utf8_lossy(name)
         .chars()
-        .filter(|c| !matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}'))
+        .filter(
+            |c| !matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}'),
+        )
         .flat_map(char::to_lowercase)
         .collect();
     let stem = folded.split([':', '\\']).next().unwrap_or("").trim_end_matches(['.', ' ']);
@@ -105,8 +107,21 @@ mod tests {
     #[test]
     fn names_that_escape_are_dangerous() {
         for bad in [
-            "", ".", "..", ".git", ".GIT", ".Git", "git~1", "GIT~1", ".git.", ".git ", ".git::$INDEX_ALLOCATION", ".git\\x",
-            ".g\u{200c}it", "a/b", "a\0b",
+            "",
+            ".",
+            "..",
+            ".git",
+            ".GIT",
+            ".Git",
+            "git~1",
+            "GIT~1",
+            ".git.",
+            ".git ",
+            ".git::$INDEX_ALLOCATION",
+            ".git\\x",
+            ".g\u{200c}it",
+            "a/b",
+            "a\0b",
         ] {
             assert!(dangerous(bad.as_bytes()).is_some(), "{bad:?}");
         }
@@ -123,7 +138,20 @@ mod tests {
 
     #[test]
     fn branches_and_revisions_never_read_as_options() {
-        for bad in ["-x", "--upload-pack=touch x", "a..b", "a b", "", "a\nb", "a.lock", "/a", "a/", "HEAD", "@{u}", "x\u{202e}y"] {
+        for bad in [
+            "-x",
+            "--upload-pack=touch x",
+            "a..b",
+            "a b",
+            "",
+            "a\nb",
+            "a.lock",
+            "/a",
+            "a/",
+            "HEAD",
+            "@{u}",
+            "x\u{202e}y",
+        ] {
             assert!(branch(bad).is_err(), "branch {bad:?}");
         }
         for good in ["main", "feature/x", "ünïcode", "a-b", "v1.2"] {
@@ -137,7 +165,8 @@ mod tests {
 
     #[test]
     fn sub_paths_are_trimmed() {
-        let check = |given: &str, expect: Option<&str>| assert_eq!(sub_path(given).ok().as_deref(), expect, "{given:?}");
+        let check =
+            |given: &str, expect: Option<&str>| assert_eq!(sub_path(given).ok().as_deref(), expect, "{given:?}");
         check("", Some(""));
         check(".", Some(""));
         check("/", Some(""));

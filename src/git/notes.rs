@@ -56,7 +56,12 @@ impl Reader {
             }
             match self.repo.note(&who, &who, Some(REF), commit.0, &note, true) {
                 Ok(_) => return Ok(()),
-                Err(e) if attempt < ATTEMPTS_MAX && matches!(e.code(), git2::ErrorCode::Locked | git2::ErrorCode::Modified) => attempt += 1,
+                Err(e)
+                    if attempt < ATTEMPTS_MAX
+                        && matches!(e.code(), git2::ErrorCode::Locked | git2::ErrorCode::Modified) =>
+                {
+                    attempt += 1
+                }
                 Err(e) => return Err(e).what(|| format!("writing the note of {commit}")),
             }
         }

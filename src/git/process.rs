@@ -17,8 +17,19 @@ pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 
 /// Variables a git child may inherit: how to find programs, proxies and certificates.
 const INHERITED: &[&str] = &[
-    "PATH", "TMPDIR", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE",
-    "SSL_CERT_DIR", "SSH_AUTH_SOCK", "LD_LIBRARY_PATH",
+    "PATH",
+    "TMPDIR",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SSH_AUTH_SOCK",
+    "LD_LIBRARY_PATH",
 ];
 
 /// A git command with nothing of the user's settings in its environment.

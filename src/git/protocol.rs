@@ -110,14 +110,20 @@ pub fn frame_length(head: [u8; 4]) -> Result<usize, Error> {
 }
 
 fn checked_length(bytes: usize) -> Result<u32, Error> {
-    let limit = || Error::Limit { what: format!("a frame of {bytes} bytes"), limit: FRAME_BYTES_MAX as u64, name: "FRAME_BYTES_MAX" };
+    let limit = || Error::Limit {
+        what: format!("a frame of {bytes} bytes"),
+        limit: FRAME_BYTES_MAX as u64,
+        name: "FRAME_BYTES_MAX",
+    };
     u32::try_from(bytes).ok().filter(|n| *n as usize <= FRAME_BYTES_MAX).ok_or_else(limit)
 }
 
 /// Writes one frame and waits for it to be taken.
 pub fn send<T: Serialize>(to: &mut impl Write, value: &T) -> Result<(), Error> {
     let frame = encode(value)?;
-    to.write_all(&frame).and_then(|()| to.flush()).map_err(|source| Error::Io { what: "writing to the control plane".into(), source })
+    to.write_all(&frame)
+        .and_then(|()| to.flush())
+        .map_err(|source| Error::Io { what: "writing to the control plane".into(), source })
 }
 
 /// Reads one frame; None at the end of the connection.

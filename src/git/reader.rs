@@ -122,7 +122,11 @@ impl Reader {
         let odb = self.odb()?;
         let (size, _) = odb.read_header(id.0).what(|| format!("reading blob {id}"))?;
         if size as u64 > bytes_max {
-            return Err(Error::Limit { what: format!("blob {id} ({size} bytes)"), limit: bytes_max, name: "bytes_max" });
+            return Err(Error::Limit {
+                what: format!("blob {id} ({size} bytes)"),
+                limit: bytes_max,
+                name: "bytes_max",
+            });
         }
         Ok(odb.read(id.0).what(|| format!("reading blob {id}"))?.data().into())
     }
@@ -146,7 +150,10 @@ impl Reader {
                     })
                 })
                 .collect();
-            workers.into_iter().map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect::<Vec<_>>()
+            workers
+                .into_iter()
+                .map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect::<Vec<_>>()
         });
         let mut all = Contents::default();
         for part in parts {
@@ -165,7 +172,11 @@ impl Reader {
 fn within_total<'s>(contents: Contents<'s>, limits: &Limits) -> Result<Contents<'s>, Error> {
     let total: u64 = contents.files.iter().map(|(_, b)| b.len() as u64).sum();
     if total > limits.total_bytes {
-        return Err(Error::Limit { what: format!("all files together ({total} bytes)"), limit: limits.total_bytes, name: "total_bytes" });
+        return Err(Error::Limit {
+            what: format!("all files together ({total} bytes)"),
+            limit: limits.total_bytes,
+            name: "total_bytes",
+        });
     }
     Ok(contents)
 }
@@ -187,7 +198,11 @@ fn read_part<'s>(odb: &Odb<'_>, entries: &[&'s Entry], limits: &Limits) -> Resul
         // Checked while reading, so that memory is bounded by the limit and not by the repository.
         total += size as u64;
         if total > limits.total_bytes {
-            return Err(Error::Limit { what: "all files together".into(), limit: limits.total_bytes, name: "total_bytes" });
+            return Err(Error::Limit {
+                what: "all files together".into(),
+                limit: limits.total_bytes,
+                name: "total_bytes",
+            });
         }
         let object = odb.read(id).what(|| format!("reading {} ({id})", entry.path))?;
         if object.data().starts_with(b"version https://git-lfs.github.com/spec/") {

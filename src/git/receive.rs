@@ -116,7 +116,10 @@ impl HookSocket {
             PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()))
         };
         if std::os::unix::net::UnixStream::connect(near.join(name)).is_ok() {
-            return Err(io(std::io::Error::new(std::io::ErrorKind::AddrInUse, "another control plane is listening there")));
+            return Err(io(std::io::Error::new(
+                std::io::ErrorKind::AddrInUse,
+                "another control plane is listening there",
+            )));
         }
         let mut fresh = name.to_owned();
         fresh.push(".new");
@@ -190,7 +193,11 @@ async fn talk(mut stream: UnixStream, receiver: Arc<dyn Receiver>) -> Result<(),
 }
 
 /// Streams lines until the work is done and the last line is written; an error when the pusher goes first.
-async fn show<T>(mut stream: UnixStream, mut view: mpsc::Receiver<String>, work: impl Future<Output = T>) -> Result<(T, UnixStream), Error> {
+async fn show<T>(
+    mut stream: UnixStream,
+    mut view: mpsc::Receiver<String>,
+    work: impl Future<Output = T>,
+) -> Result<(T, UnixStream), Error> {
     tokio::pin!(work);
     let done = loop {
         let mut byte = [0; 1];

@@ -60,7 +60,13 @@ impl Reader {
             return Err(Error::NothingChanged(format!("reverting {}", revert.commit.short())));
         }
         let message = message(&Commit::read(&undone), revert.trailers);
-        let draft = Draft { branch: revert.branch, expected: Some(tip), message: &message, author: revert.by, committer: revert.by };
+        let draft = Draft {
+            branch: revert.branch,
+            expected: Some(tip),
+            message: &message,
+            author: revert.by,
+            committer: revert.by,
+        };
         self.commit_tree(&draft, &tree)
     }
 }
@@ -71,7 +77,10 @@ fn message(undone: &Commit, trailers: &[(String, String)]) -> String {
         [first, _, ..] => format!(", reversing\nchanges made to {first}"),
         _ => String::new(),
     };
-    let mut out = format!("Revert \"{}\"\n\nThis reverts commit {}{merge}.\n\n{TRAILER}: {}\n", undone.subject, undone.id, undone.id);
+    let mut out = format!(
+        "Revert \"{}\"\n\nThis reverts commit {}{merge}.\n\n{TRAILER}: {}\n",
+        undone.subject, undone.id, undone.id
+    );
     for (key, value) in trailers {
         out.push_str(&format!("{}: {}\n", text::line(key), text::line(value)));
     }

@@ -156,9 +156,16 @@ impl Snapshot {
 impl Reader {
     /// Lists a commit's files below `path`. Folders that are the same in `previous` (same path, same tree id) are taken
     /// over without a read. A missing `path` is an error and never an empty snapshot.
-    pub fn snapshot(&self, commit: CommitId, path: &str, limits: &Limits, previous: Option<&Snapshot>) -> Result<Snapshot, Error> {
+    pub fn snapshot(
+        &self,
+        commit: CommitId,
+        path: &str,
+        limits: &Limits,
+        previous: Option<&Snapshot>,
+    ) -> Result<Snapshot, Error> {
         let path = names::sub_path(path)?;
-        let root = self.repo.find_commit(commit.0).and_then(|c| c.tree()).what(|| format!("reading commit {commit}"))?;
+        let root =
+            self.repo.find_commit(commit.0).and_then(|c| c.tree()).what(|| format!("reading commit {commit}"))?;
         let tree = if path.is_empty() {
             root.clone()
         } else {
@@ -192,8 +199,9 @@ impl Reader {
             },
         };
         walk.read_ignore(&tree)?;
-        walk.previous = previous
-            .filter(|p| p.path == walk.out.path && !p.has_links && p.problems.is_empty() && p.ignore == walk.out.ignore);
+        walk.previous = previous.filter(|p| {
+            p.path == walk.out.path && !p.has_links && p.problems.is_empty() && p.ignore == walk.out.ignore
+        });
         walk.folder(tree.id(), prefix.into_bytes(), false, 0)?;
         if walk.dropped > 0 {
             let more = format!("{} more problems are not shown", walk.dropped);
@@ -228,7 +236,11 @@ impl Walk<'_> {
             self.problem(Problem::fault(ignore::FILE.as_bytes(), "is not a plain file", "make it one"));
             return Ok(());
         }
-        let path = format!("{}{}", if self.out.path.is_empty() { String::new() } else { format!("{}/", self.out.path) }, ignore::FILE);
+        let path = format!(
+            "{}{}",
+            if self.out.path.is_empty() { String::new() } else { format!("{}/", self.out.path) },
+            ignore::FILE
+        );
         let faults = match self.reader.blob(BlobId(entry.id()), ignore::FILE_BYTES_MAX as u64) {
             Ok(bytes) => {
                 let (ignore, faults) = Ignore::parse(&bytes);
@@ -252,7 +264,10 @@ impl Walk<'_> {
             return Ok(false);
         }
         self.out.entries.extend_from_slice(previous.below(folder));
-        let under = previous.folders.range::<str, _>((Bound::Included(folder), Bound::Unbounded)).take_while(|(path, _)| path.starts_with(folder));
+        let under = previous
+            .folders
+            .range::<str, _>((Bound::Included(folder), Bound::Unbounded))
+            .take_while(|(path, _)| path.starts_with(folder));
         self.out.folders.extend(under.map(|(path, id)| (path.clone(), *id)));
         self.check_count()?;
         Ok(true)
@@ -285,7 +300,11 @@ impl Walk<'_> {
             let name = entry.name_bytes();
             let at = [&prefix, name].concat();
             if name == last {
-                self.problem(Problem::fault(&at, "is in its folder twice", "the tree is malformed: rebuild the commit"));
+                self.problem(Problem::fault(
+                    &at,
+                    "is in its folder twice",
+                    "the tree is malformed: rebuild the commit",
+                ));
                 continue;
             }
             last = name.to_vec();
@@ -299,20 +318,30 @@ impl Walk<'_> {
             }
             if let Some(why) = self.bad_name(name, &at) {
                 // A file that is no manifest is never read, so its name harms nobody.
-                let severity = if is_folder || is_manifest_name(&String::from_utf8_lossy(name)) { Severity::Fault } else { Severity::Note };
+                let severity = if is_folder || is_manifest_name(&String::from_utf8_lossy(name)) {
+                    Severity::Fault
+                } else {
+                    Severity::Note
+                };
                 self.problem(Problem::new(severity, &at, why, "rename it"));
                 continue;
             }
             let hidden = hidden || name[0] == b'.';
             match (entry.kind(), entry.filemode()) {
-                (Some(ObjectType::Tree), _) => self.folder(entry.id(), [at.as_slice(), b"/"].concat(), hidden, depth + 1)?,
+                (Some(ObjectType::Tree), _) => {
+                    self.folder(entry.id(), [at.as_slice(), b"/"].concat(), hidden, depth + 1)?
+                }
                 (_, MODE_SUBMODULE) => self.submodule(&at),
                 (Some(ObjectType::Blob), MODE_LINK) => self.link(&prefix, &at, entry.id(), hidden)?,
                 (Some(ObjectType::Blob), mode) => {
                     let mode = if mode & 0o111 == 0 { Mode::Regular } else { Mode::Executable };
                     self.file(&at, entry.id(), mode, hidden)?;
                 }
-                _ => self.problem(Problem::fault(&at, "is neither a file nor a folder", "the tree is malformed: rebuild the commit")),
+                _ => self.problem(Problem::fault(
+                    &at,
+                    "is neither a file nor a folder",
+                    "the tree is malformed: rebuild the commit",
+                )),
             }
         }
         Ok(())
@@ -353,9 +382,14 @@ impl Walk<'_> {
             Target::Dangling => self.problem(Problem::new(severity, path, "is a symbolic link to nothing", hint)),
             Target::Folder(to) => {
                 // A folder that is read at its own place needs no second reading; one outside would be missed.
-                let inside = [&to, b"/".as_slice()].concat().starts_with(format!("{}/", self.out.path).trim_start_matches('/').as_bytes());
+                let inside = [&to, b"/".as_slice()]
+                    .concat()
+                    .starts_with(format!("{}/", self.out.path).trim_start_matches('/').as_bytes());
                 let severity = if inside || hidden { Severity::Note } else { Severity::Fault };
-                let what = format!("is a symbolic link to the folder {}: folders are read at their own place only", text::line_of_bytes(&to));
+                let what = format!(
+                    "is a symbolic link to the folder {}: folders are read at their own place only",
+                    text::line_of_bytes(&to)
+                );
                 self.problem(Problem::new(severity, path, what, hint));
             }
         }

@@ -64,7 +64,11 @@ mod tests {
         check("over\rwrite", "over\\rwrite", "over\\rwrite");
         check("\u{9b}31m c1", "\\x9b31m c1", "\\x9b31m c1");
         check("abc\u{202e}fdp.yaml", "abc\\u{202e}fdp.yaml", "abc\\u{202e}fdp.yaml");
-        check("\u{2066}x\u{2069}\u{feff}\u{200b}", "\\u{2066}x\\u{2069}\\u{feff}\\u{200b}", "\\u{2066}x\\u{2069}\\u{feff}\\u{200b}");
+        check(
+            "\u{2066}x\u{2069}\u{feff}\u{200b}",
+            "\\u{2066}x\\u{2069}\\u{feff}\\u{200b}",
+            "\\u{2066}x\\u{2069}\\u{feff}\\u{200b}",
+        );
         check("nul\0bell\x07del\x7f", "nul\\x00bell\\x07del\\x7f", "nul\\x00bell\\x07del\\x7f");
     }
 

@@ -49,7 +49,10 @@ impl RefEvents {
     pub fn new(path: &Path) -> Result<Self, Error> {
         let places = ref_places(path)?;
         let (wake, woken) = mpsc::channel(1);
-        let notify = |e: notify::Error| Error::Io { what: format!("watching {}", path.display()), source: std::io::Error::other(e) };
+        let notify = |e: notify::Error| Error::Io {
+            what: format!("watching {}", path.display()),
+            source: std::io::Error::other(e),
+        };
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // An error (the queue overflowed) means that anything may have changed.
             if event.map_or(true, |e| is_write(&e.kind)) {

@@ -65,7 +65,8 @@ async fn moody(State(server): State<Server>, request: Request, next: Next) -> Re
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 Some((Ok::<_, std::io::Error>("0"), ()))
             });
-            ([(header::CONTENT_TYPE, "application/x-git-upload-pack-advertisement")], Body::from_stream(drip)).into_response()
+            ([(header::CONTENT_TYPE, "application/x-git-upload-pack-advertisement")], Body::from_stream(drip))
+                .into_response()
         }
         Mood::CutPack | Mood::GarbagePack => {
             let (head, body) = next.run(request).await.into_parts();
@@ -74,14 +75,15 @@ async fn moody(State(server): State<Server>, request: Request, next: Next) -> Re
                 if mood == Mood::CutPack {
                     bytes.truncate(at + (bytes.len() - at) / 2);
                 } else {
-                    bytes[at + 20..].iter_mut().for_each(|b| *b ^= 0x55);
+                    bytes[at + 20..at + 60].iter_mut().for_each(|b| *b ^= 0x55);
                 }
             }
             Response::from_parts(head, Body::from(bytes))
         }
         Mood::Close => {
             let cut = futures::stream::iter([Ok("001e# service=git-up"), Err(std::io::Error::other("cut"))]);
-            ([(header::CONTENT_TYPE, "application/x-git-upload-pack-advertisement")], Body::from_stream(cut)).into_response()
+            ([(header::CONTENT_TYPE, "application/x-git-upload-pack-advertisement")], Body::from_stream(cut))
+                .into_response()
         }
         Mood::Password => {
             let want = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode("ada:s3cret"));
@@ -116,10 +118,11 @@ impl Far {
         let work = Work::new();
         git(work.dir.path(), &["init", "-q", "--bare", "-b", "main", "far.git"]);
         let bare = work.dir.path().join("far.git");
-        let server = Server { mood: Arc::new(Mutex::new(Mood::Good)), asked: Arc::default(), elsewhere: Arc::default() };
+        let server =
+            Server { mood: Arc::new(Mutex::new(Mood::Good)), asked: Arc::default(), elsewhere: Arc::default() };
         let layer = axum::middleware::from_fn_with_state(server.clone(), moody);
         let url = listen(serving::router(serving::Options::new("far", &bare)).layer(layer)).await;
-        Self { work, bare, url: format!("{url}/far.git"), server, }
+        Self { work, bare, url: format!("{url}/far.git"), server }
     }
 
     fn commit(&self, text: &str) -> masthead::git::commit::CommitId {
@@ -178,7 +181,9 @@ async fn no_failure_of_a_server_moves_the_last_good_commit() {
         let why = status.fault.expect("fault");
         println!("{mood:?}: {:?}: {}", why.kind, why.why);
         assert_eq!(status.tip, Some(last), "{mood:?}");
-        assert!(Reader::open(handle.repository()).and_then(|r| r.snapshot(last, "", &Default::default(), None)).is_ok());
+        assert!(
+            Reader::open(handle.repository()).and_then(|r| r.snapshot(last, "", &Default::default(), None)).is_ok()
+        );
         far.server.set(Mood::Good);
         handle.poke();
         tip(&handle, next).await;
@@ -251,7 +256,11 @@ async fn passwords_open_their_host_and_no_other() {
     let file = far.work.dir.path().join("token");
     std::fs::write(&file, "s3cret\n").expect("write");
     let mut options = far.options();
-    options.credentials = Credentials { user: Some("ada".into()), password: Some(Secret::read(&file).expect("file")), ..Default::default() };
+    options.credentials = Credentials {
+        user: Some("ada".into()),
+        password: Some(Secret::read(&file).expect("file")),
+        ..Default::default()
+    };
     assert!(!format!("{options:?}").contains("s3cret"));
     let handle = run::start(options.clone()).expect("watch");
     tip(&handle, first).await;
@@ -308,7 +317,8 @@ async fn names_without_a_host_and_closed_ports_are_faults() {
         let handle = run::start(watching(address, &dir.path().join(name))).expect("watch");
         state(&handle, "fault", |s| s.fault.is_some()).await;
         let status = handle.status();
-        let proxied = ["https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"].iter().any(|v| std::env::var_os(v).is_some());
+        let proxied =
+            ["https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"].iter().any(|v| std::env::var_os(v).is_some());
         let found = status.fault.expect("fault");
         assert!(found.kind == kind || (proxied && kind == FaultKind::Dns), "{address}: {found:?}");
         assert_eq!(status.tip, None);

@@ -94,10 +94,11 @@ impl Host {
         let daemon = tokio::spawn(async move { drop(bound.serve(receiver).await) });
         let mut options = Options::new("repo", &bare);
         change(&mut options);
-        let layer = axum::middleware::from_fn(|mut request: axum::extract::Request, next: axum::middleware::Next| async {
-            request.extensions_mut().insert(Pusher("ada".into()));
-            next.run(request).await
-        });
+        let layer =
+            axum::middleware::from_fn(|mut request: axum::extract::Request, next: axum::middleware::Next| async {
+                request.extensions_mut().insert(Pusher("ada".into()));
+                next.run(request).await
+            });
         let url = format!("{}/repo.git", serve(http::router(options).layer(layer)).await);
         run(&work.path, &["remote", "add", "origin", &url]);
         Self { work, bare, url, fake, daemon }
@@ -136,7 +137,10 @@ async fn accepted_pushes_show_their_progress() {
     assert_eq!((first.as_str(), second.as_str()), ("pre", "post"));
     assert_eq!(pre.options, ["no-wait", "x=\x1b y"]);
     assert_eq!(pre.pusher.as_deref(), Some("ada"));
-    assert_eq!(pre.updates.iter().map(|u| (u.branch(), u.old, u.new)).collect::<Vec<_>>(), [(Some("main"), None, Some(commit))]);
+    assert_eq!(
+        pre.updates.iter().map(|u| (u.branch(), u.old, u.new)).collect::<Vec<_>>(),
+        [(Some("main"), None, Some(commit))]
+    );
     assert_eq!(pre.quarantine.len(), 1);
     assert!(post.quarantine.is_empty());
     // What was pushed can be cloned again, and a shallow clone works too (protocol version 2).
@@ -154,7 +158,12 @@ async fn refused_pushes_say_why_and_change_nothing() {
     let out = host.push(&["origin", "main", "main:other"]).await;
     let text = stderr(&out);
     assert!(!out.status.success());
-    for line in ["remote: bad.yaml:1: contents \\x1b[31mis wrong", "remote: second.yaml:2: also wrong", "remote: third.yaml:3: too", "pre-receive hook declined"] {
+    for line in [
+        "remote: bad.yaml:1: contents \\x1b[31mis wrong",
+        "remote: second.yaml:2: also wrong",
+        "remote: third.yaml:3: too",
+        "pre-receive hook declined",
+    ] {
         assert!(text.contains(line), "{line} is not in: {text}");
     }
     assert_eq!(host.tip(), Some(good.to_string()));
@@ -178,7 +187,13 @@ async fn lines_stream_while_the_rollout_runs_and_going_away_loses_only_the_view(
         command.args(["push", "-o", "slow", "origin", "main"]);
         command
     });
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0).spawn().expect("push");
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .expect("push");
     let mut text = Vec::new();
     let mut err = child.stderr.take().expect("stderr");
     let seen = tokio::time::timeout(SOON, async {
@@ -210,7 +225,11 @@ async fn without_a_daemon_a_push_is_refused_clearly() {
     let out = host.push(&["origin", "main"]).await;
     let text = stderr(&out);
     assert!(!out.status.success());
-    assert!(text.contains("remote: push refused, nothing changed: the control plane does not answer") && text.contains("masthead up"), "{text}");
+    assert!(
+        text.contains("remote: push refused, nothing changed: the control plane does not answer")
+            && text.contains("masthead up"),
+        "{text}"
+    );
     assert_eq!(host.tip(), None);
 }
 
@@ -289,7 +308,11 @@ async fn the_repository_is_brought_up_to_date_at_each_start() {
     std::fs::write(host.bare.join("hooks/pre-receive"), "#!/bin/sh\nexit 0\n").expect("tamper");
     let lock = host.bare.join("refs/heads/main.lock");
     std::fs::write(&lock, "").expect("lock");
-    std::fs::File::options().write(true).open(&lock).and_then(|f| f.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600))).expect("old");
+    std::fs::File::options()
+        .write(true)
+        .open(&lock)
+        .and_then(|f| f.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)))
+        .expect("old");
     let socket = host.bare.with_file_name("hook.sock");
     hosted::ensure(&host.bare, "main", &hook(), &socket).expect("again");
     assert!(std::fs::read_to_string(host.bare.join("hooks/pre-receive")).expect("hook").contains("hook.sock"));

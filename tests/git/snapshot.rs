@@ -22,7 +22,11 @@ fn paths(snapshot: &Snapshot) -> Vec<&str> {
 #[test]
 fn lists_files_sorted_with_folders_and_modes() {
     let work = Work::new();
-    work.write("b.yaml", "b").write("a/x.yml", "x").write("a-b/y.json", "y").write("a.txt", "t").write(".github/ci.yaml", "ci");
+    work.write("b.yaml", "b")
+        .write("a/x.yml", "x")
+        .write("a-b/y.json", "y")
+        .write("a.txt", "t")
+        .write(".github/ci.yaml", "ci");
     work.write("run.sh", "#!/bin/sh");
     run(&work.path, &["add", "-A"]);
     run(&work.path, &["update-index", "--chmod=+x", "run.sh"]);
@@ -41,7 +45,10 @@ fn lists_files_sorted_with_folders_and_modes() {
     let reader = Reader::open(&work.path).expect("open");
     let all: Vec<_> = snapshot.entries.iter().collect();
     let contents = reader.read(&all, &Limits::default()).expect("read");
-    assert_eq!(contents.files.iter().map(|(e, b)| (&*e.path, &**b)).find(|(p, _)| *p == "b.yaml").map(|(_, b)| b), Some(&b"b"[..]));
+    assert_eq!(
+        contents.files.iter().map(|(e, b)| (&*e.path, &**b)).find(|(p, _)| *p == "b.yaml").map(|(_, b)| b),
+        Some(&b"b"[..])
+    );
 }
 
 #[test]
@@ -120,10 +127,21 @@ fn links_lead_inside_the_tree_or_nowhere() {
         let entry = snapshot.entry(good).unwrap_or_else(|| panic!("{good}: {:?}", snapshot.problems));
         assert_eq!((entry.blob, entry.mode), (real, Mode::Link), "{good}");
     }
-    let faults: BTreeSet<_> = snapshot.problems.iter().filter(|p| p.severity == Severity::Fault).map(|p| p.path.as_str()).collect();
-    let expect = ["absolute.yaml", "dangling.yaml", "folder-out", "loop-a.yaml", "loop-b.yaml", "self.yaml", "sub/outside.yaml", "under-file.yaml"];
+    let faults: BTreeSet<_> =
+        snapshot.problems.iter().filter(|p| p.severity == Severity::Fault).map(|p| p.path.as_str()).collect();
+    let expect = [
+        "absolute.yaml",
+        "dangling.yaml",
+        "folder-out",
+        "loop-a.yaml",
+        "loop-b.yaml",
+        "self.yaml",
+        "sub/outside.yaml",
+        "under-file.yaml",
+    ];
     assert_eq!(faults, BTreeSet::from(expect));
-    let notes: BTreeSet<_> = snapshot.problems.iter().filter(|p| p.severity == Severity::Note).map(|p| p.path.as_str()).collect();
+    let notes: BTreeSet<_> =
+        snapshot.problems.iter().filter(|p| p.severity == Severity::Note).map(|p| p.path.as_str()).collect();
     assert_eq!(notes, BTreeSet::from(["dangling.txt", "dirlink"]));
 }
 
@@ -152,7 +170,11 @@ fn limits_are_named() {
     let few = with(&Limits { files: 2, ..Limits::default() });
     assert!(matches!(few, Err(Error::Limit { name: "files", .. })), "{few:?}");
     let flat = with(&Limits { depth: 2, ..Limits::default() }).expect("snapshot");
-    assert!(flat.problems.iter().any(|p| p.what.contains("depth") && p.path == "one/two/three/"), "{:?}", flat.problems);
+    assert!(
+        flat.problems.iter().any(|p| p.what.contains("depth") && p.path == "one/two/three/"),
+        "{:?}",
+        flat.problems
+    );
     let snapshot = with(&Limits::default()).expect("snapshot");
     let all: Vec<_> = snapshot.manifests().collect();
     let limits = Limits { file_bytes: 4096, ..Limits::default() };
@@ -188,10 +210,19 @@ fn an_unchanged_folder_is_taken_over() {
 fn changed_paths_know_renames() {
     let work = Work::new();
     let text = (0..40).map(|i| format!("line: {i}\n")).collect::<String>();
-    let first = work.write("x/old.yaml", &text).write("x/gone.yaml", "gone").write("x/same.yaml", "s").write("y/z.yaml", "z").commit("first");
+    let first = work
+        .write("x/old.yaml", &text)
+        .write("x/gone.yaml", "gone")
+        .write("x/same.yaml", "s")
+        .write("y/z.yaml", "z")
+        .commit("first");
     std::fs::remove_file(work.path.join("x/old.yaml")).expect("remove");
     std::fs::remove_file(work.path.join("x/gone.yaml")).expect("remove");
-    let second = work.write("x/new.yaml", &format!("{text}more: 1\n")).write("y/z.yaml", "zz").write("x/add.yaml", "q").commit("second");
+    let second = work
+        .write("x/new.yaml", &format!("{text}more: 1\n"))
+        .write("y/z.yaml", "zz")
+        .write("x/add.yaml", "q")
+        .commit("second");
     let reader = Reader::open(&work.path).expect("open");
     let changes = |path: &str| -> Vec<(String, Change)> {
         reader.changed_paths(Some(first), second, path).expect("diff").into_iter().map(|c| (c.path, c.change)).collect()
@@ -211,7 +242,8 @@ fn changed_paths_know_renames() {
 #[test]
 fn commit_texts_are_safe_to_print() {
     let work = Work::new();
-    let message = "Deploy \x1b[31mred\x1b[0m\r\u{202e}\n\nBody \x07 here\n\nMasthead-Confirm: delete\nEvil: \x1b]0;t\x07\n";
+    let message =
+        "Deploy \x1b[31mred\x1b[0m\r\u{202e}\n\nBody \x07 here\n\nMasthead-Confirm: delete\nEvil: \x1b]0;t\x07\n";
     let commit = work.write("a.yaml", "a").commit(message);
     let commit = Reader::open(&work.path).and_then(|r| r.commit(commit)).expect("commit");
     let all = format!("{commit:?}");
@@ -228,7 +260,9 @@ fn revisions_resolve_and_options_do_not() {
     let second = work.write("a.yaml", "b").commit("second");
     run(&work.path, &["tag", "-a", "v1", "-m", "one", "HEAD~1"]);
     let reader = Reader::open(&work.path).expect("open");
-    for (name, id) in [("main", second), ("main~1", first), ("v1", first), (&first.to_string(), first), (&second.short(), second)] {
+    for (name, id) in
+        [("main", second), ("main~1", first), ("v1", first), (&first.to_string(), first), (&second.short(), second)]
+    {
         assert_eq!(reader.resolve(name).expect(name), id, "{name}");
     }
     for bad in ["-h", "--all", "nope", "main:a.yaml", "v1^{tree}", "\n"] {
@@ -240,7 +274,11 @@ fn revisions_resolve_and_options_do_not() {
 fn ten_thousand_files_are_read_quickly() {
     let work = Work::new();
     let first = work.many((0..10_000).map(|i| {
-        let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c{i}\n  namespace: n{}\ndata:\n  key: \"{}\"\n", i % 100, "v".repeat(i % 1000));
+        let text = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c{i}\n  namespace: n{}\ndata:\n  key: \"{}\"\n",
+            i % 100,
+            "v".repeat(i % 1000)
+        );
         (format!("apps/n{:02}/c{i}.yaml", i % 100), text)
     }));
     run(&work.path, &["gc", "-q"]);
@@ -259,9 +297,12 @@ fn ten_thousand_files_are_read_quickly() {
         let start = Instant::now();
         let reader = Reader::open(&work.path).expect("open");
         let next = reader.snapshot(second, "", &limits, Some(&snapshot)).expect("snapshot");
-        let changed: Vec<_> = next.manifests().filter(|e| snapshot.entry(&e.path).is_none_or(|o| o.blob != e.blob)).collect();
+        let changed: Vec<_> =
+            next.manifests().filter(|e| snapshot.entry(&e.path).is_none_or(|o| o.blob != e.blob)).collect();
         assert_eq!(reader.read(&changed, &limits).expect("read").files.len(), 1);
         next_ms = next_ms.min(start.elapsed().as_secs_f64() * 1e3);
     }
-    println!("10,000 files, best of 5: open + list {list_ms:.1} ms, with all bytes {read_ms:.1} ms; after one change {next_ms:.2} ms");
+    println!(
+        "10,000 files, best of 5: open + list {list_ms:.1} ms, with all bytes {read_ms:.1} ms; after one change {next_ms:.2} ms"
+    );
 }

@@ -95,7 +95,8 @@ impl Work {
 
     /// One commit with many files, packed, without writing them out first; the work tree is brought to it.
     pub fn many(&self, files: impl Iterator<Item = (String, String)>) -> CommitId {
-        let mut stream = String::from("commit refs/heads/main\ncommitter Ada <ada@example.com> 1700000000 +0000\ndata 4\nmany\n");
+        let mut stream =
+            String::from("commit refs/heads/main\ncommitter Ada <ada@example.com> 1700000000 +0000\ndata 4\nmany\n");
         for (path, text) in files {
             stream.push_str(&format!("M 100644 inline {path}\ndata {}\n{text}\n", text.len()));
         }

@@ -167,7 +167,10 @@ async fn forced_moves_are_told_and_foreign_history_waits_for_a_word() {
     work.write("a.yaml", "other");
     git(&work.path, &["commit", "-qa", "--amend", "-m", "amended"]);
     let amended = work.head();
-    let event = until(&mut events, "move", |e| if let Event::Ref(r) = e { Some(r.clone()).filter(|r| r.new == amended) } else { None }).await;
+    let event = until(&mut events, "move", |e| {
+        if let Event::Ref(r) = e { Some(r.clone()).filter(|r| r.new == amended) } else { None }
+    })
+    .await;
     assert_eq!((event.old, event.rewritten), (Some(second), true));
     assert_eq!(handle.status().rewritten, Some(format!("rewritten: {}..{}", second.short(), amended.short())));
     git(&work.path, &["checkout", "-q", "--orphan", "fresh"]);
@@ -214,6 +217,18 @@ async fn a_damaged_mirror_heals_and_keeps_its_notes() {
         let blob = list.lines().map(str::to_owned).filter(|id| git(&mirror, &["cat-file", "-t", id]) == kind);
         blob.collect()
     };
+    // The fetched pack as loose objects, one of which is then missing.
+    let packs = mirror.join("objects/pack");
+    let away = work.dir.path().join("packs");
+    std::fs::rename(&packs, &away).expect("move away");
+    for pack in
+        std::fs::read_dir(&away).expect("packs").flatten().filter(|f| f.path().extension().is_some_and(|e| e == "pack"))
+    {
+        let input = std::fs::File::open(pack.path()).expect("pack");
+        assert!(
+            super::support::git(&mirror).args(["unpack-objects", "-q"]).stdin(input).status().expect("git").success()
+        );
+    }
     let blob = objects("blob").remove(0);
     std::fs::remove_file(mirror.join("objects").join(&blob[..2]).join(&blob[2..])).expect("loose blob");
     let broken = Reader::open(&mirror).expect("open");
@@ -222,7 +237,10 @@ async fn a_damaged_mirror_heals_and_keeps_its_notes() {
     assert!(error.is_corrupt(), "{error}");
     handle.report_corrupt().await;
     let healed = async {
-        while Reader::open(&mirror).is_ok_and(|r| r.snapshot(first, "", &Default::default(), None).is_ok_and(|s| r.read(&s.entries.iter().collect::<Vec<_>>(), &Default::default()).is_err())) {
+        while Reader::open(&mirror).is_ok_and(|r| {
+            r.snapshot(first, "", &Default::default(), None)
+                .is_ok_and(|s| r.read(&s.entries.iter().collect::<Vec<_>>(), &Default::default()).is_err())
+        }) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -277,7 +295,9 @@ async fn a_hosted_repository_tells_what_its_hook_could_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_change_among_ten_thousand_files_is_readable_soon() {
     let work = Work::new();
-    let first = work.many((0..10_000).map(|i| (format!("n{}/c{i}.yaml", i % 100), format!("kind: ConfigMap\nmetadata:\n  name: c{i}\n"))));
+    let first = work.many(
+        (0..10_000).map(|i| (format!("n{}/c{i}.yaml", i % 100), format!("kind: ConfigMap\nmetadata:\n  name: c{i}\n"))),
+    );
     let started = Instant::now();
     let handle = watch(&work);
     let mut events = handle.subscribe();
@@ -296,5 +316,9 @@ async fn one_change_among_ten_thousand_files_is_readable_soon() {
         until(&mut events, "move", |e| matches!(e, Event::Ref(r) if r.new == next).then_some(())).await;
         best = best.min(start.elapsed());
     }
-    println!("10,000 files: first copy {:.0} ms; ref moved to event with its objects in the mirror {:.2} ms (best of 5)", cold.as_secs_f64() * 1e3, best.as_secs_f64() * 1e3);
+    println!(
+        "10,000 files: first copy {:.0} ms; ref moved to event with its objects in the mirror {:.2} ms (best of 5)",
+        cold.as_secs_f64() * 1e3,
+        best.as_secs_f64() * 1e3
+    );
 }

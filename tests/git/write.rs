@@ -35,10 +35,15 @@ fn edits_become_a_commit_guarded_by_the_tip() {
     let path = bare(&work);
     let (reader, by) = (Reader::open(&path).expect("open"), me());
     let delete = Edit::Delete { path: "a/only/y.yaml".into() };
-    let id = reader.commit_edits(&draft(Some(first), &by), &[put("a/x.yaml", "xx"), put("new/z.yaml", "z"), delete]).expect("commit");
+    let id = reader
+        .commit_edits(&draft(Some(first), &by), &[put("a/x.yaml", "xx"), put("new/z.yaml", "z"), delete])
+        .expect("commit");
     assert_eq!(run(&path, &["ls-tree", "-r", "--name-only", "main"]), "a/x.yaml\nkeep.yaml\nnew/z.yaml");
     assert_eq!(run(&path, &["show", "main:a/x.yaml"]), "xx");
-    assert_eq!(run(&path, &["log", "-1", "--format=%an %ae %s %(trailers:key=Masthead-By,valueonly)", "main"]), "Masthead masthead@localhost Scale web to 3 kubectl");
+    assert_eq!(
+        run(&path, &["log", "-1", "--format=%an %ae %s %(trailers:key=Masthead-By,valueonly)", "main"]),
+        "Masthead masthead@localhost Scale web to 3 kubectl"
+    );
     run(&path, &["fsck", "--strict"]);
     let late = reader.commit_edits(&draft(Some(first), &by), &[put("b.yaml", "b")]);
     assert!(matches!(late, Err(Error::Moved { .. })), "{late:?}");
@@ -192,7 +197,8 @@ fn a_snapshot_after_the_last_file_is_removed_is_empty_and_says_so() {
     let first = work.write("a/only.yaml", "a").commit("first");
     let path = bare(&work);
     let (reader, by) = (Reader::open(&path).expect("open"), me());
-    let id = reader.commit_edits(&draft(Some(first), &by), &[Edit::Delete { path: "a/only.yaml".into() }]).expect("delete");
+    let id =
+        reader.commit_edits(&draft(Some(first), &by), &[Edit::Delete { path: "a/only.yaml".into() }]).expect("delete");
     let snapshot = reader.snapshot(id, "", &Limits::default(), None).expect("read");
     assert!(snapshot.entries.is_empty() && snapshot.problems.is_empty());
     assert!(reader.snapshot(id, "a", &Limits::default(), None).is_err());

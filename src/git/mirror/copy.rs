@@ -62,7 +62,9 @@ fn open(source: &Path) -> Result<Option<Reader>, Failure> {
     match Reader::open(source) {
         Ok(reader) => Ok(Some(reader)),
         Err(Error::Git { source: e, .. }) if e.code() == ErrorCode::Owner => Ok(None),
-        Err(_) if !source.exists() => Err(Failure::new(FaultKind::Missing, format!("{} is not there", source.display()))),
+        Err(_) if !source.exists() => {
+            Err(Failure::new(FaultKind::Missing, format!("{} is not there", source.display())))
+        }
         Err(e) => {
             let text = e.to_string();
             let kind = if text.contains("extension") { FaultKind::Unsupported } else { FaultKind::NotGit };
@@ -166,7 +168,10 @@ impl Copy<'_> {
         let written = self.target.write(object.kind(), object.data());
         written.map(|_| true).map_err(|e| {
             let full = e.message().contains("No space left");
-            Failure::new(if full { FaultKind::DiskFull } else { FaultKind::LocalCopy }, format!("copying {id}: {}", e.message()))
+            Failure::new(
+                if full { FaultKind::DiskFull } else { FaultKind::LocalCopy },
+                format!("copying {id}: {}", e.message()),
+            )
         })
     }
 }

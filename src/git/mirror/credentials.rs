@@ -27,7 +27,11 @@ impl Secret {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let size = fs::metadata(path).what(|| format!("reading {}", path.display()))?.len();
         if size > SECRET_BYTES_MAX {
-            return Err(Error::Limit { what: format!("{} ({size} bytes)", path.display()), limit: SECRET_BYTES_MAX, name: "SECRET_BYTES_MAX" });
+            return Err(Error::Limit {
+                what: format!("{} ({size} bytes)", path.display()),
+                limit: SECRET_BYTES_MAX,
+                name: "SECRET_BYTES_MAX",
+            });
         }
         let text = fs::read_to_string(path).what(|| format!("reading {}", path.display()))?;
         Ok(Self(text.trim_end_matches(['\n', '\r']).to_owned()))
@@ -104,7 +108,11 @@ impl Credentials {
 fn option_path(path: &Path) -> Result<String, Error> {
     let text = path.to_string_lossy();
     if text.contains(['"', '%', '\n', '\u{fffd}', ' ']) || !path.is_absolute() {
-        return Err(Error::BadName { what: "path", text: text.escape_debug().to_string(), why: "must be absolute, without spaces, quotes and % (ssh can't take it)" });
+        return Err(Error::BadName {
+            what: "path",
+            text: text.escape_debug().to_string(),
+            why: "must be absolute, without spaces, quotes and % (ssh can't take it)",
+        });
     }
     Ok(text.into_owned())
 }

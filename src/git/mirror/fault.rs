@@ -115,6 +115,10 @@ const PHRASES: &[(&str, FaultKind)] = &[
     ("is this a git repository", FaultKind::NotGit),
     ("bad line length character", FaultKind::NotGit),
     ("invalid server response", FaultKind::NotGit),
+    ("bad pack header", FaultKind::TruncatedPack),
+    ("inflate: data stream error", FaultKind::TruncatedPack),
+    ("serious inflate inconsistency", FaultKind::TruncatedPack),
+    ("bytes of body are still expected", FaultKind::TruncatedPack),
     ("protocol error", FaultKind::NotGit),
     ("dubious ownership", FaultKind::Auth),
     ("' does not appear to be a git repository", FaultKind::Missing),
@@ -161,7 +165,6 @@ const LOCAL_PHRASES: &[&str] = &[
     "not a git repository (or",
     "not a git repository: ",
     "bad config line",
-    "inflate: data stream error",
     "failed to read object",
     "packed object",
 ];

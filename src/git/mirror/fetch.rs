@@ -23,13 +23,26 @@ const ULIMIT_BLOCK_BYTES: u64 = 512;
 pub async fn fetch(options: &Options, mirror: &Path, branch: &str) -> Result<(), Failure> {
     let refspec = format!("+refs/heads/{branch}:{}", store::incoming(branch));
     let args = [
-        "fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules",
-        "--refmap=", "--update-shallow", "--",
+        "fetch",
+        "--quiet",
+        "--force",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-auto-maintenance",
+        "--no-recurse-submodules",
+        "--refmap=",
+        "--update-shallow",
+        "--",
     ];
     let mut failure = match run(options, mirror, &args, &[&refspec]).await? {
         Finished { success: true, .. } => return Ok(()),
         finished => fault::classify(&finished.stderr),
     };
+    if store::drop_unfinished(mirror) >= options.pack_bytes_max && failure.kind == FaultKind::TruncatedPack {
+        // The kernel stopped git at the bound; git itself only says that the pack is no good.
+        let why = format!("the pack is larger than {} bytes (pack_bytes_max)", options.pack_bytes_max);
+        return Err(Failure::new(FaultKind::TooLarge, why));
+    }
     if failure.why.contains(".lock': File exists") {
         // A killed git left it: only this task writes the mirror.
         store::unlock(mirror);
@@ -56,7 +69,9 @@ async fn why_missing(options: &Options, mirror: &Path, branch: &str) -> Result<F
     let source = &options.source;
     let spoke_git = !matches!(source, Source::Remote(_)) || heads.stderr.contains("packet:");
     Ok(match (spoke_git, heads.stdout.trim().is_empty()) {
-        (false, true) => Failure::new(FaultKind::NotGit, format!("{source} answers, but not as a git server: a sign-in page?")),
+        (false, true) => {
+            Failure::new(FaultKind::NotGit, format!("{source} answers, but not as a git server: a sign-in page?"))
+        }
         (_, true) => Failure::new(FaultKind::EmptyRepository, format!("{source} has no commit yet")),
         _ => Failure::new(FaultKind::BranchMissing, format!("{source} has no branch {branch}")),
     })
@@ -71,7 +86,10 @@ pub async fn head_branch(options: &Options, mirror: &Path) -> Result<String, Fai
     let found = finished.stdout.lines().find_map(|l| l.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD"));
     match found {
         Some(branch) if names::branch(branch).is_ok() => Ok(branch.to_owned()),
-        _ => Err(Failure::new(FaultKind::EmptyRepository, format!("{} has no HEAD branch with a commit: give --branch", options.source))),
+        _ => Err(Failure::new(
+            FaultKind::EmptyRepository,
+            format!("{} has no HEAD branch with a commit: give --branch", options.source),
+        )),
     }
 }
 
@@ -116,7 +134,9 @@ fn prepare(options: &Options, mirror: &Path, args: &[&str], after: &[&str]) -> R
 async fn finish(command: &mut Command, options: &Options, mirror: &Path) -> Result<Finished, Failure> {
     match process::run(command, mirror, options.fetch_limit).await {
         Ok(Some(finished)) => Ok(finished),
-        Ok(None) => Err(Failure::new(FaultKind::Timeout, format!("no end after {} s, cut", options.fetch_limit.as_secs()))),
+        Ok(None) => {
+            Err(Failure::new(FaultKind::Timeout, format!("no end after {} s, cut", options.fetch_limit.as_secs())))
+        }
         Err(e) if !mirror.exists() => Err(Failure::new(FaultKind::LocalCopy, format!("the mirror is gone: {e}"))),
         Err(e) => Err(Failure::new(FaultKind::Other, format!("git can't be started: {e}"))),
     }
@@ -145,7 +165,13 @@ fn command(options: &Options, mirror: &Path) -> Result<Command, Error> {
         command.args(["-c", &format!("protocol.{transport}.allow=always")]);
     }
     let stall = format!("http.lowSpeedTime={}", options.stall_s);
-    for setting in ["http.lowSpeedLimit=1000", &stall, "http.followRedirects=initial", "transfer.bundleURI=false", "submodule.recurse=false"] {
+    for setting in [
+        "http.lowSpeedLimit=1000",
+        &stall,
+        "http.followRedirects=initial",
+        "transfer.bundleURI=false",
+        "submodule.recurse=false",
+    ] {
         command.args(["-c", setting]);
     }
     Ok(command)

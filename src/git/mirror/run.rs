@@ -172,9 +172,14 @@ impl Run {
         let path = fresh.clone();
         blocking(move || store::remove(&path).and_then(|()| store::ensure(&path))).await?.map_err(local)?;
         let branch = self.find_branch(&fresh).await?;
-        fetch::fetch(&self.options, &fresh, &branch).await?;
-        let new = fetched(&fresh, &branch).await?;
-        let moved = self.decide(fresh.clone(), branch, new).await?;
+        // What is wrong with a clone just made is the source's fault.
+        let theirs = |f: Failure| match f.kind {
+            FaultKind::LocalCopy => Failure { kind: FaultKind::TruncatedPack, ..f },
+            _ => f,
+        };
+        fetch::fetch(&self.options, &fresh, &branch).await.map_err(theirs)?;
+        let new = fetched(&fresh, &branch).await.map_err(theirs)?;
+        let moved = self.decide(fresh.clone(), branch, new).await.map_err(theirs)?;
         if self.options.mirror.exists() {
             fetch::rescue_notes(&self.options, &self.options.mirror, &fresh).await;
         }
@@ -206,7 +211,10 @@ impl Run {
         if judgement == Judgement::Unrelated && !confirmed {
             self.status.send_modify(|s| s.held = Some(new));
             let old = last.map_or(String::new(), |id| id.short());
-            let why = format!("{branch} is now {}, which shares no history with {old}: another repository? confirm it to follow", new.short());
+            let why = format!(
+                "{branch} is now {}, which shares no history with {old}: another repository? confirm it to follow",
+                new.short()
+            );
             return Err(Failure::new(FaultKind::Unrelated, why));
         }
         self.confirmed = None;

@@ -46,8 +46,16 @@ pub fn ensure(path: &Path) -> Result<(), Error> {
         Repository::init_opts(path, &options).what(|| format!("making the mirror {}", path.display()))?;
     }
     let repo = Repository::open_bare(path).what(|| format!("opening the mirror {}", path.display()))?;
-    let mut config = repo.config().and_then(|c| c.open_level(git2::ConfigLevel::Local)).what(|| "opening the mirror's settings".into())?;
-    for (key, value) in [("gc.autoDetach", "false"), ("fetch.unpackLimit", "1"), ("gc.pruneExpire", "3.months.ago"), ("core.hooksPath", "/dev/null")] {
+    let mut config = repo
+        .config()
+        .and_then(|c| c.open_level(git2::ConfigLevel::Local))
+        .what(|| "opening the mirror's settings".into())?;
+    for (key, value) in [
+        ("gc.autoDetach", "false"),
+        ("fetch.unpackLimit", "1"),
+        ("gc.pruneExpire", "3.months.ago"),
+        ("core.hooksPath", "/dev/null"),
+    ] {
         if config.get_string(key).ok().as_deref() != Some(value) {
             config.set_str(key, value).what(|| format!("setting {key} of the mirror"))?;
         }
@@ -74,6 +82,19 @@ pub fn mend(path: &Path) {
     }
 }
 
+/// Removes packs that a killed or failed git left unfinished; the size of the largest.
+pub fn drop_unfinished(path: &Path) -> u64 {
+    let mut largest = 0;
+    for entry in fs::read_dir(path.join("objects/pack")).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(b"tmp_") {
+            largest = entry.metadata().map_or(largest, |m| largest.max(m.len()));
+            // What can't be removed now is tried again after the next failure.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    largest
+}
+
 /// Removes locks left by a killed git, when none of ours is running.
 pub fn unlock(path: &Path) {
     hosted::remove_stale_locks(path, Duration::ZERO);
@@ -82,7 +103,12 @@ pub fn unlock(path: &Path) {
 /// How `new` stands to `last`; a failure when its tree is empty or objects are missing.
 pub fn judge(mirror: &Reader, last: Option<CommitId>, new: CommitId) -> Result<Judgement, Failure> {
     let damaged = |e: Error| Failure::new(FaultKind::LocalCopy, e.to_string());
-    let tree = mirror.repo.find_commit(new.0).and_then(|c| c.tree()).what(|| format!("reading commit {new}")).map_err(damaged)?;
+    let tree = mirror
+        .repo
+        .find_commit(new.0)
+        .and_then(|c| c.tree())
+        .what(|| format!("reading commit {new}"))
+        .map_err(damaged)?;
     if tree.is_empty() {
         let why = format!("commit {} has no file at all: an empty tree is never applied", new.short());
         return Err(Failure::new(FaultKind::EmptyTree, why));
@@ -118,7 +144,8 @@ fn complete(mirror: &Reader, tree: Oid, known: Option<Oid>) -> Result<(), Error>
             match entry.kind() {
                 Some(ObjectType::Tree) => ahead.push(entry.id()),
                 _ if !odb.exists(entry.id()) => {
-                    let source = git2::Error::new(git2::ErrorCode::NotFound, git2::ErrorClass::Odb, "the object is missing");
+                    let source =
+                        git2::Error::new(git2::ErrorCode::NotFound, git2::ErrorClass::Odb, "the object is missing");
                     return Err(Error::Git { what: format!("blob {}", entry.id()), source });
                 }
                 _ => {}

@@ -47,7 +47,8 @@ pub struct RemoteUrl {
 impl RemoteUrl {
     /// The address as git takes it: never with a password; with the user for ssh only.
     pub fn text(&self) -> String {
-        let user = self.user.as_ref().filter(|_| self.scheme == Scheme::Ssh).map(|u| format!("{u}@")).unwrap_or_default();
+        let user =
+            self.user.as_ref().filter(|_| self.scheme == Scheme::Ssh).map(|u| format!("{u}@")).unwrap_or_default();
         match self.scheme {
             Scheme::Ssh if self.scp => format!("{user}{}:{}", self.authority, self.path),
             Scheme::Ssh => format!("ssh://{user}{}{}", self.authority, self.path),
@@ -104,7 +105,9 @@ pub fn parse(given: &str, allow_http: bool) -> Result<Source, Error> {
         };
     }
     // `helper::address` runs a program of the user's choice.
-    let helper = given.split_once("::").is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
+    let helper = given
+        .split_once("::")
+        .is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
     if helper {
         return Err(bad("names a transport helper, which is never run"));
     }
@@ -129,7 +132,14 @@ fn scp(host: &str, path: &str) -> Result<Source, &'static str> {
         return Err("has no path");
     }
     let user = user.map(check_user).transpose()?;
-    Ok(Source::Remote(RemoteUrl { scheme: Scheme::Ssh, user, password: None, authority: authority.into(), path: path.into(), scp: true }))
+    Ok(Source::Remote(RemoteUrl {
+        scheme: Scheme::Ssh,
+        user,
+        password: None,
+        authority: authority.into(),
+        path: path.into(),
+        scp: true,
+    }))
 }
 
 fn address(scheme: Scheme, rest: &str) -> Result<Source, &'static str> {
@@ -228,10 +238,35 @@ mod tests {
     #[test]
     fn allows_paths_https_and_ssh_only() {
         for bad in [
-            "", "-x", "--upload-pack=touch /tmp/x", "ext::sh -c touch% /tmp/x", "fd::3", "http::https://x/y", "git://h/p", "ftp://h/p",
-            "https:///host/p", "https://", "https://h", "ssh://-oProxyCommand=x/p", "ssh://-u@h/p", "-oProxyCommand=x:p", "u@-h:p", "h:",
-            "h:-x", "https://h/p\nq", "https://h/\u{202e}p", "file://host/p", "http://example.com/p", "https://h:99999/p", "https://h/p?q",
-            "https://u:%zz@h/p", "https://u:%0a@h/p", "C:\\x", "ssh://h\\x/p", "https://[::1/p", "javascript://x/y",
+            "",
+            "-x",
+            "--upload-pack=touch /tmp/x",
+            "ext::sh -c touch% /tmp/x",
+            "fd::3",
+            "http::https://x/y",
+            "git://h/p",
+            "ftp://h/p",
+            "https:///host/p",
+            "https://",
+            "https://h",
+            "ssh://-oProxyCommand=x/p",
+            "ssh://-u@h/p",
+            "-oProxyCommand=x:p",
+            "u@-h:p",
+            "h:",
+            "h:-x",
+            "https://h/p\nq",
+            "https://h/\u{202e}p",
+            "file://host/p",
+            "http://example.com/p",
+            "https://h:99999/p",
+            "https://h/p?q",
+            "https://u:%zz@h/p",
+            "https://u:%0a@h/p",
+            "C:\\x",
+            "ssh://h\\x/p",
+            "https://[::1/p",
+            "javascript://x/y",
         ] {
             assert!(parse(bad, false).is_err(), "{bad:?}");
         }
