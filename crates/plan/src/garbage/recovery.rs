@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::delete::{self, Propagation};
 use crate::workload::deployment::fences::{Fences, is_rolling, replicas};
 use crate::workload::deployment::hash::{POD_TEMPLATE_HASH, same_template, template_hash};
-use crate::workload::pods::{Availability, Counts, availability, count};
+use crate::workload::pods::{Availability, availability, is_active};
 
 /// The delete of a recovered pod that nothing asks for; `None` as long as something may.
 ///
@@ -69,21 +69,28 @@ fn may_shrink(cluster: &Cluster, deployment: &Deployment, object: &Object, cx: &
     if !settled {
         return false;
     }
-    let strays = available(cluster.recovered(&meta.namespace).filter(|o| selects(deployment, o)), deployment, cx);
+    let is_available = |pod: &Pod| availability(pod, deployment.spec.min_ready_seconds, cx.now) == Availability::Available;
+    let Ok(pod) = object.typed::<Pod>() else { return false };
+    if !is_available(&pod) {
+        return true;
+    }
+    let strays = serving(cluster.recovered(&meta.namespace).filter(|o| selects(deployment, o)), is_available);
     let owned = sets.iter().flat_map(|rs| cluster.owned_by(&rs.metadata.uid)).filter(|o| o.kind() == POD);
-    let owned = available(owned, deployment, cx);
-    let fewest = Fences::of(deployment).fewest_available(replicas(&deployment.spec));
-    let serves = object
-        .typed::<Pod>()
-        .is_ok_and(|pod| availability(&pod, deployment.spec.min_ready_seconds, cx.now) == Availability::Available);
-    !serves || strays.available.saturating_add(owned.available) > fewest
+    let owned = serving(owned, is_available).len();
+    let fewest = usize::try_from(Fences::of(deployment).fewest_available(replicas(&deployment.spec))).unwrap_or(0);
+    let spare = (strays.len() + owned).saturating_sub(fewest);
+    // Each stray is judged by itself, many of them on one view: their order says who may go, so that all agree.
+    strays.iter().take(spare).any(|name| *name == pod.metadata.name)
 }
 
 fn selects(deployment: &Deployment, object: &Object) -> bool {
     deployment.spec.selector.as_ref().is_some_and(|s| s.matches(&object.meta().labels))
 }
 
-fn available<'a>(pods: impl Iterator<Item = &'a Arc<Object>>, deployment: &Deployment, cx: &Context) -> Counts {
-    let pods: Vec<Arc<Pod>> = pods.filter_map(|o| o.typed::<Pod>().ok()).collect();
-    count(pods.iter().map(|pod| &**pod), deployment.spec.min_ready_seconds, cx.now)
+/// The names of the active, available pods, in order.
+fn serving<'a>(pods: impl Iterator<Item = &'a Arc<Object>>, is_available: impl Fn(&Pod) -> bool) -> Vec<String> {
+    pods.filter_map(|o| o.typed::<Pod>().ok())
+        .filter(|pod| is_active(pod) && is_available(pod))
+        .map(|pod| pod.metadata.name.clone())
+        .collect()
 }

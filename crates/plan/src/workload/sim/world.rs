@@ -51,6 +51,8 @@ pub struct World {
     /// In the order in which changes asked for it; no key twice.
     queue: Vec<ObjectKey>,
     shuffle: Option<Ids>,
+    /// Whether all that is waiting is decided on one view, as the control plane does, and not one by one.
+    pub rounds: bool,
     deeds: BTreeSet<(i64, Deed)>,
     rechecks: BTreeMap<ObjectKey, i64>,
     pub nodes: Vec<String>,
@@ -69,6 +71,7 @@ impl World {
             watch: None,
             revision: 0,
             queue: Vec::new(),
+            rounds: false,
             shuffle: shuffle.then(|| Ids::new(seed ^ 0x5151)),
             deeds: BTreeSet::new(),
             rechecks: BTreeMap::new(),
@@ -110,7 +113,7 @@ impl World {
     }
 
     fn take(&mut self, event: Event, by_controller: bool) {
-        let before = self.watch.is_some().then(|| self.cluster.clone());
+        let before = (self.watch.is_some() && !self.rounds).then(|| self.cluster.clone());
         let Some(changed) = self.cluster.apply(event) else { panic!("a stale event in a simulation without delays") };
         for key in control::affected(&self.cluster, &changed) {
             self.enqueue(key);
@@ -201,6 +204,11 @@ impl World {
     pub fn decide(&mut self) {
         let mut decisions = 0;
         loop {
+            while self.rounds && !self.queue.is_empty() {
+                decisions += 1;
+                assert!(decisions < DECISIONS_MAX, "the controllers never come to rest; {:?}", self.queue);
+                self.decide_round();
+            }
             while let Some(key) = self.next_key() {
                 decisions += 1;
                 assert!(decisions < DECISIONS_MAX, "the controllers never come to rest; last was {key}");
@@ -214,19 +222,60 @@ impl World {
 
     /// Takes the first few decisions only, as when the next write follows at once.
     pub fn decide_some(&mut self, count: usize) {
+        if self.rounds {
+            for _ in 0..count.min(2) {
+                self.decide_round();
+            }
+            return;
+        }
         for _ in 0..count {
             let Some(key) = self.next_key() else { return };
             self.decide_one(&key);
         }
     }
 
-    fn decide_one(&mut self, key: &ObjectKey) {
-        let reaction = control::reconcile(&self.cluster, key, &mut self.cx).expect("stored objects decode");
-        self.events.extend(reaction.events);
+    /// Decides all that waits on one view; of two deciders that want one object, the second decides again.
+    fn decide_round(&mut self) {
+        let view = self.cluster.clone();
+        let (mut written, mut changes, mut again) = (BTreeSet::new(), Vec::new(), Vec::new());
+        while let Some(key) = self.next_key() {
+            let reaction = self.ask(&view, &key);
+            let clash = reaction.changes.iter().position(|change| written.contains(change.key()));
+            if clash.is_some() {
+                again.push(key);
+            } else {
+                self.events.extend(reaction.events);
+            }
+            for change in reaction.changes.into_iter().take(clash.unwrap_or(usize::MAX)) {
+                written.insert(change.key().clone());
+                changes.push(change);
+            }
+        }
+        for change in changes {
+            self.apply(change, true);
+        }
+        for key in again {
+            self.enqueue(key);
+        }
+        if let Some(watch) = self.watch {
+            watch(&view, self);
+        }
+    }
+
+    fn ask(&mut self, view: &Cluster, key: &ObjectKey) -> crate::context::Reaction {
+        let reaction = control::reconcile(view, key, &mut self.cx).expect("stored objects decode");
         match reaction.recheck_after_ms {
             Some(after) => drop(self.rechecks.insert(key.clone(), self.now_ms + after as i64)),
             None => drop(self.rechecks.remove(key)),
         }
+        reaction
+    }
+
+    fn decide_one(&mut self, key: &ObjectKey) {
+        let view = self.cluster.clone();
+        let reaction = self.ask(&view, key);
+        drop(view);
+        self.events.extend(reaction.events);
         for change in reaction.changes {
             assert!(!change.reason().is_empty());
             self.apply(change, true);
