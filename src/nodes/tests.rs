@@ -28,6 +28,9 @@ use tonic::Code;
 
 use super::dispatcher::{self, Handle, Options, Report, What};
 
+mod streams;
+mod trust;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -332,265 +335,6 @@ async fn an_agent_that_restarts_alone_keeps_its_pods() {
     control.stop().await;
 }
 
-async fn joins(dir: &Path, name: &str, address: SocketAddr, token: Option<Token>) -> String {
-    let agent = agent(dir, name, address, token);
-    let ended = |s: &LinkState| !matches!(s, LinkState::Connecting | LinkState::Down { .. });
-    let mut state = agent.state();
-    let state = within("joining", state.wait_for(ended)).await.unwrap().clone();
-    agent.stop();
-    match state {
-        LinkState::Connected(_) => "connected".into(),
-        LinkState::Failed { why } => why,
-        other => format!("{other:?}"),
-    }
-}
-
-#[tokio::test]
-async fn who_may_not_join_is_told_why() {
-    let control = Control::new().await;
-    let other = Authority::generate(SystemTime::now()).unwrap();
-    let once = control.token(Some(1), None);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let rogue = Token::generate(control.authority.digest());
-    let cases = [
-        ("good", Some(once.clone()), "connected"),
-        ("used", Some(once), "has been used already"),
-        ("expired", Some(control.token(None, Some(now - 1))), "has expired"),
-        ("rogue", Some(rogue), "is not known here"),
-        ("pinned", Some(Token::generate(other.digest())), "not the one that the join token names"),
-        ("Bad_Name", Some(control.token(None, None)), "RFC 1123"),
-        ("none", None, "has not joined"),
-    ];
-    for (name, token, expect) in cases {
-        let dir = tempfile::tempdir().unwrap();
-        let why = joins(dir.path(), name, control.address, token).await;
-        assert!(why.contains(expect), "{name}: {why}");
-    }
-    control.stop().await;
-}
-
-async fn knock(control: &Control, config: Arc<rustls::ClientConfig>) -> String {
-    let address = control.address.to_string();
-    let channel = match dial(&address, config).await {
-        Ok(channel) => channel,
-        Err(error) => return error.to_string(),
-    };
-    let request = pb::RenewRequest::default();
-    match NodeLinkClient::new(channel).renew(request).await {
-        Ok(_) => "let in".into(),
-        Err(status) if status.code() == Code::InvalidArgument => "let in".into(),
-        Err(status) => format!("{status:?}"),
-    }
-}
-
-fn identity(authority: &Authority, node: &str, at: SystemTime, life: Duration) -> Identity {
-    let key = NewKey::generate().unwrap();
-    let pem = authority.issue_node(node, &key.public_key(), at, life).unwrap();
-    Identity::new(node, &key, &pem, authority.certificate_pem()).unwrap()
-}
-
-#[tokio::test]
-async fn only_nodes_of_this_authority_with_a_valid_certificate_come_in() {
-    let control = Control::new().await;
-    let (ours, now) = (&control.authority, SystemTime::now());
-    let other = Authority::generate(now).unwrap();
-    let hour = Duration::from_secs(3600);
-    let good = identity(ours, "one", now, hour);
-    assert_eq!(knock(&control, tls::node(&good).unwrap()).await, "let in");
-    // An agent whose clock runs ahead or behind by minutes still verifies, and is verified.
-    for skewed in [now + Duration::from_secs(300), now - Duration::from_secs(300)] {
-        let skewed = identity(ours, "one", skewed, hour);
-        assert_eq!(knock(&control, tls::node(&skewed).unwrap()).await, "let in");
-    }
-    let expired = identity(ours, "one", now - 3 * hour, hour);
-    let why = knock(&control, tls::node(&expired).unwrap()).await;
-    assert!(why.contains("CertificateExpired"), "{why}");
-    // A certificate of another authority, by one who trusts ours all the same.
-    let key = NewKey::generate().unwrap();
-    let pem = other.issue_node("one", &key.public_key(), now, hour).unwrap();
-    let foreign = Identity::new("one", &key, &pem, ours.certificate_pem()).unwrap();
-    let why = knock(&control, tls::node(&foreign).unwrap()).await;
-    assert!(why.contains("alert") || why.contains("DecryptError"), "{why}");
-    // One who trusts another authority does not talk to us.
-    let stranger = identity(&other, "one", now, hour);
-    let why = knock(&control, tls::node(&stranger).unwrap()).await;
-    assert!(why.contains("invalid peer certificate"), "{why}");
-    // No certificate: only joining is open.
-    let nobody = tls::joining(&control.token(None, None)).unwrap();
-    let why = knock(&control, nobody).await;
-    assert!(why.contains("Unauthenticated"), "{why}");
-    control.stop().await;
-}
-
-#[tokio::test]
-async fn a_user_is_no_node_and_a_node_is_no_server() {
-    let control = Control::new().await;
-    let now = SystemTime::now();
-    let hour = Duration::from_secs(3600);
-    let user = control.authority.issue_user("ann", Some("system:masters"), now, hour).unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(control.authority.certificate().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_client_auth_cert(user.chain, user.key)
-        .unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let why = knock(&control, Arc::new(config)).await;
-    assert!(why.contains("not a node's"), "{why}");
-    control.stop().await;
-}
-
-#[tokio::test]
-async fn a_name_has_one_session() {
-    let mut control = Control::new().await;
-    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let token = control.token(None, None);
-    let first = agent(one.path(), "one", control.address, Some(token.clone()));
-    control.report("the greeting", hello("one")).await;
-    // Another machine with a token does not get the name while it is taken.
-    let why = joins(two.path(), "one", control.address, Some(token)).await;
-    assert!(why.contains("is connected already"), "{why}");
-    // Nor does one with a certificate of its own.
-    let hour = Duration::from_secs(3600);
-    let intruder = identity(&control.authority, "one", SystemTime::now(), hour);
-    intruder.save(&two.path().join("pki")).unwrap();
-    let second = agent(two.path(), "one", control.address, None);
-    let intruder = |r: &Report| match &r.what {
-        What::Intruder { why } => Some(why.clone()),
-        _ => None,
-    };
-    let why = control.report("the intruder", intruder).await;
-    assert!(why.contains("with another certificate"), "{why}");
-    second.stop();
-    // The same key: an agent that was restarted, while its old connection still hangs.
-    let again = agent(one.path(), "one", control.address, None);
-    let instance = control.report("the greeting", hello("one")).await.instance;
-    assert_eq!(control.handle.nodes()[0].instance.as_deref(), Some(instance.as_str()));
-    first.stop();
-    again.stop();
-    control.stop().await;
-}
-
-#[tokio::test]
-async fn a_certificate_is_renewed_and_the_session_goes_on() {
-    let mut control = Control::new().await;
-    let dir = tempfile::tempdir().unwrap();
-    let pki = dir.path().join("pki");
-    // Backdated by an hour, an hour left: two thirds of its time are over in some minutes, so a
-    // lifetime of 1805 s (5405 in all, a third is 1801) asks for renewal in about 4 s.
-    let old = identity(&control.authority, "one", SystemTime::now(), Duration::from_secs(1803));
-    old.save(&pki).unwrap();
-    let agent = agent(dir.path(), "one", control.address, None);
-    let first = control.report("the greeting", hello("one")).await;
-    let second = control.report("the second greeting", hello("one")).await;
-    assert_eq!(first.instance, second.instance);
-    let new = Identity::load(&pki).unwrap().unwrap();
-    assert_ne!(new.certificate(), old.certificate());
-    assert!(new.renew_in(SystemTime::now()) > Duration::from_secs(86_400));
-    agent.stop();
-    control.stop().await;
-}
-
-fn request(kind: StreamKind) -> StreamRequest {
-    let pod = PodRef { namespace: "n".into(), name: "a".into(), uid: "u".into() };
-    StreamRequest { pod, kind }
-}
-
-#[tokio::test]
-async fn streams_carry_logs_exec_and_ports() {
-    let mut control = Control::new().await;
-    let dir = tempfile::tempdir().unwrap();
-    let agent = agent(dir.path(), "one", control.address, Some(control.token(None, None)));
-    control.report("the greeting", hello("one")).await;
-    let handle = &control.handle;
-    let open = |kind| within("opening", handle.open_stream("one", request(kind)));
-
-    let mut logs = open(StreamKind::Logs(pb::Logs::default())).await.unwrap();
-    let mut text = String::new();
-    within("the log", logs.read_to_string(&mut text)).await.unwrap();
-    assert_eq!(text, "a line 0\na line 1\na line 2\n");
-    assert_eq!(logs.exit(), Some(&Exit::Code(0)));
-
-    let mut exec = open(StreamKind::Exec(pb::Exec::default())).await.unwrap();
-    let input = exec.input();
-    input.resize(Size { width: 80, height: 24 }).await.unwrap();
-    // More than one frame and more than the queue holds.
-    let long = "y".repeat(3 * limits::FRAME_BYTES + 5);
-    input.stdin(long.clone().into()).await.unwrap();
-    input.close_stdin().await.unwrap();
-    let (mut out, mut err, mut exit) = (Vec::new(), Vec::new(), None);
-    while let Some(frame) = within("a frame", exec.next()).await {
-        match frame {
-            OutputFrame::Stdout(bytes) => {
-                assert!(bytes.len() <= limits::FRAME_BYTES);
-                out.extend(bytes);
-            }
-            OutputFrame::Stderr(bytes) => err.extend(bytes),
-            OutputFrame::Exit(e) => exit = Some(e),
-        }
-    }
-    assert_eq!((out == long.as_bytes(), &err[..], exit), (true, &b"80x24"[..], Some(Exit::Code(7))));
-
-    let mut port = open(StreamKind::PortForward { port: 80 }).await.unwrap();
-    let payload: Vec<u8> = (0..1_000_000_u32).map(|n| n as u8).collect();
-    let (mut from, mut to) = tokio::io::split(&mut port);
-    let send = async {
-        to.write_all(&payload).await.unwrap();
-        to.shutdown().await.unwrap();
-    };
-    let mut back = Vec::new();
-    let (_, read) = within("the echo", async { tokio::join!(send, from.read_to_end(&mut back)) }).await;
-    read.unwrap();
-    assert!(back == payload);
-
-    let mut lost = open(StreamKind::Attach(pb::Attach::default())).await.unwrap();
-    let frame = within("the end", lost.next()).await;
-    assert!(matches!(frame, Some(OutputFrame::Exit(Exit::Failed { .. }))), "{frame:?}");
-    let missing = handle.open_stream("two", request(StreamKind::PortForward { port: 1 })).await;
-    assert_eq!(missing.err().unwrap().to_string(), "node two is not connected");
-    drop(agent);
-    control.stop().await;
-}
-
-#[tokio::test]
-async fn a_reader_that_stops_holds_up_only_its_own_stream() {
-    let mut control = Control::new().await;
-    let dir = tempfile::tempdir().unwrap();
-    let agent = agent(dir.path(), "one", control.address, Some(control.token(None, None)));
-    control.report("the greeting", hello("one")).await;
-    let follow = || StreamKind::Logs(pb::Logs { follow: true, ..pb::Logs::default() });
-    let mut stuck = Vec::new();
-    for _ in 0..20 {
-        let stream = control.handle.open_stream("one", request(follow())).await;
-        stuck.push(stream.unwrap());
-    }
-    let wanted = content(&[("a", 1)]);
-    control.handle.set_node("one", wanted.clone());
-    holds(&agent, &wanted).await;
-    // Its bytes wait, none is lost.
-    let mut first = vec![0; 9];
-    stuck[0].read_exact(&mut first).await.unwrap();
-    assert_eq!(first, b"a line 0\n");
-    control.stop().await;
-}
-
-#[tokio::test]
-async fn a_stream_that_nobody_asked_for_is_refused() {
-    let control = Control::new().await;
-    let hour = Duration::from_secs(3600);
-    let thief = identity(&control.authority, "two", SystemTime::now(), hour);
-    let address = control.address.to_string();
-    let channel = dial(&address, tls::node(&thief).unwrap()).await.unwrap();
-    let mut call = tonic::Request::new(tokio_stream::empty::<pb::Frame>());
-    call.metadata_mut().insert("masthead-stream-id", "0".parse().unwrap());
-    let status = NodeLinkClient::new(channel).stream(call).await.unwrap_err();
-    assert_eq!(status.code(), Code::NotFound);
-    control.stop().await;
-}
-
 #[tokio::test]
 async fn fifty_nodes_come_back_after_a_restart() {
     let control = Control::new().await;
@@ -624,6 +368,82 @@ async fn fifty_nodes_come_back_after_a_restart() {
 }
 
 #[tokio::test]
+async fn what_can_not_be_stored_is_not_acted_on() {
+    let control = Control::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    // In the way of the file that the manifest is drafted in.
+    let obstacle = dir.path().join(".manifest.draft");
+    std::fs::create_dir(&obstacle).unwrap();
+    let agent = agent(dir.path(), "one", control.address, Some(control.token(None, None)));
+    let wanted = content(&[("a", 1)]);
+    control.handle.set_node("one", wanted.clone());
+    let told = |s: &LinkState| matches!(s, LinkState::Down { why } if why.contains("can't store"));
+    within("the failure", agent.state().wait_for(told)).await.unwrap();
+    assert_eq!(*agent.manifest().borrow(), None);
+    std::fs::remove_dir(&obstacle).unwrap();
+    holds(&agent, &wanted).await;
+    control.stop().await;
+}
+
+/// Passes bytes between the agent and the control plane until it is told to cut every connection.
+async fn proxy(target: SocketAddr, mut cut: tokio::sync::watch::Receiver<u32>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut open = tokio::task::JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => {
+                    let mut near = accepted.unwrap().0;
+                    open.spawn(async move {
+                        if let Ok(mut far) = tokio::net::TcpStream::connect(target).await {
+                            let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                        }
+                    });
+                }
+                changed = cut.changed() => match changed {
+                    Ok(()) => open.abort_all(),
+                    Err(_) => return,
+                },
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn connections_that_break_at_any_moment_lose_nothing() {
+    let mut control = Control::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let (cut, cuts) = tokio::sync::watch::channel(0);
+    let address = proxy(control.address, cuts).await;
+    let agent = agent(dir.path(), "one", address, Some(control.token(None, None)));
+    let mut wanted = NodeContent::default();
+    let mut last = Generation::default();
+    for round in 0..30_usize {
+        for n in 0..200 {
+            wanted.insert_pod(pod(&format!("u{round}-{n}"), round, 2000));
+        }
+        control.handle.set_node("one", wanted.clone());
+        agent.report_status(status("a", &round.to_string(), last));
+        // Somewhere between the first byte and the last acknowledgement.
+        tokio::time::sleep(Duration::from_micros(700 * round as u64)).await;
+        cut.send_modify(|cut| *cut += 1);
+        if round % 10 == 9 {
+            let held = holds(&agent, &wanted).await;
+            assert!(held.generation > last, "it never goes back");
+            last = held.generation;
+        }
+    }
+    let newest = |r: &Report| match &r.what {
+        What::PodStatus(s) if &s.status[..] == b"29" => Some(()),
+        _ => None,
+    };
+    control.report("the newest status", newest).await;
+    control.stop().await;
+}
+
+#[tokio::test]
 async fn ten_thousand_pods_in_one_go() {
     let mut control = Control::new().await;
     let dir = tempfile::tempdir().unwrap();
@@ -642,28 +462,6 @@ async fn ten_thousand_pods_in_one_go() {
     control.handle.set_node("one", wanted.clone());
     holds(&agent, &wanted).await;
     println!("10,000 pods: whole in {whole:?}, one of them changed in {:?}", begun.elapsed());
-    control.stop().await;
-}
-
-#[tokio::test]
-async fn a_token_is_not_spent_by_a_bad_request() {
-    let control = Control::new().await;
-    let token = control.token(Some(1), None);
-    let address = control.address.to_string();
-    let channel = dial(&address, tls::joining(&token).unwrap()).await.unwrap();
-    let client = JoinClient::new(channel);
-    let ask = |name: &str, key: Vec<u8>| {
-        let request = pb::JoinRequest { token: token.reveal(), node_name: name.into(), public_key: key.into() };
-        let mut client = client.clone();
-        async move { client.join(request).await.map_err(|s| s.code()) }
-    };
-    let key = NewKey::generate().unwrap().public_key();
-    assert_eq!(ask("a b", key.clone()).await.unwrap_err(), Code::InvalidArgument);
-    assert_eq!(ask("a", vec![1]).await.unwrap_err(), Code::InvalidArgument);
-    assert!(ask("a", key.clone()).await.is_ok());
-    assert_eq!(ask("a", key).await.unwrap_err(), Code::PermissionDenied);
-    let none = pb::JoinRequest::default();
-    assert_eq!(client.clone().join(none).await.unwrap_err().code(), Code::InvalidArgument);
     control.stop().await;
 }
 
