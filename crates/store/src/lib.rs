@@ -9,4 +9,5 @@ pub mod kv;
 pub mod lease;
 pub mod memory;
 pub mod mvcc;
+pub mod objects;
 pub mod open;

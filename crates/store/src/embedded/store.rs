@@ -59,8 +59,7 @@ pub struct Embedded {
     engine: Arc<Engine>,
     queue: Option<Sender<Job>>,
     committer: Option<JoinHandle<()>>,
-    // Let go last: the next process must find everything written.
-    _lock: File,
+    lock: File,
 }
 
 impl Embedded {
@@ -102,7 +101,7 @@ impl Embedded {
         let committer =
             thread.spawn(move || committer.run(jobs)).map_err(OpenError::io("start the writer of", &dir))?;
         let weak = queue.downgrade();
-        let store = Self { engine, queue: Some(queue), committer: Some(committer), _lock: lock };
+        let store = Self { engine, queue: Some(queue), committer: Some(committer), lock };
         Ok((store, weak))
     }
 
@@ -140,6 +139,9 @@ impl Drop for Embedded {
         if let Some(committer) = self.committer.take() {
             drop(committer.join());
         }
+        // Said aloud: a child that this process is just forking keeps the file open for a moment,
+        // and with it the lock.
+        drop(self.lock.unlock());
     }
 }
 
