@@ -42,12 +42,16 @@ pub fn ref_places(path: &Path) -> Result<RefPlaces, Error> {
 pub struct RefEvents {
     _watcher: RecommendedWatcher,
     woken: mpsc::Receiver<()>,
+    /// Folders as they were when the watch began: device and inode.
+    watched: Vec<(PathBuf, (u64, u64))>,
 }
 
 impl RefEvents {
     /// Watches a repository's refs.
     pub fn new(path: &Path) -> Result<Self, Error> {
         let places = ref_places(path)?;
+        let refs = places.common_dir.join("refs");
+        let watched = [&places.git_dir, &places.common_dir, &refs].map(|p| Some((p.clone(), identity(p)?)));
         let (wake, woken) = mpsc::channel(1);
         let notify = |e: notify::Error| Error::Io {
             what: format!("watching {}", path.display()),
@@ -62,17 +66,27 @@ impl RefEvents {
         })
         .map_err(notify)?;
         watcher.watch(&places.common_dir, RecursiveMode::NonRecursive).map_err(notify)?;
-        watcher.watch(&places.common_dir.join("refs"), RecursiveMode::Recursive).map_err(notify)?;
+        watcher.watch(&refs, RecursiveMode::Recursive).map_err(notify)?;
         if places.git_dir != places.common_dir {
             watcher.watch(&places.git_dir, RecursiveMode::NonRecursive).map_err(notify)?;
         }
-        Ok(Self { _watcher: watcher, woken })
+        Ok(Self { _watcher: watcher, woken, watched: watched.into_iter().flatten().collect() })
+    }
+
+    /// Whether the folders that are watched are still those at their paths; a repository that was replaced is not.
+    pub fn is_current(&self) -> bool {
+        self.watched.iter().all(|(path, id)| identity(path) == Some(*id))
     }
 
     /// Waits for the next change; false when no more can come.
     pub async fn changed(&mut self) -> bool {
         self.woken.recv().await.is_some()
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()))
 }
 
 fn is_write(kind: &EventKind) -> bool {
@@ -104,7 +118,7 @@ impl TipWatch {
     /// unreadable is waited out, never given.
     pub async fn next(&mut self) -> (Option<CommitId>, CommitId) {
         loop {
-            if self.events.is_none() {
+            if !self.events.as_ref().is_some_and(RefEvents::is_current) {
                 // Watched before it is read: a change in between is an event.
                 self.events = RefEvents::new(&self.path).ok();
             }

@@ -114,6 +114,16 @@ async fn a_branch_or_repository_that_goes_away_keeps_the_last_good_commit() {
     git(&work.path, &["checkout", "-q", "main"]);
     let second = work.write("a.yaml", "2").commit("second");
     tip(&handle, second).await;
+    // Replaced in one step by a copy with other inodes.
+    let copy = work.dir.path().join("copy");
+    let status =
+        std::process::Command::new("cp").arg("-a").arg(work.path.join(".git")).arg(&copy).status().expect("cp");
+    assert!(status.success());
+    std::fs::rename(work.path.join(".git"), work.dir.path().join("before")).expect("move away");
+    std::fs::rename(&copy, work.path.join(".git")).expect("copy in place");
+    let third = work.write("a.yaml", "3").commit("third");
+    tip(&handle, third).await;
+    let second = third;
     // Emptied in place and made anew with other inodes.
     std::fs::rename(work.path.join(".git"), work.dir.path().join("git")).expect("move away");
     std::fs::create_dir(work.path.join(".git")).expect("an empty folder");

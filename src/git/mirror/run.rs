@@ -95,6 +95,10 @@ impl Run {
                 Ok(moved) => self.good(moved),
                 Err(failure) => self.bad(&failure),
             }
+            // The source came back, or was replaced, between the two lines above: look again with a watch on it.
+            if self.failures == 0 && self.arm() {
+                continue;
+            }
             if self.moves >= TIDY_EVERY {
                 self.moves = 0;
                 fetch::tidy(&self.options, &self.options.mirror).await;
@@ -110,14 +114,15 @@ impl Run {
         }
     }
 
-    /// Watches a local source before it is read, so that no change falls in between.
-    fn arm(&mut self) {
-        if self.source_events.is_none()
-            && let Some(path) = self.local()
-        {
-            // What is wrong with it, the read that follows tells.
-            self.source_events = RefEvents::new(&path).ok();
+    /// Watches a local source before it is read, so that no change falls in between; true when the watch is new.
+    fn arm(&mut self) -> bool {
+        let Some(path) = self.local() else { return false };
+        if self.source_events.as_ref().is_some_and(RefEvents::is_current) {
+            return false;
         }
+        // What is wrong with it, the read that follows tells.
+        self.source_events = RefEvents::new(&path).ok();
+        self.source_events.is_some()
     }
 
     /// One look: the event of a move, None when the tip is the same.
@@ -280,6 +285,8 @@ impl Run {
     fn pause(&self) -> Duration {
         let o = &self.options;
         let base = match self.failures {
+            // Without a watch (the kernel has no more of them) looking is all that is left.
+            0 if self.local().is_some() && self.source_events.is_none() => LOCAL_BACKOFF_MAX.min(o.poll),
             0 => o.poll,
             n => {
                 let max = if self.local().is_some() { LOCAL_BACKOFF_MAX.min(o.backoff_max) } else { o.backoff_max };
