@@ -110,9 +110,12 @@ async fn serve(server: Arc<Server>, path: &'static str, request: Request) -> Res
     if length.is_some_and(|n| n > limit) {
         return plain(StatusCode::PAYLOAD_TOO_LARGE, "the push is larger than this server accepts\n");
     }
-    let mut command = match backend(&server.options, path, &request) {
-        Ok(command) => command,
-        Err(answer) => return answer,
+    let Some(mut command) = backend(&server.options, path, &request) else {
+        return plain(
+            StatusCode::BAD_REQUEST,
+            "a header is malformed
+",
+        );
     };
     let spawned = Group::spawn(&mut command);
     let mut group = match spawned {
@@ -133,8 +136,8 @@ async fn serve(server: Arc<Server>, path: &'static str, request: Request) -> Res
     answer(group, slot, stdout, feed, Box::pin(total)).await
 }
 
-/// The command with CGI's variables (RFC 3875) and nothing else of ours.
-fn backend(options: &Options, path: &str, request: &Request) -> Result<Command, Response> {
+/// The command with CGI's variables (RFC 3875) and nothing else of ours; None when a header is malformed.
+fn backend(options: &Options, path: &str, request: &Request) -> Option<Command> {
     let mut command = process::git();
     command.arg("http-backend").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -154,13 +157,13 @@ fn backend(options: &Options, path: &str, request: &Request) -> Result<Command, 
         let Some(value) = request.headers().get(&name) else { continue };
         match value.to_str() {
             Ok(value) if value.len() <= 256 => drop(command.env(variable, value)),
-            _ => return Err(plain(StatusCode::BAD_REQUEST, "a header is malformed\n")),
+            _ => return None,
         }
     }
     if let Some(Pusher(name)) = request.extensions().get::<Pusher>() {
         command.env("REMOTE_USER", name.replace(|c: char| c.is_control(), "?"));
     }
-    Ok(command)
+    Some(command)
 }
 
 type Feed = Pin<Box<dyn Future<Output = Result<(), &'static str>> + Send>>;
