@@ -3,18 +3,24 @@
 //! Nothing here does I/O, reads a clock or draws random numbers; times and ids are arguments.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod admit;
 pub mod apps;
 pub mod batch;
 pub mod bytes;
 pub mod change;
 pub mod coordination;
 pub mod core;
+pub mod decode;
+pub mod default;
 pub mod discovery;
 pub mod intstr;
 pub mod key;
 pub mod kind;
 pub mod meta;
 pub mod object;
+pub mod problem;
 pub mod quantity;
 pub mod scheduling;
 pub mod schema;
+pub mod status;
+pub mod validate;

@@ -28,7 +28,7 @@ object! {
 
     /// How a daemon set replaces its pods.
     pub struct DaemonSetUpdateStrategy {
-        type_: String = "type", 1, [omitempty];
+        type_: String = "type", 1, [omitempty, go("v1.DaemonSetUpdateStrategyType")];
         rolling_update: Option<RollingUpdateDaemonSet> = "rollingUpdate", 2, [omitempty];
     }
 
@@ -54,8 +54,8 @@ object! {
 
     /// One aspect of a daemon set's state.
     pub struct DaemonSetCondition {
-        type_: String = "type", 1, [];
-        status: String = "status", 2, [];
+        type_: String = "type", 1, [go("v1.DaemonSetConditionType")];
+        status: String = "status", 2, [go("v1.ConditionStatus")];
         last_transition_time: Option<Time> = "lastTransitionTime", 3, [optional];
         reason: String = "reason", 4, [omitempty];
         message: String = "message", 5, [omitempty];

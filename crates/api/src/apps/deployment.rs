@@ -31,7 +31,7 @@ object! {
 
     /// How old pods give way to new ones.
     pub struct DeploymentStrategy {
-        type_: String = "type", 1, [omitempty];
+        type_: String = "type", 1, [omitempty, go("v1.DeploymentStrategyType")];
         rolling_update: Option<RollingUpdateDeployment> = "rollingUpdate", 2, [omitempty];
     }
 
@@ -56,8 +56,8 @@ object! {
 
     /// One aspect of a deployment's state.
     pub struct DeploymentCondition {
-        type_: String = "type", 1, [];
-        status: String = "status", 2, [];
+        type_: String = "type", 1, [go("v1.DeploymentConditionType")];
+        status: String = "status", 2, [go("v1.ConditionStatus")];
         last_update_time: Option<Time> = "lastUpdateTime", 6, [optional];
         last_transition_time: Option<Time> = "lastTransitionTime", 7, [optional];
         reason: String = "reason", 4, [omitempty];

@@ -37,8 +37,8 @@ object! {
 
     /// One aspect of a replica set's state.
     pub struct ReplicaSetCondition {
-        type_: String = "type", 1, [];
-        status: String = "status", 2, [];
+        type_: String = "type", 1, [go("v1.ReplicaSetConditionType")];
+        status: String = "status", 2, [go("v1.ConditionStatus")];
         last_transition_time: Option<Time> = "lastTransitionTime", 3, [optional];
         reason: String = "reason", 4, [omitempty];
         message: String = "message", 5, [omitempty];

@@ -25,7 +25,7 @@ object! {
         template: PodTemplateSpec = "template", 3, [];
         volume_claim_templates: Vec<PersistentVolumeClaim> = "volumeClaimTemplates", 4, [omitempty, list_atomic];
         service_name: String = "serviceName", 5, [optional];
-        pod_management_policy: String = "podManagementPolicy", 6, [omitempty];
+        pod_management_policy: String = "podManagementPolicy", 6, [omitempty, go("v1.PodManagementPolicyType")];
         update_strategy: StatefulSetUpdateStrategy = "updateStrategy", 7, [omitempty];
         revision_history_limit: Option<i32> = "revisionHistoryLimit", 8, [omitempty];
         min_ready_seconds: i32 = "minReadySeconds", 9, [omitempty];
@@ -35,7 +35,7 @@ object! {
 
     /// How a stateful set replaces its pods.
     pub struct StatefulSetUpdateStrategy {
-        type_: String = "type", 1, [omitempty];
+        type_: String = "type", 1, [omitempty, go("v1.StatefulSetUpdateStrategyType")];
         rolling_update: Option<RollingUpdateStatefulSetStrategy> = "rollingUpdate", 2, [omitempty];
     }
 
@@ -47,8 +47,8 @@ object! {
 
     /// What becomes of claims when pods go.
     pub struct StatefulSetPersistentVolumeClaimRetentionPolicy {
-        when_deleted: String = "whenDeleted", 1, [omitempty];
-        when_scaled: String = "whenScaled", 2, [omitempty];
+        when_deleted: String = "whenDeleted", 1, [omitempty, go("v1.PersistentVolumeClaimRetentionPolicyType")];
+        when_scaled: String = "whenScaled", 2, [omitempty, go("v1.PersistentVolumeClaimRetentionPolicyType")];
     }
 
     /// From which number pods are counted.
@@ -72,8 +72,8 @@ object! {
 
     /// One aspect of a stateful set's state.
     pub struct StatefulSetCondition {
-        type_: String = "type", 1, [];
-        status: String = "status", 2, [];
+        type_: String = "type", 1, [go("v1.StatefulSetConditionType")];
+        status: String = "status", 2, [go("v1.ConditionStatus")];
         last_transition_time: Option<Time> = "lastTransitionTime", 3, [optional];
         reason: String = "reason", 4, [omitempty];
         message: String = "message", 5, [omitempty];

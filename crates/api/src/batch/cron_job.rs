@@ -21,7 +21,7 @@ object! {
         schedule: String = "schedule", 1, [];
         time_zone: Option<String> = "timeZone", 8, [omitempty];
         starting_deadline_seconds: Option<i64> = "startingDeadlineSeconds", 2, [omitempty];
-        concurrency_policy: String = "concurrencyPolicy", 3, [omitempty];
+        concurrency_policy: String = "concurrencyPolicy", 3, [omitempty, go("v1.ConcurrencyPolicy")];
         suspend: Option<bool> = "suspend", 4, [omitempty];
         job_template: JobTemplateSpec = "jobTemplate", 5, [];
         successful_jobs_history_limit: Option<i32> = "successfulJobsHistoryLimit", 6, [omitempty];

@@ -30,9 +30,9 @@ object! {
         manual_selector: Option<bool> = "manualSelector", 5, [omitempty];
         template: PodTemplateSpec = "template", 6, [];
         ttl_seconds_after_finished: Option<i32> = "ttlSecondsAfterFinished", 8, [omitempty];
-        completion_mode: Option<String> = "completionMode", 9, [omitempty];
+        completion_mode: Option<String> = "completionMode", 9, [omitempty, go("v1.CompletionMode")];
         suspend: Option<bool> = "suspend", 10, [omitempty];
-        pod_replacement_policy: Option<String> = "podReplacementPolicy", 14, [omitempty];
+        pod_replacement_policy: Option<String> = "podReplacementPolicy", 14, [omitempty, go("v1.PodReplacementPolicy")];
         managed_by: Option<String> = "managedBy", 15, [omitempty];
     }
 
@@ -49,7 +49,7 @@ object! {
 
     /// One rule; the first that matches decides.
     pub struct PodFailurePolicyRule {
-        action: String = "action", 1, [];
+        action: String = "action", 1, [go("v1.PodFailurePolicyAction")];
         on_exit_codes: Option<PodFailurePolicyOnExitCodesRequirement> = "onExitCodes", 2, [omitempty];
         on_pod_conditions: Vec<PodFailurePolicyOnPodConditionsPattern> = "onPodConditions", 3, [omitempty, list_atomic];
     }
@@ -57,14 +57,14 @@ object! {
     /// Exit codes that a rule matches.
     pub struct PodFailurePolicyOnExitCodesRequirement {
         container_name: Option<String> = "containerName", 1, [omitempty];
-        operator: String = "operator", 2, [];
+        operator: String = "operator", 2, [go("v1.PodFailurePolicyOnExitCodesOperator")];
         values: Vec<i32> = "values", 3, [list_set];
     }
 
     /// A pod condition that a rule matches.
     pub struct PodFailurePolicyOnPodConditionsPattern {
-        type_: String = "type", 1, [];
-        status: String = "status", 2, [optional];
+        type_: String = "type", 1, [go("v1.PodConditionType")];
+        status: String = "status", 2, [optional, go("v1.ConditionStatus")];
     }
 
     /// When a job counts as done before all indexes are.
@@ -95,8 +95,8 @@ object! {
 
     /// One aspect of a job's state.
     pub struct JobCondition {
-        type_: String = "type", 1, [];
-        status: String = "status", 2, [];
+        type_: String = "type", 1, [go("v1.JobConditionType")];
+        status: String = "status", 2, [go("v1.ConditionStatus")];
         last_probe_time: Option<Time> = "lastProbeTime", 3, [optional];
         last_transition_time: Option<Time> = "lastTransitionTime", 4, [optional];
         reason: String = "reason", 5, [omitempty];
@@ -105,7 +105,7 @@ object! {
 
     /// Ended pods not yet counted.
     pub struct UncountedTerminatedPods {
-        succeeded: Vec<String> = "succeeded", 1, [omitempty, list_set];
-        failed: Vec<String> = "failed", 2, [omitempty, list_set];
+        succeeded: Vec<String> = "succeeded", 1, [omitempty, go("[]types.UID"), list_set];
+        failed: Vec<String> = "failed", 2, [omitempty, go("[]types.UID"), list_set];
     }
 }

@@ -20,7 +20,7 @@ object! {
         acquire_time: Option<MicroTime> = "acquireTime", 3, [omitempty];
         renew_time: Option<MicroTime> = "renewTime", 4, [omitempty];
         lease_transitions: Option<i32> = "leaseTransitions", 5, [omitempty];
-        strategy: Option<String> = "strategy", 6, [omitempty];
+        strategy: Option<String> = "strategy", 6, [omitempty, go("v1.CoordinatedLeaseStrategy")];
         preferred_holder: Option<String> = "preferredHolder", 7, [omitempty];
     }
 }

@@ -31,7 +31,7 @@ object! {
     /// One requirement on a label or field of a node.
     pub struct NodeSelectorRequirement {
         key: String = "key", 1, [];
-        operator: String = "operator", 2, [];
+        operator: String = "operator", 2, [go("v1.NodeSelectorOperator")];
         values: Vec<String> = "values", 3, [omitempty, list_atomic];
     }
 

@@ -21,12 +21,12 @@ object! {
 
     /// What storage is asked for.
     pub struct PersistentVolumeClaimSpec {
-        access_modes: Vec<String> = "accessModes", 1, [omitempty, list_atomic];
+        access_modes: Vec<String> = "accessModes", 1, [omitempty, go("[]v1.PersistentVolumeAccessMode"), list_atomic];
         selector: Option<LabelSelector> = "selector", 4, [omitempty];
         resources: VolumeResourceRequirements = "resources", 2, [omitempty];
         volume_name: String = "volumeName", 3, [omitempty];
         storage_class_name: Option<String> = "storageClassName", 5, [omitempty];
-        volume_mode: Option<String> = "volumeMode", 6, [omitempty];
+        volume_mode: Option<String> = "volumeMode", 6, [omitempty, go("v1.PersistentVolumeMode")];
         data_source: Option<TypedLocalObjectReference> = "dataSource", 7, [omitempty];
         data_source_ref: Option<TypedObjectReference> = "dataSourceRef", 8, [omitempty];
         volume_attributes_class_name: Option<String> = "volumeAttributesClassName", 9, [omitempty];
@@ -34,20 +34,20 @@ object! {
 
     /// What a claim got.
     pub struct PersistentVolumeClaimStatus {
-        phase: String = "phase", 1, [omitempty];
-        access_modes: Vec<String> = "accessModes", 2, [omitempty, list_atomic];
-        capacity: BTreeMap<String, Quantity> = "capacity", 3, [omitempty];
+        phase: String = "phase", 1, [omitempty, go("v1.PersistentVolumeClaimPhase")];
+        access_modes: Vec<String> = "accessModes", 2, [omitempty, go("[]v1.PersistentVolumeAccessMode"), list_atomic];
+        capacity: BTreeMap<String, Quantity> = "capacity", 3, [omitempty, go("v1.ResourceList")];
         conditions: Vec<PersistentVolumeClaimCondition> = "conditions", 4, [omitempty, merge("type"), list_map(&["type"])];
-        allocated_resources: BTreeMap<String, Quantity> = "allocatedResources", 5, [omitempty];
-        allocated_resource_statuses: BTreeMap<String, String> = "allocatedResourceStatuses", 7, [omitempty];
+        allocated_resources: BTreeMap<String, Quantity> = "allocatedResources", 5, [omitempty, go("v1.ResourceList")];
+        allocated_resource_statuses: BTreeMap<String, String> = "allocatedResourceStatuses", 7, [omitempty, go("map[string]v1.ClaimResourceStatus")];
         current_volume_attributes_class_name: Option<String> = "currentVolumeAttributesClassName", 8, [omitempty];
         modify_volume_status: Option<ModifyVolumeStatus> = "modifyVolumeStatus", 9, [omitempty];
     }
 
     /// One aspect of a claim's state.
     pub struct PersistentVolumeClaimCondition {
-        type_: String = "type", 1, [];
-        status: String = "status", 2, [];
+        type_: String = "type", 1, [go("v1.PersistentVolumeClaimConditionType")];
+        status: String = "status", 2, [go("v1.ConditionStatus")];
         last_probe_time: Option<Time> = "lastProbeTime", 3, [optional];
         last_transition_time: Option<Time> = "lastTransitionTime", 4, [optional];
         reason: String = "reason", 5, [omitempty];
@@ -62,13 +62,13 @@ object! {
 
     /// How much storage at least and at most.
     pub struct VolumeResourceRequirements {
-        limits: BTreeMap<String, Quantity> = "limits", 1, [omitempty];
-        requests: BTreeMap<String, Quantity> = "requests", 2, [omitempty];
+        limits: BTreeMap<String, Quantity> = "limits", 1, [omitempty, go("v1.ResourceList")];
+        requests: BTreeMap<String, Quantity> = "requests", 2, [omitempty, go("v1.ResourceList")];
     }
 
     /// State of a change of a volume's attributes.
     pub struct ModifyVolumeStatus {
         target_volume_attributes_class_name: String = "targetVolumeAttributesClassName", 1, [omitempty];
-        status: String = "status", 2, [];
+        status: String = "status", 2, [go("v1.PersistentVolumeClaimModifyVolumeStatus")];
     }
 }

@@ -26,7 +26,7 @@ object! {
         immutable: Option<bool> = "immutable", 5, [omitempty];
         data: BTreeMap<String, ByteString> = "data", 2, [omitempty];
         string_data: BTreeMap<String, String> = "stringData", 4, [omitempty];
-        type_: String = "type", 3, [omitempty];
+        type_: String = "type", 3, [omitempty, go("v1.SecretType")];
     }
 
     /// An identity for pods.

@@ -21,7 +21,7 @@ object! {
         env: Vec<EnvVar> = "env", 7, [omitempty, merge("name"), list_map(&["name"])];
         resources: ResourceRequirements = "resources", 8, [omitempty];
         resize_policy: Vec<ContainerResizePolicy> = "resizePolicy", 23, [omitempty, list_atomic];
-        restart_policy: Option<String> = "restartPolicy", 24, [omitempty];
+        restart_policy: Option<String> = "restartPolicy", 24, [omitempty, go("v1.ContainerRestartPolicy")];
         restart_policy_rules: Vec<ContainerRestartRule> = "restartPolicyRules", 25, [omitempty, list_atomic];
         volume_mounts: Vec<VolumeMount> = "volumeMounts", 9, [omitempty, merge("mountPath"), list_map(&["mountPath"])];
         volume_devices: Vec<VolumeDevice> = "volumeDevices", 21, [omitempty, merge("devicePath"), list_map(&["devicePath"])];
@@ -30,8 +30,8 @@ object! {
         startup_probe: Option<Probe> = "startupProbe", 22, [omitempty];
         lifecycle: Option<Lifecycle> = "lifecycle", 12, [omitempty];
         termination_message_path: String = "terminationMessagePath", 13, [omitempty];
-        termination_message_policy: String = "terminationMessagePolicy", 20, [omitempty];
-        image_pull_policy: String = "imagePullPolicy", 14, [omitempty];
+        termination_message_policy: String = "terminationMessagePolicy", 20, [omitempty, go("v1.TerminationMessagePolicy")];
+        image_pull_policy: String = "imagePullPolicy", 14, [omitempty, go("v1.PullPolicy")];
         security_context: Option<SecurityContext> = "securityContext", 15, [omitempty];
         stdin: bool = "stdin", 16, [omitempty];
         stdin_once: bool = "stdinOnce", 17, [omitempty];
@@ -50,7 +50,7 @@ object! {
         env: Vec<EnvVar> = "env", 7, [omitempty, within(1), merge("name"), list_map(&["name"])];
         resources: ResourceRequirements = "resources", 8, [omitempty, within(1)];
         resize_policy: Vec<ContainerResizePolicy> = "resizePolicy", 23, [omitempty, within(1), list_atomic];
-        restart_policy: Option<String> = "restartPolicy", 24, [omitempty, within(1)];
+        restart_policy: Option<String> = "restartPolicy", 24, [omitempty, go("v1.ContainerRestartPolicy"), within(1)];
         restart_policy_rules: Vec<ContainerRestartRule> = "restartPolicyRules", 25, [omitempty, within(1), list_atomic];
         volume_mounts: Vec<VolumeMount> = "volumeMounts", 9, [omitempty, within(1), merge("mountPath"), list_map(&["mountPath"])];
         volume_devices: Vec<VolumeDevice> = "volumeDevices", 21, [omitempty, within(1), merge("devicePath"), list_map(&["devicePath"])];
@@ -59,8 +59,8 @@ object! {
         startup_probe: Option<Probe> = "startupProbe", 22, [omitempty, within(1)];
         lifecycle: Option<Lifecycle> = "lifecycle", 12, [omitempty, within(1)];
         termination_message_path: String = "terminationMessagePath", 13, [omitempty, within(1)];
-        termination_message_policy: String = "terminationMessagePolicy", 20, [omitempty, within(1)];
-        image_pull_policy: String = "imagePullPolicy", 14, [omitempty, within(1)];
+        termination_message_policy: String = "terminationMessagePolicy", 20, [omitempty, go("v1.TerminationMessagePolicy"), within(1)];
+        image_pull_policy: String = "imagePullPolicy", 14, [omitempty, go("v1.PullPolicy"), within(1)];
         security_context: Option<SecurityContext> = "securityContext", 15, [omitempty, within(1)];
         stdin: bool = "stdin", 16, [omitempty, within(1)];
         stdin_once: bool = "stdinOnce", 17, [omitempty, within(1)];
@@ -73,14 +73,14 @@ object! {
         name: String = "name", 1, [omitempty];
         host_port: i32 = "hostPort", 2, [omitempty];
         container_port: i32 = "containerPort", 3, [];
-        protocol: String = "protocol", 4, [omitempty];
+        protocol: String = "protocol", 4, [omitempty, go("v1.Protocol")];
         host_ip: String = "hostIP", 5, [omitempty];
     }
 
     /// Compute resources asked for, and their limits.
     pub struct ResourceRequirements {
-        limits: BTreeMap<String, Quantity> = "limits", 1, [omitempty];
-        requests: BTreeMap<String, Quantity> = "requests", 2, [omitempty];
+        limits: BTreeMap<String, Quantity> = "limits", 1, [omitempty, go("v1.ResourceList")];
+        requests: BTreeMap<String, Quantity> = "requests", 2, [omitempty, go("v1.ResourceList")];
         claims: Vec<ResourceClaim> = "claims", 3, [omitempty, list_map(&["name"])];
     }
 
@@ -92,19 +92,19 @@ object! {
 
     /// Whether a change of a resource restarts the container.
     pub struct ContainerResizePolicy {
-        resource_name: String = "resourceName", 1, [];
-        restart_policy: String = "restartPolicy", 2, [];
+        resource_name: String = "resourceName", 1, [go("v1.ResourceName")];
+        restart_policy: String = "restartPolicy", 2, [go("v1.ResourceResizeRestartPolicy")];
     }
 
     /// What an exit of the container leads to.
     pub struct ContainerRestartRule {
-        action: String = "action", 1, [omitempty, required];
+        action: String = "action", 1, [omitempty, required, go("v1.ContainerRestartRuleAction")];
         exit_codes: Option<ContainerRestartRuleOnExitCodes> = "exitCodes", 2, [omitempty];
     }
 
     /// Exit codes that a rule matches.
     pub struct ContainerRestartRuleOnExitCodes {
-        operator: String = "operator", 1, [omitempty, required];
+        operator: String = "operator", 1, [omitempty, required, go("v1.ContainerRestartRuleOnExitCodesOperator")];
         values: Vec<i32> = "values", 2, [omitempty, list_set];
     }
 
@@ -112,10 +112,10 @@ object! {
     pub struct VolumeMount {
         name: String = "name", 1, [];
         read_only: bool = "readOnly", 2, [omitempty];
-        recursive_read_only: Option<String> = "recursiveReadOnly", 7, [omitempty];
+        recursive_read_only: Option<String> = "recursiveReadOnly", 7, [omitempty, go("v1.RecursiveReadOnlyMode")];
         mount_path: String = "mountPath", 3, [];
         sub_path: String = "subPath", 4, [omitempty];
-        mount_propagation: Option<String> = "mountPropagation", 5, [omitempty];
+        mount_propagation: Option<String> = "mountPropagation", 5, [omitempty, go("v1.MountPropagationMode")];
         sub_path_expr: String = "subPathExpr", 6, [omitempty];
     }
 

@@ -32,7 +32,7 @@ object! {
     pub struct EndpointPort {
         name: String = "name", 1, [omitempty];
         port: i32 = "port", 2, [];
-        protocol: String = "protocol", 3, [omitempty];
+        protocol: String = "protocol", 3, [omitempty, go("v1.Protocol")];
         app_protocol: Option<String> = "appProtocol", 4, [omitempty];
     }
 }

@@ -16,19 +16,19 @@ object! {
 
     /// What a namespace waits for before it may go.
     pub struct NamespaceSpec {
-        finalizers: Vec<String> = "finalizers", 1, [omitempty, list_atomic];
+        finalizers: Vec<String> = "finalizers", 1, [omitempty, go("[]v1.FinalizerName"), list_atomic];
     }
 
     /// Whether a namespace is in use or on its way out.
     pub struct NamespaceStatus {
-        phase: String = "phase", 1, [omitempty];
+        phase: String = "phase", 1, [omitempty, go("v1.NamespacePhase")];
         conditions: Vec<NamespaceCondition> = "conditions", 2, [omitempty, merge("type"), list_map(&["type"])];
     }
 
     /// One aspect of a namespace's removal.
     pub struct NamespaceCondition {
-        type_: String = "type", 1, [];
-        status: String = "status", 2, [];
+        type_: String = "type", 1, [go("v1.NamespaceConditionType")];
+        status: String = "status", 2, [go("v1.ConditionStatus")];
         last_transition_time: Option<Time> = "lastTransitionTime", 4, [optional];
         reason: String = "reason", 5, [omitempty];
         message: String = "message", 6, [omitempty];

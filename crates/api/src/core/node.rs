@@ -32,7 +32,7 @@ object! {
     pub struct Taint {
         key: String = "key", 1, [];
         value: String = "value", 2, [omitempty];
-        effect: String = "effect", 3, [];
+        effect: String = "effect", 3, [go("v1.TaintEffect")];
         time_added: Option<Time> = "timeAdded", 4, [omitempty];
     }
 
@@ -45,22 +45,22 @@ object! {
     pub struct ConfigMapNodeConfigSource {
         namespace: String = "namespace", 1, [];
         name: String = "name", 2, [];
-        uid: String = "uid", 3, [omitempty];
+        uid: String = "uid", 3, [omitempty, go("types.UID")];
         resource_version: String = "resourceVersion", 4, [omitempty];
         kubelet_config_key: String = "kubeletConfigKey", 5, [];
     }
 
     /// What a node reports.
     pub struct NodeStatus {
-        capacity: BTreeMap<String, Quantity> = "capacity", 1, [omitempty];
-        allocatable: BTreeMap<String, Quantity> = "allocatable", 2, [omitempty];
-        phase: String = "phase", 3, [omitempty];
+        capacity: BTreeMap<String, Quantity> = "capacity", 1, [omitempty, go("v1.ResourceList")];
+        allocatable: BTreeMap<String, Quantity> = "allocatable", 2, [omitempty, go("v1.ResourceList")];
+        phase: String = "phase", 3, [omitempty, go("v1.NodePhase")];
         conditions: Vec<NodeCondition> = "conditions", 4, [omitempty, merge("type"), list_map(&["type"])];
         addresses: Vec<NodeAddress> = "addresses", 5, [omitempty, merge("type"), list_map(&["type"])];
         daemon_endpoints: NodeDaemonEndpoints = "daemonEndpoints", 6, [omitempty];
         node_info: NodeSystemInfo = "nodeInfo", 7, [omitempty];
         images: Vec<ContainerImage> = "images", 8, [omitempty, list_atomic];
-        volumes_in_use: Vec<String> = "volumesInUse", 9, [omitempty, list_atomic];
+        volumes_in_use: Vec<String> = "volumesInUse", 9, [omitempty, go("[]v1.UniqueVolumeName"), list_atomic];
         volumes_attached: Vec<AttachedVolume> = "volumesAttached", 10, [omitempty, list_atomic];
         config: Option<NodeConfigStatus> = "config", 11, [omitempty];
         runtime_handlers: Vec<NodeRuntimeHandler> = "runtimeHandlers", 12, [omitempty, list_atomic];
@@ -70,8 +70,8 @@ object! {
 
     /// One aspect of a node's health.
     pub struct NodeCondition {
-        type_: String = "type", 1, [];
-        status: String = "status", 2, [];
+        type_: String = "type", 1, [go("v1.NodeConditionType")];
+        status: String = "status", 2, [go("v1.ConditionStatus")];
         last_heartbeat_time: Option<Time> = "lastHeartbeatTime", 3, [optional];
         last_transition_time: Option<Time> = "lastTransitionTime", 4, [optional];
         reason: String = "reason", 5, [omitempty];
@@ -80,7 +80,7 @@ object! {
 
     /// One address of a node.
     pub struct NodeAddress {
-        type_: String = "type", 1, [];
+        type_: String = "type", 1, [go("v1.NodeAddressType")];
         address: String = "address", 2, [];
     }
 
@@ -122,7 +122,7 @@ object! {
 
     /// A volume attached to a node.
     pub struct AttachedVolume {
-        name: String = "name", 1, [];
+        name: String = "name", 1, [go("v1.UniqueVolumeName")];
         device_path: String = "devicePath", 2, [];
     }
 

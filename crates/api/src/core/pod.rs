@@ -29,10 +29,10 @@ object! {
         init_containers: Vec<Container> = "initContainers", 20, [omitempty, merge("name"), list_map(&["name"])];
         containers: Vec<Container> = "containers", 2, [merge("name"), list_map(&["name"])];
         ephemeral_containers: Vec<EphemeralContainer> = "ephemeralContainers", 34, [omitempty, merge("name"), list_map(&["name"])];
-        restart_policy: String = "restartPolicy", 3, [omitempty];
+        restart_policy: String = "restartPolicy", 3, [omitempty, go("v1.RestartPolicy")];
         termination_grace_period_seconds: Option<i64> = "terminationGracePeriodSeconds", 4, [omitempty];
         active_deadline_seconds: Option<i64> = "activeDeadlineSeconds", 5, [omitempty];
-        dns_policy: String = "dnsPolicy", 6, [omitempty];
+        dns_policy: String = "dnsPolicy", 6, [omitempty, go("v1.DNSPolicy")];
         node_selector: BTreeMap<String, String> = "nodeSelector", 7, [omitempty, atomic];
         service_account_name: String = "serviceAccountName", 8, [omitempty];
         service_account: String = "serviceAccount", 9, [omitempty];
@@ -56,8 +56,8 @@ object! {
         readiness_gates: Vec<PodReadinessGate> = "readinessGates", 28, [omitempty, list_atomic];
         runtime_class_name: Option<String> = "runtimeClassName", 29, [omitempty];
         enable_service_links: Option<bool> = "enableServiceLinks", 30, [omitempty];
-        preemption_policy: Option<String> = "preemptionPolicy", 31, [omitempty];
-        overhead: BTreeMap<String, Quantity> = "overhead", 32, [omitempty];
+        preemption_policy: Option<String> = "preemptionPolicy", 31, [omitempty, go("v1.PreemptionPolicy")];
+        overhead: BTreeMap<String, Quantity> = "overhead", 32, [omitempty, go("v1.ResourceList")];
         topology_spread_constraints: Vec<TopologySpreadConstraint> = "topologySpreadConstraints", 33, [omitempty, merge("topologyKey"), list_map(&["topologyKey", "whenUnsatisfiable"])];
         set_hostname_as_fqdn: Option<bool> = "setHostnameAsFQDN", 35, [omitempty];
         os: Option<PodOS> = "os", 36, [omitempty];
@@ -96,12 +96,12 @@ object! {
 
     /// A condition that must be true before the pod is ready.
     pub struct PodReadinessGate {
-        condition_type: String = "conditionType", 1, [];
+        condition_type: String = "conditionType", 1, [go("v1.PodConditionType")];
     }
 
     /// The operating system of the pod.
     pub struct PodOS {
-        name: String = "name", 1, [];
+        name: String = "name", 1, [go("v1.OSName")];
     }
 
     /// While present, the pod is not scheduled.
@@ -124,9 +124,9 @@ object! {
     /// A taint that the pod puts up with.
     pub struct Toleration {
         key: String = "key", 1, [omitempty];
-        operator: String = "operator", 2, [omitempty];
+        operator: String = "operator", 2, [omitempty, go("v1.TolerationOperator")];
         value: String = "value", 3, [omitempty];
-        effect: String = "effect", 4, [omitempty];
+        effect: String = "effect", 4, [omitempty, go("v1.TaintEffect")];
         toleration_seconds: Option<i64> = "tolerationSeconds", 5, [omitempty];
     }
 
@@ -134,11 +134,11 @@ object! {
     pub struct TopologySpreadConstraint {
         max_skew: i32 = "maxSkew", 1, [];
         topology_key: String = "topologyKey", 2, [];
-        when_unsatisfiable: String = "whenUnsatisfiable", 3, [];
+        when_unsatisfiable: String = "whenUnsatisfiable", 3, [go("v1.UnsatisfiableConstraintAction")];
         label_selector: Option<LabelSelector> = "labelSelector", 4, [omitempty];
         min_domains: Option<i32> = "minDomains", 5, [omitempty];
-        node_affinity_policy: Option<String> = "nodeAffinityPolicy", 6, [omitempty];
-        node_taints_policy: Option<String> = "nodeTaintsPolicy", 7, [omitempty];
+        node_affinity_policy: Option<String> = "nodeAffinityPolicy", 6, [omitempty, go("v1.NodeInclusionPolicy")];
+        node_taints_policy: Option<String> = "nodeTaintsPolicy", 7, [omitempty, go("v1.NodeInclusionPolicy")];
         match_label_keys: Vec<String> = "matchLabelKeys", 8, [omitempty, list_atomic];
     }
 }

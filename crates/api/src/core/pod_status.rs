@@ -11,7 +11,7 @@ object! {
     /// What was observed of a pod.
     pub struct PodStatus {
         observed_generation: i64 = "observedGeneration", 17, [omitempty];
-        phase: String = "phase", 1, [omitempty];
+        phase: String = "phase", 1, [omitempty, go("v1.PodPhase")];
         conditions: Vec<PodCondition> = "conditions", 2, [omitempty, merge("type"), list_map(&["type"])];
         message: String = "message", 3, [omitempty];
         reason: String = "reason", 4, [omitempty];
@@ -23,21 +23,21 @@ object! {
         start_time: Option<Time> = "startTime", 7, [omitempty];
         init_container_statuses: Vec<ContainerStatus> = "initContainerStatuses", 10, [omitempty, list_atomic];
         container_statuses: Vec<ContainerStatus> = "containerStatuses", 8, [omitempty, list_atomic];
-        qos_class: String = "qosClass", 9, [omitempty];
+        qos_class: String = "qosClass", 9, [omitempty, go("v1.PodQOSClass")];
         ephemeral_container_statuses: Vec<ContainerStatus> = "ephemeralContainerStatuses", 13, [omitempty, list_atomic];
-        resize: String = "resize", 14, [omitempty];
+        resize: String = "resize", 14, [omitempty, go("v1.PodResizeStatus")];
         resource_claim_statuses: Vec<PodResourceClaimStatus> = "resourceClaimStatuses", 15, [omitempty, merge_retain_keys("name"), list_map(&["name"])];
         extended_resource_claim_status: Option<PodExtendedResourceClaimStatus> = "extendedResourceClaimStatus", 18, [omitempty];
-        allocated_resources: BTreeMap<String, Quantity> = "allocatedResources", 19, [omitempty];
+        allocated_resources: BTreeMap<String, Quantity> = "allocatedResources", 19, [omitempty, go("v1.ResourceList")];
         resources: Option<ResourceRequirements> = "resources", 20, [omitempty];
         node_allocatable_resource_claim_statuses: Vec<NodeAllocatableResourceClaimStatus> = "nodeAllocatableResourceClaimStatuses", 21, [omitempty, merge("resourceClaimName"), list_atomic];
     }
 
     /// One aspect of a pod's state.
     pub struct PodCondition {
-        type_: String = "type", 1, [];
+        type_: String = "type", 1, [go("v1.PodConditionType")];
         observed_generation: i64 = "observedGeneration", 7, [omitempty];
-        status: String = "status", 2, [];
+        status: String = "status", 2, [go("v1.ConditionStatus")];
         last_probe_time: Option<Time> = "lastProbeTime", 3, [optional];
         last_transition_time: Option<Time> = "lastTransitionTime", 4, [optional];
         reason: String = "reason", 5, [omitempty];
@@ -65,12 +65,12 @@ object! {
         image_id: String = "imageID", 7, [];
         container_id: String = "containerID", 8, [omitempty];
         started: Option<bool> = "started", 9, [omitempty];
-        allocated_resources: BTreeMap<String, Quantity> = "allocatedResources", 10, [omitempty];
+        allocated_resources: BTreeMap<String, Quantity> = "allocatedResources", 10, [omitempty, go("v1.ResourceList")];
         resources: Option<ResourceRequirements> = "resources", 11, [omitempty];
         volume_mounts: Vec<VolumeMountStatus> = "volumeMounts", 12, [omitempty, merge("mountPath"), list_map(&["mountPath"])];
         user: Option<ContainerUser> = "user", 13, [omitempty];
         allocated_resources_status: Vec<ResourceStatus> = "allocatedResourcesStatus", 14, [omitempty, merge("name"), list_map(&["name"])];
-        stop_signal: Option<String> = "stopSignal", 15, [omitempty];
+        stop_signal: Option<String> = "stopSignal", 15, [omitempty, go("v1.Signal")];
     }
 
     /// Waiting, running or terminated; at most one is set.
@@ -107,7 +107,7 @@ object! {
         name: String = "name", 1, [];
         mount_path: String = "mountPath", 2, [];
         read_only: bool = "readOnly", 3, [omitempty];
-        recursive_read_only: Option<String> = "recursiveReadOnly", 4, [omitempty];
+        recursive_read_only: Option<String> = "recursiveReadOnly", 4, [omitempty, go("v1.RecursiveReadOnlyMode")];
         volume_status: Option<VolumeStatus> = "volumeStatus", 5, [omitempty];
     }
 
@@ -135,14 +135,14 @@ object! {
 
     /// Health of the devices of a container.
     pub struct ResourceStatus {
-        name: String = "name", 1, [];
+        name: String = "name", 1, [go("v1.ResourceName")];
         resources: Vec<ResourceHealth> = "resources", 2, [omitempty, list_map(&["resourceID"])];
     }
 
     /// Health of one device.
     pub struct ResourceHealth {
-        resource_id: String = "resourceID", 1, [];
-        health: String = "health", 2, [omitempty];
+        resource_id: String = "resourceID", 1, [go("v1.ResourceID")];
+        health: String = "health", 2, [omitempty, go("v1.ResourceHealthStatus")];
         message: Option<String> = "message", 6, [omitempty];
     }
 

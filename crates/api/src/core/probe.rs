@@ -28,7 +28,7 @@ object! {
         path: String = "path", 1, [omitempty];
         port: IntOrString = "port", 2, [];
         host: String = "host", 3, [omitempty];
-        scheme: String = "scheme", 4, [omitempty];
+        scheme: String = "scheme", 4, [omitempty, go("v1.URIScheme")];
         http_headers: Vec<HTTPHeader> = "httpHeaders", 5, [omitempty, list_atomic];
     }
 
@@ -54,7 +54,7 @@ object! {
     pub struct Lifecycle {
         post_start: Option<LifecycleHandler> = "postStart", 1, [omitempty];
         pre_stop: Option<LifecycleHandler> = "preStop", 2, [omitempty];
-        stop_signal: Option<String> = "stopSignal", 3, [omitempty];
+        stop_signal: Option<String> = "stopSignal", 3, [omitempty, go("v1.Signal")];
     }
 
     /// One action of a lifecycle hook; exactly one is set.

@@ -13,7 +13,7 @@ object! {
         kind: String = "kind", 1, [omitempty];
         namespace: String = "namespace", 2, [omitempty];
         name: String = "name", 3, [omitempty];
-        uid: String = "uid", 4, [omitempty];
+        uid: String = "uid", 4, [omitempty, go("types.UID")];
         api_version: String = "apiVersion", 5, [omitempty];
         resource_version: String = "resourceVersion", 6, [omitempty];
         field_path: String = "fieldPath", 7, [omitempty];

@@ -14,7 +14,7 @@ object! {
         run_as_non_root: Option<bool> = "runAsNonRoot", 5, [omitempty];
         read_only_root_filesystem: Option<bool> = "readOnlyRootFilesystem", 6, [omitempty];
         allow_privilege_escalation: Option<bool> = "allowPrivilegeEscalation", 7, [omitempty];
-        proc_mount: Option<String> = "procMount", 9, [omitempty];
+        proc_mount: Option<String> = "procMount", 9, [omitempty, go("v1.ProcMountType")];
         seccomp_profile: Option<SeccompProfile> = "seccompProfile", 11, [omitempty];
         app_armor_profile: Option<AppArmorProfile> = "appArmorProfile", 12, [omitempty];
     }
@@ -27,19 +27,19 @@ object! {
         run_as_group: Option<i64> = "runAsGroup", 6, [omitempty];
         run_as_non_root: Option<bool> = "runAsNonRoot", 3, [omitempty];
         supplemental_groups: Vec<i64> = "supplementalGroups", 4, [omitempty, list_atomic];
-        supplemental_groups_policy: Option<String> = "supplementalGroupsPolicy", 12, [omitempty];
+        supplemental_groups_policy: Option<String> = "supplementalGroupsPolicy", 12, [omitempty, go("v1.SupplementalGroupsPolicy")];
         fs_group: Option<i64> = "fsGroup", 5, [omitempty];
         sysctls: Vec<Sysctl> = "sysctls", 7, [omitempty, list_atomic];
-        fs_group_change_policy: Option<String> = "fsGroupChangePolicy", 9, [omitempty];
+        fs_group_change_policy: Option<String> = "fsGroupChangePolicy", 9, [omitempty, go("v1.PodFSGroupChangePolicy")];
         seccomp_profile: Option<SeccompProfile> = "seccompProfile", 10, [omitempty];
         app_armor_profile: Option<AppArmorProfile> = "appArmorProfile", 11, [omitempty];
-        se_linux_change_policy: Option<String> = "seLinuxChangePolicy", 13, [omitempty];
+        se_linux_change_policy: Option<String> = "seLinuxChangePolicy", 13, [omitempty, go("v1.PodSELinuxChangePolicy")];
     }
 
     /// Linux capabilities added and dropped.
     pub struct Capabilities {
-        add: Vec<String> = "add", 1, [omitempty, list_atomic];
-        drop: Vec<String> = "drop", 2, [omitempty, list_atomic];
+        add: Vec<String> = "add", 1, [omitempty, go("[]v1.Capability"), list_atomic];
+        drop: Vec<String> = "drop", 2, [omitempty, go("[]v1.Capability"), list_atomic];
     }
 
     /// SELinux labels.
@@ -60,13 +60,13 @@ object! {
 
     /// Which system call filter applies.
     pub struct SeccompProfile {
-        type_: String = "type", 1, [];
+        type_: String = "type", 1, [go("v1.SeccompProfileType")];
         localhost_profile: Option<String> = "localhostProfile", 2, [omitempty];
     }
 
     /// Which AppArmor profile applies.
     pub struct AppArmorProfile {
-        type_: String = "type", 1, [];
+        type_: String = "type", 1, [go("v1.AppArmorProfileType")];
         localhost_profile: Option<String> = "localhostProfile", 2, [omitempty];
     }
 

@@ -49,12 +49,12 @@ object! {
     /// A path of the node itself.
     pub struct HostPathVolumeSource {
         path: String = "path", 1, [];
-        type_: Option<String> = "type", 2, [omitempty];
+        type_: Option<String> = "type", 2, [omitempty, go("v1.HostPathType")];
     }
 
     /// An empty directory that lives as long as its pod.
     pub struct EmptyDirVolumeSource {
-        medium: String = "medium", 1, [omitempty];
+        medium: String = "medium", 1, [omitempty, go("v1.StorageMedium")];
         size_limit: Option<Quantity> = "sizeLimit", 2, [omitempty];
     }
 
@@ -171,7 +171,7 @@ object! {
     /// The files of an OCI image or artifact.
     pub struct ImageVolumeSource {
         reference: String = "reference", 1, [omitempty];
-        pull_policy: String = "pullPolicy", 2, [omitempty];
+        pull_policy: String = "pullPolicy", 2, [omitempty, go("v1.PullPolicy")];
     }
 
     /// An ephemeral volume of a CSI driver.

@@ -134,10 +134,10 @@ object! {
     pub struct AzureDiskVolumeSource {
         disk_name: String = "diskName", 1, [];
         disk_uri: String = "diskURI", 2, [];
-        caching_mode: Option<String> = "cachingMode", 3, [omitempty];
+        caching_mode: Option<String> = "cachingMode", 3, [omitempty, go("v1.AzureDataDiskCachingMode")];
         fs_type: Option<String> = "fsType", 4, [omitempty];
         read_only: Option<bool> = "readOnly", 5, [omitempty];
-        kind: Option<String> = "kind", 6, [omitempty];
+        kind: Option<String> = "kind", 6, [omitempty, go("v1.AzureDataDiskKind")];
     }
 
     /// A Photon Controller disk.

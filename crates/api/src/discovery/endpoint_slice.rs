@@ -12,9 +12,9 @@ object! {
         api_version: String = "apiVersion", 102, [omitempty];
         kind: String = "kind", 101, [omitempty];
         metadata: ObjectMeta = "metadata", 1, [omitempty];
-        address_type: String = "addressType", 4, [];
+        address_type: String = "addressType", 4, [go("v1.AddressType")];
         endpoints: Vec<Endpoint> = "endpoints", 2, [optional, list_atomic];
-        ports: Vec<DiscoveryPort> = "ports", 3, [optional, list_atomic];
+        ports: Vec<DiscoveryPort> = "ports", 3, [optional, go("[]v1.EndpointPort"), list_atomic];
     }
 
     /// One address of a slice with its conditions.
@@ -55,7 +55,7 @@ object! {
     /// One port of endpoints.
     pub struct DiscoveryPort {
         name: Option<String> = "name", 1, [omitempty];
-        protocol: Option<String> = "protocol", 2, [omitempty];
+        protocol: Option<String> = "protocol", 2, [omitempty, go("v1.Protocol")];
         port: Option<i32> = "port", 3, [omitempty];
         app_protocol: Option<String> = "appProtocol", 4, [omitempty];
     }

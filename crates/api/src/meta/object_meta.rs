@@ -12,7 +12,7 @@ object! {
         generate_name: String = "generateName", 2, [omitempty];
         namespace: String = "namespace", 3, [omitempty];
         self_link: String = "selfLink", 4, [omitempty];
-        uid: String = "uid", 5, [omitempty];
+        uid: String = "uid", 5, [omitempty, go("types.UID")];
         resource_version: String = "resourceVersion", 6, [omitempty];
         generation: i64 = "generation", 7, [omitempty];
         creation_timestamp: Option<Time> = "creationTimestamp", 8, [omitempty];
@@ -30,7 +30,7 @@ object! {
         api_version: String = "apiVersion", 5, [];
         kind: String = "kind", 1, [];
         name: String = "name", 3, [];
-        uid: String = "uid", 4, [];
+        uid: String = "uid", 4, [go("types.UID")];
         controller: Option<bool> = "controller", 6, [omitempty];
         block_owner_deletion: Option<bool> = "blockOwnerDeletion", 7, [omitempty];
     }
@@ -38,7 +38,7 @@ object! {
     /// The fields that one manager owns.
     pub struct ManagedFieldsEntry {
         manager: String = "manager", 1, [omitempty];
-        operation: String = "operation", 2, [omitempty];
+        operation: String = "operation", 2, [omitempty, go("v1.ManagedFieldsOperationType")];
         api_version: String = "apiVersion", 3, [omitempty];
         time: Option<Time> = "time", 4, [omitempty];
         fields_type: String = "fieldsType", 6, [omitempty];

@@ -17,7 +17,7 @@ object! {
 
     /// What must hold for an update or delete to be done.
     pub struct Preconditions {
-        uid: Option<String> = "uid", 1, [omitempty];
+        uid: Option<String> = "uid", 1, [omitempty, go("types.UID")];
         resource_version: Option<String> = "resourceVersion", 2, [omitempty];
     }
 }

@@ -15,7 +15,7 @@ object! {
     /// One requirement on a label.
     pub struct LabelSelectorRequirement {
         key: String = "key", 1, [];
-        operator: String = "operator", 2, [];
+        operator: String = "operator", 2, [go("v1.LabelSelectorOperator")];
         values: Vec<String> = "values", 3, [omitempty, list_atomic];
     }
 }

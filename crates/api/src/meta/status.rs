@@ -21,7 +21,7 @@ object! {
         name: String = "name", 1, [omitempty];
         group: String = "group", 2, [omitempty];
         kind: String = "kind", 3, [omitempty];
-        uid: String = "uid", 6, [omitempty];
+        uid: String = "uid", 6, [omitempty, go("types.UID")];
         causes: Vec<StatusCause> = "causes", 4, [omitempty, list_atomic];
         retry_after_seconds: i32 = "retryAfterSeconds", 5, [omitempty];
     }

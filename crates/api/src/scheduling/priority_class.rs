@@ -12,6 +12,6 @@ object! {
         value: i32 = "value", 2, [optional];
         global_default: bool = "globalDefault", 3, [omitempty];
         description: String = "description", 4, [omitempty];
-        preemption_policy: Option<String> = "preemptionPolicy", 5, [omitempty];
+        preemption_policy: Option<String> = "preemptionPolicy", 5, [omitempty, go("v1.PreemptionPolicy")];
     }
 }

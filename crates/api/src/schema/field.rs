@@ -85,6 +85,8 @@ pub struct Field {
     /// Number of the embedded message that holds the field in protobuf; 0 when it is the struct's own. Go embeds that
     /// message, so that in JSON its fields stand beside the others.
     pub within: u32,
+    /// Go's name of the type where the shape does not tell it: named strings, as in `v1.Protocol`, and named maps.
+    pub go: Option<&'static str>,
 }
 
 impl Field {
@@ -101,6 +103,7 @@ impl Field {
             list: ListType::Unset,
             atomic: false,
             within: 0,
+            go: None,
         }
     }
 
@@ -120,6 +123,12 @@ impl Field {
     /// Required although left out when empty.
     pub const fn required(mut self) -> Self {
         self.required = true;
+        self
+    }
+
+    /// Go's name of the type.
+    pub const fn go(mut self, name: &'static str) -> Self {
+        self.go = Some(name);
         self
     }
 

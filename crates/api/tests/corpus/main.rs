@@ -1,4 +1,6 @@
 //! Holds the crate against what a real API server answered.
 
+mod defaults;
 mod read;
+mod refuse;
 mod types;

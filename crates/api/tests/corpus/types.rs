@@ -11,7 +11,7 @@ fn round<T: Resource>(value: &Value) -> Value {
 }
 
 /// `null` and absent say the same; the server itself is not uniform about them.
-fn without_nulls(value: &mut Value) {
+pub fn without_nulls(value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.retain(|_, v| !v.is_null());

@@ -1,0 +1,215 @@
+//! Each supported kind's way into the store, and the look-up of a kind's type.
+
+use crate::admit::{Admitted, Visit, pod, service};
+use crate::apps::deployment::{Deployment, DeploymentStatus};
+use crate::apps::replica_set::{ReplicaSet, ReplicaSetStatus};
+use crate::coordination::lease::Lease;
+use crate::core::config::{ConfigMap, Secret, ServiceAccount};
+use crate::core::event::Event;
+use crate::core::namespace::{Namespace, NamespaceStatus};
+use crate::core::node::Node;
+use crate::core::pod::Pod;
+use crate::core::reference::ObjectReference;
+use crate::core::service::Service;
+use crate::default;
+use crate::kind::{Kind, registry};
+use crate::validate;
+use crate::validate::error::Errors;
+
+/// Does something with the Rust type of a kind.
+pub fn with<V: Visit>(kind: Kind, visit: V) -> V::Out {
+    match kind {
+        registry::NAMESPACE => visit.visit::<Namespace>(),
+        registry::NODE => visit.visit::<Node>(),
+        registry::SERVICE_ACCOUNT => visit.visit::<ServiceAccount>(),
+        registry::SECRET => visit.visit::<Secret>(),
+        registry::CONFIG_MAP => visit.visit::<ConfigMap>(),
+        registry::SERVICE => visit.visit::<Service>(),
+        registry::POD => visit.visit::<Pod>(),
+        registry::REPLICA_SET => visit.visit::<ReplicaSet>(),
+        registry::DEPLOYMENT => visit.visit::<Deployment>(),
+        registry::LEASE => visit.visit::<Lease>(),
+        registry::EVENT => visit.visit::<Event>(),
+    }
+}
+
+impl Admitted for Pod {
+    fn fill_defaults(&mut self) {
+        default::pod::pod(self);
+    }
+    fn prepare_create(&mut self) {
+        pod::prepare_create(self);
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        self.status.clone_from(&old.status);
+        if self.spec != old.spec {
+            self.metadata.generation += 1;
+        }
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        validate::pod::validate_create(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        validate::pod::update::validate_update(self, old, errors);
+    }
+}
+
+impl Admitted for Deployment {
+    fn fill_defaults(&mut self) {
+        default::workload::deployment(self);
+    }
+    fn prepare_create(&mut self) {
+        self.status = DeploymentStatus::default();
+        self.metadata.generation = 1;
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        self.status.clone_from(&old.status);
+        if self.spec != old.spec || self.metadata.annotations != old.metadata.annotations {
+            self.metadata.generation += 1;
+        }
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        validate::workload::validate_deployment(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        validate::workload::validate_deployment_update(self, old, errors);
+    }
+}
+
+impl Admitted for ReplicaSet {
+    fn fill_defaults(&mut self) {
+        default::workload::replica_set(self);
+    }
+    fn prepare_create(&mut self) {
+        self.status = ReplicaSetStatus::default();
+        self.metadata.generation = 1;
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        self.status.clone_from(&old.status);
+        if self.spec != old.spec {
+            self.metadata.generation += 1;
+        }
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        validate::workload::validate_replica_set(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        validate::workload::validate_replica_set_update(self, old, errors);
+    }
+}
+
+impl Admitted for Service {
+    fn fill_defaults(&mut self) {
+        default::service::service(self);
+    }
+    fn prepare_create(&mut self) {
+        service::prepare_create(self);
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        service::prepare_update(self, old);
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        service::validate_create(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        service::validate_update(self, old, errors);
+    }
+}
+
+impl Admitted for ConfigMap {
+    fn validate_create(&self, errors: &mut Errors) {
+        validate::config::validate_config_map(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        validate::config::validate_config_map_update(self, old, errors);
+    }
+}
+
+impl Admitted for Secret {
+    fn fill_defaults(&mut self) {
+        default::config::secret(self);
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        validate::config::validate_secret(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        validate::config::validate_secret_update(self, old, errors);
+    }
+}
+
+/// Of the secrets of an account only their names are kept.
+fn names_only(account: &mut ServiceAccount) {
+    for secret in &mut account.secrets {
+        *secret = ObjectReference { name: std::mem::take(&mut secret.name), ..ObjectReference::default() };
+    }
+}
+
+impl Admitted for ServiceAccount {
+    fn prepare_create(&mut self) {
+        names_only(self);
+    }
+    fn prepare_update(&mut self, _old: &Self) {
+        names_only(self);
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        validate::config::validate_service_account(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        validate::config::validate_service_account_update(self, old, errors);
+    }
+}
+
+impl Admitted for Namespace {
+    fn fill_defaults(&mut self) {
+        default::config::namespace(self);
+    }
+    fn prepare_create(&mut self) {
+        self.status = NamespaceStatus { phase: "Active".to_owned(), ..NamespaceStatus::default() };
+        if !self.spec.finalizers.iter().any(|f| f == "kubernetes") {
+            self.spec.finalizers.push("kubernetes".to_owned());
+        }
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        self.spec.clone_from(&old.spec);
+        self.status.clone_from(&old.status);
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        validate::config::validate_namespace(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        validate::config::validate_namespace_update(self, old, errors);
+    }
+}
+
+impl Admitted for Node {
+    fn fill_defaults(&mut self) {
+        default::config::node(self);
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        self.status.clone_from(&old.status);
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        validate::node::validate_create(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        validate::node::validate_update(self, old, errors);
+    }
+}
+
+impl Admitted for Event {
+    fn validate_create(&self, errors: &mut Errors) {
+        validate::record::validate_event(self, errors);
+    }
+    fn validate_update(&self, _old: &Self, errors: &mut Errors) {
+        validate::record::validate_event(self, errors);
+    }
+}
+
+impl Admitted for Lease {
+    fn validate_create(&self, errors: &mut Errors) {
+        validate::record::validate_lease(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        validate::record::validate_lease_update(self, old, errors);
+    }
+}

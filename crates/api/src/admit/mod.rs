@@ -1,0 +1,186 @@
+//! A manifest to the object that is stored, or to everything that is wrong with it.
+
+use serde_json::Value;
+
+use crate::decode;
+use crate::kind::Kind;
+use crate::kind::Resource;
+use crate::validate::error::Errors;
+use crate::validate::meta::{Scope, validate_common, validate_update as validate_meta_update};
+use crate::validate::name::path_segment;
+
+pub mod admission;
+pub mod kinds;
+pub mod pod;
+pub mod service;
+
+pub use crate::problem::{FieldProblem, ProblemKind};
+
+/// What a kind does on its way into the store.
+pub trait Admitted: Resource {
+    /// Fills in what is left out.
+    fn fill_defaults(&mut self) {}
+
+    /// Clears what users may not set on create, and sets what the server sets.
+    fn prepare_create(&mut self) {}
+
+    /// Takes over from the old object what users may not change.
+    fn prepare_update(&mut self, _old: &Self) {}
+
+    /// Rules for a new object.
+    fn validate_create(&self, errors: &mut Errors);
+
+    /// Rules for an object that replaces another.
+    fn validate_update(&self, old: &Self, errors: &mut Errors);
+}
+
+/// What is done with the type of a kind.
+pub trait Visit {
+    /// What comes out.
+    type Out;
+
+    /// Does it.
+    fn visit<T: Admitted>(self) -> Self::Out;
+}
+
+/// The stored form of a new object: defaulted, prepared, canonical; `metadata.namespace` is filled in.
+///
+/// Names are not generated here: an object with `generateName` alone keeps its empty name. Addresses and ports of
+/// services are not given out here either.
+///
+/// # Errors
+/// Everything that is wrong with it. Wrong types hide broken rules, for without types there is nothing to judge.
+pub fn create(mut value: Value, default_namespace: &str) -> Result<Value, Vec<FieldProblem>> {
+    let kind = decode::kind_of(&value).map_err(|problem| vec![problem])?;
+    let problems = decode::check(kind, &mut value);
+    if problems.iter().any(|p| p.kind == ProblemKind::Type) {
+        return Err(problems);
+    }
+    kinds::with(kind, Create { value, default_namespace, problems })
+}
+
+/// The stored form of an object that replaces `old`; what the server owns is taken from `old`.
+///
+/// A new object without `metadata.resourceVersion` or `uid` takes those of `old`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn update(old: &Value, mut new: Value) -> Result<Value, Vec<FieldProblem>> {
+    let kind = decode::kind_of(&new).map_err(|problem| vec![problem])?;
+    let problems = decode::check(kind, &mut new);
+    if problems.iter().any(|p| p.kind == ProblemKind::Type) {
+        return Err(problems);
+    }
+    kinds::with(kind, Update { old, new, problems })
+}
+
+struct Create<'a> {
+    value: Value,
+    default_namespace: &'a str,
+    problems: Vec<FieldProblem>,
+}
+
+fn scope(kind: Kind) -> Scope {
+    if kind.info().namespaced { Scope::Namespaced } else { Scope::Cluster }
+}
+
+fn finish<T: Resource>(object: &T, mut problems: Vec<FieldProblem>, errors: Errors) -> Result<Value, Vec<FieldProblem>> {
+    problems.extend(errors.0.into_iter().map(FieldProblem::from));
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    serde_json::to_value(object).map_err(|fault| {
+        vec![FieldProblem {
+            path: String::new(),
+            message: fault.to_string(),
+            kind: ProblemKind::Type,
+            hint: None,
+        }]
+    })
+}
+
+impl Visit for Create<'_> {
+    type Out = Result<Value, Vec<FieldProblem>>;
+
+    fn visit<T: Admitted>(self) -> Self::Out {
+        let mut object: T = decode::typed(self.value).map_err(|problem| vec![problem])?;
+        let scope = scope(T::KIND);
+        let meta = object.meta_mut();
+        // What the server alone sets. A generation is judged before it is set.
+        meta.uid.clear();
+        meta.creation_timestamp = None;
+        meta.deletion_timestamp = None;
+        meta.deletion_grace_period_seconds = None;
+        meta.resource_version.clear();
+        meta.self_link.clear();
+        match scope {
+            Scope::Cluster => meta.namespace.clear(),
+            Scope::Namespaced if meta.namespace.is_empty() => self.default_namespace.clone_into(&mut meta.namespace),
+            Scope::Namespaced => {}
+        }
+        object.fill_defaults();
+        object.prepare_create();
+        let mut errors = Errors::default();
+        object.validate_create(&mut errors);
+        if errors.is_empty() {
+            // What holds for every kind is only looked at when the kind has no complaint of its own.
+            validate_common(object.meta(), scope, path_segment, &mut errors);
+        }
+        finish(&object, self.problems, errors)
+    }
+}
+
+struct Update<'a> {
+    old: &'a Value,
+    new: Value,
+    problems: Vec<FieldProblem>,
+}
+
+impl Visit for Update<'_> {
+    type Out = Result<Value, Vec<FieldProblem>>;
+
+    fn visit<T: Admitted>(self) -> Self::Out {
+        let mut old: T = decode::typed(self.old.clone()).map_err(|problem| vec![problem])?;
+        let mut new: T = decode::typed(self.new).map_err(|problem| vec![problem])?;
+        // An object that was stored by an older program may lack a default of today.
+        old.fill_defaults();
+        let before = old.meta().clone();
+        let meta = new.meta_mut();
+        for (text, from) in [
+            (&mut meta.resource_version, &before.resource_version),
+            (&mut meta.uid, &before.uid),
+        ] {
+            if text.is_empty() {
+                text.clone_from(from);
+            }
+        }
+        // Nothing is stored yet under a version in the pure path; the rule is about its absence in a request.
+        let unversioned = meta.resource_version.is_empty();
+        if unversioned {
+            meta.resource_version = "0".to_owned();
+        }
+        if scope(T::KIND) == Scope::Cluster {
+            meta.namespace.clear();
+        } else if meta.namespace.is_empty() {
+            meta.namespace.clone_from(&before.namespace);
+        }
+        meta.creation_timestamp = before.creation_timestamp;
+        meta.generation = before.generation;
+        if before.deletion_timestamp.is_some() {
+            meta.deletion_timestamp = before.deletion_timestamp;
+        }
+        if before.deletion_grace_period_seconds.is_some() {
+            meta.deletion_grace_period_seconds = before.deletion_grace_period_seconds;
+        }
+        meta.self_link.clear();
+        new.fill_defaults();
+        new.prepare_update(&old);
+        let mut errors = Errors::default();
+        validate_meta_update(new.meta(), old.meta(), false, &mut errors);
+        new.validate_update(&old, &mut errors);
+        if unversioned {
+            new.meta_mut().resource_version.clear();
+        }
+        finish(&new, self.problems, errors)
+    }
+}

@@ -1,0 +1,7 @@
+//! Objects as users write them to objects with every default that Kubernetes fills in.
+
+pub mod config;
+pub mod image;
+pub mod pod;
+pub mod service;
+pub mod workload;

@@ -1,0 +1,18 @@
+//! Typed objects to everything that is wrong with them, in Kubernetes' order and words.
+
+pub mod claim;
+pub mod config;
+pub mod diff;
+pub mod error;
+pub mod internal;
+pub mod ip;
+pub mod meta;
+pub mod name;
+pub mod node;
+pub mod path;
+pub mod pod;
+pub mod record;
+pub mod resource;
+pub mod selector;
+pub mod service;
+pub mod workload;
