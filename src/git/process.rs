@@ -49,8 +49,6 @@ pub fn clean(command: &mut Command) {
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_ASKPASS", "/bin/false")
-        .env("SSH_ASKPASS", "/bin/false")
         .env("GIT_OPTIONAL_LOCKS", "0")
         .env("GIT_ADVICE", "0");
 }
