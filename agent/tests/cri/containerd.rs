@@ -96,6 +96,28 @@ SystemdCgroup = false
         format!("/masthead-test-{}", self.child.id())
     }
 
+    /// Waits for the shims of this containerd to end by themselves, and ends those that do not.
+    fn end_shims(&self) {
+        let socket = self.dir.path().join("c.sock").display().to_string();
+        let ours = || -> Vec<i32> {
+            let all = std::fs::read_dir("/proc").unwrap().flatten();
+            let pids = all.filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
+            let is_ours = |pid: &i32| {
+                let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                let line = String::from_utf8_lossy(&line).into_owned();
+                line.contains("containerd-shim") && line.split('\0').any(|word| word == socket)
+            };
+            pids.filter(is_ours).collect()
+        };
+        let until = Instant::now() + Duration::from_secs(3);
+        while !ours().is_empty() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for pid in ours() {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+
     fn wait(&mut self) {
         let until = Instant::now() + START_TIMEOUT;
         while !self.ctr(&["version"]).status.success() {
@@ -130,6 +152,7 @@ impl Drop for Containerd {
         for container in list(&["containers", "ls", "-q"]) {
             self.ctr(&["containers", "rm", &container]);
         }
+        self.end_shims();
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
         let _ = self.child.wait();
@@ -217,7 +240,7 @@ async fn the_suite_on_containerd() {
         image: IMAGE.to_owned(),
         logs: containerd.dir.path().join("logs"),
         cgroup_parent: containerd.cgroup_parent(),
-        tells_end_of_stdin: false,
+        tells_end_of_stdin: true,
     };
     suite::run(&subject).await;
 }

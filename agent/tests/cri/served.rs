@@ -30,8 +30,7 @@ async fn the_suite_through_our_own_server() {
         image: IMAGE.to_owned(),
         logs: containerd.dir.path().join("logs"),
         cgroup_parent: containerd.cgroup_parent(),
-        // Our server could, containerd 1.6 behind it cannot.
-        tells_end_of_stdin: false,
+        tells_end_of_stdin: true,
     };
     suite::run(&subject).await;
     drop(subject);

@@ -30,23 +30,30 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs all of it, one after the other, and leaves nothing.
 pub async fn run(subject: &Subject) {
-    version_and_status(subject).await;
-    images(subject).await;
+    step("version and status", version_and_status(subject)).await;
+    step("images", images(subject)).await;
     let pod = Pod::new(subject, "suite").await;
-    sandbox_is_made_once(&pod).await;
-    output_and_exit_code(&pod).await;
-    exec_sync(&pod).await;
-    exec_streams(&pod).await;
-    exec_terminal(&pod).await;
-    attach(&pod).await;
-    port_forward(&pod).await;
-    stop_kills_after_the_grace(&pod).await;
-    log_rotation(&pod).await;
-    stats_and_limits(&pod).await;
-    bad_program(&pod).await;
-    events(&pod).await;
-    missing_things(subject).await;
+    step("sandbox", sandbox_is_made_once(&pod)).await;
+    step("output", output_and_exit_code(&pod)).await;
+    step("exec sync", exec_sync(&pod)).await;
+    step("exec", exec_streams(&pod)).await;
+    step("terminal", exec_terminal(&pod)).await;
+    step("attach", attach(&pod)).await;
+    step("port-forward", port_forward(&pod)).await;
+    step("stop", stop_kills_after_the_grace(&pod)).await;
+    step("log rotation", log_rotation(&pod)).await;
+    step("stats", stats_and_limits(&pod)).await;
+    step("bad program", bad_program(&pod)).await;
+    step("events", events(&pod)).await;
+    step("missing things", missing_things(subject)).await;
     pod.remove().await;
+}
+
+/// A step that hangs is one that failed.
+async fn step(name: &str, work: impl Future<Output = ()>) {
+    let begun = Instant::now();
+    tokio::time::timeout(PATIENCE * 2, work).await.unwrap_or_else(|_| panic!("{name} hangs"));
+    println!("{name}: {} ms", begun.elapsed().as_millis());
 }
 
 /// A sandbox with host networking.

@@ -1,5 +1,8 @@
 //! The runtime contract over CRI's gRPC: containerd or CRI-O does the work.
 
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -13,6 +16,7 @@ use crate::runtime::cri::convert::{About, error};
 use crate::runtime::cri::dial;
 use crate::runtime::cri::endpoint::channel;
 use crate::runtime::cri::events;
+use crate::runtime::cri::spdy;
 use crate::runtime::error::{Error, Result};
 use crate::runtime::streams::{BoxDuplex, Session};
 use crate::runtime::v1;
@@ -29,6 +33,8 @@ const MESSAGE_MAX: usize = 16 << 20;
 pub struct CriRuntime {
     pub(crate) runtime: RuntimeServiceClient<Channel>,
     pub(crate) images: ImageServiceClient<Channel>,
+    /// Set once the server has refused a WebSocket that can tell the end of stdin.
+    needs_spdy: Arc<AtomicBool>,
 }
 
 impl CriRuntime {
@@ -41,11 +47,26 @@ impl CriRuntime {
         Ok(Self {
             runtime: RuntimeServiceClient::new(channel.clone()).max_decoding_message_size(MESSAGE_MAX),
             images: ImageServiceClient::new(channel).max_decoding_message_size(MESSAGE_MAX),
+            needs_spdy: Arc::default(),
         })
     }
 
     fn client(&self) -> RuntimeServiceClient<Channel> {
         self.runtime.clone()
+    }
+
+    /// Connects to a streaming URL, which is good for one use: another try asks for another one.
+    async fn connect<F>(&self, wanted: dial::Wanted, url: impl Fn() -> F) -> Result<Session>
+    where
+        F: Future<Output = Result<String>>,
+    {
+        if !(wanted.stdin && self.needs_spdy.load(Ordering::Relaxed)) {
+            if let Some(session) = dial::session(&url().await?, wanted).await? {
+                return Ok(session);
+            }
+            self.needs_spdy.store(true, Ordering::Relaxed);
+        }
+        spdy::session(&url().await?, wanted).await
     }
 
     /// Whether a container was made with a terminal; CRI shows it in the verbose part only.
@@ -282,37 +303,27 @@ impl Runtime for CriRuntime {
 
     fn exec(&self, request: ExecRequest) -> BoxFuture<'_, Result<Session>> {
         async move {
-            let id = request.container_id.clone();
-            let message = v1::ExecRequest {
-                container_id: request.container_id,
-                cmd: request.command,
-                tty: request.tty,
-                stdin: request.stdin,
-                stdout: request.stdout,
-                stderr: request.stderr && !request.tty,
-            };
-            let answer = self.client().exec(timed(message)).await.map_err(|s| error(container(&id), s))?;
-            let wanted =
-                dial::Wanted { stdin: request.stdin, stdout: request.stdout, stderr: request.stderr, tty: request.tty };
-            dial::session(&answer.into_inner().url, wanted).await
+            let ExecRequest { container_id, command, tty, stdin, stdout, stderr } = request;
+            let message = v1::ExecRequest { container_id, cmd: command, tty, stdin, stdout, stderr: stderr && !tty };
+            self.connect(dial::Wanted { stdin, stdout, stderr, tty }, || async {
+                let answer = self.client().exec(timed(message.clone())).await;
+                Ok(answer.map_err(|s| error(container(&message.container_id), s))?.into_inner().url)
+            })
+            .await
         }
         .boxed()
     }
 
     fn attach(&self, request: AttachRequest) -> BoxFuture<'_, Result<Session>> {
         async move {
-            let id = request.container_id.clone();
-            let tty = self.has_tty(&id).await?;
-            let message = v1::AttachRequest {
-                container_id: request.container_id,
-                stdin: request.stdin,
-                tty,
-                stdout: request.stdout,
-                stderr: request.stderr && !tty,
-            };
-            let answer = self.client().attach(timed(message)).await.map_err(|s| error(container(&id), s))?;
-            let wanted = dial::Wanted { stdin: request.stdin, stdout: request.stdout, stderr: request.stderr, tty };
-            dial::session(&answer.into_inner().url, wanted).await
+            let AttachRequest { container_id, stdin, stdout, stderr } = request;
+            let tty = self.has_tty(&container_id).await?;
+            let message = v1::AttachRequest { container_id, stdin, tty, stdout, stderr: stderr && !tty };
+            self.connect(dial::Wanted { stdin, stdout, stderr, tty }, || async {
+                let answer = self.client().attach(timed(message.clone())).await;
+                Ok(answer.map_err(|s| error(container(&message.container_id), s))?.into_inner().url)
+            })
+            .await
         }
         .boxed()
     }

@@ -11,4 +11,5 @@ pub mod pump;
 pub mod relist;
 pub mod server;
 pub mod server_images;
+pub mod spdy;
 pub mod streaming;

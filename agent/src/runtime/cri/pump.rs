@@ -21,20 +21,30 @@ use crate::runtime::streams::{BoxDuplex, BoxRead, Session, TerminalSize};
 /// Messages that wait for the reader of one stream.
 const QUEUE_MAX: usize = 64;
 /// Bytes of stdin on their way.
-const BUFFER: usize = 64 << 10;
+pub(crate) const BUFFER: usize = 64 << 10;
 /// Bytes in one message; what Kubernetes' own clients send.
-const MESSAGE: usize = 32 << 10;
+pub(crate) const MESSAGE: usize = 32 << 10;
 /// Terminal sizes that wait.
-const SIZES_MAX: usize = 8;
+pub(crate) const SIZES_MAX: usize = 8;
 
 type Socket = WebSocketStream<TcpStream>;
-type Chunks = mpsc::Sender<io::Result<Bytes>>;
+pub(crate) type Chunks = mpsc::Sender<io::Result<Bytes>>;
 
 /// The ends of a session that the reader of the socket feeds.
-struct Outputs {
-    stdout: Option<Chunks>,
-    stderr: Option<Chunks>,
-    exit: mpsc::Sender<Result<i32>>,
+pub(crate) struct Outputs {
+    pub stdout: Option<Chunks>,
+    pub stderr: Option<Chunks>,
+    pub exit: mpsc::Sender<Result<i32>>,
+}
+
+impl Outputs {
+    /// Resolves when nobody listens to any of them.
+    pub async fn unheard(&self) {
+        for out in [&self.stdout, &self.stderr].into_iter().flatten() {
+            out.closed().await;
+        }
+        self.exit.closed().await;
+    }
 }
 
 /// A session on a connected socket; `can_close` says whether the end of stdin can be told.
@@ -59,11 +69,11 @@ pub fn session(socket: Socket, wanted: Wanted, can_close: bool) -> Session {
     }
 }
 
-fn broken() -> Error {
+pub(crate) fn broken() -> Error {
     Error::Unavailable("the stream ended without an exit code".to_owned())
 }
 
-fn output(wanted: bool) -> (Option<Chunks>, Option<BoxRead>) {
+pub(crate) fn output(wanted: bool) -> (Option<Chunks>, Option<BoxRead>) {
     if !wanted {
         return (None, None);
     }
@@ -109,7 +119,7 @@ async fn write(
 }
 
 /// Bytes of stdin; 0 at its end or when reading fails, never when there is none.
-async fn read_some(stdin: &mut Option<DuplexStream>, buffer: &mut [u8]) -> usize {
+pub(crate) async fn read_some(stdin: &mut Option<DuplexStream>, buffer: &mut [u8]) -> usize {
     match stdin {
         Some(stdin) => stdin.read(buffer).await.unwrap_or(0),
         None => std::future::pending().await,
@@ -118,12 +128,7 @@ async fn read_some(stdin: &mut Option<DuplexStream>, buffer: &mut [u8]) -> usize
 
 /// Hands out what comes, until the socket ends or nobody listens any more.
 async fn read(mut stream: SplitStream<Socket>, outputs: Outputs) {
-    let unheard = async {
-        for out in [&outputs.stdout, &outputs.stderr].into_iter().flatten() {
-            out.closed().await;
-        }
-        outputs.exit.closed().await;
-    };
+    let unheard = outputs.unheard();
     tokio::pin!(unheard);
     loop {
         let message = tokio::select! {
@@ -145,7 +150,7 @@ async fn read(mut stream: SplitStream<Socket>, outputs: Outputs) {
             STDERR => &outputs.stderr,
             ERROR => {
                 let outcome = channel::parse_status(&payload);
-                let outcome = outcome.map_err(|text| Error::Start(text.clone()));
+                let outcome = outcome.map_err(Error::Start);
                 let _ = outputs.exit.try_send(outcome);
                 continue;
             }
