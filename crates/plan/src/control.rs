@@ -60,12 +60,16 @@ fn selecting(cluster: &Cluster, object: &Object, keys: &mut BTreeSet<ObjectKey>)
     }
     let (namespace, labels) = (object.key().namespace.as_str(), &object.meta().labels);
     if object.kind() == POD {
-        let matching = cluster.list::<ReplicaSet>(namespace).filter(|rs| rs.spec.selector.as_ref().is_some_and(|s| s.matches(labels)));
+        let matching = cluster
+            .list::<ReplicaSet>(namespace)
+            .filter(|rs| rs.spec.selector.as_ref().is_some_and(|s| s.matches(labels)));
         keys.extend(matching.map(|rs| ObjectKey::new(REPLICA_SET, namespace, rs.metadata.name.as_str())));
     }
     // A recreating deployment waits for recovered pods too.
     if object.kind() == REPLICA_SET || is_recovered(object) {
-        let matching = cluster.list::<Deployment>(namespace).filter(|d| d.spec.selector.as_ref().is_some_and(|s| s.matches(labels)));
+        let matching = cluster
+            .list::<Deployment>(namespace)
+            .filter(|d| d.spec.selector.as_ref().is_some_and(|s| s.matches(labels)));
         keys.extend(matching.map(|d| ObjectKey::new(DEPLOYMENT, namespace, d.metadata.name.as_str())));
     }
 }

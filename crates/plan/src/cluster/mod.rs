@@ -3,6 +3,7 @@
 pub mod edit;
 pub mod event;
 pub mod index;
+pub mod read;
 pub mod shard;
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use masthead_api::kind::registry::{NODE, POD, REPLICA_SET};
-use masthead_api::object::Object;
 use masthead_api::core::pod::Pod;
 use masthead_api::key::ObjectKey;
+use masthead_api::kind::registry::{NODE, POD, REPLICA_SET};
+use masthead_api::object::Object;
 use serde_json::{Value, json};
 
 use crate::cluster::event::Event;

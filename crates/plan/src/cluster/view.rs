@@ -35,19 +35,19 @@ pub struct Applied {
 /// as a whole: an owner that is not loaded yet looks like one that is gone.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
-    objects: BTreeMap<Kind, BTreeMap<String, Shard>>,
+    pub(super) objects: BTreeMap<Kind, BTreeMap<String, Shard>>,
     revision: u64,
-    applied: Arc<BTreeMap<ObjectKey, Applied>>,
-    applied_commit: Option<Arc<str>>,
+    pub(super) applied: Arc<BTreeMap<ObjectKey, Applied>>,
+    pub(super) applied_commit: Option<Arc<str>>,
     /// Keys by the uid of any of their owners.
-    dependents: Index,
+    pub(super) dependents: Index,
     /// Pods by the node they are bound to; those bound to none are under the empty text.
-    pods_by_node: Index,
+    pub(super) pods_by_node: Index,
     /// Pods and replica sets without a controller, by namespace.
-    orphans: Index,
+    pub(super) orphans: Index,
     /// Pods that agents brought into an empty store and that found no owner yet, by namespace.
-    recovered: Index,
-    faults: Arc<BTreeMap<ObjectKey, Fault>>,
+    pub(super) recovered: Index,
+    pub(super) faults: Arc<BTreeMap<ObjectKey, Fault>>,
 }
 
 impl Cluster {
@@ -145,113 +145,6 @@ impl Cluster {
         self.revision = self.revision.max(revision);
     }
 
-    /// The object of a key.
-    pub fn get(&self, key: &ObjectKey) -> Option<&Arc<Object>> {
-        self.objects.get(&key.kind)?.get(&key.namespace)?.get(&key.name)
-    }
-
-    /// The object of a key as its type; `None` when there is none or it does not decode.
-    pub fn typed<T: Resource + Send + Sync + 'static>(&self, key: &ObjectKey) -> Option<Arc<T>> {
-        self.get(key)?.typed::<T>().ok()
-    }
-
-    /// All objects of a kind, by namespace and name.
-    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Arc<Object>> {
-        self.objects.get(&kind).into_iter().flat_map(|shards| shards.values()).flat_map(Shard::iter)
-    }
-
-    /// All objects of a kind in a namespace, by name; the namespace of cluster-scoped kinds is empty.
-    pub fn in_namespace(&self, kind: Kind, namespace: &str) -> impl Iterator<Item = &Arc<Object>> {
-        self.objects.get(&kind).and_then(|shards| shards.get(namespace)).into_iter().flat_map(Shard::iter)
-    }
-
-    /// Typed objects of a namespace, by name; those that do not decode are left out.
-    pub fn list<T: Resource + Send + Sync + 'static>(&self, namespace: &str) -> impl Iterator<Item = Arc<T>> {
-        self.in_namespace(T::KIND, namespace).filter_map(|object| object.typed::<T>().ok())
-    }
-
-    /// Typed objects of all namespaces; those that do not decode are left out.
-    pub fn list_all<T: Resource + Send + Sync + 'static>(&self) -> impl Iterator<Item = Arc<T>> {
-        self.of_kind(T::KIND).filter_map(|object| object.typed::<T>().ok())
-    }
-
-    /// All objects, by kind, namespace and name.
-    pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
-        self.objects.values().flat_map(|shards| shards.values()).flat_map(Shard::iter)
-    }
-
-    /// All objects of a namespace, by kind and name.
-    pub fn content(&self, namespace: &str) -> impl Iterator<Item = &Arc<Object>> {
-        self.objects.keys().filter(|kind| kind.info().namespaced).flat_map(move |kind| self.in_namespace(*kind, namespace))
-    }
-
-    /// How many objects there are.
-    pub fn len(&self) -> usize {
-        self.objects.values().flat_map(|shards| shards.values()).map(Shard::len).sum()
-    }
-
-    /// Whether there is no object.
-    pub fn is_empty(&self) -> bool {
-        self.objects.is_empty() || self.len() == 0
-    }
-
-    /// Objects that name this uid as an owner, controlling or not.
-    pub fn dependents(&self, uid: &str) -> impl Iterator<Item = &Arc<Object>> {
-        self.dependents.keys(uid).filter_map(|key| self.get(key))
-    }
-
-    /// Objects whose controller has this uid.
-    pub fn owned_by(&self, uid: &str) -> impl Iterator<Item = &Arc<Object>> {
-        self.dependents(uid).filter(move |object| controller_of(object).is_some_and(|owner| owner.uid == uid))
-    }
-
-    /// Pods bound to a node.
-    pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &Arc<Object>> {
-        // The empty name is where the unbound are kept.
-        self.pods_by_node.keys(if node.is_empty() { "/" } else { node }).filter_map(|key| self.get(key))
-    }
-
-    /// How many pods are bound to a node.
-    pub fn pod_count_on(&self, node: &str) -> usize {
-        if node.is_empty() { 0 } else { self.pods_by_node.count(node) }
-    }
-
-    /// Pods bound to no node yet.
-    pub fn pods_unscheduled(&self) -> impl Iterator<Item = &Arc<Object>> {
-        self.pods_by_node.keys("").filter_map(|key| self.get(key))
-    }
-
-    /// Pods or replica sets of a namespace that have no controller.
-    pub fn orphans(&self, kind: Kind, namespace: &str) -> impl Iterator<Item = &Arc<Object>> {
-        self.orphans.keys(namespace).filter(move |key| key.kind == kind).filter_map(|key| self.get(key))
-    }
-
-    /// Pods of a namespace that agents brought into an empty store, as long as nothing took them in.
-    pub fn recovered(&self, namespace: &str) -> impl Iterator<Item = &Arc<Object>> {
-        self.recovered.keys(namespace).filter_map(|key| self.get(key))
-    }
-
-    /// Whether a namespace is on its way out, so that nothing new may be made in it.
-    pub fn is_terminating(&self, namespace: &str) -> bool {
-        !namespace.is_empty()
-            && self.get(&ObjectKey::new(Namespace::KIND, "", namespace)).is_some_and(|object| object.meta().deletion_timestamp.is_some())
-    }
-
-    /// Objects that do not decode, and why.
-    pub fn faults(&self) -> impl Iterator<Item = (&ObjectKey, &Fault)> {
-        self.faults.iter()
-    }
-
-    /// What git last asked for, by key.
-    pub fn applied(&self) -> impl Iterator<Item = (&ObjectKey, &Applied)> {
-        self.applied.iter()
-    }
-
-    /// What git last asked for of one object; `None` when git never asked for it, or removed it.
-    pub fn applied_of(&self, key: &ObjectKey) -> Option<&Applied> {
-        self.applied.get(key)
-    }
-
     /// Records what git asked for of one object, or that it asks for it no more.
     pub fn set_applied(&mut self, key: ObjectKey, applied: Option<Applied>) {
         let records = Arc::make_mut(&mut self.applied);
@@ -263,11 +156,6 @@ impl Cluster {
                 records.remove(&key);
             }
         }
-    }
-
-    /// The newest commit whose writes are all in this view; `None` since the store began until one is applied.
-    pub fn applied_commit(&self) -> Option<&str> {
-        self.applied_commit.as_deref()
     }
 
     /// Notes that all writes of a commit are in this view.
@@ -286,7 +174,9 @@ pub const RECOVERED_OWNER: &str = "masthead.dev/recovered-owner";
 
 /// Whether a pod was brought in by an agent and has not found an owner since.
 pub fn is_recovered(object: &Object) -> bool {
-    object.kind() == Pod::KIND && controller_of(object).is_none() && object.meta().annotations.contains_key(RECOVERED_OWNER)
+    object.kind() == Pod::KIND
+        && controller_of(object).is_none()
+        && object.meta().annotations.contains_key(RECOVERED_OWNER)
 }
 
 /// Whether controllers adopt objects of this kind.

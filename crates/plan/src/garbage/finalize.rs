@@ -34,7 +34,11 @@ pub fn finalize(cluster: &Cluster, object: &Arc<Object>) -> Result<Vec<Change>, 
     }
     let base = object.revision();
     if after.meta().finalizers.is_empty() && may_leave(&after)? {
-        changes.push(Change::Delete { key: object.key().clone(), base, reason: "nothing holds it any more".to_owned() });
+        changes.push(Change::Delete {
+            key: object.key().clone(),
+            base,
+            reason: "nothing holds it any more".to_owned(),
+        });
     } else if after.meta().finalizers != object.meta().finalizers {
         changes.push(Change::Update { object: after, base, reason: "its dependents are seen to".to_owned() });
     }

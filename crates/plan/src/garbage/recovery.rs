@@ -63,13 +63,14 @@ fn may_shrink(cluster: &Cluster, deployment: &Deployment, object: &Object, cx: &
     }
     // The set of the current template must exist and have taken in its own, else they would be counted as strays.
     let settled = sets.iter().any(|rs| {
-            same_template(&rs.spec.template, &deployment.spec.template)
-                && rs.status.observed_generation >= rs.metadata.generation
-        });
+        same_template(&rs.spec.template, &deployment.spec.template)
+            && rs.status.observed_generation >= rs.metadata.generation
+    });
     if !settled {
         return false;
     }
-    let is_available = |pod: &Pod| availability(pod, deployment.spec.min_ready_seconds, cx.now) == Availability::Available;
+    let is_available =
+        |pod: &Pod| availability(pod, deployment.spec.min_ready_seconds, cx.now) == Availability::Available;
     let Ok(pod) = object.typed::<Pod>() else { return false };
     if !is_available(&pod) {
         return true;

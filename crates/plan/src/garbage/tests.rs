@@ -105,7 +105,8 @@ fn an_orphaning_delete_leaves_dependents_behind() {
 }
 
 fn in_namespace(kind: &str, name: &str, extra: Value) -> Value {
-    let mut value = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": "ns", "uid": name}});
+    let mut value =
+        json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": "ns", "uid": name}});
     value.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     value
 }
@@ -116,7 +117,11 @@ fn a_namespace_goes_when_its_content_is_gone_pods_first() {
     let namespace = ObjectKey::new(NAMESPACE, "", "ns");
     world.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ns", "uid": "n"},
         "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}));
-    world.put(in_namespace("Pod", "p", json!({"spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "x:run"}]}})));
+    world.put(in_namespace(
+        "Pod",
+        "p",
+        json!({"spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "x:run"}]}}),
+    ));
     world.put(in_namespace("Secret", "s", json!({})));
     let mut held = in_namespace("ConfigMap", "held", json!({}));
     held["metadata"]["finalizers"] = json!(["x.io/hold"]);
@@ -127,12 +132,20 @@ fn a_namespace_goes_when_its_content_is_gone_pods_first() {
     world.settle();
     assert_eq!(world.cluster.of_kind(POD).count(), 3);
     ask_delete(&mut world, &namespace, Propagation::Background);
-    let state = |world: &World, kind: Kind| world.cluster.of_kind(kind).filter(|o| o.meta().deletion_timestamp.is_none()).count();
+    let state = |world: &World, kind: Kind| {
+        world.cluster.of_kind(kind).filter(|o| o.meta().deletion_timestamp.is_none()).count()
+    };
     assert_eq!((state(&world, POD), state(&world, SECRET), state(&world, REPLICA_SET)), (0, 1, 1), "pods go first");
     let condition = |world: &World, kind: &str| {
         let value = world.get(&namespace);
-        let found = value["status"]["conditions"].as_array().unwrap().iter().find(|c| c["type"] == kind).unwrap().clone();
-        format!("{} {} {}", found["status"].as_str().unwrap(), found["reason"].as_str().unwrap(), found["message"].as_str().unwrap())
+        let found =
+            value["status"]["conditions"].as_array().unwrap().iter().find(|c| c["type"] == kind).unwrap().clone();
+        format!(
+            "{} {} {}",
+            found["status"].as_str().unwrap(),
+            found["reason"].as_str().unwrap(),
+            found["message"].as_str().unwrap()
+        )
     };
     assert_eq!(world.get(&namespace)["status"]["phase"], "Terminating");
     world.settle();
@@ -146,7 +159,9 @@ fn a_namespace_goes_when_its_content_is_gone_pods_first() {
         "True SomeFinalizersRemain Some content in the namespace has finalizers remaining: x.io/hold in 1 resource instances"
     );
     world.assert_silent();
-    world.edit(&ObjectKey::new(CONFIG_MAP, "ns", "held"), |value| drop(value["metadata"].as_object_mut().unwrap().remove("finalizers")));
+    world.edit(&ObjectKey::new(CONFIG_MAP, "ns", "held"), |value| {
+        drop(value["metadata"].as_object_mut().unwrap().remove("finalizers"))
+    });
     world.decide();
     assert!(world.cluster.is_empty(), "{:?}", world.cluster.objects().collect::<Vec<_>>());
 }
@@ -159,14 +174,16 @@ fn no_dependent_outlives_all_its_owners() {
         let mut world = World::new(seed, true);
         let count = 2 + ids.below(10);
         for n in 0..count {
-            let owners = (0..n).filter_map(|o| (ids.below(3) == 0).then(|| owner(&o.to_string(), ids.below(2) == 0))).collect();
+            let named: Vec<u64> = (0..n).filter(|_| ids.below(3) == 0).collect();
+            let owners = named.into_iter().map(|o| owner(&o.to_string(), ids.below(2) == 0)).collect();
             world.put(config(&n.to_string(), owners));
         }
         world.decide();
         world.assert_silent();
         let before: Vec<Arc<masthead_api::object::Object>> = world.cluster.objects().cloned().collect();
         let victim = key(&ids.below(count).to_string());
-        let propagation = [Propagation::Background, Propagation::Foreground, Propagation::Orphan][ids.below(3) as usize];
+        let propagation =
+            [Propagation::Background, Propagation::Foreground, Propagation::Orphan][ids.below(3) as usize];
         ask_delete(&mut world, &victim, propagation);
         world.assert_silent();
         assert!(world.cluster.get(&victim).is_none(), "seed {seed}");

@@ -95,7 +95,9 @@ pub fn line(cluster: &Cluster, key: &ObjectKey) -> String {
             };
             match (numbers, health) {
                 (Some(numbers), Health::Healthy) => format!("{name}: {numbers}"),
-                (Some(numbers), Health::Progressing { message }) if message.starts_with(&numbers) => format!("{name}: {message}"),
+                (Some(numbers), Health::Progressing { message }) if message.starts_with(&numbers) => {
+                    format!("{name}: {message}")
+                }
                 (Some(numbers), health) => format!("{name}: {numbers}; {health}"),
                 (None, health) => format!("{name}: {health}"),
             }

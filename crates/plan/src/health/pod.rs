@@ -48,7 +48,10 @@ pub fn assess(pod: &Pod) -> Health {
             Health::progressing(format!("container {} has not started yet", status.name))
         }
         Some(status) => Health::progressing(format!("container {} is not ready", status.name)),
-        None => Health::progressing(format!("{}, not ready", if status.phase.is_empty() { "Pending" } else { &status.phase })),
+        None => Health::progressing(format!(
+            "{}, not ready",
+            if status.phase.is_empty() { "Pending" } else { &status.phase }
+        )),
     }
 }
 

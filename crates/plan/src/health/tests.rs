@@ -53,12 +53,20 @@ fn pods_tell_what_holds_them_up() {
     );
     let mut looping = waiting("CrashLoopBackOff", "");
     looping["containerStatuses"][0]["lastState"] = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
-    check(bound(), looping, Health::failed("CrashLoopBackOff", "container c; it last exited with code 137 (OOMKilled)"));
+    check(
+        bound(),
+        looping,
+        Health::failed("CrashLoopBackOff", "container c; it last exited with code 137 (OOMKilled)"),
+    );
     let running = json!({"phase": "Running", "containerStatuses": [{"name": "c", "ready": false, "started": true, "state": {"running": {}}}]});
     check(bound(), running, Health::progressing("container c is not ready"));
     let ended = json!({"phase": "Failed", "containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 3, "reason": "Error"}}}]});
     check(bound(), ended, Health::failed("Error", "container c exited with code 3"));
-    check(bound(), json!({"phase": "Failed", "reason": "Evicted", "message": "disk"}), Health::failed("Evicted", "disk"));
+    check(
+        bound(),
+        json!({"phase": "Failed", "reason": "Evicted", "message": "disk"}),
+        Health::failed("Evicted", "disk"),
+    );
 }
 
 fn deployment(generation: i64, status: Value) -> Value {
@@ -89,7 +97,13 @@ fn deployments_tell_how_far_they_are() {
     let part = json!({"observedGeneration": 2, "replicas": 6, "updatedReplicas": 3, "availableReplicas": 2});
     check(2, part.clone(), vec![], None, "web: 3 of 5 updated, 2 available, 3 old to go");
     let bad = || vec![pod(bound(), waiting("ErrImagePull", "not found"))];
-    check(2, part, bad(), None, "web: 3 of 5 updated, 2 available, 3 old to go; p: ErrImagePull: container c: not found");
+    check(
+        2,
+        part,
+        bad(),
+        None,
+        "web: 3 of 5 updated, 2 available, 3 old to go; p: ErrImagePull: container c: not found",
+    );
     let late = json!({"observedGeneration": 2, "replicas": 6, "updatedReplicas": 1, "availableReplicas": 5, "conditions":
         [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "ReplicaSet \"web-x\" has timed out progressing."}]});
     check(

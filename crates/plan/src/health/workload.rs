@@ -74,13 +74,21 @@ fn trouble(cluster: &Cluster, deployment: &Deployment) -> Option<String> {
 }
 
 fn pod_trouble(cluster: &Cluster, owner: &str) -> Option<String> {
-    let pods: Vec<Arc<Pod>> =
-        cluster.owned_by(owner).filter(|o| o.kind() == POD).filter_map(|o| o.typed::<Pod>().ok()).filter(|p| is_active(p)).collect();
-    let mut unwell: Vec<(&str, Health)> =
-        pods.iter().map(|p| (p.metadata.name.as_str(), pod::assess(p))).filter(|(_, health)| !health.is_healthy()).collect();
+    let pods: Vec<Arc<Pod>> = cluster
+        .owned_by(owner)
+        .filter(|o| o.kind() == POD)
+        .filter_map(|o| o.typed::<Pod>().ok())
+        .filter(|p| is_active(p))
+        .collect();
+    let mut unwell: Vec<(&str, Health)> = pods
+        .iter()
+        .map(|p| (p.metadata.name.as_str(), pod::assess(p)))
+        .filter(|(_, health)| !health.is_healthy())
+        .collect();
     // A failure explains more than a wait.
     unwell.sort_by_key(|(name, health)| (!matches!(health, Health::Failed { .. }), *name));
-    let (name, health) = unwell.into_iter().find(|(_, health)| matches!(health, Health::Failed { .. }) || explains(health))?;
+    let (name, health) =
+        unwell.into_iter().find(|(_, health)| matches!(health, Health::Failed { .. }) || explains(health))?;
     Some(format!("{name}: {health}"))
 }
 

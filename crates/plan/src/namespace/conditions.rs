@@ -42,7 +42,8 @@ fn judge(left: &[Arc<Object>]) -> [(&'static str, bool, &'static str, String); 5
         }
     }
     let list = |counts: &BTreeMap<String, i32>, verb: &str| {
-        let parts: Vec<String> = counts.iter().map(|(what, n)| format!("{what} {verb} {n} resource instances")).collect();
+        let parts: Vec<String> =
+            counts.iter().map(|(what, n)| format!("{what} {verb} {n} resource instances")).collect();
         parts.join(", ")
     };
     let remaining = match kinds.is_empty() {
@@ -58,7 +59,12 @@ fn judge(left: &[Arc<Object>]) -> [(&'static str, bool, &'static str, String); 5
     };
     let deleted = "All content successfully deleted, may be waiting on finalization";
     [
-        ("NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered", "All resources successfully discovered".to_owned()),
+        (
+            "NamespaceDeletionDiscoveryFailure",
+            false,
+            "ResourcesDiscovered",
+            "All resources successfully discovered".to_owned(),
+        ),
         (
             "NamespaceDeletionGroupVersionParsingFailure",
             false,

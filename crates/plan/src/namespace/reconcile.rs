@@ -64,7 +64,11 @@ pub fn reconcile(cluster: &Cluster, object: &Arc<Object>, cx: &Context) -> Resul
     }
     if after != *before {
         let reason = format!("{} objects are left in it", left.len());
-        reaction.changes.push(Change::Update { object: Arc::new(Object::of(&after)?), base: object.revision(), reason });
+        reaction.changes.push(Change::Update {
+            object: Arc::new(Object::of(&after)?),
+            base: object.revision(),
+            reason,
+        });
     }
     Ok(reaction)
 }

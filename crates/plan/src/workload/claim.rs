@@ -56,7 +56,8 @@ pub fn claim(cluster: &Cluster, owner: &Object, selector: &LabelSelector, kind: 
         if selector.matches(&object.meta().labels) {
             claims.owned.push(Claimed { object: object.clone(), adopted: false });
         } else if !leaving {
-            let owners: Vec<OwnerReference> = object.meta().owner_references.iter().filter(|o| o.uid != *uid).cloned().collect();
+            let owners: Vec<OwnerReference> =
+                object.meta().owner_references.iter().filter(|o| o.uid != *uid).cloned().collect();
             claims.released.push(with_owners(object, &owners)?);
         }
     }
@@ -75,7 +76,8 @@ pub fn claim(cluster: &Cluster, owner: &Object, selector: &LabelSelector, kind: 
 /// The object with a controller; a recovered pod has found its owner again and is marked no more.
 fn adopt(object: &Object, owner: &Object) -> Result<Arc<Object>, Error> {
     let uid = &owner.meta().uid;
-    let mut owners: Vec<OwnerReference> = object.meta().owner_references.iter().filter(|o| o.uid != *uid).cloned().collect();
+    let mut owners: Vec<OwnerReference> =
+        object.meta().owner_references.iter().filter(|o| o.uid != *uid).cloned().collect();
     owners.push(controller_reference(owner));
     with_meta(object, |meta| {
         set_list(meta, "ownerReferences", &owners);

@@ -112,7 +112,9 @@ mod tests {
 
     #[test]
     fn availability_waits_for_min_ready_seconds() {
-        let ready = |since: Value| pod(json!({"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": since}]}));
+        let ready = |since: Value| {
+            pod(json!({"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": since}]}))
+        };
         let at = |s: i64| json!(Time(s));
         let check = |pod: &Pod, min_ready_s, now, expect| assert_eq!(availability(pod, min_ready_s, Time(now)), expect);
         check(&ready(at(100)), 0, 100, Availability::Available);

@@ -33,7 +33,8 @@ impl Fences {
         let size = replicas(spec);
         let quarter = IntOrString::String("25%".to_owned());
         let update = spec.strategy.rolling_update.as_ref();
-        let part = |value: Option<&IntOrString>, round| value.unwrap_or(&quarter).scaled(size, round).unwrap_or(0).max(0);
+        let part =
+            |value: Option<&IntOrString>, round| value.unwrap_or(&quarter).scaled(size, round).unwrap_or(0).max(0);
         let surge = part(update.and_then(|u| u.max_surge.as_ref()), Round::Up);
         let unavailable = part(update.and_then(|u| u.max_unavailable.as_ref()), Round::Down);
         let unavailable = if surge == 0 && unavailable == 0 { 1 } else { unavailable };
@@ -74,7 +75,8 @@ mod tests {
         check(1, json!(1), json!(5), (1, 1));
         check(0, json!("25%"), json!("25%"), (0, 0));
         check(5, json!("junk"), json!(null), (0, 1));
-        let recreate: Deployment = serde_json::from_value(json!({"spec": {"replicas": 3, "strategy": {"type": "Recreate"}}})).unwrap();
+        let recreate: Deployment =
+            serde_json::from_value(json!({"spec": {"replicas": 3, "strategy": {"type": "Recreate"}}})).unwrap();
         assert_eq!(Fences::of(&recreate), Fences { surge: 0, unavailable: 0 });
     }
 }

@@ -53,9 +53,15 @@ mod tests {
     #[test]
     fn hashes_are_stable_and_tell_templates_apart() {
         assert_eq!(fnv1a(0x811c_9dc5, b"foobar"), 0xbf9c_f968, "the published vector");
-        let a = template(json!({"metadata": {"labels": {"b": "1", "a": "2"}}, "spec": {"containers": [{"name": "c", "image": "x:1"}]}}));
-        let b = template(json!({"spec": {"containers": [{"image": "x:1", "name": "c"}]}, "metadata": {"labels": {"a": "2", "b": "1"}}}));
-        let c = template(json!({"metadata": {"labels": {"b": "1", "a": "2"}}, "spec": {"containers": [{"name": "c", "image": "x:2"}]}}));
+        let a = template(
+            json!({"metadata": {"labels": {"b": "1", "a": "2"}}, "spec": {"containers": [{"name": "c", "image": "x:1"}]}}),
+        );
+        let b = template(
+            json!({"spec": {"containers": [{"image": "x:1", "name": "c"}]}, "metadata": {"labels": {"a": "2", "b": "1"}}}),
+        );
+        let c = template(
+            json!({"metadata": {"labels": {"b": "1", "a": "2"}}, "spec": {"containers": [{"name": "c", "image": "x:2"}]}}),
+        );
         assert_eq!(template_hash(&a, None), template_hash(&b, None));
         assert_ne!(template_hash(&a, None), template_hash(&c, None));
         assert_ne!(template_hash(&a, None), template_hash(&a, Some(1)));

@@ -6,7 +6,9 @@ use crate::workload::deployment::rollout::{DESIRED_REPLICAS, MAX_REPLICAS, Rollo
 /// Whether the deployment's size changed since its sets were last scaled.
 pub fn is_scaling(rollout: &Rollout) -> bool {
     let size = rollout.size();
-    rollout.sets().any(|set| set.replicas() > 0 && set.annotated(DESIRED_REPLICAS).is_some_and(|desired| desired != size))
+    rollout
+        .sets()
+        .any(|set| set.replicas() > 0 && set.annotated(DESIRED_REPLICAS).is_some_and(|desired| desired != size))
 }
 
 /// Which set, of the old ones by place or the new one.
@@ -19,35 +21,33 @@ enum Which {
 /// Scales the sets to the deployment's size: the one that is active, or all active ones in proportion.
 pub fn scale(rollout: &mut Rollout) {
     let size = rollout.size();
-    let active: Vec<Which> = all(rollout).filter(|which| set(rollout, *which).is_some_and(|s| s.replicas() > 0)).collect();
+    let active: Vec<Which> =
+        all(rollout).filter(|which| set(rollout, *which).is_some_and(|s| s.replicas() > 0)).collect();
     match active.as_slice() {
+        [] if size == 0 => {}
+        // Nothing runs: the newest set gets it all.
         [] => {
-            // Nothing runs: the newest set gets it all.
-            let newest = rollout.old.len().checked_sub(1);
-            match (&rollout.new, newest) {
-                _ if size == 0 => {}
-                (Some(_), _) => drop(rollout.scale_new(within_bound(rollout, Which::New, size))),
-                (None, Some(newest)) => drop(rollout.scale_old(newest, within_bound(rollout, Which::Old(newest), size))),
-                (None, None) => {}
+            let newest = rollout.old.len().checked_sub(1).map(Which::Old);
+            if let Some(which) = rollout.new.as_ref().map(|_| Which::New).or(newest) {
+                resize(rollout, which, within_bound(rollout, which, size));
             }
         }
-        [only] => {
-            let size = within_bound(rollout, *only, size);
-            match only {
-                Which::Old(index) => drop(rollout.scale_old(*index, size)),
-                Which::New => drop(rollout.scale_new(size)),
-            }
-        }
+        [only] => resize(rollout, *only, within_bound(rollout, *only, size)),
         _ if is_saturated(rollout) => {
-            for index in 0..rollout.old.len() {
-                if rollout.old[index].replicas() > 0 {
-                    rollout.scale_old(index, 0);
-                }
+            for which in active.into_iter().filter(|which| *which != Which::New) {
+                resize(rollout, which, 0);
             }
         }
         _ if fences::is_rolling(&rollout.deployment.spec) => spread(rollout, active),
         _ => {}
     }
+}
+
+fn resize(rollout: &mut Rollout, which: Which, size: i32) {
+    match which {
+        Which::Old(index) => rollout.scale_old(index, size),
+        Which::New => rollout.scale_new(size),
+    };
 }
 
 fn all(rollout: &Rollout) -> impl Iterator<Item = Which> + use<> {
@@ -73,7 +73,9 @@ fn within_bound(rollout: &Rollout, which: Which, size: i32) -> i32 {
 fn is_saturated(rollout: &Rollout) -> bool {
     let size = rollout.size();
     rollout.new.as_ref().is_some_and(|new| {
-        new.replicas() == size && new.annotated(DESIRED_REPLICAS) == Some(size) && new.rs.status.available_replicas == size
+        new.replicas() == size
+            && new.annotated(DESIRED_REPLICAS) == Some(size)
+            && new.rs.status.available_replicas == size
     })
 }
 
@@ -107,10 +109,7 @@ fn spread(rollout: &mut Rollout, mut active: Vec<Which>) {
         *first = (*first + to_add - added).max(0);
     }
     for (which, size) in active.into_iter().zip(sizes) {
-        match which {
-            Which::Old(index) => drop(rollout.scale_old(index, size)),
-            Which::New => drop(rollout.scale_new(size)),
-        }
+        resize(rollout, which, size);
     }
 }
 
@@ -127,7 +126,6 @@ fn share(rollout: &Rollout, set: &Set, to_add: i32, added: i32) -> i32 {
         }
         let scaled = f64::from(current) * f64::from(rollout.fences.most(rollout.size())) / f64::from(before);
         // Sizes are 32-bit, so the product is exact enough and fits again.
-        #[allow(clippy::cast_possible_truncation, reason = "a share is of the order of the deployment's size")]
         let rounded = scaled.round() as i32;
         rounded - current
     };

@@ -103,7 +103,8 @@ fn advance(cluster: &Cluster, rollout: &mut Rollout, cx: &mut Context) {
     if is_complete(rollout, &after) {
         history::trim(rollout);
     }
-    rollout.recheck_after_s = earliest(rollout.recheck_after_s, rollout.sets().filter_map(|s| s.pods.next_available_s).min());
+    rollout.recheck_after_s =
+        earliest(rollout.recheck_after_s, rollout.sets().filter_map(|s| s.pods.next_available_s).min());
     rollout.deployment.status = after;
 }
 

@@ -32,7 +32,6 @@ fn recovered_runs(cluster: &Cluster, rollout: &Rollout) -> bool {
     let hash = template_hash(&rollout.deployment.spec.template, rollout.deployment.status.collision_count);
     cluster.recovered(&rollout.stored.key().namespace).any(|pod| {
         let labels = &pod.meta().labels;
-        selector.is_some_and(|selector| selector.matches(labels))
-            && labels.get(POD_TEMPLATE_HASH) != Some(&hash)
+        selector.is_some_and(|selector| selector.matches(labels)) && labels.get(POD_TEMPLATE_HASH) != Some(&hash)
     })
 }

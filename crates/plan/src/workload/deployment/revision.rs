@@ -45,7 +45,7 @@ pub fn revision(rs: &ReplicaSet) -> i64 {
 
 /// Splits the sets into the one of the deployment's template, the oldest if there are several, and all others.
 pub fn split(mut sets: Vec<Set>, template: &masthead_api::core::pod::PodTemplateSpec) -> (Option<Set>, Vec<Set>) {
-    sets.sort_by(|a, b| older_first(a, b));
+    sets.sort_by(older_first);
     let new = sets.iter().position(|set| same_template(&set.rs.spec.template, template));
     (new.map(|index| sets.remove(index)), sets)
 }
@@ -132,7 +132,8 @@ pub fn create_missing(cluster: &Cluster, rollout: &mut Rollout, cx: &mut Context
     set.reasons.push(format!("Deployment {} has a new template", rollout.stored.key().name));
     annotate(&mut set, rollout.size(), rollout.fences);
     rollout.new = Some(set);
-    let size = if fences::is_rolling(&rollout.deployment.spec) { rolling::room_for_new(rollout) } else { rollout.size() };
+    let size =
+        if fences::is_rolling(&rollout.deployment.spec) { rolling::room_for_new(rollout) } else { rollout.size() };
     rollout.scale_new(size);
     if deadline_s(&rollout.deployment.spec).is_some()
         && let Some(new) = &rollout.new

@@ -49,7 +49,8 @@ impl Set {
     pub fn stored(cluster: &Cluster, object: &Arc<Object>, now: Time) -> Result<Set, Error> {
         let rs = ReplicaSet::clone(&*object.typed::<ReplicaSet>()?);
         // A pod that the set is about to let go is none of it any more.
-        let keeps = |o: &&Arc<Object>| o.kind() == POD && rs.spec.selector.as_ref().is_none_or(|s| s.matches(&o.meta().labels));
+        let keeps =
+            |o: &&Arc<Object>| o.kind() == POD && rs.spec.selector.as_ref().is_none_or(|s| s.matches(&o.meta().labels));
         let members: Vec<Arc<Pod>> =
             cluster.owned_by(&rs.metadata.uid).filter(keeps).filter_map(|o| o.typed::<Pod>().ok()).collect();
         let counts = pods::count(members.iter().map(|pod| &**pod), rs.spec.min_ready_seconds, now);
@@ -175,7 +176,8 @@ impl Rollout {
         if *self.stored.typed::<Deployment>()? != self.deployment {
             let after = Arc::new(Object::of(&self.deployment)?);
             let (base, status) = (self.stored.revision(), &self.deployment.status);
-            let reason = format!("{} of {} pods are up to date", status.updated_replicas, replicas(&self.deployment.spec));
+            let reason =
+                format!("{} of {} pods are up to date", status.updated_replicas, replicas(&self.deployment.spec));
             reaction.changes.push(Change::Update { object: after, base, reason });
         }
         Ok(reaction)

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use masthead_api::kind::registry::POD;
-use masthead_api::core::pod::PodTemplateSpec;
+use masthead_api::admit::{self, admission};
+use masthead_api::core::config::ServiceAccount;
+use masthead_api::core::pod::{Pod, PodTemplateSpec};
 use masthead_api::key::ObjectKey;
+use masthead_api::kind::registry::{POD, SERVICE_ACCOUNT};
 use masthead_api::object::Object;
-use serde_json::{Map, Value, json};
 
 use crate::cluster::view::Cluster;
 use crate::context::Context;
@@ -16,8 +17,24 @@ use crate::workload::claim::controller_reference;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The template makes no valid pod.
-    #[error("{0}")]
-    Invalid(String),
+    #[error("Pod {name:?} is invalid: {why}")]
+    Invalid {
+        /// The pod that was to be.
+        name: String,
+        /// What is wrong, with the fields.
+        why: String,
+    },
+    /// A rule of the cluster does not admit it.
+    #[error("pods {name:?} is forbidden: {why}")]
+    Forbidden {
+        /// The pod that was to be.
+        name: String,
+        /// Which rule.
+        why: String,
+    },
+    /// The pod does not encode, which no registered type does.
+    #[error("the pod cannot be written: {0}")]
+    Unreadable(String),
     /// Every name that was drawn is taken.
     #[error("no free name after {NAME_TRIES} tries")]
     NoName,
@@ -31,38 +48,52 @@ const STEM_MAX: usize = 58;
 
 /// A pod of `template` that `owner` controls, with a new name, uid and time of creation.
 ///
+/// It goes through the same admission as a pod that a user asks for.
+///
 /// # Errors
 /// The template makes no valid pod, or no name is free.
-pub fn pod(cluster: &Cluster, owner: &Object, template: &PodTemplateSpec, cx: &mut Context) -> Result<Arc<Object>, Error> {
-    let invalid = |error: &dyn std::fmt::Display| Error::Invalid(error.to_string());
-    let generate_name = format!("{}-", owner.key().name);
+pub fn pod(
+    cluster: &Cluster,
+    owner: &Object,
+    template: &PodTemplateSpec,
+    cx: &mut Context,
+) -> Result<Arc<Object>, Error> {
     let namespace = owner.key().namespace.as_str();
-    let name = free_name(cluster, namespace, &generate_name, cx)?;
-    let mut meta = Map::new();
-    meta.insert("name".into(), json!(name));
-    meta.insert("generateName".into(), json!(generate_name));
-    meta.insert("namespace".into(), json!(namespace));
-    meta.insert("uid".into(), json!(cx.ids.uid()));
-    meta.insert("creationTimestamp".into(), json!(cx.now));
-    meta.insert("generation".into(), json!(1));
-    meta.insert("ownerReferences".into(), json!([controller_reference(owner)]));
-    let from = &template.metadata;
-    let copied = [("labels", json!(from.labels)), ("annotations", json!(from.annotations)), ("finalizers", json!(from.finalizers))];
-    for (field, value) in copied {
-        let empty = value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
-        if !empty {
-            meta.insert(field.into(), value);
-        }
-    }
-    let spec = serde_json::to_value(&template.spec).map_err(|error| invalid(&error))?;
-    let value = json!({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec, "status": {"phase": "Pending"}});
-    let object = Object::from_value(admitted(value)?).map_err(|error| invalid(&error))?;
-    Ok(Arc::new(object))
+    let mut pod =
+        Pod { api_version: "v1".to_owned(), kind: "Pod".to_owned(), spec: template.spec.clone(), ..Pod::default() };
+    let meta = &mut pod.metadata;
+    meta.generate_name = format!("{}-", owner.key().name);
+    meta.name = free_name(cluster, namespace, &meta.generate_name, cx)?;
+    meta.namespace = namespace.to_owned();
+    meta.labels = template.metadata.labels.clone();
+    meta.annotations = template.metadata.annotations.clone();
+    meta.finalizers = template.metadata.finalizers.clone();
+    meta.owner_references = vec![controller_reference(owner)];
+    admission(cluster, &mut pod).map_err(|why| Error::Forbidden { name: pod.metadata.name.clone(), why })?;
+    let name = pod.metadata.name.clone();
+    let value = serde_json::to_value(&pod).map_err(|error| Error::Unreadable(error.to_string()))?;
+    let value = admit::create(value, namespace).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
+        Error::Invalid { name, why: problems.join(", ") }
+    })?;
+    let mut pod: Pod = serde_json::from_value(value).map_err(|error| Error::Unreadable(error.to_string()))?;
+    pod.metadata.uid = cx.ids.uid();
+    pod.metadata.creation_timestamp = Some(cx.now);
+    Ok(Arc::new(Object::of(&pod).map_err(|error| Error::Unreadable(error.to_string()))?))
 }
 
-/// The pod after defaulting, admission and validation.
-fn admitted(value: Value) -> Result<Value, Error> {
-    Ok(value)
+/// What the server's plugins fill in: tolerations of failing nodes, the priority, the service account and its pull
+/// secrets. No token is mounted: this control plane gives out none.
+fn admission(cluster: &Cluster, pod: &mut Pod) -> Result<(), String> {
+    let account = admission::service_account_name(&mut pod.spec).to_owned();
+    let account = ObjectKey::new(SERVICE_ACCOUNT, pod.metadata.namespace.as_str(), account);
+    if pod.spec.image_pull_secrets.is_empty()
+        && let Some(account) = cluster.typed::<ServiceAccount>(&account)
+    {
+        pod.spec.image_pull_secrets.clone_from(&account.image_pull_secrets);
+    }
+    admission::default_tolerations(&mut pod.spec);
+    admission::priority(&mut pod.spec, &[])
 }
 
 fn free_name(cluster: &Cluster, namespace: &str, generate_name: &str, cx: &mut Context) -> Result<String, Error> {

@@ -93,9 +93,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn pod(name: &str, node: &str, phase: &str, ready_at: Option<i64>, extra: Value) -> Pod {
-        let ready = ready_at.map_or(json!([]), |at| {
-            json!([{"type": "Ready", "status": "True", "lastTransitionTime": Time(at)}])
-        });
+        let ready = ready_at
+            .map_or(json!([]), |at| json!([{"type": "Ready", "status": "True", "lastTransitionTime": Time(at)}]));
         let mut value = json!({
             "metadata": {"name": name, "creationTimestamp": Time(0)},
             "spec": {"nodeName": node, "containers": []},

@@ -64,14 +64,19 @@ pub fn reconcile(cluster: &Cluster, object: &Arc<Object>, cx: &mut Context) -> R
         }
     }
     write(&mut members, &mut reaction);
-    let pods: Vec<Arc<Pod>> = members.into_iter().filter(|m| !matches!(m.write, Some((Write::Delete, _)))).map(|m| m.pod).collect();
+    let pods: Vec<Arc<Pod>> =
+        members.into_iter().filter(|m| !matches!(m.write, Some((Write::Delete, _)))).map(|m| m.pod).collect();
     let (status, counts) = status(&rs, &pods, failure, cx.now);
     reaction.recheck_in_ms(counts.next_available_s.map(|s| u64::try_from(s).unwrap_or(0).saturating_mul(1000)));
     if status != rs.status {
         let mut after = ReplicaSet::clone(&rs);
         let reason = format!("{} of {} pods are ready", status.ready_replicas, rs.spec.replicas.unwrap_or(1));
         after.status = status;
-        reaction.changes.push(Change::Update { object: Arc::new(Object::of(&after)?), base: object.revision(), reason });
+        reaction.changes.push(Change::Update {
+            object: Arc::new(Object::of(&after)?),
+            base: object.revision(),
+            reason,
+        });
     }
     Ok(reaction)
 }
@@ -81,7 +86,8 @@ fn members(claims: &Claims, rs: &ReplicaSet) -> Result<Vec<Member>, Error> {
     for claimed in &claims.owned {
         // A pod that does not decode is a fault of the view; it counts for nothing here.
         let Ok(pod) = claimed.object.typed::<Pod>() else { continue };
-        let write = claimed.adopted.then(|| (Write::Update, format!("its labels match ReplicaSet {}", rs.metadata.name)));
+        let write =
+            claimed.adopted.then(|| (Write::Update, format!("its labels match ReplicaSet {}", rs.metadata.name)));
         members.push(Member { object: claimed.object.clone(), pod, write });
     }
     Ok(members)
@@ -112,7 +118,13 @@ fn grow(
         match create::pod(cluster, object, &rs.spec.template, cx) {
             Ok(made) => {
                 let Ok(pod) = made.typed::<Pod>() else { continue };
-                tell(object, EventKind::Normal, "SuccessfulCreate", format!("Created pod: {}", pod.metadata.name), reaction);
+                tell(
+                    object,
+                    EventKind::Normal,
+                    "SuccessfulCreate",
+                    format!("Created pod: {}", pod.metadata.name),
+                    reaction,
+                );
                 let reason = format!("ReplicaSet {} wants {} pods", rs.metadata.name, rs.spec.replicas.unwrap_or(1));
                 members.push(Member { object: made, pod, write: Some((Write::Create, reason)) });
             }
@@ -139,14 +151,18 @@ fn shrink(
     reaction: &mut Reaction,
 ) -> Result<(), Error> {
     let related = related(cluster, object);
-    let nodes = rank::on_node(related.iter().map(|pod| &**pod).chain(members.iter().filter(|m| m.write.is_some()).map(|m| &*m.pod)));
+    let nodes = rank::on_node(
+        related.iter().map(|pod| &**pod).chain(members.iter().filter(|m| m.write.is_some()).map(|m| &*m.pod)),
+    );
     let mut order: Vec<usize> = (0..members.len()).filter(|i| is_active(&members[*i].pod)).collect();
     order.sort_by(|a, b| rank::compare(&members[*a].pod, &members[*b].pod, &nodes, rs.spec.min_ready_seconds, cx.now));
     for index in order.into_iter().take(surplus.min(BURST)) {
         let member = &mut members[index];
         let name = &member.pod.metadata.name;
         let reason = format!("ReplicaSet {} has {surplus} pods too many", object.key().name);
-        let Some(change) = delete::delete(&member.object, None, Propagation::Background, cx.now, &reason)? else { continue };
+        let Some(change) = delete::delete(&member.object, None, Propagation::Background, cx.now, &reason)? else {
+            continue;
+        };
         tell(object, EventKind::Normal, "SuccessfulDelete", format!("Deleted pod: {name}"), reaction);
         match change {
             Change::Update { object, .. } | Change::Create { object, .. } => {

@@ -18,7 +18,8 @@ pub type Failure = (&'static str, String);
 pub fn status(rs: &ReplicaSet, pods: &[Arc<Pod>], failure: Option<Failure>, now: Time) -> (ReplicaSetStatus, Counts) {
     let counts = count(pods.iter().map(|pod| &**pod), rs.spec.min_ready_seconds, now);
     let template = &rs.spec.template.metadata.labels;
-    let labelled = |pod: &&Arc<Pod>| is_active(pod) && template.iter().all(|(k, v)| pod.metadata.labels.get(k) == Some(v));
+    let labelled =
+        |pod: &&Arc<Pod>| is_active(pod) && template.iter().all(|(k, v)| pod.metadata.labels.get(k) == Some(v));
     let status = ReplicaSetStatus {
         replicas: counts.active,
         fully_labeled_replicas: i32::try_from(pods.iter().filter(labelled).count()).unwrap_or(i32::MAX),

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use masthead_api::core::pod::Pod;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Kind;
 use masthead_api::kind::registry::{DEPLOYMENT, POD, REPLICA_SET};
-use masthead_api::core::pod::Pod;
 use serde_json::{Value, json};
 
 use crate::delete::{self, Propagation};
@@ -239,7 +239,8 @@ fn compare_pods(name: &str, case: &Value, world: &World, masks: &BTreeMap<String
         .iter()
         .map(|p| {
             let owner = if p["owner"].is_null() { json!([]) } else { p["owner"].clone() };
-            let fields = ["name", "labels", "annotations", "phase", "ready", "image", "terminating"].map(|f| p[f].clone());
+            let fields =
+                ["name", "labels", "annotations", "phase", "ready", "image", "terminating"].map(|f| p[f].clone());
             let [a, b, c, d, e, f, g] = fields;
             line([a, b, c, d, e, f, g, owner])
         })
@@ -255,8 +256,14 @@ fn compare_pods(name: &str, case: &Value, world: &World, masks: &BTreeMap<String
                 owner.as_object_mut().unwrap().remove("uid");
             }
             let mut value = json!([
-                meta.name, meta.labels, annotations, pod.status.phase, is_ready(&pod), pod.spec.containers[0].image,
-                meta.deletion_timestamp.is_some(), if meta.owner_references.is_empty() { json!([]) } else { owners }
+                meta.name,
+                meta.labels,
+                annotations,
+                pod.status.phase,
+                is_ready(&pod),
+                pod.spec.containers[0].image,
+                meta.deletion_timestamp.is_some(),
+                if meta.owner_references.is_empty() { json!([]) } else { owners }
             ]);
             mask_value(&mut value, masks);
             value.to_string()
@@ -274,7 +281,10 @@ fn compare_events(name: &str, case: &Value, world: &World, masks: &BTreeMap<Stri
     for event in &world.events {
         let kind = event.about.kind.info().kind;
         let about = mask(&event.about.name, masks);
-        ours.push((format!("{:?} {} {kind} {about} {}", event.kind, event.reason, event.source), mask(&event.message, masks)));
+        ours.push((
+            format!("{:?} {} {kind} {about} {}", event.kind, event.reason, event.source),
+            mask(&event.message, masks),
+        ));
     }
     let mut theirs = Vec::new();
     for event in case["events"].as_array().unwrap() {
@@ -298,13 +308,20 @@ fn compare_events(name: &str, case: &Value, world: &World, masks: &BTreeMap<Stri
         ends
     };
     // Kubernetes folds events from the eleventh of an object on, so that some of its steps are not told.
-    let folded = case["events"].as_array().unwrap().iter().any(|e| e["message"].as_str().unwrap_or_default().starts_with("(combined"));
+    let folded = case["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|e| e["message"].as_str().unwrap_or_default().starts_with("(combined"));
     if !folded {
         assert_eq!(scalings(&ours), scalings(&theirs), "{name}: scalings {ours:#?}");
     }
     let others = |events: &[(String, String)]| {
-        let mut list: Vec<String> =
-            events.iter().filter(|(head, _)| !head.contains("ScalingReplicaSet")).map(|(head, m)| format!("{head}: {m}")).collect();
+        let mut list: Vec<String> = events
+            .iter()
+            .filter(|(head, _)| !head.contains("ScalingReplicaSet"))
+            .map(|(head, m)| format!("{head}: {m}"))
+            .collect();
         list.sort();
         list
     };

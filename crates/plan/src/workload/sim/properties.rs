@@ -49,22 +49,38 @@ fn fences_hold(before: &Cluster, world: &World) {
     // Sets are never asked for more pods than the upper bound leaves room for.
     if sum(&new, Set::replicas) > sum(&old, Set::replicas) {
         let count = sum(&new, most);
-        let list = |sets: &[Set]| format!("{:?}", sets.iter().map(|s| (&s.rs.metadata.name[..], s.replicas(), s.pods)).collect::<Vec<_>>());
-        assert!(count <= fences.most(size), "{count} pods where {size} and {fences:?} are asked for: {} → {}", list(&old), list(&new));
+        let list = |sets: &[Set]| {
+            format!("{:?}", sets.iter().map(|s| (&s.rs.metadata.name[..], s.replicas(), s.pods)).collect::<Vec<_>>())
+        };
+        assert!(
+            count <= fences.most(size),
+            "{count} pods where {size} and {fences:?} are asked for: {} → {}",
+            list(&old),
+            list(&new)
+        );
     }
     // A set never makes more pods than it is asked for, nor gives up more than it has to, nor the wrong ones.
     for set in &new {
         let Some(was) = old.iter().find(|s| s.rs.metadata.uid == set.rs.metadata.uid) else { continue };
-        let adopted = owned_names(&world.cluster, &set.rs).iter().any(|name| before.get(&ObjectKey::new(POD, "ns", name.as_str())).is_some());
+        let adopted = owned_names(&world.cluster, &set.rs)
+            .iter()
+            .any(|name| before.get(&ObjectKey::new(POD, "ns", name.as_str())).is_some());
         if set.pods.active > was.pods.active && !adopted {
             assert!(set.pods.active <= set.replicas().max(was.replicas()), "{} made too many", set.rs.metadata.name);
         }
-        assert!(available(set) >= available(was).min(set.replicas()), "{} gave up pods that serve", set.rs.metadata.name);
+        assert!(
+            available(set) >= available(was).min(set.replicas()),
+            "{} gave up pods that serve",
+            set.rs.metadata.name
+        );
     }
     let scaling = old.iter().any(|s| s.replicas() > 0 && s.annotated(DESIRED_REPLICAS).is_some_and(|n| n != size));
     if is_rolling(&deployment.spec) && !scaling && !deployment.spec.paused {
         let (was, is) = (sum(&old, available), sum(&new, available));
-        assert!(is >= was || is >= fences.fewest_available(size), "{is} of {was} left where {size} and {fences:?} are asked for");
+        assert!(
+            is >= was || is >= fences.fewest_available(size),
+            "{is} of {was} left where {size} and {fences:?} are asked for"
+        );
     }
     if !is_rolling(&deployment.spec) {
         let running = new.iter().filter(|s| s.running).count();
@@ -95,7 +111,11 @@ fn new_deployment(ids: &mut Ids) -> Value {
     if ids.below(8) == 0 {
         spec["strategy"] = json!({"type": "Recreate"});
     } else {
-        spec["strategy"] = json!({"rollingUpdate": {"maxSurge": pick(ids, &counts), "maxUnavailable": pick(ids, &counts)}});
+        let surge = pick(ids, &counts);
+        // Two plain zeros are refused; a percentage that rounds down to zero is not.
+        let unavailable =
+            if surge == json!(0) || surge == json!("0%") { pick(ids, &counts[1..6]) } else { pick(ids, &counts) };
+        spec["strategy"] = json!({"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}});
     }
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec})
 }
@@ -118,7 +138,8 @@ fn pods(world: &World) -> Vec<Arc<Pod>> {
 }
 
 fn running(world: &World, ids: &mut Ids) -> Option<Arc<Pod>> {
-    let running: Vec<Arc<Pod>> = pods(world).into_iter().filter(|p| is_active(p) && p.status.phase == "Running").collect();
+    let running: Vec<Arc<Pod>> =
+        pods(world).into_iter().filter(|p| is_active(p) && p.status.phase == "Running").collect();
     (!running.is_empty()).then(|| pick(ids, &running))
 }
 
@@ -143,7 +164,9 @@ fn disturb(world: &mut World, ids: &mut Ids) {
                 10 => {
                     let live = world.cluster.get(&key).unwrap().clone();
                     let now = world.time();
-                    let change = delete::delete(&live, None, Propagation::Background, now, "a user asks for it").unwrap().unwrap();
+                    let change = delete::delete(&live, None, Propagation::Background, now, "a user asks for it")
+                        .unwrap()
+                        .unwrap();
                     world.change(change);
                 }
                 _ if ids.below(2) == 0 => world.edit(&key, |pod| pod["metadata"]["labels"]["app"] = json!("other")),
@@ -197,15 +220,21 @@ fn at_the_end(world: &mut World) {
     let counts = [status.replicas, status.updated_replicas, status.ready_replicas, status.available_replicas];
     assert_eq!(counts, [size; 4], "{status:?}");
     assert_eq!((status.unavailable_replicas, status.terminating_replicas), (0, Some(0)));
-    let condition = |kind: &str| status.conditions.iter().find(|c| c.type_ == kind).map(|c| (c.status.clone(), c.reason.clone()));
+    let condition =
+        |kind: &str| status.conditions.iter().find(|c| c.type_ == kind).map(|c| (c.status.clone(), c.reason.clone()));
     assert_eq!(condition("Progressing"), Some(("True".into(), "NewReplicaSetAvailable".into())));
     assert_eq!(condition("Available"), Some(("True".into(), "MinimumReplicasAvailable".into())));
     let limit = deployment.spec.revision_history_limit.unwrap();
     assert!(world.cluster.list::<ReplicaSet>("ns").count() <= 1 + usize::try_from(limit).unwrap());
-    let ours: Vec<Arc<Pod>> =
-        pods(world).into_iter().filter(|p| !is_finished(p) && p.metadata.labels.get("app").is_some_and(|app| app == "web")).collect();
+    let ours: Vec<Arc<Pod>> = pods(world)
+        .into_iter()
+        .filter(|p| !is_finished(p) && p.metadata.labels.get("app").is_some_and(|app| app == "web"))
+        .collect();
     assert_eq!(ours.len(), usize::try_from(size).unwrap());
-    assert!(ours.iter().all(|p| p.spec.containers[0].image == "web:last" && is_ready(p) && p.metadata.owner_references.len() == 1));
+    assert!(
+        ours.iter()
+            .all(|p| p.spec.containers[0].image == "web:last" && is_ready(p) && p.metadata.owner_references.len() == 1)
+    );
 }
 
 #[test]

@@ -91,7 +91,10 @@ fn running_pods_are_taken_in_again() {
         world.settle();
         world.assert_silent();
         assert_eq!(names(&world), names(&lost), "agents first: {agents_first}");
-        let owned = world.cluster.list_all::<Pod>().all(|p| p.metadata.owner_references.len() == 1 && p.metadata.annotations.is_empty());
+        let owned = world
+            .cluster
+            .list_all::<Pod>()
+            .all(|p| p.metadata.owner_references.len() == 1 && p.metadata.annotations.is_empty());
         assert!(owned);
     }
 }

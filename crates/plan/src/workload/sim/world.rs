@@ -287,7 +287,8 @@ impl World {
         assert!(self.queue.is_empty());
         let keys: Vec<ObjectKey> = self.cluster.objects().map(|o| o.key().clone()).collect();
         for key in keys {
-            let reaction = control::reconcile(&self.cluster, &key, &mut self.cx.clone()).expect("stored objects decode");
+            let reaction =
+                control::reconcile(&self.cluster, &key, &mut self.cx.clone()).expect("stored objects decode");
             assert!(reaction.is_empty(), "{key} is not silent at rest: {reaction:?}");
         }
     }
@@ -304,7 +305,9 @@ impl World {
             for node in &self.nodes {
                 load.insert(node, self.cluster.pod_count_on(node));
             }
-            let Some(node) = self.nodes.iter().min_by_key(|node| (load[node.as_str()], node.as_str())).cloned() else { continue };
+            let Some(node) = self.nodes.iter().min_by_key(|node| (load[node.as_str()], node.as_str())).cloned() else {
+                continue;
+            };
             self.edit(&key, |pod| pod["spec"]["nodeName"] = json!(node));
             bound = true;
         }
@@ -362,7 +365,8 @@ impl World {
 
     /// Does what is due now, then decides.
     fn step(&mut self) {
-        let due: Vec<ObjectKey> = self.rechecks.iter().filter(|(_, at)| **at <= self.now_ms).map(|(key, _)| key.clone()).collect();
+        let due: Vec<ObjectKey> =
+            self.rechecks.iter().filter(|(_, at)| **at <= self.now_ms).map(|(key, _)| key.clone()).collect();
         for key in due {
             self.rechecks.remove(&key);
             self.enqueue(key);
