@@ -22,6 +22,7 @@ pub mod seccomp_table;
 pub mod supervise;
 pub mod task;
 pub mod tenant;
+pub mod trace;
 pub mod users;
 pub mod zygote;
 

@@ -19,6 +19,7 @@ use crate::shim::executor::Launch;
 use crate::shim::output::read_message;
 use crate::shim::overlay::{Inside, mount_rootfs};
 use crate::shim::task::{Task, files};
+use crate::shim::trace::Causes;
 use crate::shim::{process, users, zygote};
 
 /// A container's stdin, stdout and stderr; none of them with a terminal.
@@ -34,6 +35,7 @@ pub fn create(dir: &Path, stdio: Stdio) -> Result<i32> {
     mount_rootfs(dir, &task.rootfs)?;
     finish_spec(dir, &mut task)?;
     write_json(&dir.join("config.json"), &task.spec)?;
+    let causes = Causes::listen()?;
     let (report, launch) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
     let mut builder = ContainerBuilder::new(task.id.clone(), SyscallType::default())
         .with_root_path(dir.join(files::STATE))
@@ -50,7 +52,7 @@ pub fn create(dir: &Path, stdio: Stdio) -> Result<i32> {
         .with_systemd(false)
         .with_detach(true)
         .build()
-        .map_err(failed)?;
+        .map_err(|error| because(error, &causes))?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let start_time = process::stat(pid).map_or(0, |stat| stat.start_time);
     fs::write(dir.join(files::PID), format!("{pid} {start_time}")).context("write the pid")?;
@@ -77,6 +79,11 @@ fn finish_spec(dir: &Path, task: &mut Task) -> Result<()> {
             .set_gid(identity.gid)
             .set_additional_gids(Some(identity.groups));
         process.set_user(user);
+        let mut env = process.env().clone().unwrap_or_default();
+        if !env.iter().any(|entry| entry.starts_with("HOME=")) {
+            env.push(format!("HOME={}", identity.home));
+            process.set_env(Some(env));
+        }
     }
     Ok(())
 }
@@ -109,6 +116,16 @@ pub fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<()> {
 /// libcontainer's error with its causes, as one line.
 pub fn failed(error: LibcontainerError) -> Error {
     Error::Container(chain(&error))
+}
+
+/// The same with the cause that it leaves out.
+pub fn because(error: LibcontainerError, causes: &Causes) -> Error {
+    match (failed(error), causes.first()) {
+        (Error::Container(text), cause) if !cause.is_empty() && !text.contains(&cause) => {
+            Error::Container(format!("{text}: {cause}"))
+        }
+        (error, _) => error,
+    }
 }
 
 /// The spec a container was made with.

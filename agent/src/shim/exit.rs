@@ -53,7 +53,8 @@ impl ExitRecord {
         let what = "write the exit record";
         let text = serde_json::to_vec(self)
             .map_err(|error| Error::Io { what: what.to_owned(), source: error.into() })?;
-        let temporary = dir.join("exit.tmp");
+        // An agent and a shim may both come to write it.
+        let temporary = dir.join(format!("exit.{}.{}", std::process::id(), self.finished_at));
         let mut file = File::create(&temporary).context(what)?;
         file.write_all(&text).context(what)?;
         file.sync_data().context(what)?;

@@ -10,11 +10,12 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use serde::{Deserialize, Serialize};
 
-use crate::shim::create::{failed, load_spec, read_json, write_json};
+use crate::shim::create::{because, failed, load_spec, read_json, write_json};
 use crate::shim::error::{Context, Error, Result};
 use crate::shim::executor::Launch;
 use crate::shim::output::read_message;
 use crate::shim::task::files;
+use crate::shim::trace::Causes;
 use crate::shim::zygote;
 
 /// What to run, in `exec-N.json`.
@@ -59,6 +60,7 @@ fn run(
     process.set_args(Some(command.args)).set_terminal(Some(command.console.is_some()));
     write_json(process_path, &process)?;
     let state = dir.join(files::STATE);
+    let causes = Causes::listen()?;
     let (report, launch) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
     let mut builder = ContainerBuilder::new(id.to_owned(), SyscallType::default())
         .with_root_path(&state)
@@ -77,7 +79,7 @@ fn run(
     if !refusal.is_empty() {
         return Err(Error::Container(refusal));
     }
-    Ok(built.map_err(failed)?.as_raw())
+    Ok(built.map_err(|error| because(error, &causes))?.as_raw())
 }
 
 /// libcontainer leaves the sockets of each command behind. To be called while none is being

@@ -14,6 +14,8 @@ pub struct Identity {
     pub gid: u32,
     /// Supplementary groups, sorted.
     pub groups: Vec<u32>,
+    /// The home directory; `/` for a number without an entry.
+    pub home: String,
 }
 
 /// Looks `request` up in the texts of /etc/passwd and /etc/group; a number needs no entry.
@@ -37,13 +39,15 @@ pub fn resolve(passwd: &str, group: &str, request: &UserRequest) -> Result<Ident
     if let (Some(entry), false) = (&entry, request.strict) {
         groups.extend(groups_of(group, entry.name));
     }
-    Ok(Identity { uid, gid, groups: groups.into_iter().collect() })
+    let home = entry.map(|entry| entry.home).filter(|home| !home.is_empty()).unwrap_or("/");
+    Ok(Identity { uid, gid, groups: groups.into_iter().collect(), home: home.to_owned() })
 }
 
 struct User<'a> {
     name: &'a str,
     uid: u32,
     gid: u32,
+    home: &'a str,
 }
 
 fn find_user<'a>(passwd: &'a str, wanted: &str) -> Option<User<'a>> {
@@ -53,7 +57,8 @@ fn find_user<'a>(passwd: &'a str, wanted: &str) -> Option<User<'a>> {
             let name = fields.next()?;
             let uid = fields.nth(1)?.parse().ok()?;
             let gid = fields.next()?.parse().ok()?;
-            Some(User { name, uid, gid })
+            let home = fields.nth(1).unwrap_or("");
+            Some(User { name, uid, gid, home })
         })
     };
     users().find(|user| user.name == wanted).or_else(|| {
@@ -98,7 +103,7 @@ mod tests {
     fn check(user: &str, group: &str, expect: Option<(u32, u32, &[u32])>) {
         let request = UserRequest { user: user.into(), group: group.into(), ..Default::default() };
         let found = resolve(PASSWD, GROUP, &request).ok();
-        let expect = expect.map(|(uid, gid, groups)| Identity { uid, gid, groups: groups.into() });
+        let found = found.as_ref().map(|found| (found.uid, found.gid, found.groups.as_slice()));
         assert_eq!(found, expect, "{user}:{group}");
     }
 
@@ -126,6 +131,9 @@ mod tests {
             ..Default::default()
         };
         let found = resolve(PASSWD, GROUP, &request).unwrap();
-        assert_eq!(found, Identity { uid: 101, gid: 202, groups: vec![1, 9, 202] });
+        let expect = Identity { uid: 101, gid: 202, groups: vec![1, 9, 202], home: "/".into() };
+        assert_eq!(found, expect);
+        let root = resolve(PASSWD, GROUP, &UserRequest::default()).unwrap();
+        assert_eq!(root.home, "/root");
     }
 }

@@ -110,8 +110,7 @@ pub fn of(wanted: Option<&Wanted>, privileged: bool, held: u64) -> Result<LinuxC
 
 fn parse(name: &str) -> Result<Capability> {
     let upper = name.to_ascii_uppercase();
-    let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
-    Capability::from_str(&full)
+    Capability::from_str(upper.trim_start_matches("CAP_"))
         .map_err(|_| Error::InvalidArgument(format!("unknown capability {name:?}")))
 }
 

@@ -97,7 +97,7 @@ fn plan(
             lower: image.lower.clone(),
             upper: directory.join("upper"),
             work: directory.join("work"),
-            on_host: spec_mounts::root_propagation(&config.mounts) == Some("rshared"),
+            on_host: spec_mounts::root_propagation(&config.mounts) == spec_mounts::SHARED,
         },
         log: log.clone().map(|path| LogOptions {
             path,

@@ -31,6 +31,8 @@ use crate::shim::{process, zygote};
 
 /// The size of a pod's /dev/shm in bytes (containerd's).
 const SHM_BYTES: u64 = 64 << 20;
+/// How often a directory that somebody writes into is tried to be removed.
+const REMOVE_TRIES: usize = 40;
 /// The longest host name the kernel takes.
 const HOSTNAME_MAX: usize = 64;
 
@@ -251,10 +253,17 @@ pub async fn remove(store: &Arc<Store>, id: &str) -> Result<()> {
 
 /// Removes a directory that may be gone already.
 pub fn remove_directory(directory: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
+    for _ in 0..REMOVE_TRIES {
+        match fs::remove_dir_all(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            // Somebody was just writing into it.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            removed => return removed,
+        }
     }
+    fs::remove_dir_all(directory)
 }
 
 /// Releases what a sandbox holds of the kernel's.

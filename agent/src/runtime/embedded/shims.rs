@@ -191,6 +191,9 @@ fn settle_here(
         Ok(Some(record)) => record,
         // A torn record says no more than none.
         Ok(None) | Err(_) => {
+            if !dir.exists() {
+                return Ok(ExitRecord::lost(started_at, "it was removed"));
+            }
             let record = ExitRecord::lost(started_at, why);
             sweep(dir, cgroup);
             record.save(dir)?;

@@ -239,7 +239,7 @@ fn linux(input: &Input<'_>, security: &LinuxContainerSecurityContext) -> Result<
         .set_masked_paths(Some(paths(&security.masked_paths, &MASKED)))
         .set_readonly_paths(Some(paths(&security.readonly_paths, &READONLY)))
         .set_rootfs_propagation(
-            spec_mounts::root_propagation(&input.config.mounts).map(str::to_owned),
+            Some(spec_mounts::root_propagation(&input.config.mounts).to_owned()),
         )
         .set_seccomp(None);
     Ok(linux)

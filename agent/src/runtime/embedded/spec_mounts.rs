@@ -110,13 +110,18 @@ fn bind(wanted: &Mount) -> Result<OciMount> {
     mount(path, "bind", &wanted.host_path, &["rbind", propagation, mode])
 }
 
-/// The strongest propagation among mounts, as the root's own; None when all are private.
-pub fn root_propagation(wanted: &[Mount]) -> Option<&'static str> {
-    let strongest = wanted.iter().map(|mount| mount.propagation as i32).max()?;
-    match MountPropagation::try_from(strongest).ok()? {
-        MountPropagation::PropagationPrivate => None,
-        MountPropagation::PropagationHostToContainer => Some("rslave"),
-        MountPropagation::PropagationBidirectional => Some("rshared"),
+/// How mounts propagate to where a bidirectional one is wanted.
+pub const SHARED: &str = "shared";
+
+/// The strongest propagation among mounts, as that of all: libcontainer knows the root's only.
+pub fn root_propagation(wanted: &[Mount]) -> &'static str {
+    let has = |kind| wanted.iter().any(|mount| mount.propagation() == kind);
+    if has(MountPropagation::PropagationBidirectional) {
+        SHARED
+    } else if has(MountPropagation::PropagationHostToContainer) {
+        "slave"
+    } else {
+        "private"
     }
 }
 
