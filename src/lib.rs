@@ -1,3 +1,10 @@
 //! The control plane and the command line of Masthead.
+
+pub mod clock;
+pub mod control;
+pub mod daemon;
 pub mod git;
 pub mod nodes;
+pub mod server;
+pub mod source;
+pub mod sync;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
+use masthead_store::embedded::store::Options as StoreOptions;
 use masthead_store::kv::{Compare, Kv, Op, Txn};
 use masthead_store::lease::leader::{Candidate, Leadership};
 use masthead_store::objects::{OWN_ROOT, Objects};
@@ -56,8 +57,8 @@ pub struct Running {
 pub async fn serve(options: &Options) -> Result<Running> {
     let data = Data::open(&options.data)?;
     let kv = match &options.store {
-        Some(address) => open::open(address, open::Options::default()).await,
-        None => open::open(&data.store().display().to_string(), open::Options::default()).await,
+        Some(address) => open::open(address, StoreOptions::default()).await,
+        None => open::open(&data.store().display().to_string(), StoreOptions::default()).await,
     }
     .context("opening the store")?;
     let (fence, leader) = lead(options, &kv).await?;
@@ -103,7 +104,7 @@ pub async fn serve(options: &Options) -> Result<Running> {
         branch: tracked.branch,
         nodes_address: nodes_address.to_string(),
     };
-    let api = api::State { view, store, nodes, sync: handle.clone(), daemon: daemon.clone(), poke: repository.poke(), started_s: clock::now_s() };
+    let api = api::State { view, store, nodes, sync: handle.clone(), daemon: daemon.clone(), poke: repository.poke(), tokens: tokens.clone(), ca_digest: authority.digest(), started_s: clock::now_s() };
     let routes = api::router(api.clone()).merge(repository.routes(&data));
     listen::serve(api_listener, routes, options.is_public(), &authority, &data)?;
     repository.run(handle);

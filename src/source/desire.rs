@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use masthead_api::admit;
 use masthead_api::key::ObjectKey;
-use masthead_api::kind::Kind;
+use masthead_api::kind::find;
 use masthead_api::object::Object;
 use masthead_api::problem::FieldProblem;
 use masthead_plan::desired::{Origin, Problem, Wanted};
@@ -63,9 +63,8 @@ fn one(path: &Arc<str>, manifest: Manifest) -> Result<Wanted, Vec<Problem>> {
         let hint = "give it a metadata.name: what git asks for needs a name that stays".to_owned();
         return Err(vec![fault(places.line_of("metadata.generateName"), &object, "metadata.generateName", "not supported in a repository".to_owned(), hint)]);
     }
-    if Kind::by_gvk(&api_version, &kind).is_none() {
-        let unknown = Kind::explain_unknown(&api_version, &kind);
-        return Err(vec![fault(places.line_of("kind"), &object, "kind", unknown.message, unknown.hint)]);
+    if let Err(unknown) = find::find(&api_version, &kind) {
+        return Err(vec![fault(places.line_of("kind"), &object, "kind", unknown.to_string(), String::new())]);
     }
     if let Some(kept) = server_field(&value) {
         let hint = "remove it: it was copied from a live object".to_owned();
@@ -73,7 +72,7 @@ fn one(path: &Arc<str>, manifest: Manifest) -> Result<Wanted, Vec<Problem>> {
     }
     let created = admit::create(value, DEFAULT_NAMESPACE).map_err(|faults| {
         let line_of = |f: &FieldProblem| if f.path.is_empty() { line } else { places.line_of(&f.path) };
-        faults.into_iter().map(|f| fault(line_of(&f), &object, &f.path, f.message, f.hint.unwrap_or_default())).collect::<Vec<_>>()
+        faults.into_iter().map(|f| fault(line_of(&f), &object, &f.path, f.message, f.hint.map(|hint| format!("did you mean {hint}?")).unwrap_or_default())).collect::<Vec<_>>()
     })?;
     let created = Object::from_value(created).map_err(|e| vec![fault(line, &object, "", e.to_string(), String::new())])?;
     if let Some(reserved) = reserved(created.key()) {

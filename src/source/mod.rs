@@ -3,5 +3,3 @@
 pub mod desire;
 pub mod render;
 pub mod tree;
-#[cfg(test)]
-mod tests;

@@ -49,16 +49,13 @@ impl Cache {
         const WORTH_A_THREAD: usize = 64;
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(blobs.len() / WORTH_A_THREAD + 1);
         let share = blobs.len().div_ceil(threads.max(1)).max(1);
-        let read = |part: &[(Listed, Vec<u8>)]| -> Vec<(Listed, Arc<File>)> {
+        fn read(part: &[(Listed, Vec<u8>)]) -> Vec<(Listed, Arc<File>)> {
             part.iter().map(|(listed, bytes)| (listed.clone(), Arc::new(file(&listed.0, bytes)))).collect()
-        };
+        }
+        let mut parts = blobs.chunks(share);
+        let first = parts.next().unwrap_or_default();
         let done: Vec<Vec<(Listed, Arc<File>)>> = std::thread::scope(|scope| {
-            let parts: Vec<_> = blobs.chunks(share).collect();
-            let (first, rest) = match parts.split_first() {
-                Some((first, rest)) => (*first, rest),
-                None => return Vec::new(),
-            };
-            let workers: Vec<_> = rest.iter().map(|part| scope.spawn(move || read(part))).collect();
+            let workers: Vec<_> = parts.map(|part| scope.spawn(move || read(part))).collect();
             let mut done = vec![read(first)];
             // A worker that panicked is a fault of ours, not of the file: it goes on in the caller.
             done.extend(workers.into_iter().map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))));

@@ -2,7 +2,7 @@
 
 use masthead_api::key::ObjectKey;
 use masthead_plan::cluster::view::Cluster;
-use masthead_plan::health::{self, Health};
+use masthead_plan::health::assess::{self, Health};
 use masthead_plan::sync::entry::{Action, SyncPlan};
 
 /// Where the changed objects are, taken together.
@@ -31,13 +31,14 @@ pub fn assess(cluster: &Cluster, keys: &[ObjectKey]) -> (Vec<String>, Assessed) 
     let mut failed = Vec::new();
     let mut waiting = false;
     for key in keys {
-        match health::assess(cluster, key) {
-            Health::Healthy => {}
-            Health::Progressing { message } => {
+        match assess::assess(cluster, key) {
+            // Gone: a later commit or a user removed it, so nothing is left to wait for.
+            None | Some(Health::Healthy) => {}
+            Some(Health::Progressing { .. }) => {
                 waiting = true;
-                lines.push(format!("{key}: {message}"));
+                lines.push(assess::line(cluster, key));
             }
-            Health::Failed { reason, message } => failed.push(format!("{key}: {reason}: {message}")),
+            Some(Health::Failed { reason, message }) => failed.push(format!("{key}: {reason}: {message}")),
         }
     }
     let assessed = match (failed.is_empty(), waiting) {

@@ -1,0 +1,29 @@
+//! The pods of this node: from what the manifest says to running containers and their statuses.
+//!
+//! `observe.rs` turns what the runtime lists into facts, `plan.rs` decides, `apply.rs` does one
+//! step, `worker.rs` loops over the three for one pod, `run.rs` keeps a worker for each pod.
+
+pub mod apply;
+pub mod backoff;
+pub mod cleanup;
+pub mod clock;
+pub mod convert;
+pub mod events;
+pub mod fake;
+pub mod files;
+pub mod hooks;
+pub mod local;
+pub mod observe;
+pub mod plan;
+pub mod probe;
+pub mod pull;
+pub mod references;
+pub mod run;
+pub mod site;
+pub mod start;
+pub mod status;
+pub mod status_container;
+pub mod stop;
+pub mod streams;
+pub mod volumes;
+pub mod worker;

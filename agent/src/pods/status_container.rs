@@ -1,0 +1,117 @@
+//! One container of the manifest and what there is of it → its status, as the kubelet's `convertToAPIContainerStatuses`.
+
+use masthead_api::core::container::Container;
+use masthead_api::core::pod_status::{
+    ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus,
+};
+use masthead_api::meta::time::Time;
+
+use crate::pods::convert::resources::is_sidecar;
+use crate::pods::observe::{Phase, Seen};
+use crate::pods::status::Input;
+
+/// The exit code of a container of which nothing is left.
+const LOST_EXIT_CODE: i32 = 137;
+
+/// Statuses of the init containers, in the manifest's order.
+pub fn inits(input: Input<'_>) -> Vec<ContainerStatus> {
+    input.pod.spec.init_containers.iter().map(|container| one(input, container, true)).collect()
+}
+
+/// Statuses of the main containers, in the manifest's order.
+pub fn mains(input: Input<'_>) -> Vec<ContainerStatus> {
+    input.pod.spec.containers.iter().map(|container| one(input, container, false)).collect()
+}
+
+fn one(input: Input<'_>, container: &Container, is_init: bool) -> ContainerStatus {
+    let name = container.name.as_str();
+    let local = input.local.container(name);
+    let list = input.observed.containers.get(name).map_or(&[][..], Vec::as_slice);
+    let newest = list.first();
+    let older = list.get(1).filter(|seen| seen.phase == Phase::Exited).map(|seen| terminated(input, seen));
+    let trouble = local
+        .failure
+        .map(|failure| (failure.reason, failure.message))
+        .or_else(|| input.plan.held.get(name).map(|held| (held.reason.clone(), held.message.clone())));
+    let (mut state, mut last_state) = (ContainerState::default(), ContainerState::default());
+    last_state.terminated = older;
+    match newest {
+        Some(seen) if seen.phase == Phase::Running => {
+            state.running = Some(ContainerStateRunning { started_at: time(seen.started_ms) });
+        }
+        Some(seen) if seen.phase == Phase::Exited => match trouble {
+            Some((reason, message)) if input.local.ending.is_none() => {
+                state.waiting = Some(ContainerStateWaiting { reason, message });
+                last_state.terminated = Some(terminated(input, seen));
+            }
+            _ => state.terminated = Some(terminated(input, seen)),
+        },
+        _ if is_over(input) => state.terminated = Some(lost()),
+        _ => {
+            let reason = if !is_init && !input.pod.spec.init_containers.is_empty() { "PodInitializing" } else { "ContainerCreating" };
+            let (reason, message) = trouble.unwrap_or_else(|| (reason.to_owned(), String::new()));
+            state.waiting = Some(ContainerStateWaiting { reason, message });
+        }
+    }
+    let running = newest.filter(|seen| seen.phase == Phase::Running);
+    let is_probed = running.is_some_and(|seen| seen.id == local.probed);
+    let started = running.is_some() && is_probed && local.started;
+    let ready = if is_init && !is_sidecar(container) {
+        newest.is_some_and(|seen| seen.phase == Phase::Exited && seen.exit_code == 0)
+    } else {
+        started && local.ready
+    };
+    ContainerStatus {
+        name: name.to_owned(),
+        state,
+        last_state,
+        ready,
+        restart_count: newest.map_or(0, |seen| i32::try_from(seen.attempt).unwrap_or(i32::MAX)),
+        image: newest.map(|seen| seen.image.clone()).filter(|image| !image.is_empty()).unwrap_or_else(|| container.image.clone()),
+        image_id: newest.map(|seen| seen.image_ref.clone()).unwrap_or_default(),
+        container_id: newest.map(|seen| container_id(input, seen)).unwrap_or_default(),
+        started: Some(started),
+        ..ContainerStatus::default()
+    }
+}
+
+/// Whether the pod was ended and nothing of it will start any more.
+fn is_over(input: Input<'_>) -> bool {
+    input.local.ending.is_some()
+        && !input.observed.is_alive()
+        && input.local.containers.values().all(|c| c.busy.is_none())
+}
+
+fn lost() -> ContainerStateTerminated {
+    ContainerStateTerminated {
+        exit_code: LOST_EXIT_CODE,
+        reason: "ContainerStatusUnknown".to_owned(),
+        message: "The container could not be located when the pod was terminated".to_owned(),
+        ..ContainerStateTerminated::default()
+    }
+}
+
+fn terminated(input: Input<'_>, seen: &Seen) -> ContainerStateTerminated {
+    let reason = match (seen.reason.as_str(), seen.exit_code) {
+        ("", 0) => "Completed",
+        ("", _) => "Error",
+        (reason, _) => reason,
+    };
+    ContainerStateTerminated {
+        exit_code: seen.exit_code,
+        reason: reason.to_owned(),
+        message: seen.message.clone(),
+        started_at: time(seen.started_ms),
+        finished_at: time(seen.finished_ms),
+        container_id: container_id(input, seen),
+        ..ContainerStateTerminated::default()
+    }
+}
+
+fn container_id(input: Input<'_>, seen: &Seen) -> String {
+    format!("{}://{}", input.runtime, seen.id)
+}
+
+fn time(ms: i64) -> Option<Time> {
+    (ms > 0).then(|| Time(ms.div_euclid(1000)))
+}
