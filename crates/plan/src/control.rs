@@ -40,8 +40,7 @@ pub fn affected(cluster: &Cluster, changed: &Changed) -> Vec<ObjectKey> {
 
 /// The objects that a commit concerns when all its writes are in the view: pods that still look for an owner.
 pub fn affected_by_commit(cluster: &Cluster) -> Vec<ObjectKey> {
-    let pods = cluster.of_kind(NAMESPACE).flat_map(|namespace| cluster.recovered(&namespace.key().name));
-    pods.map(|pod| pod.key().clone()).collect()
+    cluster.recovered_everywhere().map(|pod| pod.key().clone()).collect()
 }
 
 /// All owners: controllers that count it, and owners that wait for it to go.

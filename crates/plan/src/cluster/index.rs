@@ -40,6 +40,11 @@ impl Index {
         self.0.get(text).into_iter().flat_map(|set| set.iter())
     }
 
+    /// All keys, by text.
+    pub fn all(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.0.values().flat_map(|set| set.iter())
+    }
+
     /// How many keys are under a text.
     pub fn count(&self, text: &str) -> usize {
         self.0.get(text).map_or(0, |set| set.len())

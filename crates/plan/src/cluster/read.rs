@@ -101,6 +101,11 @@ impl Cluster {
         self.recovered.keys(namespace).filter_map(|key| self.get(key))
     }
 
+    /// As [`Cluster::recovered`], of all namespaces.
+    pub fn recovered_everywhere(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.recovered.all().filter_map(|key| self.get(key))
+    }
+
     /// Whether a namespace is on its way out, so that nothing new may be made in it.
     pub fn is_terminating(&self, namespace: &str) -> bool {
         !namespace.is_empty()

@@ -1,6 +1,7 @@
 //! A whole cluster in a test: a store, a control loop, a scheduler and node agents, on a clock that only jumps.
 
 mod corpus;
+mod failures;
 mod manifest;
 mod properties;
 mod recovery;
