@@ -23,4 +23,5 @@ pub mod quantity;
 pub mod scheduling;
 pub mod schema;
 pub mod status;
+pub mod table;
 pub mod validate;

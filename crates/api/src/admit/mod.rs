@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::decode;
 use crate::kind::Kind;
 use crate::kind::Resource;
+use crate::table::Printed;
 use crate::validate::error::Errors;
 use crate::validate::meta::{Scope, validate_common, validate_update as validate_meta_update};
 use crate::validate::name::path_segment;
@@ -17,7 +18,7 @@ pub mod service;
 pub use crate::problem::{FieldProblem, ProblemKind};
 
 /// What a kind does on its way into the store.
-pub trait Admitted: Resource {
+pub trait Admitted: Resource + Printed {
     /// Fills in what is left out.
     fn fill_defaults(&mut self) {}
 

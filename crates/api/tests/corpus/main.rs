@@ -3,4 +3,5 @@
 mod defaults;
 mod read;
 mod refuse;
+mod tables;
 mod types;

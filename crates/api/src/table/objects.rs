@@ -1,0 +1,284 @@
+//! Every kind but pods to the row that `get` prints.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::apps::deployment::Deployment;
+use crate::apps::replica_set::ReplicaSet;
+use crate::coordination::lease::Lease;
+use crate::core::config::{ConfigMap, Secret, ServiceAccount};
+use crate::core::container::Container;
+use crate::core::event::Event;
+use crate::core::namespace::Namespace;
+use crate::core::node::Node;
+use crate::core::service::Service;
+use crate::meta::object_meta::ObjectMeta;
+use crate::meta::selector::LabelSelector;
+use crate::meta::time::{MicroTime, Time};
+use crate::table::age::since;
+use crate::table::{AGE, Column, NAME, Printed, column, number, or_none, wide};
+
+fn age(meta: &ObjectMeta, now: Time) -> Value {
+    since(meta.creation_timestamp, now).into()
+}
+
+fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> Value {
+    texts.collect::<Vec<_>>().join(",").into()
+}
+
+fn names_and_images(containers: &[Container]) -> [Value; 2] {
+    [joined(containers.iter().map(|c| c.name.as_str())), joined(containers.iter().map(|c| c.image.as_str()))]
+}
+
+fn selector(selector: Option<&LabelSelector>) -> Value {
+    selector.map_or_else(|| "<none>".to_owned(), ToString::to_string).into()
+}
+
+fn labels(labels: &BTreeMap<String, String>) -> Value {
+    let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    or_none(&pairs.join(","))
+}
+
+impl Printed for Deployment {
+    const COLUMNS: &'static [Column] = &[
+        NAME,
+        column("Ready"),
+        column("Up-to-date"),
+        column("Available"),
+        AGE,
+        wide("Containers"),
+        wide("Images"),
+        wide("Selector"),
+    ];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        let status = &self.status;
+        let [names, images] = names_and_images(&self.spec.template.spec.containers);
+        vec![
+            self.metadata.name.as_str().into(),
+            format!("{}/{}", status.ready_replicas, self.spec.replicas.unwrap_or_default()).into(),
+            status.updated_replicas.into(),
+            status.available_replicas.into(),
+            age(&self.metadata, now),
+            names,
+            images,
+            selector(self.spec.selector.as_ref()),
+        ]
+    }
+}
+
+impl Printed for ReplicaSet {
+    const COLUMNS: &'static [Column] = &[
+        NAME,
+        number("Desired"),
+        number("Current"),
+        number("Ready"),
+        AGE,
+        wide("Containers"),
+        wide("Images"),
+        wide("Selector"),
+    ];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        let [names, images] = names_and_images(&self.spec.template.spec.containers);
+        vec![
+            self.metadata.name.as_str().into(),
+            self.spec.replicas.unwrap_or_default().into(),
+            self.status.replicas.into(),
+            self.status.ready_replicas.into(),
+            age(&self.metadata, now),
+            names,
+            images,
+            selector(self.spec.selector.as_ref()),
+        ]
+    }
+}
+
+/// Where a service is reached from outside of the cluster.
+pub fn external_ip(service: &Service) -> String {
+    let spec = &service.spec;
+    let given = || spec.external_ips.iter().map(String::as_str);
+    let or = |ips: Vec<&str>, nothing: &str| if ips.is_empty() { nothing.to_owned() } else { ips.join(",") };
+    match spec.type_.as_str() {
+        "ClusterIP" | "NodePort" => or(given().collect(), "<none>"),
+        "LoadBalancer" => {
+            let ingress = service.status.load_balancer.ingress.iter();
+            let points: BTreeSet<&str> =
+                ingress.map(|i| if i.ip.is_empty() { i.hostname.as_str() } else { &i.ip }).filter(|p| !p.is_empty()).collect();
+            or(points.into_iter().chain(given()).collect(), "<pending>")
+        }
+        "ExternalName" => spec.external_name.clone(),
+        _ => "<unknown>".to_owned(),
+    }
+}
+
+impl Printed for Service {
+    const COLUMNS: &'static [Column] = &[
+        NAME,
+        column("Type"),
+        column("Cluster-IP"),
+        column("External-IP"),
+        column("Port(s)"),
+        AGE,
+        wide("Selector"),
+    ];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        let port = |port: &crate::core::service::ServicePort| match port.node_port {
+            ..=0 => format!("{}/{}", port.port, port.protocol),
+            node => format!("{}:{node}/{}", port.port, port.protocol),
+        };
+        let ports: Vec<String> = self.spec.ports.iter().map(port).collect();
+        vec![
+            self.metadata.name.as_str().into(),
+            self.spec.type_.as_str().into(),
+            or_none(&self.spec.cluster_ip),
+            external_ip(self).into(),
+            or_none(&ports.join(",")),
+            age(&self.metadata, now),
+            labels(&self.spec.selector),
+        ]
+    }
+}
+
+impl Printed for ConfigMap {
+    const COLUMNS: &'static [Column] = &[NAME, column("Data"), AGE];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        let count = self.data.len() + self.binary_data.len();
+        vec![self.metadata.name.as_str().into(), count.into(), age(&self.metadata, now)]
+    }
+}
+
+impl Printed for Secret {
+    const COLUMNS: &'static [Column] = &[NAME, column("Type"), column("Data"), AGE];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        let name = self.metadata.name.as_str().into();
+        vec![name, self.type_.as_str().into(), self.data.len().into(), age(&self.metadata, now)]
+    }
+}
+
+impl Printed for ServiceAccount {
+    const COLUMNS: &'static [Column] = &[NAME, column("Secrets"), AGE];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        vec![self.metadata.name.as_str().into(), self.secrets.len().into(), age(&self.metadata, now)]
+    }
+}
+
+impl Printed for Namespace {
+    const COLUMNS: &'static [Column] = &[NAME, column("Status"), AGE];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        vec![self.metadata.name.as_str().into(), self.status.phase.as_str().into(), age(&self.metadata, now)]
+    }
+}
+
+impl Printed for Lease {
+    const COLUMNS: &'static [Column] = &[NAME, column("Holder"), AGE];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        let holder = self.spec.holder_identity.as_deref().unwrap_or_default();
+        vec![self.metadata.name.as_str().into(), holder.into(), age(&self.metadata, now)]
+    }
+}
+
+/// The roles that a node's labels name.
+pub fn node_roles(node: &Node) -> BTreeSet<&str> {
+    node.metadata
+        .labels
+        .iter()
+        .filter_map(|(key, value)| match key.strip_prefix("node-role.kubernetes.io/") {
+            Some(role) => Some(role),
+            None => (key == "kubernetes.io/role").then_some(value.as_str()),
+        })
+        .filter(|role| !role.is_empty())
+        .collect()
+}
+
+impl Printed for Node {
+    const COLUMNS: &'static [Column] = &[
+        NAME,
+        column("Status"),
+        column("Roles"),
+        AGE,
+        column("Version"),
+        wide("Internal-IP"),
+        wide("External-IP"),
+        wide("OS-Image"),
+        wide("Kernel-Version"),
+        wide("Container-Runtime"),
+    ];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        let ready = self.status.conditions.iter().find(|c| c.type_ == "Ready");
+        let mut status = ready.map_or("Unknown", |c| if c.status == "True" { "Ready" } else { "NotReady" }).to_owned();
+        if self.spec.unschedulable {
+            status.push_str(",SchedulingDisabled");
+        }
+        let roles: Vec<&str> = node_roles(self).into_iter().collect();
+        let address = |kind: &str| or_none(self.status.addresses.iter().find(|a| a.type_ == kind).map_or("", |a| &a.address));
+        let known = |text: &str| -> Value { if text.is_empty() { "<unknown>".into() } else { text.into() } };
+        let info = &self.status.node_info;
+        vec![
+            self.metadata.name.as_str().into(),
+            status.into(),
+            or_none(&roles.join(",")),
+            age(&self.metadata, now),
+            info.kubelet_version.as_str().into(),
+            address("InternalIP"),
+            address("ExternalIP"),
+            known(&info.os_image),
+            known(&info.kernel_version),
+            known(&info.container_runtime_version),
+        ]
+    }
+}
+
+impl Printed for Event {
+    const COLUMNS: &'static [Column] = &[
+        column("Last Seen"),
+        column("Type"),
+        column("Reason"),
+        column("Object"),
+        wide("Subobject"),
+        wide("Source"),
+        column("Message"),
+        wide("First Seen"),
+        wide("Count"),
+        Column { format: "name", ..wide("Name") },
+    ];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        let first = self.first_timestamp.or(self.event_time.map(MicroTime::time));
+        let mut last = self.last_timestamp.or(first);
+        let mut count = self.count.max(1);
+        if let Some(series) = &self.series {
+            last = series.last_observed_time.map(MicroTime::time);
+            count = series.count;
+        }
+        let object = &self.involved_object;
+        let mut target = object.kind.to_lowercase();
+        if !object.name.is_empty() {
+            target = format!("{target}/{}", object.name);
+        }
+        let either = |a: &str, b: &str| if a.is_empty() { b.to_owned() } else { a.to_owned() };
+        let component = either(&self.source.component, &self.reporting_component);
+        let host = either(&self.source.host, &self.reporting_instance);
+        let source = if host.is_empty() { component } else { format!("{component}, {host}") };
+        vec![
+            since(last, now).into(),
+            self.type_.as_str().into(),
+            self.reason.as_str().into(),
+            target.into(),
+            object.field_path.as_str().into(),
+            source.into(),
+            self.message.trim().into(),
+            since(first, now).into(),
+            count.into(),
+            self.metadata.name.as_str().into(),
+        ]
+    }
+}
