@@ -12,7 +12,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::runtime::contract::{AttachRequest, ExecOutput, ExecRequest, Runtime, SandboxRequest};
-use crate::runtime::cri::convert::{About, error};
+use crate::runtime::cri::convert::{About, error, start_error};
 use crate::runtime::cri::dial;
 use crate::runtime::cri::endpoint::channel;
 use crate::runtime::cri::events;
@@ -199,7 +199,7 @@ impl Runtime for CriRuntime {
                 Err(status) if status.message().contains("is reserved for") => {
                     self.container_named(&request).await?.ok_or_else(|| error(container(&name), status))
                 }
-                Err(status) => Err(error(container(&name), status)),
+                Err(status) => Err(start_error(container(&name), status)),
             }
         }
         .boxed()
@@ -208,14 +208,8 @@ impl Runtime for CriRuntime {
     fn start_container<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>> {
         async move {
             let message = v1::StartContainerRequest { container_id: id.to_owned() };
-            match self.client().start_container(timed(message)).await {
-                Ok(_) => Ok(()),
-                // A program that cannot be executed comes back as an error without a class.
-                Err(status) if status.message().contains("failed to create containerd task") => {
-                    Err(Error::Start(status.message().to_owned()))
-                }
-                Err(status) => Err(error(container(id), status)),
-            }
+            let started = self.client().start_container(timed(message)).await;
+            started.map(drop).map_err(|s| start_error(container(id), s))
         }
         .boxed()
     }

@@ -37,6 +37,15 @@ fn is_not_running(message: &str) -> bool {
     message.contains("is in CONTAINER_EXITED state") || message.contains("is in CONTAINER_CREATED state")
 }
 
+/// The error of making or starting a container. A program that cannot be run has no class of its own in
+/// CRI: containerd, CRI-O and our own server all give Unknown with the reason as text.
+pub fn start_error(about: About<'_>, status: Status) -> Error {
+    match status.code() {
+        Code::Unknown if !is_not_running(status.message()) => Error::Start(status.message().to_owned()),
+        _ => error(about, status),
+    }
+}
+
 /// The error of a pull: the reason is at the beginning of the text where the runtime knows one (CRI's `errors` package).
 pub fn pull_error(image: &str, status: &Status) -> Error {
     let reason = match status.code() {
@@ -95,6 +104,9 @@ mod tests {
             let back = error(about, status(&original));
             assert_eq!(std::mem::discriminant(&back), std::mem::discriminant(&original), "{original:?} {back:?}");
         }
+        let back = start_error(about, status(&Error::Start("no such program".into())));
+        assert!(matches!(&back, Error::Start(text) if text == "no such program"), "{back:?}");
+        assert!(start_error(about, Status::not_found("x")).is_not_found());
         for reason in [ImageReason::ErrImagePull, ImageReason::RegistryUnavailable, ImageReason::InvalidImageName] {
             let original = Error::Image { reason, message: "m".into() };
             let Error::Image { reason: back, .. } = pull_error("i", &status(&original)) else {
