@@ -6,8 +6,8 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     match args.next().as_ref().and_then(|first| first.to_str()) {
         // These two run as children, many times, and must be small: they come before the runtime and the parser.
-        Some("shim") => masthead_agent::shim::main(args.collect()),
+        Some("shim") => masthead_agent::shim::main(args),
         Some("hook") => masthead::git::hook::main(&args.next().unwrap_or_default().to_string_lossy()),
-        _ => masthead::cli::main(),
+        _ => ExitCode::FAILURE,
     }
 }

@@ -1,2 +1,3 @@
 //! Tests.
 mod git;
+mod push;

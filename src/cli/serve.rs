@@ -22,7 +22,7 @@ pub struct Args {
 /// It cannot start.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     block_on(async {
-        let mut running = serve::serve(&args.start.options(NODES_PORT)).await?;
+        let mut running = serve::serve(&args.start.options(NODES_PORT)?).await?;
         println!("API          {}", running.daemon.api_url);
         println!("repository   {} (branch {})", running.daemon.repository_url, running.daemon.branch);
         println!("agents dial  {}   (masthead token --data {} makes their token)", running.daemon.nodes_address, args.start.data.display());

@@ -33,8 +33,12 @@ pub struct Args {
 
 impl Args {
     /// The options, with `nodes_port` for agents unless an address is given.
-    pub fn options(&self, nodes_port: u16) -> Options {
-        Options {
+    ///
+    /// # Errors
+    /// The system does not tell where this program is.
+    pub fn options(&self, nodes_port: u16) -> std::io::Result<Options> {
+        Ok(Options {
+            program: std::env::current_exe()?,
             data: self.data.clone(),
             listen: self.listen,
             listen_nodes: self.listen_nodes.unwrap_or_else(|| SocketAddr::new(self.listen.ip(), nodes_port)),
@@ -42,6 +46,6 @@ impl Args {
             repo: self.repo.clone(),
             branch: self.branch.clone(),
             path: self.path.clone(),
-        }
+        })
     }
 }

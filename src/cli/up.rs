@@ -51,7 +51,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 async fn foreground(args: Args) -> Result<ExitCode> {
-    let options = args.start.options(0);
+    let options = args.start.options(0)?;
     let mut running = serve::serve(&options).await?;
     let node = start_node(&args, &running).await?;
     welcome(&running);
@@ -133,7 +133,7 @@ fn detach(args: &Args) -> Result<ExitCode> {
         }
         if let Ok(daemon) = data::read(&root)
             && daemon.pid == child.id()
-            && crate::daemon::ready::node_is_ready(&daemon)
+            && crate::daemon::ready::node_is_ready(&daemon, &root)
         {
             println!("Masthead is up (process {}, log in {}).", daemon.pid, log_path.display());
             println!("  repository  {}   (branch {})", daemon.repository_url, daemon.branch);

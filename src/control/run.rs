@@ -41,6 +41,7 @@ pub struct Control {
     tasks: BTreeSet<Task>,
     due: BTreeMap<Task, Instant>,
     event_lease: Option<(LeaseId, Instant)>,
+    applied: Option<String>,
 }
 
 /// What woke the loop.
@@ -64,6 +65,7 @@ impl Control {
             tasks: BTreeSet::new(),
             due: BTreeMap::new(),
             event_lease: None,
+            applied: None,
         }
     }
 
@@ -177,6 +179,10 @@ impl Control {
         for changed in touched {
             self.tasks.extend(round::tasks(&cluster, changed));
             self.dispatch.take(&cluster, changed);
+        }
+        if self.applied.as_deref() != cluster.applied_commit() {
+            self.applied = cluster.applied_commit().map(str::to_owned);
+            self.tasks.extend(round::commit_tasks(&cluster));
         }
     }
 

@@ -15,6 +15,8 @@ pub const REPOSITORY_NAME: &str = "repo";
 /// How a control plane is started.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// This program, which git's hooks call back.
+    pub program: PathBuf,
     /// The data directory.
     pub data: PathBuf,
     /// Where the API and the repository are served.

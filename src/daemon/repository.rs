@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::Router;
 
 use crate::clock;
@@ -36,8 +36,7 @@ pub async fn open(options: &Options, data: &Data, api_url: &str) -> Result<(Repo
     let path = options.path.trim_matches('/').to_owned();
     let Some(address) = &options.repo else {
         let branch = options.branch.clone().unwrap_or_else(|| BRANCH.to_owned());
-        let program = std::env::current_exe().context("finding this program")?;
-        let hook = HookCommand { program, args: vec!["hook".to_owned()] };
+        let hook = HookCommand { program: options.program.clone(), args: vec!["hook".to_owned()] };
         hosted::ensure(&data.repository(), &branch, &hook, &data.hook_socket())?;
         let socket = HookSocket::bind(&data.hook_socket())?;
         let url = format!("{api_url}/{REPOSITORY_NAME}.git");

@@ -51,21 +51,14 @@ impl Round {
             let due = self.rechecks.entry(task.clone()).or_insert(after_ms);
             *due = (*due).min(after_ms);
         }
-        // The writes of one reaction stand on each other: from the first that must wait, all wait.
-        let clash = reaction.changes.iter().position(|change| self.written.contains(change.key()));
-        if clash.is_some()
-            && let Some(task) = task
-        {
-            self.again.insert(task.clone());
+        // The writes of one reaction stand on each other and its events tell of them all: it counts as a whole.
+        if reaction.changes.iter().any(|change| self.written.contains(change.key())) {
+            self.again.extend(task.cloned());
+            return;
         }
-        let free = clash.unwrap_or(reaction.changes.len());
-        for change in reaction.changes.into_iter().take(free) {
-            self.written.insert(change.key().clone());
-            self.changes.push(change);
-        }
-        if clash.is_none() {
-            self.events.extend(reaction.events);
-        }
+        self.written.extend(reaction.changes.iter().map(|change| change.key().clone()));
+        self.changes.extend(reaction.changes);
+        self.events.extend(reaction.events);
     }
 
     /// Whether nothing is to be written or told.
@@ -96,6 +89,11 @@ pub fn all_tasks(cluster: &Cluster) -> BTreeSet<Task> {
         tasks.extend(self::tasks(cluster, &Changed { old: None, new: Some(object.clone()) }));
     }
     tasks
+}
+
+/// The tasks that the end of a commit's writes makes: what was recovered from nodes and adopted by nothing may go.
+pub fn commit_tasks(cluster: &Cluster) -> BTreeSet<Task> {
+    control::affected_by_commit(cluster).into_iter().map(Task::Object).collect()
 }
 
 /// Decides all tasks on one view.

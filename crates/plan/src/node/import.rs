@@ -7,11 +7,8 @@ use masthead_api::core::pod::Pod;
 use masthead_api::meta::Time;
 use masthead_api::object::{Error, Object};
 
-use crate::cluster::view::Cluster;
+use crate::cluster::view::{Cluster, RECOVERED_OWNER};
 use crate::context::Reaction;
-
-/// What a recovered pod was owned by, `ReplicaSet/web-5d4f`; kept until an owner adopts the pod.
-pub const RECOVERED_OWNER: &str = "masthead.dev/recovered-owner";
 
 /// Imports what `node` held before this store was born; everything younger was deleted on purpose and stays deleted.
 ///

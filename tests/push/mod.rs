@@ -1,0 +1,111 @@
+//! Pushes of real git to a running control plane without nodes: plans, refusals, outcomes, notes.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use masthead::daemon::options::Options;
+use masthead::daemon::serve::{self, Running};
+
+/// A control plane over a temporary directory, and a clone of its repository.
+pub struct Site {
+    /// Holds everything.
+    pub dir: tempfile::TempDir,
+    /// The control plane.
+    pub running: Running,
+}
+
+impl Site {
+    /// Starts one.
+    pub async fn start() -> Site {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let options = Options {
+            program: PathBuf::from(env!("CARGO_BIN_EXE_masthead")),
+            data: dir.path().join("data"),
+            listen: "127.0.0.1:0".parse().expect("an address"),
+            listen_nodes: "127.0.0.1:0".parse().expect("an address"),
+            store: None,
+            repo: None,
+            branch: None,
+            path: String::new(),
+        };
+        let running = serve::serve(&options).await.expect("the control plane starts");
+        let site = Site { dir, running };
+        site.git(&["init", "-q", "-b", "main", "clone"], ".");
+        site.git(&["remote", "add", "origin", &site.running.daemon.repository_url], "clone");
+        site
+    }
+
+    /// Writes a file of the clone.
+    pub fn write(&self, path: &str, content: &str) {
+        let path = self.clone_dir().join(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, content).expect("a file");
+    }
+
+    /// The clone's folder.
+    pub fn clone_dir(&self) -> PathBuf {
+        self.dir.path().join("clone")
+    }
+
+    /// Runs git below the temporary directory.
+    pub fn git(&self, args: &[&str], folder: &str) -> Output {
+        git(&self.dir.path().join(folder), args)
+    }
+
+    /// Commits everything and pushes it; returns whether it was taken, and what the pusher saw.
+    pub fn push(&self, message: &str, extra: &[&str]) -> (bool, String) {
+        self.git(&["add", "-A"], "clone");
+        self.git(&["commit", "-q", "--allow-empty", "-m", message], "clone");
+        let args = [&["push"][..], extra, &["origin", "HEAD:main"]].concat();
+        let output = self.git(&args, "clone");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// Runs git with a fixed identity and nothing of the user's configuration.
+pub fn git(folder: &Path, args: &[&str]) -> Output {
+    Command::new("git")
+        .current_dir(folder)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.test", "-c", "advice.detachedHead=false"])
+        .args(args)
+        .output()
+        .expect("git runs")
+}
+
+const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  color: blue\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_is_planned_applied_and_told() {
+    let site = tokio::task::spawn_blocking(|| tokio::runtime::Handle::current().block_on(Site::start())).await.expect("no panic");
+    site.write("apps/settings.yaml", CONFIG);
+    let (taken, said) = site.push("settings", &[]);
+    println!("{said}");
+    assert!(taken, "{said}");
+    assert!(said.contains("remote:   + ConfigMap default/settings"), "{said}");
+    assert!(said.contains("healthy after"), "{said}");
+
+    site.write("apps/settings.yaml", &CONFIG.replace("blue", "red"));
+    let (taken, said) = site.push("red", &[]);
+    println!("{said}");
+    assert!(taken && said.contains("data.color") && said.contains("+  color: red"), "{said}");
+
+    site.write("apps/settings.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: Settings\ndatum: {}\n");
+    site.write("apps/more.yaml", "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n    - name: c\n      image: nignx\n      imagePulPolicy: Never\n");
+    let (taken, said) = site.push("wrong", &[]);
+    println!("{said}");
+    assert!(!taken, "{said}");
+    site.git(&["reset", "-q", "--hard", "HEAD~1"], "clone");
+
+    std::fs::remove_file(site.clone_dir().join("apps/settings.yaml")).expect("a file");
+    let (taken, said) = site.push("remove", &[]);
+    println!("{said}");
+    assert!(taken && said.contains("- ConfigMap default/settings"), "{said}");
+    let notes = site.git(&["fetch", "-q", "origin", "refs/notes/masthead:refs/notes/masthead"], "clone");
+    println!("{}", String::from_utf8_lossy(&notes.stderr));
+    let log = site.git(&["log", "--notes=masthead", "--format=%s%n%N"], "clone");
+    println!("{}", String::from_utf8_lossy(&log.stdout));
+    site.running.stop().await;
+}
