@@ -86,9 +86,7 @@ impl<'de> Deserialize<'de> for ByteString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // A null among the values of a map is empty bytes in Go.
         let text = Option::<std::borrow::Cow<str>>::deserialize(deserializer)?.unwrap_or_default();
-        decode(&text)
-            .map(Self)
-            .map_err(|at| D::Error::custom(format_args!("illegal base64 data at input byte {at}")))
+        decode(&text).map(Self).map_err(|at| D::Error::custom(format_args!("illegal base64 data at input byte {at}")))
     }
 }
 

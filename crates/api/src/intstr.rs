@@ -94,10 +94,14 @@ impl<'de> Deserialize<'de> for IntOrString {
                 f.write_str("a 32-bit number or a string")
             }
             fn visit_i64<E: Error>(self, n: i64) -> Result<IntOrString, E> {
-                i32::try_from(n).map(IntOrString::Int).map_err(|_| E::custom(format_args!("{n} does not fit in 32 bits")))
+                i32::try_from(n)
+                    .map(IntOrString::Int)
+                    .map_err(|_| E::custom(format_args!("{n} does not fit in 32 bits")))
             }
             fn visit_u64<E: Error>(self, n: u64) -> Result<IntOrString, E> {
-                i32::try_from(n).map(IntOrString::Int).map_err(|_| E::custom(format_args!("{n} does not fit in 32 bits")))
+                i32::try_from(n)
+                    .map(IntOrString::Int)
+                    .map_err(|_| E::custom(format_args!("{n} does not fit in 32 bits")))
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<IntOrString, E> {
                 Ok(text.into())

@@ -196,6 +196,7 @@ impl Quantity {
 
     /// The sum; zero takes the other's way of writing.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "an operator would hide that zero takes the other's format")]
     pub fn add(self, other: Self) -> Self {
         let format = if self.is_zero() { other.format } else { self.format };
         Self { nanos: self.nanos.saturating_add(other.nanos), format }
@@ -203,6 +204,7 @@ impl Quantity {
 
     /// The difference; zero takes the other's way of writing.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "an operator would hide that zero takes the other's format")]
     pub fn sub(self, other: Self) -> Self {
         let format = if self.is_zero() { other.format } else { self.format };
         Self { nanos: self.nanos.saturating_sub(other.nanos), format }
@@ -327,12 +329,38 @@ mod tests {
     #[test]
     fn texts_become_canonical() {
         for (text, expect) in [
-            ("0", "0"), ("0Gi", "0"), ("1", "1"), ("01", "1"), ("+5", "5"), ("-5", "-5"), (".5", "500m"),
-            ("0.5", "500m"), ("1.5", "1500m"), ("1500m", "1500m"), ("2000m", "2"), ("100M", "100M"), ("1000M", "1G"),
-            ("1Gi", "1Gi"), ("1024Mi", "1Gi"), ("1000Mi", "1000Mi"), ("1.5Gi", "1536Mi"), ("0.5Gi", "512Mi"),
-            ("0.5Ki", "512"), ("1e3", "1e3"), ("1E3", "1e3"), ("12e6", "12e6"), ("100e-3", "100e-3"), ("1.5e3", "1500"),
-            ("5E", "5E"), ("15E", "15E"), ("1n", "1n"), ("0.1n", "1n"), ("1.0000000001", "1000000001n"),
-            ("9999999999999999999999", "9223372036854775807"), ("100000", "100k"), ("1.1Ki", "1126400m"),
+            ("0", "0"),
+            ("0Gi", "0"),
+            ("1", "1"),
+            ("01", "1"),
+            ("+5", "5"),
+            ("-5", "-5"),
+            (".5", "500m"),
+            ("0.5", "500m"),
+            ("1.5", "1500m"),
+            ("1500m", "1500m"),
+            ("2000m", "2"),
+            ("100M", "100M"),
+            ("1000M", "1G"),
+            ("1Gi", "1Gi"),
+            ("1024Mi", "1Gi"),
+            ("1000Mi", "1000Mi"),
+            ("1.5Gi", "1536Mi"),
+            ("0.5Gi", "512Mi"),
+            ("0.5Ki", "512"),
+            ("1e3", "1e3"),
+            ("1E3", "1e3"),
+            ("12e6", "12e6"),
+            ("100e-3", "100e-3"),
+            ("1.5e3", "1500"),
+            ("5E", "5E"),
+            ("15E", "15E"),
+            ("1n", "1n"),
+            ("0.1n", "1n"),
+            ("1.0000000001", "1000000001n"),
+            ("9999999999999999999999", "9223372036854775807"),
+            ("100000", "100k"),
+            ("1.1Ki", "1126400m"),
         ] {
             assert_eq!(Quantity::parse(text).map(|q| q.to_string()).as_deref(), Ok(expect), "{text}");
         }
@@ -354,8 +382,14 @@ mod tests {
     #[test]
     fn faults_have_kubernetes_words() {
         for (text, expect) in [
-            ("", Error::Format), ("1.1.M", Error::Format), ("1 Gi", Error::Format), ("aoeu", Error::Format),
-            ("1i", Error::Suffix), ("10MB", Error::Format), ("1mi", Error::Suffix), ("1e", Error::Suffix),
+            ("", Error::Format),
+            ("1.1.M", Error::Format),
+            ("1 Gi", Error::Format),
+            ("aoeu", Error::Format),
+            ("1i", Error::Suffix),
+            ("10MB", Error::Format),
+            ("1mi", Error::Suffix),
+            ("1e", Error::Suffix),
         ] {
             assert_eq!(Quantity::parse(text), Err(expect), "{text}");
         }

@@ -19,9 +19,8 @@ const TOKEN_S: i64 = 3607;
 /// DefaultTolerationSeconds: a pod puts up with a failing node for five minutes, unless it says otherwise.
 pub fn default_tolerations(spec: &mut PodSpec) {
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
-        let covers = |t: &Toleration| {
-            (t.key.is_empty() || t.key == key) && (t.effect.is_empty() || t.effect == "NoExecute")
-        };
+        let covers =
+            |t: &Toleration| (t.key.is_empty() || t.key == key) && (t.effect.is_empty() || t.effect == "NoExecute");
         if !spec.tolerations.iter().any(covers) {
             spec.tolerations.push(Toleration {
                 key: key.to_owned(),

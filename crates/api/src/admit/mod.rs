@@ -14,6 +14,8 @@ pub mod admission;
 pub mod kinds;
 pub mod pod;
 pub mod service;
+#[cfg(test)]
+mod tests;
 
 pub use crate::problem::{FieldProblem, ProblemKind};
 
@@ -44,6 +46,24 @@ pub trait Visit {
     fn visit<T: Admitted>(self) -> Self::Out;
 }
 
+/// What becomes of fields that the type does not have (`fieldValidation` of a request).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// They are faults (`Strict`).
+    Refuse,
+    /// They are dropped and named (`Warn`, `Ignore`).
+    Drop,
+}
+
+/// An admitted object, and what was dropped from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The stored form: defaulted, prepared, canonical.
+    pub object: Value,
+    /// Fields that the type does not have.
+    pub dropped: Vec<FieldProblem>,
+}
+
 /// The stored form of a new object: defaulted, prepared, canonical; `metadata.namespace` is filled in.
 ///
 /// Names are not generated here: an object with `generateName` alone keeps its empty name. Addresses and ports of
@@ -51,13 +71,19 @@ pub trait Visit {
 ///
 /// # Errors
 /// Everything that is wrong with it. Wrong types hide broken rules, for without types there is nothing to judge.
-pub fn create(mut value: Value, default_namespace: &str) -> Result<Value, Vec<FieldProblem>> {
+pub fn create(value: Value, default_namespace: &str) -> Result<Value, Vec<FieldProblem>> {
+    create_with(value, default_namespace, Unknown::Refuse).map(|outcome| outcome.object)
+}
+
+/// As [`create`], with a choice of what becomes of unknown fields.
+///
+/// # Errors
+/// As for [`create`].
+pub fn create_with(mut value: Value, default_namespace: &str, unknown: Unknown) -> Result<Outcome, Vec<FieldProblem>> {
     let kind = decode::kind_of(&value).map_err(|problem| vec![problem])?;
-    let problems = decode::check(kind, &mut value);
-    if problems.iter().any(|p| p.kind == ProblemKind::Type) {
-        return Err(problems);
-    }
-    kinds::with(kind, Create { value, default_namespace, problems })
+    let (problems, dropped) = shape(kind, &mut value, unknown)?;
+    let object = kinds::with(kind, Create { value, default_namespace, problems })?;
+    Ok(Outcome { object, dropped })
 }
 
 /// The stored form of an object that replaces `old`; what the server owns is taken from `old`.
@@ -66,13 +92,33 @@ pub fn create(mut value: Value, default_namespace: &str) -> Result<Value, Vec<Fi
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn update(old: &Value, mut new: Value) -> Result<Value, Vec<FieldProblem>> {
+pub fn update(old: &Value, new: Value) -> Result<Value, Vec<FieldProblem>> {
+    update_with(old, new, Unknown::Refuse).map(|outcome| outcome.object)
+}
+
+/// As [`update`], with a choice of what becomes of unknown fields.
+///
+/// # Errors
+/// As for [`update`].
+pub fn update_with(old: &Value, mut new: Value, unknown: Unknown) -> Result<Outcome, Vec<FieldProblem>> {
     let kind = decode::kind_of(&new).map_err(|problem| vec![problem])?;
-    let problems = decode::check(kind, &mut new);
+    let (problems, dropped) = shape(kind, &mut new, unknown)?;
+    let object = kinds::with(kind, Update { old, new, problems })?;
+    Ok(Outcome { object, dropped })
+}
+
+type Problems = Vec<FieldProblem>;
+
+/// Faults and dropped fields of a value that can be typed.
+fn shape(kind: Kind, value: &mut Value, unknown: Unknown) -> Result<(Problems, Problems), Problems> {
+    let problems = decode::check(kind, value);
     if problems.iter().any(|p| p.kind == ProblemKind::Type) {
         return Err(problems);
     }
-    kinds::with(kind, Update { old, new, problems })
+    Ok(match unknown {
+        Unknown::Refuse => (problems, Problems::new()),
+        Unknown::Drop => (Problems::new(), problems),
+    })
 }
 
 struct Create<'a> {
@@ -85,18 +131,17 @@ fn scope(kind: Kind) -> Scope {
     if kind.info().namespaced { Scope::Namespaced } else { Scope::Cluster }
 }
 
-fn finish<T: Resource>(object: &T, mut problems: Vec<FieldProblem>, errors: Errors) -> Result<Value, Vec<FieldProblem>> {
+fn finish<T: Resource>(
+    object: &T,
+    mut problems: Vec<FieldProblem>,
+    errors: Errors,
+) -> Result<Value, Vec<FieldProblem>> {
     problems.extend(errors.0.into_iter().map(FieldProblem::from));
     if !problems.is_empty() {
         return Err(problems);
     }
     serde_json::to_value(object).map_err(|fault| {
-        vec![FieldProblem {
-            path: String::new(),
-            message: fault.to_string(),
-            kind: ProblemKind::Type,
-            hint: None,
-        }]
+        vec![FieldProblem { path: String::new(), message: fault.to_string(), kind: ProblemKind::Type, hint: None }]
     })
 }
 
@@ -147,10 +192,7 @@ impl Visit for Update<'_> {
         old.fill_defaults();
         let before = old.meta().clone();
         let meta = new.meta_mut();
-        for (text, from) in [
-            (&mut meta.resource_version, &before.resource_version),
-            (&mut meta.uid, &before.uid),
-        ] {
+        for (text, from) in [(&mut meta.resource_version, &before.resource_version), (&mut meta.uid, &before.uid)] {
             if text.is_empty() {
                 text.clone_from(from);
             }

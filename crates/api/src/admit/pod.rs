@@ -14,11 +14,8 @@ const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 /// What the server sets on create.
 pub fn prepare_create(pod: &mut Pod) {
     pod.metadata.generation = 1;
-    pod.status = PodStatus {
-        phase: "Pending".to_owned(),
-        qos_class: qos_class(&pod.spec).to_owned(),
-        ..PodStatus::default()
-    };
+    pod.status =
+        PodStatus { phase: "Pending".to_owned(), qos_class: qos_class(&pod.spec).to_owned(), ..PodStatus::default() };
     if !pod.spec.scheduling_gates.is_empty() {
         pod.status.conditions.push(PodCondition {
             type_: "PodScheduled".to_owned(),
@@ -65,7 +62,12 @@ fn sum<'a>(amounts: impl Iterator<Item = &'a BTreeMap<String, Quantity>>) -> BTr
     out
 }
 
-fn merge_keys(selector: Option<&mut LabelSelector>, keys: &[String], operator: &str, labels: &BTreeMap<String, String>) {
+fn merge_keys(
+    selector: Option<&mut LabelSelector>,
+    keys: &[String],
+    operator: &str,
+    labels: &BTreeMap<String, String>,
+) {
     let Some(selector) = selector else { return };
     for key in keys {
         if let Some(value) = labels.get(key) {

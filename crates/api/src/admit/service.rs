@@ -66,9 +66,12 @@ fn fault(service: &Service) -> Option<Errors> {
     let policy = spec.ip_family_policy.as_deref();
     let selectorless = spec.cluster_ip == "None" && spec.selector.is_empty();
     if policy == Some("SingleStack") || (policy.is_none() && !selectorless) {
-        for (several, what) in [(spec.cluster_ips.len() == 2, "cluster IPs"), (spec.ip_families.len() == 2, "IP families")] {
+        for (several, what) in
+            [(spec.cluster_ips.len() == 2, "cluster IPs"), (spec.ip_families.len() == 2, "IP families")]
+        {
             if several {
-                let detail = format!("must be 'RequireDualStack' or 'PreferDualStack' when multiple {what} are specified");
+                let detail =
+                    format!("must be 'RequireDualStack' or 'PreferDualStack' when multiple {what} are specified");
                 errors.invalid(&policy_at, policy.unwrap_or("SingleStack"), &detail);
             }
         }

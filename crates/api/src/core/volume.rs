@@ -5,7 +5,13 @@ use std::collections::BTreeMap;
 use crate::core::claim::PersistentVolumeClaimTemplate;
 use crate::core::env::{ObjectFieldSelector, ResourceFieldSelector};
 use crate::core::reference::LocalObjectReference;
-use crate::core::volume_driver::{AWSElasticBlockStoreVolumeSource, AzureDiskVolumeSource, AzureFileVolumeSource, CephFSVolumeSource, CinderVolumeSource, FCVolumeSource, FlexVolumeSource, FlockerVolumeSource, GCEPersistentDiskVolumeSource, GitRepoVolumeSource, GlusterfsVolumeSource, ISCSIVolumeSource, PhotonPersistentDiskVolumeSource, PortworxVolumeSource, QuobyteVolumeSource, RBDVolumeSource, ScaleIOVolumeSource, StorageOSVolumeSource, VsphereVirtualDiskVolumeSource};
+use crate::core::volume_driver::{
+    AWSElasticBlockStoreVolumeSource, AzureDiskVolumeSource, AzureFileVolumeSource, CephFSVolumeSource,
+    CinderVolumeSource, FCVolumeSource, FlexVolumeSource, FlockerVolumeSource, GCEPersistentDiskVolumeSource,
+    GitRepoVolumeSource, GlusterfsVolumeSource, ISCSIVolumeSource, PhotonPersistentDiskVolumeSource,
+    PortworxVolumeSource, QuobyteVolumeSource, RBDVolumeSource, ScaleIOVolumeSource, StorageOSVolumeSource,
+    VsphereVirtualDiskVolumeSource,
+};
 use crate::meta::selector::LabelSelector;
 use crate::quantity::Quantity;
 use crate::schema::object::object;

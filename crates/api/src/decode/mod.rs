@@ -8,6 +8,7 @@ use crate::kind::Kind;
 use crate::kind::find::{NoKind, find};
 use crate::problem::{FieldProblem, ProblemKind};
 
+pub mod request;
 pub mod strict;
 pub mod syntax;
 pub mod time;

@@ -82,7 +82,10 @@ impl Walk {
         let message = if self.names.is_empty() {
             format!("json: cannot unmarshal {what} into Go value of type {target}")
         } else {
-            format!("json: cannot unmarshal {what} into Go struct field {}.{} of type {target}", self.holder, self.names)
+            format!(
+                "json: cannot unmarshal {what} into Go struct field {}.{} of type {target}",
+                self.holder, self.names
+            )
         };
         self.report(ProblemKind::Type, message, None);
     }

@@ -54,9 +54,13 @@ fn go_words(fault: &serde_json::Error, text: &[u8]) -> String {
         ("expected `,` or `]`", "after array element"),
         ("trailing characters", "after top-level value"),
         ("key must be a string", "looking for beginning of object key string"),
-        ("trailing comma", if found == b'}' { "looking for beginning of object key string" } else { "looking for beginning of value" }),
+        (
+            "trailing comma",
+            if found == b'}' { "looking for beginning of object key string" } else { "looking for beginning of value" },
+        ),
     ];
-    let context = context.iter().find(|(ours, _)| words.contains(ours)).map_or("looking for beginning of value", |(_, go)| go);
+    let context =
+        context.iter().find(|(ours, _)| words.contains(ours)).map_or("looking for beginning of value", |(_, go)| go);
     format!("invalid character '{}' {context}", char::from(found))
 }
 

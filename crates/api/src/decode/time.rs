@@ -71,10 +71,16 @@ mod tests {
         let check = |text: &str, expect: Option<&str>| assert_eq!(fault(text, false).as_deref(), expect);
         check("2026-01-02T03:04:05Z", None);
         check("2026-01-02T03:04:05.123+02:00", None);
-        check("yesterday", Some(r#"parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006""#));
+        check(
+            "yesterday",
+            Some(r#"parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006""#),
+        );
         check("2026-13-02T03:04:05Z", Some(r#"parsing time "2026-13-02T03:04:05Z": month out of range"#));
         check("2026-02-30T03:04:05Z", Some(r#"parsing time "2026-02-30T03:04:05Z": day out of range"#));
-        check("2026-02-03", Some(r#"parsing time "2026-02-03" as "2006-01-02T15:04:05Z07:00": cannot parse "" as "T""#));
+        check(
+            "2026-02-03",
+            Some(r#"parsing time "2026-02-03" as "2006-01-02T15:04:05Z07:00": cannot parse "" as "T""#),
+        );
         assert!(fault("2026-01-02T03:04:05Z", true).is_some());
         assert!(fault("2026-01-02T03:04:05.000000Z", true).is_none());
     }

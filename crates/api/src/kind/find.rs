@@ -104,7 +104,11 @@ mod tests {
         };
         check("batch/v1", "Job", "kind Job of batch/v1 is not supported yet");
         check("v1", "Deployment", "no kind \"Deployment\" in apiVersion \"v1\"; it is in apps/v1");
-        check("apps/v1", "Deploymnet", "no such kind: \"Deploymnet\" in apiVersion \"apps/v1\"; did you mean Deployment?");
+        check(
+            "apps/v1",
+            "Deploymnet",
+            "no such kind: \"Deploymnet\" in apiVersion \"apps/v1\"; did you mean Deployment?",
+        );
         check("x/v1", "Quux", "no such kind: \"Quux\" in apiVersion \"x/v1\"");
         assert!(matches!(find("apps/v1", "Deployment"), Ok(k) if k.info().plural == "deployments"));
         assert!(matches!(find("", ""), Err(NoKind::Unknown { .. })));

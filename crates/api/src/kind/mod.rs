@@ -99,12 +99,16 @@ impl Kind {
         let word = word.to_ascii_lowercase();
         let (name, rest) = word.split_once('.').unwrap_or((&word, ""));
         let named = |info: &KindInfo| {
-            name == info.plural || name == info.singular || info.short_names.contains(&name)
+            name == info.plural
+                || name == info.singular
+                || info.short_names.contains(&name)
                 || name == info.kind.to_ascii_lowercase()
         };
         let grouped = |info: &KindInfo| {
             let group = rest.strip_prefix(info.version).map(|r| r.strip_prefix('.').unwrap_or(r)).unwrap_or(rest);
-            rest.is_empty() || group == info.group || rest == info.group
+            rest.is_empty()
+                || group == info.group
+                || rest == info.group
                 || (!group.is_empty() && info.group.starts_with(group) && info.group[group.len()..].starts_with('.'))
         };
         Kind::all().iter().copied().find(|k| named(k.info()) && grouped(k.info()))

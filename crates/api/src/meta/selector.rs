@@ -92,7 +92,9 @@ mod tests {
         check("{}", r#"{"a":"b"}"#, true, "<none>");
         check(r#"{"matchLabels":{"a":"b"}}"#, r#"{"a":"b","c":"d"}"#, true, "a=b");
         check(r#"{"matchLabels":{"a":"b"}}"#, r#"{"a":"c"}"#, false, "a=b");
-        let with = |op: &str, values: &str| format!(r#"{{"matchExpressions":[{{"key":"a","operator":"{op}","values":{values}}}]}}"#);
+        let with = |op: &str, values: &str| {
+            format!(r#"{{"matchExpressions":[{{"key":"a","operator":"{op}","values":{values}}}]}}"#)
+        };
         check(&with("In", r#"["y","x"]"#), r#"{"a":"x"}"#, true, "a in (x,y)");
         check(&with("NotIn", r#"["x"]"#), r#"{"a":"x"}"#, false, "a notin (x)");
         check(&with("NotIn", r#"["x"]"#), "{}", true, "a notin (x)");

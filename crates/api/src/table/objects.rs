@@ -104,8 +104,10 @@ pub fn external_ip(service: &Service) -> String {
         "ClusterIP" | "NodePort" => or(given().collect(), "<none>"),
         "LoadBalancer" => {
             let ingress = service.status.load_balancer.ingress.iter();
-            let points: BTreeSet<&str> =
-                ingress.map(|i| if i.ip.is_empty() { i.hostname.as_str() } else { &i.ip }).filter(|p| !p.is_empty()).collect();
+            let points: BTreeSet<&str> = ingress
+                .map(|i| if i.ip.is_empty() { i.hostname.as_str() } else { &i.ip })
+                .filter(|p| !p.is_empty())
+                .collect();
             or(points.into_iter().chain(given()).collect(), "<pending>")
         }
         "ExternalName" => spec.external_name.clone(),
@@ -114,15 +116,8 @@ pub fn external_ip(service: &Service) -> String {
 }
 
 impl Printed for Service {
-    const COLUMNS: &'static [Column] = &[
-        NAME,
-        column("Type"),
-        column("Cluster-IP"),
-        column("External-IP"),
-        column("Port(s)"),
-        AGE,
-        wide("Selector"),
-    ];
+    const COLUMNS: &'static [Column] =
+        &[NAME, column("Type"), column("Cluster-IP"), column("External-IP"), column("Port(s)"), AGE, wide("Selector")];
 
     fn cells(&self, now: Time) -> Vec<Value> {
         let port = |port: &crate::core::service::ServicePort| match port.node_port {
@@ -219,7 +214,8 @@ impl Printed for Node {
             status.push_str(",SchedulingDisabled");
         }
         let roles: Vec<&str> = node_roles(self).into_iter().collect();
-        let address = |kind: &str| or_none(self.status.addresses.iter().find(|a| a.type_ == kind).map_or("", |a| &a.address));
+        let address =
+            |kind: &str| or_none(self.status.addresses.iter().find(|a| a.type_ == kind).map_or("", |a| &a.address));
         let known = |text: &str| -> Value { if text.is_empty() { "<unknown>".into() } else { text.into() } };
         let info = &self.status.node_info;
         vec![

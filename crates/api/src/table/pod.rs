@@ -133,7 +133,9 @@ impl Printed for Pod {
             _ => sum.restarts.to_string(),
         };
         let gates = &self.spec.readiness_gates;
-        let holds = |kind: &String| self.status.conditions.iter().find(|c| c.type_ == *kind).is_some_and(|c| c.status == "True");
+        let holds = |kind: &String| {
+            self.status.conditions.iter().find(|c| c.type_ == *kind).is_some_and(|c| c.status == "True")
+        };
         let open = gates.iter().filter(|gate| holds(&gate.condition_type)).count();
         let gates = if gates.is_empty() { "<none>".to_owned() } else { format!("{open}/{}", gates.len()) };
         vec![

@@ -66,24 +66,20 @@ pub fn validate_secret(secret: &Secret, errors: &mut Errors) {
     }
     let has = |key: &str| secret.data.contains_key(key);
     match secret.type_.as_str() {
-        "kubernetes.io/service-account-token" => {
-            if secret.metadata.annotations.get(ACCOUNT).is_none_or(String::is_empty) {
-                let meta = Path::root("metadata");
-                errors.required(&meta.child("annotations").key(ACCOUNT), "");
-            }
+        "kubernetes.io/service-account-token"
+            if secret.metadata.annotations.get(ACCOUNT).is_none_or(String::is_empty) =>
+        {
+            let meta = Path::root("metadata");
+            errors.required(&meta.child("annotations").key(ACCOUNT), "");
         }
         "kubernetes.io/dockercfg" => validate_json(".dockercfg", secret, errors),
         "kubernetes.io/dockerconfigjson" => validate_json(".dockerconfigjson", secret, errors),
-        "kubernetes.io/basic-auth" => {
-            if !has("username") && !has("password") {
-                errors.required(&DATA.key("username"), "");
-                errors.required(&DATA.key("password"), "");
-            }
+        "kubernetes.io/basic-auth" if !has("username") && !has("password") => {
+            errors.required(&DATA.key("username"), "");
+            errors.required(&DATA.key("password"), "");
         }
-        "kubernetes.io/ssh-auth" => {
-            if secret.data.get("ssh-privatekey").is_none_or(|key| key.0.is_empty()) {
-                errors.required(&DATA.key("ssh-privatekey"), "");
-            }
+        "kubernetes.io/ssh-auth" if secret.data.get("ssh-privatekey").is_none_or(|key| key.0.is_empty()) => {
+            errors.required(&DATA.key("ssh-privatekey"), "");
         }
         "kubernetes.io/tls" => {
             for key in ["tls.crt", "tls.key"] {

@@ -194,7 +194,8 @@ pub fn env_name(text: &str) -> Faults {
     }
     if !text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'=') {
         faults.push(
-            "a valid environment variable name must consist only of printable ASCII characters other than '='".to_owned(),
+            "a valid environment variable name must consist only of printable ASCII characters other than '='"
+                .to_owned(),
         );
     }
     faults

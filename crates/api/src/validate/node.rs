@@ -109,16 +109,15 @@ fn validate_config_source(path: &Path<'_>, source: &NodeConfigSource, errors: &m
     if !map.resource_version.is_empty() {
         errors.forbidden(&at.child("resourceVersion"), "resourceVersion must not be set in spec");
     }
-    let fields: [(&str, &String, fn(&str) -> Vec<String>); 3] = [
-        ("namespace", &map.namespace, name::dns_label),
-        ("name", &map.name, name::dns_subdomain),
-        ("kubeletConfigKey", &map.kubelet_config_key, name::config_key),
-    ];
-    for (field, value, rule) in fields {
+    for (field, value, faults) in [
+        ("namespace", &map.namespace, name::dns_label(&map.namespace)),
+        ("name", &map.name, name::dns_subdomain(&map.name)),
+        ("kubeletConfigKey", &map.kubelet_config_key, name::config_key(&map.kubelet_config_key)),
+    ] {
         if value.is_empty() {
             errors.required(&at.child(field), &format!("{field} must be set"));
         } else {
-            errors.invalid_each(&at.child(field), value, rule(value));
+            errors.invalid_each(&at.child(field), value, faults);
         }
     }
 }

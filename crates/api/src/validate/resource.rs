@@ -34,20 +34,54 @@ pub fn is_extended(resource: &str) -> bool {
 
 fn is_standard(resource: &str) -> bool {
     const NAMES: [&str; 30] = [
-        "cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory", "requests.ephemeral-storage",
-        "limits.cpu", "limits.memory", "limits.ephemeral-storage", "pods", "resourcequotas", "services",
-        "replicationcontrollers", "secrets", "persistentvolumeclaims", "configmaps", "storage", "requests.storage",
-        "services.nodeports", "services.loadbalancers", "count/pods", "count/services", "count/secrets",
-        "count/configmaps", "count/replicationcontrollers", "count/resourcequotas", "count/persistentvolumeclaims",
-        "requests.hugepages", "limits.hugepages", "storage",
+        "cpu",
+        "memory",
+        "ephemeral-storage",
+        "requests.cpu",
+        "requests.memory",
+        "requests.ephemeral-storage",
+        "limits.cpu",
+        "limits.memory",
+        "limits.ephemeral-storage",
+        "pods",
+        "resourcequotas",
+        "services",
+        "replicationcontrollers",
+        "secrets",
+        "persistentvolumeclaims",
+        "configmaps",
+        "storage",
+        "requests.storage",
+        "services.nodeports",
+        "services.loadbalancers",
+        "count/pods",
+        "count/services",
+        "count/secrets",
+        "count/configmaps",
+        "count/replicationcontrollers",
+        "count/resourcequotas",
+        "count/persistentvolumeclaims",
+        "requests.hugepages",
+        "limits.hugepages",
+        "storage",
     ];
     is_huge_page(resource) || resource.starts_with("requests.hugepages-") || NAMES.contains(&resource)
 }
 
 fn is_integer(resource: &str) -> bool {
     is_extended(resource)
-        || ["pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps",
-            "persistentvolumeclaims", "services.nodeports", "services.loadbalancers"].contains(&resource)
+        || [
+            "pods",
+            "resourcequotas",
+            "services",
+            "replicationcontrollers",
+            "secrets",
+            "configmaps",
+            "persistentvolumeclaims",
+            "services.nodeports",
+            "services.loadbalancers",
+        ]
+        .contains(&resource)
 }
 
 /// The name of a resource of a container.

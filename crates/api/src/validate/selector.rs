@@ -58,6 +58,8 @@ pub fn is_usable(selector: &LabelSelector) -> bool {
                 "Exists" | "DoesNotExist" => r.values.is_empty(),
                 _ => false,
             };
-            counted && name::qualified_name(&r.key).is_empty() && r.values.iter().all(|v| name::label_value(v).is_empty())
+            counted
+                && name::qualified_name(&r.key).is_empty()
+                && r.values.iter().all(|v| name::label_value(v).is_empty())
         })
 }

@@ -28,7 +28,8 @@ pub fn is_headless(service: &Service) -> bool {
 /// Whether clients outside of the cluster can reach it.
 pub fn is_externally_accessible(service: &Service) -> bool {
     let spec = &service.spec;
-    matches!(spec.type_.as_str(), "LoadBalancer" | "NodePort") || (spec.type_ == "ClusterIP" && !spec.external_ips.is_empty())
+    matches!(spec.type_.as_str(), "LoadBalancer" | "NodePort")
+        || (spec.type_ == "ClusterIP" && !spec.external_ips.is_empty())
 }
 
 /// Whether load balancers ask nodes for its health.
@@ -319,7 +320,7 @@ fn validate_internal_traffic(service: &Service, errors: &mut Errors) {
         Some(policy) => errors.one_of(&path, policy, &["Cluster", "Local"]),
     }
     if let Some(distribution) = &spec.traffic_distribution {
-        let allowed = &["PreferClose", "PreferSameNode", "PreferSameZone"];
+        let allowed = &["PreferClose", "PreferSameZone", "PreferSameNode"];
         errors.one_of(&SPEC.child("trafficDistribution"), distribution, allowed);
     }
 }

@@ -39,7 +39,9 @@ fn tidy(object: &mut Value) {
 #[test]
 fn defaults_agree() {
     let mut tally = Tally::default();
-    for case in ["core-pods", "apps-batch", "core-config", "network"].iter().flat_map(|f| cases(&format!("defaults/{f}.json"))) {
+    for case in
+        ["core-pods", "apps-batch", "core-config", "network"].iter().flat_map(|f| cases(&format!("defaults/{f}.json")))
+    {
         if kind_of(&case["input"]).is_none() {
             tally.skip(&case, &format!("kind {} is not in scope", case["kind"]));
             continue;
@@ -62,8 +64,10 @@ fn defaults_agree() {
 fn admission_agrees() {
     let setup = cases("defaults/admission-setup.json");
     let of = |kind: &str| setup.iter().filter(|o| o["kind"] == kind).cloned().collect::<Vec<_>>();
-    let classes: Vec<PriorityClass> = of("PriorityClass").into_iter().map(|o| serde_json::from_value(o).unwrap()).collect();
-    let mut accounts: Vec<ServiceAccount> = of("ServiceAccount").into_iter().map(|o| serde_json::from_value(o).unwrap()).collect();
+    let classes: Vec<PriorityClass> =
+        of("PriorityClass").into_iter().map(|o| serde_json::from_value(o).unwrap()).collect();
+    let mut accounts: Vec<ServiceAccount> =
+        of("ServiceAccount").into_iter().map(|o| serde_json::from_value(o).unwrap()).collect();
     let mut plain = ServiceAccount::default();
     plain.metadata.name = "default".into();
     plain.metadata.namespace = "default".into();
@@ -84,7 +88,8 @@ fn admission_agrees() {
         if case["kind"] == "Pod" {
             let mut pod: Pod = serde_json::from_value(got).unwrap();
             let name = admission::service_account_name(&mut pod.spec).to_owned();
-            let account = accounts.iter().find(|a| a.metadata.name == name && a.metadata.namespace == pod.metadata.namespace);
+            let account =
+                accounts.iter().find(|a| a.metadata.name == name && a.metadata.namespace == pod.metadata.namespace);
             admission::service_account(&mut pod, account.unwrap(), "<GENERATED>");
             admission::default_tolerations(&mut pod.spec);
             admission::priority(&mut pod.spec, &classes).unwrap();

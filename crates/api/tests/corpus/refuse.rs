@@ -52,8 +52,24 @@ fn answer(kind: Kind, name: &str, problems: &[FieldProblem]) -> Value {
 #[test]
 fn faulty_creates_are_refused_in_the_same_words() {
     let mut tally = Tally::default();
-    let files = ["metadata", "pod", "pod-spec", "probe", "volume", "quantity", "workloads", "config", "network", "policy",
-        "decode", "accepted", "batch", "storage", "rbac", "crd"];
+    let files = [
+        "metadata",
+        "pod",
+        "pod-spec",
+        "probe",
+        "volume",
+        "quantity",
+        "workloads",
+        "config",
+        "network",
+        "policy",
+        "decode",
+        "accepted",
+        "batch",
+        "storage",
+        "rbac",
+        "crd",
+    ];
     for case in files.iter().flat_map(|file| cases(&format!("invalid/{file}.json"))) {
         let Some(kind) = kind_of(&case["input"]) else {
             tally.skip(&case, &format!("kind {} is not in scope", case["input"]["kind"]));
@@ -100,7 +116,8 @@ fn faulty_updates_are_refused_in_the_same_words() {
             continue;
         }
         let old = stored(&case);
-        let mut new: Value = serde_json::from_str(&case["new"].to_string().replace("<TIME>", "2026-01-02T03:04:05Z")).unwrap();
+        let mut new: Value =
+            serde_json::from_str(&case["new"].to_string().replace("<TIME>", "2026-01-02T03:04:05Z")).unwrap();
         if new["metadata"]["resourceVersion"].is_null() {
             new["metadata"]["resourceVersion"] = "7".into();
         }

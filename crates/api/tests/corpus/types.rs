@@ -24,8 +24,15 @@ pub fn without_nulls(value: &mut Value) {
 
 #[test]
 fn recorded_objects_keep_their_json() {
-    let files = ["tables/pods.json", "tables/others.json", "defaults/core-pods.json", "defaults/apps-batch.json",
-        "defaults/core-config.json", "defaults/network.json", "defaults/admission.json"];
+    let files = [
+        "tables/pods.json",
+        "tables/others.json",
+        "defaults/core-pods.json",
+        "defaults/apps-batch.json",
+        "defaults/core-config.json",
+        "defaults/network.json",
+        "defaults/admission.json",
+    ];
     let mut count = 0;
     for (file, case) in files.iter().flat_map(|f| cases(f).into_iter().map(move |c| (f, c))) {
         let object = if case["object"].is_object() { &case["object"] } else { &case["output"] };
@@ -35,7 +42,13 @@ fn recorded_objects_keep_their_json() {
         // A placeholder of the recordings stands where a time or a number was.
         let body = serde_json::to_string(&object).unwrap();
         if body.contains("<TIME>") || body.contains("\"<ALLOCATED>\"") {
-            object = serde_json::from_str(&body.replace("<TIME>", "2026-01-02T03:04:05Z").replace("\"nodePort\":\"<ALLOCATED>\"", "\"nodePort\":30000").replace("\"healthCheckNodePort\":\"<ALLOCATED>\"", "\"healthCheckNodePort\":30000")).unwrap();
+            object = serde_json::from_str(
+                &body
+                    .replace("<TIME>", "2026-01-02T03:04:05Z")
+                    .replace("\"nodePort\":\"<ALLOCATED>\"", "\"nodePort\":30000")
+                    .replace("\"healthCheckNodePort\":\"<ALLOCATED>\"", "\"healthCheckNodePort\":30000"),
+            )
+            .unwrap();
         }
         let mut back = match kind {
             registry::POD => round::<core::pod::Pod>(&object),

@@ -98,7 +98,10 @@ impl Context<'_> {
     }
 
     fn hooks(&self) -> Hooks<'_> {
-        Hooks { grace_s: self.spec.termination_grace_period_seconds, os: self.spec.os.as_ref().map(|os| os.name.as_str()) }
+        Hooks {
+            grace_s: self.spec.termination_grace_period_seconds,
+            os: self.spec.os.as_ref().map(|os| os.name.as_str()),
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::core::volume::Volume;
 use crate::core::volume_driver::{
-    AzureDiskVolumeSource, FCVolumeSource, FlexVolumeSource, FlockerVolumeSource, ISCSIVolumeSource, QuobyteVolumeSource,
-    StorageOSVolumeSource,
+    AzureDiskVolumeSource, FCVolumeSource, FlexVolumeSource, FlockerVolumeSource, ISCSIVolumeSource,
+    QuobyteVolumeSource, StorageOSVolumeSource,
 };
 use crate::validate::error::Errors;
 use crate::validate::name;
@@ -11,7 +11,13 @@ use crate::validate::path::Path;
 use crate::validate::pod::volume::{Sources, validate_descending_path};
 
 /// The vendors' sources that Kubernetes looks at before (`early`) or after those of its own.
-pub(super) fn validate_driver(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors, early: bool) {
+pub(super) fn validate_driver(
+    path: &Path<'_>,
+    volume: &Volume,
+    sources: &mut Sources,
+    errors: &mut Errors,
+    early: bool,
+) {
     if early {
         validate_early(path, volume, sources, errors);
     } else {

@@ -69,7 +69,12 @@ fn validate_whole(pod: &Pod, errors: &mut Errors) {
     }
 }
 
-fn validate_pod_annotations(path: &Path<'_>, annotations: &BTreeMap<String, String>, spec: &PodSpec, errors: &mut Errors) {
+fn validate_pod_annotations(
+    path: &Path<'_>,
+    annotations: &BTreeMap<String, String>,
+    spec: &PodSpec,
+    errors: &mut Errors,
+) {
     if let Some(value) = annotations.get(MIRROR)
         && spec.node_name.is_empty()
     {
@@ -139,17 +144,18 @@ fn validate_policies(path: &Path<'_>, spec: &PodSpec, errors: &mut Errors) {
     let gates = path.child("readinessGates");
     for (i, gate) in spec.readiness_gates.iter().enumerate() {
         let at = gates.index(i);
-        errors.invalid_each(&at.child("conditionType"), &gate.condition_type, name::qualified_name(&gate.condition_type));
+        errors.invalid_each(
+            &at.child("conditionType"),
+            &gate.condition_type,
+            name::qualified_name(&gate.condition_type),
+        );
     }
     scheduling::validate_gates(&path.child("schedulingGates"), &spec.scheduling_gates, errors);
-    scheduling::validate_spread(
-        &path.child("topologySpreadConstraints"),
-        &spec.topology_spread_constraints,
-        errors,
-    );
+    scheduling::validate_spread(&path.child("topologySpreadConstraints"), &spec.topology_spread_constraints, errors);
     security::validate_windows_host_process(path, spec, errors);
     if spec.host_users == Some(false) {
-        for (field, set) in [("hostNetwork", spec.host_network), ("hostPID", spec.host_pid), ("hostIPC", spec.host_ipc)] {
+        for (field, set) in [("hostNetwork", spec.host_network), ("hostPID", spec.host_pid), ("hostIPC", spec.host_ipc)]
+        {
             if set {
                 errors.forbidden(&path.child(field), "when `hostUsers` is false");
             }

@@ -149,7 +149,8 @@ fn validate_pod_term(path: &Path<'_>, term: &PodAffinityTerm, errors: &mut Error
 }
 
 fn validate_label_keys(path: &Path<'_>, term: &PodAffinityTerm, errors: &mut Errors) {
-    for (field, keys) in [("matchLabelKeys", &term.match_label_keys), ("mismatchLabelKeys", &term.mismatch_label_keys)] {
+    for (field, keys) in [("matchLabelKeys", &term.match_label_keys), ("mismatchLabelKeys", &term.mismatch_label_keys)]
+    {
         let at = path.child(field);
         if !keys.is_empty() && term.label_selector.is_none() {
             errors.forbidden(&at, "must not be specified when labelSelector is not set");
@@ -259,7 +260,9 @@ pub fn validate_spread(path: &Path<'_>, constraints: &[TopologySpreadConstraint]
                 errors.invalid(&at, &domains, &detail);
             }
         }
-        for (field, policy) in [("nodeAffinityPolicy", &c.node_affinity_policy), ("nodeTaintsPolicy", &c.node_taints_policy)] {
+        for (field, policy) in
+            [("nodeAffinityPolicy", &c.node_affinity_policy), ("nodeTaintsPolicy", &c.node_taints_policy)]
+        {
             if let Some(policy) = policy {
                 errors.one_of(&at.child(field), policy, &["Honor", "Ignore"]);
             }

@@ -321,7 +321,12 @@ const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/
 const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
 /// The annotations that came before the fields for seccomp and AppArmor.
-pub fn validate_annotations(path: &Path<'_>, annotations: &BTreeMap<String, String>, spec: &PodSpec, errors: &mut Errors) {
+pub fn validate_annotations(
+    path: &Path<'_>,
+    annotations: &BTreeMap<String, String>,
+    spec: &PodSpec,
+    errors: &mut Errors,
+) {
     for (key, value) in annotations.iter().filter(|(k, _)| *k == SECCOMP_POD || k.starts_with(SECCOMP_CONTAINER)) {
         let at = path.child(key);
         match value.strip_prefix("localhost/") {

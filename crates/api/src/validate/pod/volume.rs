@@ -174,11 +174,11 @@ fn validate_late_source(
         if csi.driver.len() > 63 {
             errors.too_long(&driver, 63);
         }
-        errors.invalid_each(&driver, &csi.driver, if csi.driver.is_empty() {
-            Vec::new()
-        } else {
-            name::dns_subdomain(&csi.driver.to_lowercase())
-        });
+        errors.invalid_each(
+            &driver,
+            &csi.driver,
+            if csi.driver.is_empty() { Vec::new() } else { name::dns_subdomain(&csi.driver.to_lowercase()) },
+        );
         if let Some(secret) = &csi.node_publish_secret_ref
             && !errors.required_text(&at.child("nodePublishSecretRef").child("name"), &secret.name)
         {
@@ -369,7 +369,11 @@ fn validate_trust_bundle(path: &Path<'_>, bundle: &ClusterTrustBundleProjection,
 fn validate_signer(path: &Path<'_>, signer: &str, errors: &mut Errors) {
     match signer.split_once('/') {
         None if signer.is_empty() => errors.required(path, ""),
-        None => errors.invalid(path, signer, "must be a fully qualified domain and path of the form 'example.com/signer-name'"),
+        None => errors.invalid(
+            path,
+            signer,
+            "must be a fully qualified domain and path of the form 'example.com/signer-name'",
+        ),
         Some((domain, _)) => {
             errors.invalid_each(path, domain, name::dns_subdomain(domain));
             if !domain.contains('.') {

@@ -1,0 +1,80 @@
+//! A request's body held against its path: kind, namespace and name.
+
+use serde_json::Value;
+
+use crate::kind::Kind;
+
+/// What of a body does not fit the path it was sent to, in the API server's words for its 400.
+///
+/// An `apiVersion` or a `kind` that is left out is taken from the path and filled in.
+pub fn fit_kind(kind: Kind, body: &mut Value) -> Option<String> {
+    let info = kind.info();
+    let Some(map) = body.as_object_mut() else {
+        return Some(unrecognized(kind, "couldn't get version/kind; json parse error: not an object", body));
+    };
+    for (field, value) in [("apiVersion", info.api_version()), ("kind", info.kind.to_owned())] {
+        let given = map.get(field).and_then(Value::as_str).unwrap_or_default();
+        if given.is_empty() {
+            map.insert(field.to_owned(), value.into());
+        }
+    }
+    let text = |field: &str| map.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (api_version, found) = (text("apiVersion"), text("kind"));
+    if api_version == info.api_version() && found == info.kind {
+        return None;
+    }
+    if api_version.matches('/').count() > 1 {
+        let why = format!("unexpected GroupVersion string: {api_version}");
+        return Some(unrecognized(kind, &why, body));
+    }
+    let begin = format!("{found} in version {:?} cannot be handled as a {}: ", version(&api_version), info.kind);
+    Some(match Kind::by_gvk(&api_version, &found) {
+        Some(other) => format!(
+            "{begin}converting ({}.{}) to ({}.{}): unknown conversion",
+            other.info().version,
+            other.info().kind,
+            internal_package(info.group),
+            info.kind
+        ),
+        None => format!(
+            "{begin}no kind {found:?} is registered for version {api_version:?} in scheme \
+             \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\""
+        ),
+    })
+}
+
+/// The namespace and, on update, the name of a body must be those of the path when it names any.
+pub fn fit_name(body: &Value, namespace: &str, name: Option<&str>) -> Option<String> {
+    let text = |field: &str| body["metadata"][field].as_str().unwrap_or_default();
+    if let Some(name) = name
+        && !text("name").is_empty()
+        && text("name") != name
+    {
+        let found = text("name");
+        return Some(format!("the name of the object ({found}) does not match the name on the URL ({name})"));
+    }
+    (!namespace.is_empty() && !text("namespace").is_empty() && text("namespace") != namespace)
+        .then(|| "the namespace of the provided object does not match the namespace sent on the request".to_owned())
+}
+
+fn version(api_version: &str) -> &str {
+    api_version.rsplit('/').next().unwrap_or_default()
+}
+
+/// Go's package of the unversioned types of a group.
+fn internal_package(group: &str) -> &str {
+    match group.split('.').next().unwrap_or_default() {
+        "" => "core",
+        first => first,
+    }
+}
+
+fn unrecognized(kind: Kind, why: &str, body: &Value) -> String {
+    let text = body.to_string();
+    // The server shows the first 30 bytes of what it was sent.
+    let shown = match text.char_indices().nth(30) {
+        Some((end, _)) => format!("{} ...", &text[..end]),
+        None => text,
+    };
+    format!("the object provided is unrecognized (must be of type {}): {why} ({shown})", kind.info().kind)
+}
