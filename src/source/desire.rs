@@ -6,7 +6,7 @@ use masthead_api::admit;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::find;
 use masthead_api::object::Object;
-use masthead_api::problem::FieldProblem;
+use masthead_api::problem::{FieldProblem, ProblemKind};
 use masthead_plan::desired::{Origin, Problem, Wanted};
 use serde_json::Value;
 
@@ -72,7 +72,12 @@ fn one(path: &Arc<str>, manifest: Manifest) -> Result<Wanted, Vec<Problem>> {
     }
     let created = admit::create(value, DEFAULT_NAMESPACE).map_err(|faults| {
         let line_of = |f: &FieldProblem| if f.path.is_empty() { line } else { places.line_of(&f.path) };
-        faults.into_iter().map(|f| fault(line_of(&f), &object, &f.path, f.message, f.hint.map(|hint| format!("did you mean {hint}?")).unwrap_or_default())).collect::<Vec<_>>()
+        let message = |f: &FieldProblem| match f.kind {
+            // The path stands before it already.
+            ProblemKind::UnknownField => "unknown field".to_owned(),
+            _ => f.message.clone(),
+        };
+        faults.into_iter().map(|f| fault(line_of(&f), &object, &f.path, message(&f), f.hint.map(|hint| format!("did you mean {hint}?")).unwrap_or_default())).collect::<Vec<_>>()
     })?;
     let created = Object::from_value(created).map_err(|e| vec![fault(line, &object, "", e.to_string(), String::new())])?;
     if let Some(reserved) = reserved(created.key()) {

@@ -66,7 +66,8 @@ impl Object {
             return Err(Error::UnknownKind { api_version, kind });
         };
         let mut meta: ObjectMeta = match value.get("metadata") {
-            Some(meta) => serde::Deserialize::deserialize(meta).map_err(|source| Error::Json { what: format!("metadata of a {kind}"), source })?,
+            Some(meta) => serde::Deserialize::deserialize(meta)
+                .map_err(|source| Error::Json { what: format!("metadata of a {kind}"), source })?,
             None => ObjectMeta::default(),
         };
         let revision = meta.resource_version.parse().unwrap_or(0);
@@ -85,7 +86,8 @@ impl Object {
     /// The struct cannot be written as JSON (a map with keys that are no strings), which no registered kind has.
     pub fn of<T: Resource + Serialize>(resource: &T) -> Result<Object, Error> {
         let info = T::KIND.info();
-        let mut value = serde_json::to_value(resource).map_err(|source| Error::Json { what: info.kind.to_owned(), source })?;
+        let mut value =
+            serde_json::to_value(resource).map_err(|source| Error::Json { what: info.kind.to_owned(), source })?;
         if let Some(map) = value.as_object_mut() {
             map.insert("apiVersion".into(), info.api_version().into());
             map.insert("kind".into(), info.kind.into());
@@ -98,7 +100,8 @@ impl Object {
     /// # Errors
     /// The bytes are not JSON, or not an object of a known kind.
     pub fn from_bytes(body: &[u8], revision: u64) -> Result<Object, Error> {
-        let value = serde_json::from_slice(body).map_err(|source| Error::Json { what: "a stored object".to_owned(), source })?;
+        let value = serde_json::from_slice(body)
+            .map_err(|source| Error::Json { what: "a stored object".to_owned(), source })?;
         Ok(Object::from_value(value)?.at(revision))
     }
 
@@ -158,7 +161,8 @@ impl Object {
         if let Some(typed) = self.typed.get().and_then(|any| Arc::clone(any).downcast::<T>().ok()) {
             return Ok(typed);
         }
-        let mut typed: T = serde_json::from_slice(&self.body).map_err(|source| Error::Json { what: self.key.to_string(), source })?;
+        let mut typed: T =
+            serde_json::from_slice(&self.body).map_err(|source| Error::Json { what: self.key.to_string(), source })?;
         if self.revision > 0 {
             typed.meta_mut().resource_version = self.revision.to_string();
         }

@@ -103,15 +103,16 @@ impl SyncPlan {
         self.entries.iter().all(|entry| entry.changes.is_empty())
     }
 
-    /// One line: `2 to create, 1 to change, 0 to replace, 0 to delete, 14 unchanged`.
+    /// One line: `2 to create, 1 to change, 14 unchanged`; counts of nothing are left out.
     pub fn summary(&self) -> String {
-        format!(
-            "{} to create, {} to change, {} to replace, {} to delete, {} unchanged",
-            self.count(Action::Create),
-            self.count(Action::Change),
-            self.count(Action::Replace),
-            self.count(Action::Delete),
-            self.unchanged + self.count(Action::Move),
-        )
+        let counts = [
+            (self.count(Action::Create), "to create"),
+            (self.count(Action::Change), "to change"),
+            (self.count(Action::Replace), "to replace"),
+            (self.count(Action::Delete), "to delete"),
+            (self.unchanged + self.count(Action::Move), "unchanged"),
+        ];
+        let said: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        if said.is_empty() { "nothing is asked for".to_owned() } else { said.join(", ") }
     }
 }

@@ -1,0 +1,165 @@
+//! Commits against states: what is made, changed, moved, replaced and deleted, and what must be confirmed.
+
+use std::sync::Arc;
+
+use masthead_api::admit;
+use masthead_api::change::Change;
+use masthead_api::object::Object;
+use serde_json::{Value, json};
+
+use crate::cluster::event::Event;
+use crate::cluster::view::{Applied, Cluster};
+use crate::context::Context;
+use crate::desired::{CommitFacts, Desired, Origin, Wanted};
+use crate::sync::entry::{Action, Record, SyncPlan};
+use crate::sync::guard::Confirmed;
+use crate::sync::plan::{Rules, plan};
+
+fn desired(id: &str, manifests: &[(&str, Value)]) -> Desired {
+    let mut desired = Desired { commit: CommitFacts { id: id.repeat(10), ..CommitFacts::default() }, ..Desired::default() };
+    for (path, manifest) in manifests {
+        let object = admit::create(manifest.clone(), "default").expect("a valid manifest");
+        let object = Arc::new(Object::from_value(object).expect("an object"));
+        let origin = Origin { path: (*path).into(), line: 1 };
+        desired.objects.insert(object.key().clone(), Wanted { object, origin });
+    }
+    desired
+}
+
+/// Does what a plan says, as the store would.
+fn apply(cluster: &mut Cluster, plan: &SyncPlan) {
+    for entry in &plan.entries {
+        for change in &entry.changes {
+            let revision = cluster.revision() + 1;
+            match change {
+                Change::Create { object, .. } | Change::Update { object, .. } => {
+                    let stored = Object::clone(object).at(revision);
+                    cluster.apply(Event::Put(Arc::new(stored)));
+                }
+                Change::Delete { key, .. } => drop(cluster.apply(Event::Gone(key.clone(), revision))),
+            }
+        }
+        let record = match &entry.record {
+            Record::Set(wanted) => {
+                Some(Applied { commit: plan.commit.id.clone(), origin: wanted.origin.clone(), desired: wanted.object.clone() })
+            }
+            Record::Clear => None,
+        };
+        cluster.set_applied(entry.key.clone(), record);
+    }
+}
+
+fn run(cluster: &mut Cluster, desired: &Desired) -> SyncPlan {
+    let (made, problems) = plan(desired, cluster, Rules::default(), &mut Context::new(1000, cluster.revision()));
+    assert!(problems.is_empty(), "{problems:?}");
+    apply(cluster, &made);
+    let (again, _) = plan(desired, cluster, Rules::default(), &mut Context::new(2000, 7));
+    assert!(again.entries.is_empty(), "planning after applying is empty, not {:?}", again.entries);
+    made
+}
+
+fn config(name: &str, color: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"color": color}})
+}
+
+fn deployment(app: &str, image: &str) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
+        "selector": {"matchLabels": {"app": app}},
+        "template": {"metadata": {"labels": {"app": app}}, "spec": {"containers": [{"name": "c", "image": image}]}}}})
+}
+
+fn actions(plan: &SyncPlan) -> Vec<(Action, String)> {
+    plan.entries.iter().map(|e| (e.action, e.key.name.clone())).collect()
+}
+
+#[test]
+fn objects_are_made_changed_moved_and_deleted() {
+    let mut cluster = Cluster::default();
+    let made = run(&mut cluster, &desired("a", &[("x.yaml", config("one", "blue")), ("x.yaml", deployment("web", "a:1"))]));
+    assert_eq!(actions(&made), [(Action::Create, "one".into()), (Action::Create, "web".into())]);
+
+    let made = run(&mut cluster, &desired("b", &[("x.yaml", config("one", "red")), ("y.yaml", deployment("web", "a:1"))]));
+    assert_eq!(actions(&made), [(Action::Change, "one".into()), (Action::Move, "web".into())]);
+    assert_eq!(made.entries[0].reason, "data.color");
+    assert_eq!(made.summary(), "1 to change, 1 unchanged");
+
+    let made = run(&mut cluster, &desired("c", &[("y.yaml", deployment("web", "a:2"))]));
+    assert_eq!(actions(&made), [(Action::Change, "web".into()), (Action::Delete, "one".into())]);
+    assert_eq!(made.entries[0].reason, "spec.template.spec.containers[0].image");
+    assert!(made.entries[1].reason.contains("removed it from x.yaml"), "{}", made.entries[1].reason);
+}
+
+#[test]
+fn what_git_never_asked_for_is_never_deleted() {
+    let mut cluster = Cluster::default();
+    let foreign = Object::from_value(admit::create(config("foreign", "x"), "default").expect("valid")).expect("an object");
+    cluster.apply(Event::Put(Arc::new(foreign.at(5))));
+    let made = run(&mut cluster, &desired("a", &[]));
+    assert!(made.entries.is_empty());
+    assert_eq!(cluster.len(), 1);
+}
+
+#[test]
+fn labels_that_others_set_stay_and_those_git_drops_go() {
+    let mut cluster = Cluster::default();
+    let mut first = config("one", "blue");
+    first["metadata"]["labels"] = json!({"ours": "1", "both": "git"});
+    run(&mut cluster, &desired("a", &[("x.yaml", first)]));
+    let key = cluster.objects().next().expect("one").key().clone();
+    let mut live = cluster.get(&key).expect("live").value();
+    live["metadata"]["labels"]["theirs"] = json!("2");
+    live["metadata"]["labels"]["both"] = json!("controller");
+    let live = Object::from_value(live).expect("an object").at(50);
+    cluster.apply(Event::Put(Arc::new(live)));
+
+    let mut second = config("one", "blue");
+    second["metadata"]["labels"] = json!({"both": "git"});
+    run(&mut cluster, &desired("b", &[("x.yaml", second)]));
+    let labels = cluster.get(&key).expect("live").meta().labels.clone();
+    let labels: Vec<(&str, &str)> = labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(labels, [("both", "git"), ("theirs", "2")]);
+}
+
+#[test]
+fn a_field_that_cannot_change_needs_a_confirmed_replacement() {
+    let mut cluster = Cluster::default();
+    run(&mut cluster, &desired("a", &[("x.yaml", deployment("web", "a:1"))]));
+    let old_uid = cluster.objects().next().expect("one").meta().uid.clone();
+    let next = desired("b", &[("x.yaml", deployment("other", "a:1"))]);
+    let (refused, problems) = plan(&next, &cluster, Rules::default(), &mut Context::new(1000, 3));
+    assert!(problems.is_empty(), "{problems:?}");
+    assert_eq!(actions(&refused), [(Action::Replace, "web".into())]);
+    assert_eq!(refused.refusals.len(), 1);
+    assert_eq!(refused.refusals[0].trailer, "Masthead-Confirm: replace");
+
+    let rules = Rules { confirmed: Confirmed::from_trailers(["replace"]), ..Rules::default() };
+    let (made, _) = plan(&next, &cluster, rules, &mut Context::new(1000, 3));
+    assert!(made.refusals.is_empty());
+    apply(&mut cluster, &made);
+    assert_ne!(cluster.objects().next().expect("one").meta().uid, old_uid);
+}
+
+#[test]
+fn large_deletes_and_namespaces_must_be_confirmed() {
+    let mut cluster = Cluster::default();
+    let many: Vec<(String, Value)> = (0..20).map(|i| ("x.yaml".to_owned(), config(&format!("c{i}"), "x"))).collect();
+    let refs: Vec<(&str, Value)> = many.iter().map(|(p, v)| (p.as_str(), v.clone())).collect();
+    run(&mut cluster, &desired("a", &refs));
+    let check = |keep: usize, confirmed: &[&str], refused: bool| {
+        let rules = Rules { confirmed: Confirmed::from_trailers(confirmed.iter().copied()), ..Rules::default() };
+        let (made, _) = plan(&desired("b", &refs[..keep]), &cluster, rules, &mut Context::new(1000, 3));
+        assert_eq!(!made.refusals.is_empty(), refused, "keeping {keep}: {:?}", made.refusals);
+        assert_eq!(made.count(Action::Delete), 20 - keep);
+    };
+    check(20, &[], false);
+    check(10, &[], false);
+    check(9, &[], true);
+    check(0, &[], true);
+    check(0, &["delete"], false);
+    check(0, &["replace"], true);
+
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}});
+    run(&mut cluster, &desired("c", &[&refs[..], &[("n.yaml", namespace)]].concat()));
+    let (made, _) = plan(&desired("d", &refs), &cluster, Rules::default(), &mut Context::new(1000, 3));
+    assert!(made.refusals[0].what.contains("namespace \"prod\""), "{:?}", made.refusals);
+}
