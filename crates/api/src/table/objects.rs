@@ -156,10 +156,10 @@ impl Printed for Secret {
 }
 
 impl Printed for ServiceAccount {
-    const COLUMNS: &'static [Column] = &[NAME, column("Secrets"), AGE];
+    const COLUMNS: &'static [Column] = &[NAME, AGE];
 
     fn cells(&self, now: Time) -> Vec<Value> {
-        vec![self.metadata.name.as_str().into(), self.secrets.len().into(), age(&self.metadata, now)]
+        vec![self.metadata.name.as_str().into(), age(&self.metadata, now)]
     }
 }
 

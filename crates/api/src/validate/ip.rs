@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::validate::error::Errors;
 use crate::validate::path::Path;
 
-/// An address as Kubernetes reads it: leading zeros in IPv4 are put up with.
+/// An address as Go reads it: leading zeros in IPv4 are put up with, and IPv4 within IPv6 is IPv4.
 pub fn parse(text: &str) -> Option<IpAddr> {
-    if let Ok(ip) = text.parse() {
-        return Some(ip);
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Some(ip.to_canonical());
     }
     let parts: Vec<&str> = text.split('.').collect();
     if parts.len() != 4 {
@@ -39,19 +39,41 @@ pub fn parse_cidr(text: &str) -> Option<IpAddr> {
     (plain && bits.parse::<u32>().ok()? <= max).then_some(ip)
 }
 
-/// An address.
+/// An address, written without leading zeros and without IPv4 within IPv6; says whether it can be read at all.
 pub fn validate_ip(path: &Path<'_>, text: &str, errors: &mut Errors) -> bool {
-    let good = parse(text).is_some();
-    if !good {
+    if parse(text).is_none() {
         errors.invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+        return false;
     }
-    good
+    match text.parse::<IpAddr>() {
+        Err(_) => errors.invalid(path, text, "must not have leading 0s"),
+        Ok(ip) if ip != ip.to_canonical() => errors.invalid(path, text, "must not be an IPv4-mapped IPv6 address"),
+        Ok(_) => return true,
+    }
+    false
 }
 
-/// A network.
+/// A network, written without leading zeros and without bits beyond its prefix.
 pub fn validate_cidr(path: &Path<'_>, text: &str, errors: &mut Errors) {
     if parse_cidr(text).is_none() {
-        errors.invalid(path, text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+        return errors.invalid(path, text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+    }
+    let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+    let padded = bits.len() > 1 && bits.starts_with('0');
+    let ip = match address.parse::<IpAddr>() {
+        Ok(ip) if !padded => ip,
+        _ => return errors.invalid(path, text, "must not have leading 0s in IP or prefix length"),
+    };
+    if ip != ip.to_canonical() {
+        return errors.invalid(path, text, "must not have an IPv4-mapped IPv6 address");
+    }
+    let bits: u32 = bits.parse().unwrap_or_default();
+    let beyond = match ip {
+        IpAddr::V4(ip) => ip.to_bits() & u32::MAX.checked_shr(bits).unwrap_or(0) != 0,
+        IpAddr::V6(ip) => ip.to_bits() & u128::MAX.checked_shr(bits).unwrap_or(0) != 0,
+    };
+    if beyond {
+        errors.invalid(path, text, "must not have bits set beyond the prefix length");
     }
 }
 
@@ -87,7 +109,32 @@ pub fn is_dual_stack(ips: impl IntoIterator<Item = IpAddr>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse, parse_cidr};
+    use super::{parse, parse_cidr, validate_cidr, validate_ip};
+    use crate::validate::error::Errors;
+    use crate::validate::path::Path;
+
+    #[test]
+    fn sloppy_writing_is_refused() {
+        let check = |text: &str, cidr: bool, expect: &str| {
+            let mut errors = Errors::default();
+            if cidr {
+                validate_cidr(&Path::root("a"), text, &mut errors);
+            } else {
+                validate_ip(&Path::root("a"), text, &mut errors);
+            }
+            let got = errors.0.first().map_or("", |e| e.message.rsplit(": ").next().unwrap_or(""));
+            assert_eq!(got, expect, "{text}");
+        };
+        check("10.0.0.1", false, "");
+        check("010.0.0.1", false, "must not have leading 0s");
+        check("::ffff:10.0.0.1", false, "must not be an IPv4-mapped IPv6 address");
+        check("10.0.0.0/8", true, "");
+        check("10.0.0.0/08", true, "must not have leading 0s in IP or prefix length");
+        check("10.0.0.1/8", true, "must not have bits set beyond the prefix length");
+        check("2001:db8::1/64", true, "must not have bits set beyond the prefix length");
+        check("0.0.0.0/0", true, "");
+        check("10.0.0.1/32", true, "");
+    }
 
     #[test]
     fn addresses_parse() {
