@@ -1,3 +1,4 @@
 //! Tests.
 mod git;
 mod push;
+mod tidy;

@@ -6,6 +6,7 @@
 //! Where reading is not Go's, on purpose: a byte order mark is passed at the start of any line; `[]` or `{}` in front of a
 //! `:` is an error (Go stops reading there without a word); two keys that become the same string are refused together
 //! with other duplicates; a document's faults are reported together; aliases are bounded by counts, not by a ratio.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod chars;
 pub mod compose;
