@@ -5,8 +5,10 @@ use serde_json::Value;
 use crate::admit::{Admitted, Visit, kinds};
 use crate::kind::Kind;
 use crate::meta::time::Time;
+use crate::object::{Error, Object};
 
 pub mod age;
+pub mod document;
 pub mod objects;
 pub mod pod;
 pub mod text;
@@ -22,6 +24,8 @@ pub struct Column {
     pub format: &'static str,
     /// Above zero only with `-o wide`.
     pub priority: i32,
+    /// What its cells say.
+    pub description: &'static str,
 }
 
 /// A kind that has columns of its own.
@@ -33,20 +37,23 @@ pub trait Printed {
     fn cells(&self, now: Time) -> Vec<Value>;
 }
 
-const fn column(name: &'static str) -> Column {
-    Column { name, type_: "string", format: "", priority: 0 }
+const fn column(name: &'static str, description: &'static str) -> Column {
+    Column { name, type_: "string", format: "", priority: 0, description }
 }
 
-const fn number(name: &'static str) -> Column {
-    Column { type_: "integer", ..column(name) }
+const fn number(name: &'static str, description: &'static str) -> Column {
+    Column { type_: "integer", ..column(name, description) }
 }
 
-const fn wide(name: &'static str) -> Column {
-    Column { priority: 1, ..column(name) }
+const fn wide(name: &'static str, description: &'static str) -> Column {
+    Column { priority: 1, ..column(name, description) }
 }
 
-const NAME: Column = Column { format: "name", ..column("Name") };
-const AGE: Column = column("Age");
+const NAME: Column =
+    Column { format: "name", ..column("Name", "The object's name, unique for its kind in its namespace.") };
+const AGE: Column = column("Age", "How long ago the object was created.");
+const CONTAINERS: Column = wide("Containers", "Names of the template's containers.");
+const IMAGES: Column = wide("Images", "Images of the template's containers.");
 
 /// The columns of a kind.
 pub fn columns(kind: Kind) -> &'static [Column] {
@@ -58,6 +65,21 @@ pub fn columns(kind: Kind) -> &'static [Column] {
         }
     }
     kinds::with(kind, Columns)
+}
+
+/// The cells of an object at this time: one for each of its kind's columns, those of `-o wide` included.
+///
+/// # Errors
+/// The object does not fit its kind.
+pub fn row(object: &Object, now: Time) -> Result<Vec<Value>, Error> {
+    struct Cells<'a>(&'a Object, Time);
+    impl Visit for Cells<'_> {
+        type Out = Result<Vec<Value>, Error>;
+        fn visit<T: Admitted>(self) -> Self::Out {
+            Ok(self.0.typed::<T>()?.cells(self.1))
+        }
+    }
+    kinds::with(object.kind(), Cells(object, now))
 }
 
 /// The cells of an object of this kind, at this time; all columns, those of `-o wide` included.

@@ -1,6 +1,6 @@
 //! Every kind but pods to the row that `get` prints.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -17,7 +17,8 @@ use crate::meta::object_meta::ObjectMeta;
 use crate::meta::selector::LabelSelector;
 use crate::meta::time::{MicroTime, Time};
 use crate::table::age::since;
-use crate::table::{AGE, Column, NAME, Printed, column, number, or_none, wide};
+use crate::table::text::pairs;
+use crate::table::{AGE, CONTAINERS, Column, IMAGES, NAME, Printed, column, number, or_none, wide};
 
 fn age(meta: &ObjectMeta, now: Time) -> Value {
     since(meta.creation_timestamp, now).into()
@@ -35,21 +36,16 @@ fn selector(selector: Option<&LabelSelector>) -> Value {
     selector.map_or_else(|| "<none>".to_owned(), ToString::to_string).into()
 }
 
-fn labels(labels: &BTreeMap<String, String>) -> Value {
-    let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    or_none(&pairs.join(","))
-}
-
 impl Printed for Deployment {
     const COLUMNS: &'static [Column] = &[
         NAME,
-        column("Ready"),
-        column("Up-to-date"),
-        column("Available"),
+        column("Ready", "Ready replicas of those wanted."),
+        column("Up-to-date", "Replicas that run the current template."),
+        column("Available", "Replicas that have been ready long enough."),
         AGE,
-        wide("Containers"),
-        wide("Images"),
-        wide("Selector"),
+        CONTAINERS,
+        IMAGES,
+        wide("Selector", "The pods that belong to it."),
     ];
 
     fn cells(&self, now: Time) -> Vec<Value> {
@@ -71,13 +67,13 @@ impl Printed for Deployment {
 impl Printed for ReplicaSet {
     const COLUMNS: &'static [Column] = &[
         NAME,
-        number("Desired"),
-        number("Current"),
-        number("Ready"),
+        number("Desired", "Replicas that are wanted."),
+        number("Current", "Replicas that exist."),
+        number("Ready", "Pods that are ready."),
         AGE,
-        wide("Containers"),
-        wide("Images"),
-        wide("Selector"),
+        CONTAINERS,
+        IMAGES,
+        wide("Selector", "The pods that belong to it."),
     ];
 
     fn cells(&self, now: Time) -> Vec<Value> {
@@ -116,8 +112,15 @@ pub fn external_ip(service: &Service) -> String {
 }
 
 impl Printed for Service {
-    const COLUMNS: &'static [Column] =
-        &[NAME, column("Type"), column("Cluster-IP"), column("External-IP"), column("Port(s)"), AGE, wide("Selector")];
+    const COLUMNS: &'static [Column] = &[
+        NAME,
+        column("Type", "Its type."),
+        column("Cluster-IP", "The address inside of the cluster."),
+        column("External-IP", "Addresses outside of the cluster."),
+        column("Port(s)", "Ports, with the node port where there is one."),
+        AGE,
+        wide("Selector", "The pods that belong to it."),
+    ];
 
     fn cells(&self, now: Time) -> Vec<Value> {
         let port = |port: &crate::core::service::ServicePort| match port.node_port {
@@ -128,17 +131,17 @@ impl Printed for Service {
         vec![
             self.metadata.name.as_str().into(),
             self.spec.type_.as_str().into(),
-            or_none(&self.spec.cluster_ip),
+            or_none(self.spec.cluster_ips.first().unwrap_or(&self.spec.cluster_ip)),
             external_ip(self).into(),
             or_none(&ports.join(",")),
             age(&self.metadata, now),
-            labels(&self.spec.selector),
+            pairs(&self.spec.selector).into(),
         ]
     }
 }
 
 impl Printed for ConfigMap {
-    const COLUMNS: &'static [Column] = &[NAME, column("Data"), AGE];
+    const COLUMNS: &'static [Column] = &[NAME, column("Data", "How many keys it has."), AGE];
 
     fn cells(&self, now: Time) -> Vec<Value> {
         let count = self.data.len() + self.binary_data.len();
@@ -147,7 +150,8 @@ impl Printed for ConfigMap {
 }
 
 impl Printed for Secret {
-    const COLUMNS: &'static [Column] = &[NAME, column("Type"), column("Data"), AGE];
+    const COLUMNS: &'static [Column] =
+        &[NAME, column("Type", "Its type."), column("Data", "How many keys it has."), AGE];
 
     fn cells(&self, now: Time) -> Vec<Value> {
         let name = self.metadata.name.as_str().into();
@@ -164,7 +168,7 @@ impl Printed for ServiceAccount {
 }
 
 impl Printed for Namespace {
-    const COLUMNS: &'static [Column] = &[NAME, column("Status"), AGE];
+    const COLUMNS: &'static [Column] = &[NAME, column("Status", "Its state in a word."), AGE];
 
     fn cells(&self, now: Time) -> Vec<Value> {
         vec![self.metadata.name.as_str().into(), self.status.phase.as_str().into(), age(&self.metadata, now)]
@@ -172,7 +176,7 @@ impl Printed for Namespace {
 }
 
 impl Printed for Lease {
-    const COLUMNS: &'static [Column] = &[NAME, column("Holder"), AGE];
+    const COLUMNS: &'static [Column] = &[NAME, column("Holder", "Who holds the lease."), AGE];
 
     fn cells(&self, now: Time) -> Vec<Value> {
         let holder = self.spec.holder_identity.as_deref().unwrap_or_default();
@@ -196,15 +200,15 @@ pub fn node_roles(node: &Node) -> BTreeSet<&str> {
 impl Printed for Node {
     const COLUMNS: &'static [Column] = &[
         NAME,
-        column("Status"),
-        column("Roles"),
+        column("Status", "Its state in a word."),
+        column("Roles", "Roles that its labels name."),
         AGE,
-        column("Version"),
-        wide("Internal-IP"),
-        wide("External-IP"),
-        wide("OS-Image"),
-        wide("Kernel-Version"),
-        wide("Container-Runtime"),
+        column("Version", "Version of the node's agent."),
+        wide("Internal-IP", "The address inside of the cluster."),
+        wide("External-IP", "Addresses outside of the cluster."),
+        wide("OS-Image", "The operating system."),
+        wide("Kernel-Version", "The kernel."),
+        wide("Container-Runtime", "The container runtime and its version."),
     ];
 
     fn cells(&self, now: Time) -> Vec<Value> {
@@ -235,16 +239,16 @@ impl Printed for Node {
 
 impl Printed for Event {
     const COLUMNS: &'static [Column] = &[
-        column("Last Seen"),
-        column("Type"),
-        column("Reason"),
-        column("Object"),
-        wide("Subobject"),
-        wide("Source"),
-        column("Message"),
-        wide("First Seen"),
-        wide("Count"),
-        Column { format: "name", ..wide("Name") },
+        column("Last Seen", "How long ago it happened last."),
+        column("Type", "Its type."),
+        column("Reason", "Why, in a word."),
+        column("Object", "What it happened to."),
+        wide("Subobject", "The part of the object that it happened to."),
+        wide("Source", "Who saw it."),
+        column("Message", "What happened."),
+        wide("First Seen", "How long ago it happened first."),
+        wide("Count", "How often it happened."),
+        Column { format: "name", ..wide("Name", "The name of the event itself.") },
     ];
 
     fn cells(&self, now: Time) -> Vec<Value> {

@@ -116,14 +116,14 @@ fn ending(ended: &ContainerStateTerminated) -> String {
 impl Printed for Pod {
     const COLUMNS: &'static [Column] = &[
         NAME,
-        column("Ready"),
-        column("Status"),
-        column("Restarts"),
+        column("Ready", "Containers that are ready, of all."),
+        column("Status", "Its state in a word."),
+        column("Restarts", "How often its containers were restarted, and when last."),
         AGE,
-        wide("IP"),
-        wide("Node"),
-        wide("Nominated Node"),
-        wide("Readiness Gates"),
+        wide("IP", "The address of the pod."),
+        wide("Node", "The node that it runs on."),
+        wide("Nominated Node", "The node on which room is made for it."),
+        wide("Readiness Gates", "Conditions that hold, of those it waits for."),
     ];
 
     fn cells(&self, now: Time) -> Vec<Value> {
