@@ -4,7 +4,6 @@
 //! all shims share the pages the dynamic loader and the allocator have written. Whatever
 //! allocates (everything libcontainer does) runs in a short-lived child of the shim.
 
-
 pub mod client;
 pub mod create;
 pub mod error;
@@ -12,11 +11,11 @@ pub mod executor;
 pub mod exit;
 pub mod fds;
 pub mod log;
-pub mod overlay;
 pub mod output;
+pub mod overlay;
 pub mod pause;
-pub mod protocol;
 pub mod process;
+pub mod protocol;
 pub mod seccomp;
 pub mod seccomp_table;
 pub mod supervise;

@@ -47,12 +47,8 @@ pub fn create(dir: &Path, stdio: Stdio) -> Result<i32> {
         }
         None => builder = builder.with_console_socket(Some(dir.join(files::CONSOLE))),
     }
-    let mut container = builder
-        .as_init(dir)
-        .with_systemd(false)
-        .with_detach(true)
-        .build()
-        .map_err(|error| because(error, &causes))?;
+    let mut container =
+        builder.as_init(dir).with_systemd(false).with_detach(true).build().map_err(|error| because(error, &causes))?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let start_time = process::stat(pid).map_or(0, |stat| stat.start_time);
     fs::write(dir.join(files::PID), format!("{pid} {start_time}")).context("write the pid")?;
@@ -75,9 +71,7 @@ fn finish_spec(dir: &Path, task: &mut Task) -> Result<()> {
         // As runc and containerd do, a working directory that is not there is made.
         inside.create_dir_all(process.cwd())?;
         let mut user = User::default();
-        user.set_uid(identity.uid)
-            .set_gid(identity.gid)
-            .set_additional_gids(Some(identity.groups));
+        user.set_uid(identity.uid).set_gid(identity.gid).set_additional_gids(Some(identity.groups));
         process.set_user(user);
         let mut env = process.env().clone().unwrap_or_default();
         if !env.iter().any(|entry| entry.starts_with("HOME=")) {
@@ -108,8 +102,7 @@ pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
 /// Writes a file as JSON.
 pub fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<()> {
     let what = || format!("write {}", path.display());
-    let bytes = serde_json::to_vec(value)
-        .map_err(|error| Error::Io { what: what(), source: error.into() })?;
+    let bytes = serde_json::to_vec(value).map_err(|error| Error::Io { what: what(), source: error.into() })?;
     fs::write(path, bytes).context(what())
 }
 

@@ -51,8 +51,8 @@ impl ExitRecord {
     /// Writes it into the container's directory: all of it or nothing, and on the disk.
     pub fn save(&self, dir: &Path) -> Result<()> {
         let what = "write the exit record";
-        let text = serde_json::to_vec(self)
-            .map_err(|error| Error::Io { what: what.to_owned(), source: error.into() })?;
+        let text =
+            serde_json::to_vec(self).map_err(|error| Error::Io { what: what.to_owned(), source: error.into() })?;
         // An agent and a shim may both come to write it.
         let temporary = dir.join(format!("exit.{}.{}", std::process::id(), self.finished_at));
         let mut file = File::create(&temporary).context(what)?;

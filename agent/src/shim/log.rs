@@ -64,8 +64,7 @@ impl LogFile {
             return;
         }
         let length = self.batch.len() as u64;
-        if self.options.max_bytes > 0 && self.size > 0 && self.size + length > self.options.max_bytes
-        {
+        if self.options.max_bytes > 0 && self.size > 0 && self.size + length > self.options.max_bytes {
             self.rotate();
         }
         if let Some(file) = &mut self.file {
@@ -195,8 +194,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;

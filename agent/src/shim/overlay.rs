@@ -110,9 +110,8 @@ impl Inside {
         let mut so_far = std::path::PathBuf::from("/");
         for component in path.components() {
             let Component::Normal(name) = component else { continue };
-            let parent = self
-                .resolve(&so_far, OFlag::O_PATH)
-                .context(format!("make {} in the image", path.display()))?;
+            let parent =
+                self.resolve(&so_far, OFlag::O_PATH).context(format!("make {} in the image", path.display()))?;
             so_far.push(name);
             match self.resolve(&so_far, OFlag::O_PATH) {
                 Err(Errno::ENOENT) => mkdirat(&parent, name, Mode::from_bits_truncate(0o755))
@@ -123,7 +122,6 @@ impl Inside {
         Ok(())
     }
 }
-
 
 #[cfg(test)]
 mod tests {

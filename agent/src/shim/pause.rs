@@ -10,9 +10,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{
-    ForkResult, Gid, Uid, chdir, pipe2, pivot_root, setgroups, setresgid, setresuid,
-};
+use nix::unistd::{ForkResult, Gid, Uid, chdir, pipe2, pivot_root, setgroups, setresgid, setresuid};
 
 use crate::shim::client::Client;
 use crate::shim::error::{Context, Error, Result};
@@ -51,8 +49,7 @@ fn start(dir: &Path) -> Result<i32> {
                 return Err(Error::Container(format!("pause: {text}")));
             }
             let start_time = process::stat(child.as_raw()).map_or(0, |stat| stat.start_time);
-            fs::write(dir.join(PAUSE_FILE), format!("{child} {start_time}"))
-                .context("write the pause's pid")?;
+            fs::write(dir.join(PAUSE_FILE), format!("{child} {start_time}")).context("write the pause's pid")?;
             Ok(child.as_raw())
         }
         ForkResult::Child => {

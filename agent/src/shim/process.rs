@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -43,16 +44,24 @@ pub fn is_alive(pid: i32, start_time: u64) -> bool {
     stat(pid).is_some_and(|stat| stat.start_time == start_time && !matches!(stat.state, b'Z' | b'X'))
 }
 
+/// Reads a pid and a start time from a file.
+pub fn load(path: &Path) -> Option<(i32, u64)> {
+    let text = fs::read_to_string(path).ok()?;
+    let (pid, start_time) = text.split_once(' ')?;
+    Some((pid.parse().ok()?, start_time.trim().parse().ok()?))
+}
+
 /// Kills a command, its session and all descendants among `pids`, until none is left.
 pub fn kill_command(command: i32, pids: impl Fn() -> Vec<i32>) {
     let mut known = HashSet::from([command]);
     for _ in 0..ROUNDS {
         let mut alive = false;
-        let all: Vec<(i32, Stat)> =
-            pids().into_iter().filter_map(|pid| Some((pid, stat(pid)?))).collect();
-        while all.iter().any(|(pid, stat)| {
-            (stat.session == command || known.contains(&stat.parent)) && known.insert(*pid)
-        }) {}
+        let all: Vec<(i32, Stat)> = pids().into_iter().filter_map(|pid| Some((pid, stat(pid)?))).collect();
+        while all
+            .iter()
+            .any(|(pid, stat)| (stat.session == command || known.contains(&stat.parent)) && known.insert(*pid))
+        {
+        }
         for (pid, stat) in &all {
             if known.contains(pid) && !matches!(stat.state, b'Z' | b'X') {
                 alive = true;

@@ -77,10 +77,9 @@ impl Message {
                 payload.extend(pid.to_le_bytes());
                 payload.extend(at.to_le_bytes());
             }
-            Self::Failed(text)
-            | Self::Exited(text)
-            | Self::ExecFailed(text)
-            | Self::Refused(text) => payload.extend(cut(text).as_bytes()),
+            Self::Failed(text) | Self::Exited(text) | Self::ExecFailed(text) | Self::Refused(text) => {
+                payload.extend(cut(text).as_bytes())
+            }
             Self::ReopenLog | Self::KillExec | Self::Attached | Self::Done | Self::Busy => {}
         }
         let length = u16::try_from(payload.len()).unwrap_or(u16::MAX).to_le_bytes();

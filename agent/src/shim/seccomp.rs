@@ -7,8 +7,7 @@ use std::sync::OnceLock;
 use libcontainer::oci_spec::runtime::{Capability, LinuxCapabilities};
 use nix::libc;
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
 
 use crate::shim::seccomp_table::{ALLOWED, BY_CAPABILITY};
@@ -56,8 +55,7 @@ pub fn install(capabilities: Option<&LinuxCapabilities>) -> io::Result<()> {
 
 fn compile(held: &[Capability]) -> io::Result<Programs> {
     let privileged = held.contains(&Capability::SysAdmin);
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        ALLOWED.iter().map(|number| (*number, Vec::new())).collect();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().map(|number| (*number, Vec::new())).collect();
     for (_, numbers) in BY_CAPABILITY.iter().filter(|(capability, _)| held.contains(capability)) {
         rules.extend(numbers.iter().map(|number| (*number, Vec::new())));
     }
@@ -96,9 +94,7 @@ fn program(
     matched: SeccompAction,
 ) -> io::Result<BpfProgram> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
-    SeccompFilter::new(rules, otherwise, matched, arch)
-        .and_then(BpfProgram::try_from)
-        .map_err(io::Error::other)
+    SeccompFilter::new(rules, otherwise, matched, arch).and_then(BpfProgram::try_from).map_err(io::Error::other)
 }
 
 /// Loads a filter without setting no_new_privs, which is the container's own choice.
@@ -110,9 +106,7 @@ fn load(program: &BpfProgram) -> io::Result<()> {
     let program = libc::sock_fprog { len: length, filter };
     // SAFETY: `program` points to `length` filters that live until the call returns; the kernel
     // copies them and writes nothing.
-    let loaded = unsafe {
-        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
-    };
+    let loaded = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
     if loaded == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

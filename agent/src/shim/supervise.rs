@@ -1,6 +1,7 @@
 //! The shim's loop: output to the log, requests to signals and commands, an end to an exit record.
 
 use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -67,10 +68,14 @@ enum Wake {
 pub fn run(dir: &Path, reply: UnixStream) -> Result<()> {
     let mut reply = Client::new(reply);
     let starting = lock(&dir.join(files::STARTING), FlockArg::LockExclusive)?;
-    let Ok(_lock) = lock(&dir.join(files::LOCK), FlockArg::LockExclusiveNonblock) else {
+    let Ok(mut held) = lock(&dir.join(files::LOCK), FlockArg::LockExclusiveNonblock) else {
         reply.send(&Message::Busy);
         return Ok(());
     };
+    // Children inherit the lock, so it alone does not say that the shim lives.
+    let pid = i32::try_from(std::process::id()).unwrap_or_default();
+    let start_time = process::stat(pid).map_or(0, |stat| stat.start_time);
+    held.set_len(0).and_then(|()| write!(held, "{pid} {start_time}")).context("name the shim")?;
     let begun = OpenOptions::new().write(true).create_new(true).open(dir.join(files::BEGUN));
     if begun.is_err() {
         reply.send(&Message::Refused("a container is started once".to_owned()));
@@ -312,8 +317,7 @@ impl Shim {
     fn attach(&mut self, index: usize, bits: u8) -> Result<()> {
         let [stdout, stderr]: [OwnedFd; 2] = self.clients[index].take_fds()?;
         let stdin = (bits & 1 != 0).then_some(());
-        let room = (bits & 2 == 0 || self.stdout.attach(stdout))
-            && (bits & 4 == 0 || self.stderr.attach(stderr));
+        let room = (bits & 2 == 0 || self.stdout.attach(stdout)) && (bits & 4 == 0 || self.stderr.attach(stderr));
         if !room {
             return Err(Error::Config("too many clients are attached".to_owned()));
         }

@@ -53,10 +53,7 @@ fn run(
 ) -> Result<i32> {
     let command: Command = read_json(command_path)?;
     let spec = load_spec(dir)?;
-    let mut process = spec
-        .process()
-        .clone()
-        .ok_or_else(|| Error::Config("the container has no process".to_owned()))?;
+    let mut process = spec.process().clone().ok_or_else(|| Error::Config("the container has no process".to_owned()))?;
     process.set_args(Some(command.args)).set_terminal(Some(command.console.is_some()));
     write_json(process_path, &process)?;
     let state = dir.join(files::STATE);
@@ -70,11 +67,7 @@ fn run(
         Some(console) => builder.with_console_socket(Some(console)),
         None => builder.with_stdin(stdin).with_stdout(stdout).with_stderr(stderr),
     };
-    let built = builder
-        .as_tenant()
-        .with_detach(true)
-        .with_process(Some(process_path))
-        .build();
+    let built = builder.as_tenant().with_detach(true).with_process(Some(process_path)).build();
     let refusal = read_message(&report);
     if !refusal.is_empty() {
         return Err(Error::Container(refusal));

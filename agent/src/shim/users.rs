@@ -77,14 +77,12 @@ fn groups(group: &str) -> impl Iterator<Item = (&str, u32, &str)> {
 }
 
 fn find_group(group: &str, wanted: &str) -> Result<u32> {
-    groups(group)
-        .find(|(name, ..)| *name == wanted)
-        .map(|(_, gid, _)| gid)
-        .or_else(|| wanted.parse().ok())
-        .ok_or_else(|| {
+    groups(group).find(|(name, ..)| *name == wanted).map(|(_, gid, _)| gid).or_else(|| wanted.parse().ok()).ok_or_else(
+        || {
             let text = format!("unable to find group {wanted}: no matching entries in group file");
             Error::Config(text)
-        })
+        },
+    )
 }
 
 fn groups_of<'a>(group: &'a str, user: &'a str) -> impl Iterator<Item = u32> + 'a {
@@ -124,12 +122,8 @@ mod tests {
 
     #[test]
     fn strict_leaves_the_image_s_groups_out() {
-        let request = UserRequest {
-            user: "web".into(),
-            supplemental: vec![9, 9, 1],
-            strict: true,
-            ..Default::default()
-        };
+        let request =
+            UserRequest { user: "web".into(), supplemental: vec![9, 9, 1], strict: true, ..Default::default() };
         let found = resolve(PASSWD, GROUP, &request).unwrap();
         let expect = Identity { uid: 101, gid: 202, groups: vec![1, 9, 202], home: "/".into() };
         assert_eq!(found, expect);

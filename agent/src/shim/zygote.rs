@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::sys::signal::{pthread_sigmask, sigaction};
 use nix::unistd::{ForkResult, fork, setsid};
@@ -20,6 +21,7 @@ const REQUEST_MAX: usize = 4096 + 1;
 /// Serves requests on stdin, a SEQPACKET socket, until the agent closes it. A request is a
 /// letter and a directory, with a socket for the shim's answers beside it.
 pub fn run() -> ExitCode {
+    close_inherited();
     // Children end on their own; nobody waits for them here, so the kernel reaps them.
     set_disposition(Signal::SIGCHLD, SigHandler::SigIgn);
     set_disposition(Signal::SIGPIPE, SigHandler::SigIgn);
@@ -36,8 +38,7 @@ pub fn run() -> ExitCode {
                 return ExitCode::FAILURE;
             }
         };
-        let (Some((kind, path)), Some(reply)) = (buffer[..length].split_first(), sockets.pop())
-        else {
+        let (Some((kind, path)), Some(reply)) = (buffer[..length].split_first(), sockets.pop()) else {
             continue;
         };
         let kind = *kind;
@@ -48,6 +49,14 @@ pub fn run() -> ExitCode {
             Err(error) => eprintln!("zygote: fork: {error}"),
         }
     }
+}
+
+/// Whatever the agent had open by mistake, its shims would keep open for ever.
+#[expect(unsafe_code, reason = "closing by number can break an owner's promise")]
+fn close_inherited() {
+    // SAFETY: this is the first thing the program does; nothing in it owns a descriptor above
+    // stderr yet.
+    let _ = unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
 }
 
 fn path_of(bytes: &[u8]) -> PathBuf {

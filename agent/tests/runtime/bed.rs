@@ -19,9 +19,9 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
 const APPLETS: &[&str] = &[
-    "sh", "cat", "chmod", "dd", "df", "echo", "env", "false", "grep", "head", "hostname", "id", "ipcs",
-    "kill", "ls", "mkdir", "mknod", "mount", "ping", "ps", "pwd", "readlink", "rm", "seq", "setsid",
-    "sleep", "stty", "tail", "test", "touch", "tr", "true", "tty", "unshare", "wc", "yes", "nc", "awk",
+    "sh", "cat", "chmod", "dd", "df", "echo", "env", "false", "grep", "head", "hostname", "id", "ipcs", "kill", "ls",
+    "mkdir", "mknod", "mount", "ping", "ps", "pwd", "readlink", "rm", "seq", "setsid", "sleep", "stty", "tail", "test",
+    "touch", "tr", "true", "tty", "unshare", "wc", "yes", "nc", "awk",
 ];
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -85,21 +85,18 @@ pub async fn bed_with(change: impl FnOnce(&mut Options)) -> Option<Bed> {
     let keep = tempfile::tempdir().unwrap();
     let dir = keep.path().to_path_buf();
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let mut options = Options::new(dir.join("state"));
-    options.shim_program = PathBuf::from(env!("CARGO_BIN_EXE_masthead-shim"));
-    options.shim_args = Vec::new();
-    options.cgroup_root = format!("/masthead-test-{}-{number}", std::process::id());
+    let cgroup_root = format!("/masthead-test-{}-{number}", std::process::id());
+    let mut options = options(&dir, &cgroup_root);
     change(&mut options);
-    let lower = rootfs(&dir);
+    rootfs(&dir);
     let netns = dir.join("netns");
     network(&netns);
-    let layers = Arc::new(Images { lower });
-    let runtime = Embedded::open(options.clone(), layers).await.unwrap();
+    let runtime = Embedded::open(options.clone(), images(&dir)).await.unwrap();
     Some(Bed { log_dir: dir.join("logs"), dir, runtime, options, netns, _keep: keep })
 }
 
 /// Two layers; the upper one hides a file of the lower one.
-fn rootfs(dir: &Path) -> Vec<PathBuf> {
+fn rootfs(dir: &Path) {
     let (base, top) = (dir.join("layers/base"), dir.join("layers/top"));
     for name in ["bin", "etc", "tmp", "proc", "dev", "sys", "root", "srv"] {
         fs::create_dir_all(base.join(name)).unwrap();
@@ -110,13 +107,11 @@ fn rootfs(dir: &Path) -> Vec<PathBuf> {
         symlink("busybox", base.join("bin").join(applet)).unwrap();
     }
     fs::write(base.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
-    fs::write(top.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nweb:x:101:202::/srv:/bin/sh\n")
-        .unwrap();
+    fs::write(top.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nweb:x:101:202::/srv:/bin/sh\n").unwrap();
     fs::write(top.join("etc/group"), "root:x:0:\nweb:x:202:\nlogs:x:303:web\n").unwrap();
     fs::write(base.join("script"), "no shebang\n").unwrap();
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(base.join("script"), fs::Permissions::from_mode(0o644)).unwrap();
-    vec![top, base]
 }
 
 pub fn network(path: &Path) {
@@ -155,37 +150,51 @@ pub fn security(
     config
 }
 
-pub fn resources(
-    config: v1::ContainerConfig,
-    resources: v1::LinuxContainerResources,
-) -> v1::ContainerConfig {
+pub fn resources(config: v1::ContainerConfig, resources: v1::LinuxContainerResources) -> v1::ContainerConfig {
     let mut config = config;
     config.linux.get_or_insert_default().resources = Some(resources);
     config
 }
 
+/// A pod in the network namespace of the bed in `dir`.
+fn pod_request(dir: &Path, name: &str) -> SandboxRequest {
+    let metadata = v1::PodSandboxMetadata { name: name.into(), uid: name.into(), namespace: "test".into(), attempt: 0 };
+    let config = v1::PodSandboxConfig {
+        metadata: Some(metadata),
+        hostname: name.into(),
+        log_directory: dir.join("logs").join(name).to_string_lossy().into_owned(),
+        ..Default::default()
+    };
+    let netns_path = Some(dir.join("netns"));
+    SandboxRequest { config, netns_path, ips: vec!["10.9.8.7".into()], ..Default::default() }
+}
+
+fn options(dir: &Path, cgroup_root: &str) -> Options {
+    let mut options = Options::new(dir.join("state"));
+    options.shim_program = PathBuf::from(env!("CARGO_BIN_EXE_masthead-shim"));
+    options.shim_args = Vec::new();
+    options.cgroup_root = cgroup_root.to_owned();
+    options
+}
+
+fn images(dir: &Path) -> Arc<Images> {
+    Arc::new(Images { lower: vec![dir.join("layers/top"), dir.join("layers/base")] })
+}
+
+/// Another process' agent on the bed in `dir`, and a pod to run.
+pub async fn agent_in(dir: &Path, cgroup_root: &str, name: &str) -> (Embedded, SandboxRequest) {
+    let runtime = Embedded::open(options(dir, cgroup_root), images(dir)).await.unwrap();
+    (runtime, pod_request(dir, name))
+}
+
 impl Bed {
     /// What another agent with the same state directory sees.
     pub async fn reopen(&self) -> Embedded {
-        let layers = Arc::new(Images { lower: vec![self.dir.join("layers/top"), self.dir.join("layers/base")] });
-        Embedded::open(self.options.clone(), layers).await.unwrap()
+        Embedded::open(self.options.clone(), images(&self.dir)).await.unwrap()
     }
 
     pub fn pod_request(&self, name: &str) -> SandboxRequest {
-        let metadata = v1::PodSandboxMetadata {
-            name: name.into(),
-            uid: name.into(),
-            namespace: "test".into(),
-            attempt: 0,
-        };
-        let config = v1::PodSandboxConfig {
-            metadata: Some(metadata),
-            hostname: name.into(),
-            log_directory: self.log_dir.join(name).to_string_lossy().into_owned(),
-            ..Default::default()
-        };
-        let netns_path = Some(self.netns.clone());
-        SandboxRequest { config, netns_path, ips: vec!["10.9.8.7".into()], ..Default::default() }
+        pod_request(&self.dir, name)
     }
 
     pub async fn pod(&self, name: &str) -> String {
@@ -193,11 +202,8 @@ impl Bed {
     }
 
     pub async fn create(&self, pod: &str, config: v1::ContainerConfig) -> Result<String> {
-        let request = v1::CreateContainerRequest {
-            pod_sandbox_id: pod.to_owned(),
-            config: Some(config),
-            sandbox_config: None,
-        };
+        let request =
+            v1::CreateContainerRequest { pod_sandbox_id: pod.to_owned(), config: Some(config), sandbox_config: None };
         self.runtime.create_container(request).await
     }
 

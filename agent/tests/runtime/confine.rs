@@ -45,9 +45,7 @@ async fn a_read_only_root_and_hidden_kernel_files() {
 async fn capabilities() {
     let Some(bed) = bed().await else { return };
     let show = "grep -E 'Cap(Eff|Bnd|Amb|Inh)' /proc/self/status | tr -d '\\t'";
-    let all = |eff: &str| {
-        format!("CapInh:0000000000000000\nCapEff:{eff}\nCapBnd:{eff}\nCapAmb:0000000000000000\n")
-    };
+    let all = |eff: &str| format!("CapInh:0000000000000000\nCapEff:{eff}\nCapBnd:{eff}\nCapAmb:0000000000000000\n");
     assert_eq!(text(&bed, script("usual", show)).await, all("00000000a80425fb"));
     let none = security(script("none", show), |security| {
         let drop_capabilities = vec!["ALL".to_owned()];
@@ -99,8 +97,11 @@ async fn mounts_and_devices() {
         propagation: propagation.into(),
         ..Default::default()
     };
-    let mut config = script("c", "cat /v/f /r/f; touch /v/new; touch /r/no 2>/dev/null || echo ro; ls /made; \
-        mknod /tmp/mem c 1 1 && head -c1 /tmp/mem 2>/dev/null | wc -c; echo x >/dev/full || echo full");
+    let mut config = script(
+        "c",
+        "cat /v/f /r/f; touch /v/new; touch /r/no 2>/dev/null || echo ro; ls /made; \
+        mknod /tmp/mem c 1 1 && head -c1 /tmp/mem 2>/dev/null | wc -c; echo x >/dev/full || echo full",
+    );
     config.mounts = vec![
         mount("/v", &host, false, MountPropagation::PropagationPrivate),
         mount("/r", &host, true, MountPropagation::PropagationHostToContainer),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use masthead_agent::runtime::contract::Runtime;
+use masthead_agent::runtime::contract::{Runtime, SandboxRequest};
 use masthead_agent::runtime::embedded::runtime::Embedded;
 use masthead_agent::runtime::v1::{self, ContainerState};
 use nix::sys::signal::{Signal, kill};
@@ -28,8 +28,7 @@ async fn a_restarted_agent_finds_everything() {
     let exited = bed.start(&pod, script("exit", "exit 3")).await;
     bed.ended(&exited).await;
     let created = bed.create(&pod, script("created", "echo late")).await.unwrap();
-    let dying =
-        bed.start(&pod, script("dying", "while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 8")).await;
+    let dying = bed.start(&pod, script("dying", "while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 8")).await;
     let go = vec!["touch".to_owned(), "/tmp/go".to_owned()];
     let pid = init_of(&bed, &running);
 
@@ -97,51 +96,73 @@ async fn a_killed_zygote_is_replaced() {
     }
 }
 
-/// A helper process stands for the agent and is killed at some point of a start.
+const ROUNDS: u64 = 24;
+const ONCE: &str = "echo once >>/dev/shm/starts; sleep 1000";
+
+async fn run_all(runtime: &Embedded, request: SandboxRequest, name: &str) -> (String, String) {
+    let pod = runtime.run_pod_sandbox(request).await.unwrap();
+    let request = v1::CreateContainerRequest {
+        pod_sandbox_id: pod.clone(),
+        config: Some(script(name, ONCE)),
+        sandbox_config: None,
+    };
+    let id = runtime.create_container(request).await.unwrap();
+    runtime.start_container(&id).await.unwrap();
+    (pod, id)
+}
+
+/// Not a test: the agent that `an_agent_killed_while_starting_repeats_itself` kills.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a helper process of another test"]
+async fn agent_to_be_killed() {
+    let Ok(arguments) = std::env::var("MASTHEAD_TEST_KILLED_AGENT") else { return };
+    let [dir, cgroup, name] = arguments.split('|').collect::<Vec<_>>()[..] else { return };
+    let (runtime, request) = super::bed::agent_in(std::path::Path::new(dir), cgroup, name).await;
+    std::fs::write(format!("{dir}/go-{name}"), "").unwrap();
+    run_all(&runtime, request, name).await;
+    std::fs::write(format!("{dir}/done-{name}"), "").unwrap();
+    std::thread::sleep(Duration::from_secs(60));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_killed_while_starting_repeats_itself() {
     let Some(bed) = bed().await else { return };
-    for (round, delay_us) in [0_u64, 300, 1000, 2000, 3500, 5000, 8000, 12000, 20000].into_iter().enumerate() {
+    let dir = bed.dir.to_string_lossy().into_owned();
+    let mut finished = 0;
+    for round in 0..ROUNDS {
         let name = format!("c{round}");
-        let pod_name = format!("p{round}");
-        {
-            // The runtime is dropped with all of its tasks in the middle of what it does.
-            let broken = bed.reopen().await;
-            let request = bed.pod_request(&pod_name);
-            let config = script(&name, "echo once >>/dev/shm/starts; sleep 1000");
-            let run = async {
-                let pod = broken.run_pod_sandbox(request).await.unwrap();
-                let id = broken
-                    .create_container(v1::CreateContainerRequest {
-                        pod_sandbox_id: pod,
-                        config: Some(config),
-                        sandbox_config: None,
-                    })
-                    .await
-                    .unwrap();
-                broken.start_container(&id).await.unwrap();
-            };
-            let _ = tokio::time::timeout(Duration::from_micros(delay_us), run).await;
+        let mut agent = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "runtime::crash::agent_to_be_killed", "--ignored", "--nocapture"])
+            .env("MASTHEAD_TEST_KILLED_AGENT", format!("{dir}|{}|{name}", bed.options.cgroup_root))
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let go = bed.dir.join(format!("go-{name}"));
+        let begin = std::time::Instant::now();
+        while !go.exists() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "the agent does not start");
+            std::thread::sleep(Duration::from_micros(200));
         }
+        // Steps of 1.3 ms: a whole start takes about 25 ms in a debug build.
+        std::thread::sleep(Duration::from_micros(round * 1300));
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+        finished += u64::from(bed.dir.join(format!("done-{name}")).exists());
+
         let again = bed.reopen().await;
-        let pod = again.run_pod_sandbox(bed.pod_request(&pod_name)).await.unwrap();
-        let config = script(&name, "echo once >>/dev/shm/starts; sleep 1000");
-        let request = v1::CreateContainerRequest {
-            pod_sandbox_id: pod.clone(),
-            config: Some(config),
-            sandbox_config: None,
-        };
-        let id = again.create_container(request).await.unwrap();
-        again.start_container(&id).await.unwrap();
+        let (pod, id) = run_all(&again, bed.pod_request(&name), &name).await;
         let status = again.container_status(&id).await.unwrap();
-        assert_eq!(status.state(), ContainerState::ContainerRunning, "after {delay_us} us");
-        let count = vec!["sh".to_owned(), "-c".to_owned(), "until [ -e /dev/shm/starts ]; do sleep 0.05; done; wc -l </dev/shm/starts".to_owned()];
+        assert_eq!(status.state(), ContainerState::ContainerRunning, "round {round}");
+        let text = "until [ -e /dev/shm/starts ]; do sleep 0.05; done; wc -l </dev/shm/starts";
+        let count = ["sh", "-c", text].map(str::to_owned).to_vec();
         let output = again.exec_sync(&id, count, None).await.unwrap();
-        assert_eq!(output.stdout, b"1\n", "after {delay_us} us");
-        let all = again.list_containers(v1::ContainerFilter { pod_sandbox_id: pod.clone(), ..Default::default() });
-        assert_eq!(all.await.unwrap().len(), 1);
+        assert_eq!(output.stdout, b"1\n", "round {round}");
+        let filter = v1::ContainerFilter { pod_sandbox_id: pod.clone(), ..Default::default() };
+        assert_eq!(again.list_containers(filter).await.unwrap().len(), 1);
         again.remove_pod_sandbox(&pod).await.unwrap();
     }
+    assert!(finished < ROUNDS, "none was killed in the middle");
 }
 
 #[tokio::test(flavor = "multi_thread")]

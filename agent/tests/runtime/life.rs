@@ -156,9 +156,7 @@ async fn lists_are_filtered() {
     let mut config = container("c", &["sleep", "1000"]);
     config.labels.insert("app".into(), "web".into());
     let id = bed.start(&pod, config).await;
-    let count = async |filter: v1::ContainerFilter| {
-        bed.runtime.list_containers(filter).await.unwrap().len()
-    };
+    let count = async |filter: v1::ContainerFilter| bed.runtime.list_containers(filter).await.unwrap().len();
     let running = v1::ContainerStateValue { state: ContainerState::ContainerRunning.into() };
     let none = v1::ContainerFilter::default();
     assert_eq!(count(none.clone()).await, 1);

@@ -38,8 +38,7 @@ async fn a_flood_is_complete_and_rotated() {
     }
     assert!(!all.is_empty(), "nothing was rotated");
     all += &bed.log("p", "c");
-    let numbers: Vec<u32> =
-        all.lines().map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+    let numbers: Vec<u32> = all.lines().map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
     assert_eq!(numbers, (1..=30000).collect::<Vec<_>>());
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         let size = entry.metadata().unwrap().len();

@@ -82,8 +82,7 @@ async fn the_host_s_namespaces() {
     request.netns_path = None;
     request.config.hostname = String::new();
     let node = NamespaceMode::Node.into();
-    let options =
-        v1::NamespaceOption { network: node, pid: node, ipc: node, ..Default::default() };
+    let options = v1::NamespaceOption { network: node, pid: node, ipc: node, ..Default::default() };
     request.config.linux = Some(v1::LinuxPodSandboxConfig {
         security_context: Some(v1::LinuxSandboxSecurityContext {
             namespace_options: Some(options.clone()),
@@ -111,8 +110,7 @@ async fn a_port_is_forwarded() {
     // The loopback of a fresh network namespace is down until somebody brings it up.
     let netns = bed.netns.clone();
     std::thread::spawn(move || {
-        nix::sched::setns(std::fs::File::open(netns).unwrap(), nix::sched::CloneFlags::CLONE_NEWNET)
-            .unwrap();
+        nix::sched::setns(std::fs::File::open(netns).unwrap(), nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
         let up = std::process::Command::new("/bin/busybox").args(["ifconfig", "lo", "up"]).status();
         assert!(up.unwrap().success());
     })

@@ -33,11 +33,8 @@ async fn short_commands() {
     assert!(error.to_string().contains("not found"), "{error}");
     for _ in 0..3 {
         let all = (0..8).map(|n| run(if n % 2 == 0 { "exit 1" } else { "exit 2" }));
-        let codes: Vec<i32> = futures::future::join_all(all)
-            .await
-            .into_iter()
-            .map(|output| output.unwrap().exit_code)
-            .collect();
+        let codes: Vec<i32> =
+            futures::future::join_all(all).await.into_iter().map(|output| output.unwrap().exit_code).collect();
         assert_eq!(codes, [1, 2, 1, 2, 1, 2, 1, 2]);
     }
     let left: Vec<_> = std::fs::read_dir(bed.container_dir(&id).join("state").join(&id))
@@ -119,11 +116,7 @@ async fn a_command_ends_when_nobody_listens() {
     let id = sleeper(&bed).await;
     let session = bed
         .runtime
-        .exec(ExecRequest {
-            container_id: id,
-            command: words(&["sleep", "2010"]),
-            ..Default::default()
-        })
+        .exec(ExecRequest { container_id: id, command: words(&["sleep", "2010"]), ..Default::default() })
         .await
         .unwrap();
     until("the command", || !processes_with("sleep 2010").is_empty()).await;
@@ -139,8 +132,7 @@ async fn attach_sees_output_and_gives_input() {
     config.stdin = true;
     config.stdin_once = true;
     let id = bed.start(&pod, config).await;
-    let request =
-        AttachRequest { container_id: id.clone(), stdin: true, stdout: true, stderr: true };
+    let request = AttachRequest { container_id: id.clone(), stdin: true, stdout: true, stderr: true };
     let mut session = bed.runtime.attach(request).await.unwrap();
     let mut stdin = session.stdin.take().unwrap();
     stdin.write_all(b"one\n").await.unwrap();
@@ -162,8 +154,7 @@ async fn a_container_with_a_terminal() {
     config.stdin = true;
     config.tty = true;
     let id = bed.start(&pod, config).await;
-    let request =
-        AttachRequest { container_id: id.clone(), stdin: true, stdout: true, stderr: false };
+    let request = AttachRequest { container_id: id.clone(), stdin: true, stdout: true, stderr: false };
     let mut session = bed.runtime.attach(request).await.unwrap();
     let resize = session.resize.take().unwrap();
     resize.send(TerminalSize { columns: 90, rows: 20 }).await.unwrap();

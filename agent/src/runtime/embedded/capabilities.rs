@@ -28,10 +28,7 @@ const DEFAULT: [Capability; 14] = [
 
 /// All that we hold ourselves: a process can not be given what its maker has not.
 fn all(held: u64) -> HashSet<Capability> {
-    ALL.iter()
-        .filter(|(bit, _)| held & (1 << bit) != 0)
-        .map(|(_, capability)| *capability)
-        .collect()
+    ALL.iter().filter(|(bit, _)| held & (1 << bit) != 0).map(|(_, capability)| *capability).collect()
 }
 
 const ALL: [(u32, Capability); 41] = [
@@ -87,11 +84,8 @@ pub fn of(wanted: Option<&Wanted>, privileged: bool, held: u64) -> Result<LinuxC
     let none = Wanted::default();
     let wanted = wanted.unwrap_or(&none);
     let is_all = |name: &String| name.eq_ignore_ascii_case("all");
-    let mut kept: HashSet<Capability> = if wanted.drop_capabilities.iter().any(is_all) {
-        HashSet::new()
-    } else {
-        DEFAULT.into()
-    };
+    let mut kept: HashSet<Capability> =
+        if wanted.drop_capabilities.iter().any(is_all) { HashSet::new() } else { DEFAULT.into() };
     if wanted.add_capabilities.iter().any(is_all) {
         kept.extend(&have);
     }
@@ -132,11 +126,7 @@ mod tests {
 
     fn check(add: &[&str], drop: &[&str], has: &[Capability], not: &[Capability]) {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let wanted = Wanted {
-            add_capabilities: names(add),
-            drop_capabilities: names(drop),
-            ..Wanted::default()
-        };
+        let wanted = Wanted { add_capabilities: names(add), drop_capabilities: names(drop), ..Wanted::default() };
         let set = of(Some(&wanted), false, u64::MAX).unwrap();
         let bounding = set.bounding().clone().unwrap();
         assert!(has.iter().all(|capability| bounding.contains(capability)), "+{add:?} -{drop:?}");
@@ -160,6 +150,8 @@ mod tests {
         let set = of(None, true, held).unwrap();
         let bounding = set.bounding().clone().unwrap();
         assert!(!bounding.contains(&Capability::SysResource) && bounding.len() == 40);
-        assert!(of(Some(&Wanted { add_capabilities: vec!["NO_SUCH".into()], ..Default::default() }), false, held).is_err());
+        assert!(
+            of(Some(&Wanted { add_capabilities: vec!["NO_SUCH".into()], ..Default::default() }), false, held).is_err()
+        );
     }
 }

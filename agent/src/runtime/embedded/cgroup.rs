@@ -33,9 +33,7 @@ pub enum Hierarchy {
 impl Hierarchy {
     /// This host's, looked up once.
     pub fn host() -> &'static Self {
-        HIERARCHY.get_or_init(|| {
-            Self::parse(&fs::read_to_string("/proc/self/mounts").unwrap_or_default())
-        })
+        HIERARCHY.get_or_init(|| Self::parse(&fs::read_to_string("/proc/self/mounts").unwrap_or_default()))
     }
 
     /// From the text of /proc/self/mounts.
@@ -48,8 +46,7 @@ impl Hierarchy {
                 !word.contains('=')
                     && !matches!(*word, "rw" | "ro" | "nosuid" | "nodev" | "noexec" | "relatime" | "xattr")
             };
-            let controllers: Vec<String> =
-                options.split(',').filter(is_controller).map(str::to_owned).collect();
+            let controllers: Vec<String> = options.split(',').filter(is_controller).map(str::to_owned).collect();
             let known = v1.iter().any(|(_, seen)| *seen == controllers);
             if !controllers.is_empty() && !known {
                 v1.push((PathBuf::from(point), controllers));
@@ -69,9 +66,7 @@ pub struct Cgroup {
 impl Cgroup {
     /// By its path below the mount points, as an OCI `cgroupsPath`; it need not exist.
     pub fn open(path: &str) -> Self {
-        let parts = Path::new(path).components().filter(|part| {
-            matches!(part, std::path::Component::Normal(_))
-        });
+        let parts = Path::new(path).components().filter(|part| matches!(part, std::path::Component::Normal(_)));
         Self { hierarchy: Hierarchy::host(), path: parts.collect() }
     }
 
@@ -95,9 +90,7 @@ impl Cgroup {
     pub fn dirs(&self) -> Vec<PathBuf> {
         match self.hierarchy {
             Hierarchy::V2(root) => vec![root.join(&self.path)],
-            Hierarchy::V1(mounts) => {
-                mounts.iter().map(|(point, _)| point.join(&self.path)).collect()
-            }
+            Hierarchy::V1(mounts) => mounts.iter().map(|(point, _)| point.join(&self.path)).collect(),
         }
     }
 
@@ -128,7 +121,7 @@ impl Cgroup {
     }
 
     fn some_dir(&self) -> Option<PathBuf> {
-        ["freezer", "pids", "memory"].iter().find_map(|name| self.dir(name))
+        self.dirs().into_iter().find(|directory| directory.exists())
     }
 
     /// How often the kernel has killed a process of it for its memory.
@@ -144,8 +137,8 @@ impl Cgroup {
         if self.pids().is_empty() {
             return true;
         }
-        let killed_at_once = self.is_v2()
-            && self.some_dir().is_some_and(|dir| fs::write(dir.join("cgroup.kill"), "1").is_ok());
+        let killed_at_once =
+            self.is_v2() && self.some_dir().is_some_and(|dir| fs::write(dir.join("cgroup.kill"), "1").is_ok());
         for round in 0..WAIT_ROUNDS {
             let pids = self.pids();
             if pids.is_empty() {

@@ -15,9 +15,7 @@ use crate::runtime::embedded::store::{Container, Sandbox, State, Store, blocking
 use crate::runtime::embedded::{devices, events, id, shims, spec, spec_mounts};
 use crate::runtime::error::{Error, Result};
 use crate::runtime::images::ImageRootfs;
-use crate::runtime::v1::{
-    ContainerConfig, CreateContainerRequest, NamespaceMode, PodSandboxConfig, Signal,
-};
+use crate::runtime::v1::{ContainerConfig, CreateContainerRequest, NamespaceMode, PodSandboxConfig, Signal};
 use crate::shim::create::write_json;
 use crate::shim::exit::now;
 use crate::shim::protocol::Message;
@@ -74,8 +72,8 @@ fn plan(
         .as_ref()
         .and_then(|linux| linux.security_context.as_ref())
         .is_some_and(|security| security.privileged);
-    let devices = devices::observe(&config.devices, privileged)
-        .map_err(|error| Error::InvalidArgument(error.to_string()))?;
+    let devices =
+        devices::observe(&config.devices, privileged).map_err(|error| Error::InvalidArgument(error.to_string()))?;
     let cgroup = format!("{}/{id}", sandbox::cgroup_parent(store, &pod));
     let oci = spec::build(&spec::Input {
         config: &config,
@@ -208,9 +206,7 @@ pub async fn start(store: &Arc<Store>, id: &str) -> Result<()> {
     let mut states = container.state.subscribe();
     let state = states.wait_for(|state| !matches!(state, State::Created)).await;
     match state.as_deref() {
-        Ok(State::Exited { record, .. }) if record.started_at == 0 => {
-            Err(Error::Start(record.message.clone()))
-        }
+        Ok(State::Exited { record, .. }) if record.started_at == 0 => Err(Error::Start(record.message.clone())),
         Ok(_) => Ok(()),
         Err(error) => Err(Error::Unavailable(error.to_string())),
     }

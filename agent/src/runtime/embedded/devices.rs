@@ -44,9 +44,8 @@ pub fn observe(wanted: &[Device], privileged: bool) -> io::Result<Vec<Node>> {
     }
     for device in wanted {
         let (host, inside) = (Path::new(&device.host_path), Path::new(&device.container_path));
-        let metadata = fs::metadata(host).map_err(|error| {
-            io::Error::new(error.kind(), format!("device {}: {error}", host.display()))
-        })?;
+        let metadata = fs::metadata(host)
+            .map_err(|error| io::Error::new(error.kind(), format!("device {}: {error}", host.display())))?;
         if metadata.is_dir() {
             walk(host, inside, &device.permissions, DEPTH_MAX, &mut nodes);
         } else if let Some(node) = node(&metadata, inside, &device.permissions) {

@@ -41,8 +41,7 @@ fn say(store: &Store, container: &Container, kind: ContainerEventType) {
         container_id: container.id.clone(),
         container_event_type: kind.into(),
         created_at: now(),
-        pod_sandbox_status: sandbox
-            .map(|sandbox| convert::sandbox_status(&sandbox.record(), &store.host.boot_id)),
+        pod_sandbox_status: sandbox.map(|sandbox| convert::sandbox_status(&sandbox.record(), &store.host.boot_id)),
         containers_statuses: vec![status],
     });
 }

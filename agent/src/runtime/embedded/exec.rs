@@ -51,12 +51,10 @@ pub async fn exec(store: &Store, request: ExecRequest) -> Result<Session> {
         true => Some(fds::listen(&console).map_err(internal("listen for the terminal"))?),
         false => None,
     };
-    let command =
-        Command { args: request.command, console: listener.is_some().then(|| console.clone()) };
+    let command = Command { args: request.command, console: listener.is_some().then(|| console.clone()) };
     write_json(&container.dir.join(command_file(number)), &command)
         .map_err(|error| Error::internal("write the command", error))?;
-    let (mut session, theirs) =
-        streams(request.tty, request.stdin, request.stdout, request.stderr)?;
+    let (mut session, theirs) = streams(request.tty, request.stdin, request.stdout, request.stderr)?;
     let stream = shims::connect(&container.dir).map_err(|_| ended(&container))?;
     send(&stream, &Message::Exec(number), &theirs).await?;
     drop(theirs);
@@ -94,29 +92,16 @@ pub async fn exec(store: &Store, request: ExecRequest) -> Result<Session> {
 }
 
 /// Runs a command to its end.
-pub async fn exec_sync(
-    store: &Store,
-    id: &str,
-    command: Vec<String>,
-    limit: Option<Duration>,
-) -> Result<ExecOutput> {
-    let request = ExecRequest {
-        container_id: id.to_owned(),
-        command,
-        stdout: true,
-        stderr: true,
-        ..ExecRequest::default()
-    };
+pub async fn exec_sync(store: &Store, id: &str, command: Vec<String>, limit: Option<Duration>) -> Result<ExecOutput> {
+    let request =
+        ExecRequest { container_id: id.to_owned(), command, stdout: true, stderr: true, ..ExecRequest::default() };
     let run = async {
         let session = exec(store, request).await?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let mut exit = session.exit;
         let exit_code = {
             let reads = async {
-                tokio::join!(
-                    collect(session.stdout, &mut stdout),
-                    collect(session.stderr, &mut stderr)
-                );
+                tokio::join!(collect(session.stdout, &mut stdout), collect(session.stderr, &mut stderr));
             };
             tokio::pin!(reads);
             tokio::select! {
@@ -163,8 +148,7 @@ pub async fn attach(store: &Store, request: AttachRequest) -> Result<Session> {
     let wants_err = request.stderr && !tty;
     let (mut session, theirs) = streams(false, false, request.stdout, wants_err)?;
     let stream = shims::connect(&container.dir).map_err(|_| ended(&container))?;
-    let bits =
-        u8::from(request.stdin) | u8::from(request.stdout) << 1 | u8::from(wants_err) << 2;
+    let bits = u8::from(request.stdin) | u8::from(request.stdout) << 1 | u8::from(wants_err) << 2;
     send(&stream, &Message::Attach(bits), &theirs[1..]).await?;
     drop(theirs);
     let (held, way_in) = attached(&stream, &container).await?;
@@ -184,8 +168,8 @@ pub async fn attach(store: &Store, request: AttachRequest) -> Result<Session> {
         loop {
             match frames.next().await? {
                 Some(Message::Exited(json)) => {
-                    let record: ExitRecord = serde_json::from_str(&json)
-                        .map_err(|error| Error::internal("read an exit record", error))?;
+                    let record: ExitRecord =
+                        serde_json::from_str(&json).map_err(|error| Error::internal("read an exit record", error))?;
                     return Ok(record.exit_code);
                 }
                 Some(_) => {}
@@ -198,27 +182,19 @@ pub async fn attach(store: &Store, request: AttachRequest) -> Result<Session> {
 }
 
 /// Waits for the answer to an attach, and the file descriptor with it.
-async fn attached(
-    stream: &UnixStream,
-    container: &Container,
-) -> Result<(Vec<u8>, Option<OwnedFd>)> {
+async fn attached(stream: &UnixStream, container: &Container) -> Result<(Vec<u8>, Option<OwnedFd>)> {
     let mut held = Vec::new();
     let mut way_in = None;
     loop {
         let mut buffer = [0_u8; 1024];
         let receive = || fds::receive(stream.as_raw_fd(), &mut buffer);
-        let (length, mut received) = stream
-            .async_io(Interest::READABLE, receive)
-            .await
-            .map_err(internal("attach"))?;
+        let (length, mut received) = stream.async_io(Interest::READABLE, receive).await.map_err(internal("attach"))?;
         if length == 0 {
             return Err(ended(container));
         }
         way_in = received.pop().or(way_in);
         held.extend_from_slice(&buffer[..length]);
-        while let Some((message, taken)) =
-            Message::decode(&held).map_err(|error| Error::internal("attach", error))?
-        {
+        while let Some((message, taken)) = Message::decode(&held).map_err(|error| Error::internal("attach", error))? {
             held.drain(..taken);
             match message {
                 Message::Attached => return Ok((held, way_in)),
@@ -277,12 +253,7 @@ fn streams(tty: bool, stdin: bool, stdout: bool, stderr: bool) -> Result<(Sessio
 }
 
 /// Gives a session a terminal. `stdout` is what carries its output; None: the terminal itself.
-fn terminal(
-    session: &mut Session,
-    master: OwnedFd,
-    stdin: bool,
-    stdout: Option<Option<BoxRead>>,
-) -> Result<()> {
+fn terminal(session: &mut Session, master: OwnedFd, stdin: bool, stdout: Option<Option<BoxRead>>) -> Result<()> {
     let terminal = Terminal::new(master).map_err(internal("open the terminal"))?;
     let (sender, mut sizes) = mpsc::channel::<TerminalSize>(RESIZES_MAX);
     let resized = terminal.clone();

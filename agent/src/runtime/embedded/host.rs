@@ -26,8 +26,7 @@ impl Host {
     /// Looks them up.
     pub fn observe() -> Self {
         let root = Cgroup::open("/");
-        let swap_file =
-            if root.is_v2() { "memory.swap.max" } else { "memory.memsw.limit_in_bytes" };
+        let swap_file = if root.is_v2() { "memory.swap.max" } else { "memory.memsw.limit_in_bytes" };
         // v2's root has no such file; any cgroup below it tells.
         let swap = root.dir("memory").is_some_and(|directory| {
             directory.join(swap_file).exists()
@@ -36,15 +35,11 @@ impl Host {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let score = fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
         Self {
-            oom_score_adj_min: (effective(&status) & SYS_RESOURCE == 0)
-                .then(|| score.trim().parse().unwrap_or(0)),
+            oom_score_adj_min: (effective(&status) & SYS_RESOURCE == 0).then(|| score.trim().parse().unwrap_or(0)),
             capabilities: effective(&status),
             swap,
             cgroup_v2: root.is_v2(),
-            boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id")
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
+            boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
         }
     }
 }

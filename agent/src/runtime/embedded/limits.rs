@@ -127,9 +127,7 @@ pub fn to_spec(resources: &LinuxContainerResources, swap: bool) -> LinuxResource
     spec.set_cpu(Some(cpu));
     if resources.memory_limit_in_bytes > 0 {
         let mut memory = LinuxMemory::default();
-        memory
-            .set_limit(Some(resources.memory_limit_in_bytes))
-            .set_swap(swap.then(|| swap_of(resources)));
+        memory.set_limit(Some(resources.memory_limit_in_bytes)).set_swap(swap.then(|| swap_of(resources)));
         spec.set_memory(Some(memory));
     }
     let pids = resources.unified.get("pids.max").and_then(|text| text.parse().ok());
@@ -151,8 +149,7 @@ pub fn to_spec(resources: &LinuxContainerResources, swap: bool) -> LinuxResource
         spec.set_hugepage_limits(Some(pages));
     }
     let unified = resources.unified.iter().filter(|(file, _)| *file != "pids.max");
-    let unified: std::collections::HashMap<_, _> =
-        unified.map(|(file, text)| (file.clone(), text.clone())).collect();
+    let unified: std::collections::HashMap<_, _> = unified.map(|(file, text)| (file.clone(), text.clone())).collect();
     if !unified.is_empty() {
         spec.set_unified(Some(unified));
     }
@@ -174,10 +171,7 @@ pub fn merge(kept: &mut LinuxContainerResources, change: &LinuxContainerResource
             *kept = change;
         }
     }
-    let sets = [
-        (&mut kept.cpuset_cpus, &change.cpuset_cpus),
-        (&mut kept.cpuset_mems, &change.cpuset_mems),
-    ];
+    let sets = [(&mut kept.cpuset_cpus, &change.cpuset_cpus), (&mut kept.cpuset_mems, &change.cpuset_mems)];
     for (kept, change) in sets {
         if !change.is_empty() {
             kept.clone_from(change);
@@ -191,8 +185,7 @@ mod tests {
     use super::*;
 
     fn texts(writes: Vec<Write>) -> Vec<String> {
-        let mut texts: Vec<String> =
-            writes.into_iter().map(|(_, file, text)| format!("{file}={text}")).collect();
+        let mut texts: Vec<String> = writes.into_iter().map(|(_, file, text)| format!("{file}={text}")).collect();
         texts.sort();
         texts
     }
@@ -209,13 +202,22 @@ mod tests {
             ..Default::default()
         };
         let v1 = [
-            "cpu.cfs_period_us=100000", "cpu.cfs_quota_us=50000", "cpu.shares=1024", "cpuset.cpus=0-1",
-            "memory.limit_in_bytes=67108864", "memory.memsw.limit_in_bytes=67108864", "pids.max=32",
+            "cpu.cfs_period_us=100000",
+            "cpu.cfs_quota_us=50000",
+            "cpu.shares=1024",
+            "cpuset.cpus=0-1",
+            "memory.limit_in_bytes=67108864",
+            "memory.memsw.limit_in_bytes=67108864",
+            "pids.max=32",
         ];
         assert_eq!(texts(v1_writes(&resources)), v1);
         let v2 = [
-            "cpu.max=50000 100000", "cpu.weight=39", "cpuset.cpus=0-1", "memory.max=67108864",
-            "memory.swap.max=0", "pids.max=32",
+            "cpu.max=50000 100000",
+            "cpu.weight=39",
+            "cpuset.cpus=0-1",
+            "memory.max=67108864",
+            "memory.swap.max=0",
+            "pids.max=32",
         ];
         assert_eq!(texts(v2_writes(&resources)), v2);
         assert!(texts(v1_writes(&LinuxContainerResources::default())).is_empty());

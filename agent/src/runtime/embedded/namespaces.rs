@@ -67,8 +67,7 @@ fn make_here(plan: &Plan) -> io::Result<()> {
     }
     for (name, value) in &plan.sysctls {
         let path = sysctl_path(name)?;
-        fs::write(&path, value)
-            .map_err(|error| io::Error::new(error.kind(), format!("sysctl {name}: {error}")))?;
+        fs::write(&path, value).map_err(|error| io::Error::new(error.kind(), format!("sysctl {name}: {error}")))?;
     }
     Ok(())
 }
@@ -118,8 +117,7 @@ pub async fn connect(network: Option<PathBuf>, port: u16) -> Result<tokio::net::
         if let Some(network) = network {
             setns(File::open(network)?, CloneFlags::CLONE_NEWNET)?;
         }
-        let addresses: [SocketAddr; 2] =
-            [([127, 0, 0, 1], port).into(), ([0, 0, 0, 0, 0, 0, 0, 1], port).into()];
+        let addresses: [SocketAddr; 2] = [([127, 0, 0, 1], port).into(), ([0, 0, 0, 0, 0, 0, 0, 1], port).into()];
         TcpStream::connect_timeout(&addresses[0], CONNECT)
             .or_else(|first| TcpStream::connect_timeout(&addresses[1], CONNECT).map_err(|_| first))
     })

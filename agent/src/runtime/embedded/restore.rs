@@ -133,7 +133,7 @@ pub fn destroy_all(options: &Options) -> io::Result<()> {
         if let Some(cgroup) = &cgroup {
             // Its shim sees the end and cleans up; what it can't is swept here.
             Cgroup::open(cgroup).kill_all();
-            wait_for_shim(&directory)?;
+            shims::see_off(&directory);
             shims::sweep(&directory, cgroup);
         }
         remove_directory(&directory)?;
@@ -160,13 +160,4 @@ pub fn destroy_all(options: &Options) -> io::Result<()> {
         let _ = fs::remove_file(root.join(name));
     }
     Ok(())
-}
-
-/// Waits until the shim of a container is gone; it holds its lock as long as it lives.
-fn wait_for_shim(directory: &Path) -> io::Result<()> {
-    let Ok(file) = File::open(directory.join(files::LOCK)) else { return Ok(()) };
-    match Flock::lock(file, FlockArg::LockExclusive) {
-        Ok(_lock) => Ok(()),
-        Err((_, error)) => Err(error.into()),
-    }
 }

@@ -65,25 +65,16 @@ impl Runtime for Embedded {
     }
 
     fn status(&self) -> BoxFuture<'_, Result<v1::StatusResponse>> {
-        let condition = |name: &str| v1::RuntimeCondition {
-            r#type: name.to_owned(),
-            status: true,
-            ..Default::default()
-        };
+        let condition =
+            |name: &str| v1::RuntimeCondition { r#type: name.to_owned(), status: true, ..Default::default() };
         let conditions = vec![condition("RuntimeReady"), condition("NetworkReady")];
         let response = v1::StatusResponse {
             status: Some(v1::RuntimeStatus { conditions }),
             runtime_handlers: vec![v1::RuntimeHandler {
                 name: String::new(),
-                features: Some(v1::RuntimeHandlerFeatures {
-                    recursive_read_only_mounts: true,
-                    user_namespaces: false,
-                }),
+                features: Some(v1::RuntimeHandlerFeatures { recursive_read_only_mounts: true, user_namespaces: false }),
             }],
-            features: Some(v1::RuntimeFeatures {
-                supplemental_groups_policy: true,
-                ..Default::default()
-            }),
+            features: Some(v1::RuntimeFeatures { supplemental_groups_policy: true, ..Default::default() }),
             ..Default::default()
         };
         async { Ok(response) }.boxed()
@@ -101,10 +92,7 @@ impl Runtime for Embedded {
         sandbox::remove(&self.store, id).boxed()
     }
 
-    fn pod_sandbox_status<'a>(
-        &'a self,
-        id: &'a str,
-    ) -> BoxFuture<'a, Result<v1::PodSandboxStatus>> {
+    fn pod_sandbox_status<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<v1::PodSandboxStatus>> {
         async {
             let sandbox = self.store.sandbox(id)?;
             let record = sandbox.record();
@@ -113,10 +101,7 @@ impl Runtime for Embedded {
         .boxed()
     }
 
-    fn list_pod_sandboxes(
-        &self,
-        filter: v1::PodSandboxFilter,
-    ) -> BoxFuture<'_, Result<Vec<v1::PodSandbox>>> {
+    fn list_pod_sandboxes(&self, filter: v1::PodSandboxFilter) -> BoxFuture<'_, Result<Vec<v1::PodSandbox>>> {
         let boot_id = &self.store.host.boot_id;
         let all = self.store.sandboxes();
         let listed = all.iter().map(|each| convert::sandbox(&each.record(), boot_id));
@@ -131,10 +116,7 @@ impl Runtime for Embedded {
         async { Ok(listed) }.boxed()
     }
 
-    fn create_container(
-        &self,
-        request: v1::CreateContainerRequest,
-    ) -> BoxFuture<'_, Result<String>> {
+    fn create_container(&self, request: v1::CreateContainerRequest) -> BoxFuture<'_, Result<String>> {
         container::create(&self.store, request).boxed()
     }
 
@@ -150,10 +132,7 @@ impl Runtime for Embedded {
         container::remove(&self.store, id).boxed()
     }
 
-    fn list_containers(
-        &self,
-        filter: v1::ContainerFilter,
-    ) -> BoxFuture<'_, Result<Vec<v1::Container>>> {
+    fn list_containers(&self, filter: v1::ContainerFilter) -> BoxFuture<'_, Result<Vec<v1::Container>>> {
         let all = self.store.containers();
         let listed = all.iter().map(|each| {
             let state = each.state();
@@ -233,11 +212,7 @@ impl Runtime for Embedded {
         exec::attach(&self.store, request).boxed()
     }
 
-    fn port_forward<'a>(
-        &'a self,
-        sandbox_id: &'a str,
-        port: u16,
-    ) -> BoxFuture<'a, Result<BoxDuplex>> {
+    fn port_forward<'a>(&'a self, sandbox_id: &'a str, port: u16) -> BoxFuture<'a, Result<BoxDuplex>> {
         async move {
             let sandbox = self.store.sandbox(sandbox_id)?;
             let (path, stopped) = {
@@ -264,10 +239,7 @@ impl Runtime for Embedded {
         .boxed()
     }
 
-    fn list_container_stats(
-        &self,
-        filter: v1::ContainerStatsFilter,
-    ) -> BoxFuture<'_, Result<Vec<v1::ContainerStats>>> {
+    fn list_container_stats(&self, filter: v1::ContainerStatsFilter) -> BoxFuture<'_, Result<Vec<v1::ContainerStats>>> {
         let store = Arc::clone(&self.store);
         blocking("read statistics", move || {
             let running = |each: &&Arc<_>| matches!(state_of(each), State::Running { .. });

@@ -21,9 +21,7 @@ use crate::runtime::embedded::spec_mounts::PodFiles;
 use crate::runtime::embedded::store::{Sandbox, Store, blocking};
 use crate::runtime::embedded::{container, id, limits};
 use crate::runtime::error::{Error, Result};
-use crate::runtime::v1::{
-    DnsConfig, LinuxSandboxSecurityContext, NamespaceMode, PodSandboxConfig,
-};
+use crate::runtime::v1::{DnsConfig, LinuxSandboxSecurityContext, NamespaceMode, PodSandboxConfig};
 use crate::shim::exit::now;
 use crate::shim::pause::PAUSE_FILE;
 use crate::shim::protocol::Message;
@@ -39,8 +37,7 @@ const HOSTNAME_MAX: usize = 64;
 /// Makes a sandbox, or gives the one that is already there.
 pub async fn run(store: &Arc<Store>, request: SandboxRequest) -> Result<String> {
     let metadata = request.config.metadata.as_ref();
-    let metadata =
-        metadata.ok_or_else(|| Error::InvalidArgument("a sandbox without metadata".to_owned()))?;
+    let metadata = metadata.ok_or_else(|| Error::InvalidArgument("a sandbox without metadata".to_owned()))?;
     let id = id::sandbox(metadata);
     let _making = store.making.enter(&id).await;
     if let Some(sandbox) = store.find_sandbox(&id) {
@@ -113,9 +110,7 @@ async fn make(store: &Arc<Store>, directory: &Path, record: &SandboxRecord) -> R
     let own_network = !record.netns_path.is_empty();
     {
         let (directory, record) = (directory.to_path_buf(), record.clone());
-        blocking("make a sandbox", move || prepare(&directory, &record, own_ipc))
-            .await?
-            .map_err(internal)?;
+        blocking("make a sandbox", move || prepare(&directory, &record, own_ipc)).await?.map_err(internal)?;
     }
     let pins = directory.join("ns");
     let mut sysctls: Vec<(String, String)> = Vec::new();
@@ -176,11 +171,7 @@ fn prepare(directory: &Path, record: &SandboxRecord, own_ipc: bool) -> io::Resul
 
 /// Only parameters of namespaces the pod owns: others would change the host (Kubernetes' list
 /// of namespaced sysctls).
-fn check_sysctls<'a>(
-    names: impl Iterator<Item = &'a String>,
-    own_network: bool,
-    own_ipc: bool,
-) -> Result<()> {
+fn check_sysctls<'a>(names: impl Iterator<Item = &'a String>, own_network: bool, own_ipc: bool) -> Result<()> {
     for name in names {
         let ipc = ["kernel.shm", "kernel.msg", "fs.mqueue."];
         let is_ipc = name == "kernel.sem" || ipc.iter().any(|prefix| name.starts_with(prefix));
@@ -268,7 +259,7 @@ pub fn remove_directory(directory: &Path) -> io::Result<()> {
 
 /// Releases what a sandbox holds of the kernel's.
 pub fn tear_down(directory: &Path) {
-    if let Some((pid, start_time)) = pause_of(directory)
+    if let Some((pid, start_time)) = process::load(&directory.join(PAUSE_FILE))
         && process::is_alive(pid, start_time)
     {
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
@@ -276,12 +267,6 @@ pub fn tear_down(directory: &Path) {
     for pin in ["ns/ipc", "ns/uts", "ns/pid", "shm"] {
         unmount(&directory.join(pin));
     }
-}
-
-fn pause_of(directory: &Path) -> Option<(i32, u64)> {
-    let text = fs::read_to_string(directory.join(PAUSE_FILE)).ok()?;
-    let (pid, start_time) = text.split_once(' ')?;
-    Some((pid.parse().ok()?, start_time.trim().parse().ok()?))
 }
 
 /// The cgroup that a pod's containers are in.
@@ -299,11 +284,7 @@ pub fn cgroup_parent_of(options: &Options, record: &SandboxRecord) -> String {
 }
 
 /// The namespaces that a container with these modes joins.
-pub fn joined(
-    sandbox: &Sandbox,
-    pid_mode: NamespaceMode,
-    target: Option<i32>,
-) -> Result<Joined> {
+pub fn joined(sandbox: &Sandbox, pid_mode: NamespaceMode, target: Option<i32>) -> Result<Joined> {
     let record = sandbox.record();
     let pin = |name: &str| {
         let path = sandbox.dir.join("ns").join(name);
@@ -314,19 +295,13 @@ pub fn joined(
         NamespaceMode::Container => PidNamespace::Own,
         NamespaceMode::Pod => pin("pid").map_or(PidNamespace::Own, PidNamespace::At),
         NamespaceMode::Target => {
-            let pid = target.ok_or_else(|| {
-                Error::FailedPrecondition("the target container does not run".to_owned())
-            })?;
+            let pid =
+                target.ok_or_else(|| Error::FailedPrecondition("the target container does not run".to_owned()))?;
             PidNamespace::At(PathBuf::from(format!("/proc/{pid}/ns/pid")))
         }
     };
     let network = &record.netns_path;
-    Ok(Joined {
-        network: (!network.is_empty()).then(|| PathBuf::from(network)),
-        ipc: pin("ipc"),
-        uts: pin("uts"),
-        pid,
-    })
+    Ok(Joined { network: (!network.is_empty()).then(|| PathBuf::from(network)), ipc: pin("ipc"), uts: pin("uts"), pid })
 }
 
 /// The files its containers share.
@@ -336,12 +311,7 @@ pub fn files(sandbox: &Sandbox) -> PodFiles {
         true => path("shm"),
         false => "/dev/shm".to_owned(),
     };
-    PodFiles {
-        hosts: path("hosts"),
-        hostname: path("hostname"),
-        resolv_conf: path("resolv.conf"),
-        shm,
-    }
+    PodFiles { hosts: path("hosts"), hostname: path("hostname"), resolv_conf: path("resolv.conf"), shm }
 }
 
 /// Its host name; a pod without one of its own has the node's.

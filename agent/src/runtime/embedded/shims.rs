@@ -8,11 +8,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::unistd::Pid;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
 
 use crate::runtime::embedded::cgroup::Cgroup;
 use crate::runtime::embedded::events;
@@ -22,9 +26,12 @@ use crate::runtime::embedded::store::{Container, State, Store, blocking, unpoiso
 use crate::runtime::error::{Error, Result};
 use crate::shim::exit::ExitRecord;
 use crate::shim::fds;
+use crate::shim::process;
 use crate::shim::protocol::{HEADER, Message, PAYLOAD_MAX};
 use crate::shim::task::files;
 
+/// How long a shim may take from its socket's end to its own.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 /// Where the program shims run from is seen, read-only.
 const PROGRAM: &str = "shim";
 
@@ -86,10 +93,7 @@ impl Zygote {
     fn start(&self) -> io::Result<Running> {
         let flags = SockFlag::SOCK_CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
-        let log = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(self.state_dir.join(files::SHIM_LOG))?;
+        let log = OpenOptions::new().append(true).create(true).open(self.state_dir.join(files::SHIM_LOG))?;
         let child = Command::new(sealed(&self.program, &self.state_dir.join(PROGRAM))?)
             .args(&self.args)
             .env_clear()
@@ -130,29 +134,53 @@ pub fn connect(dir: &Path) -> io::Result<UnixStream> {
 
 /// Listens to a shim for as long as it lives.
 pub async fn watch(store: Arc<Store>, container: Arc<Container>, stream: UnixStream) {
-    let (read, write) = stream.into_split();
-    *container.control.lock().await = Some(write);
+    let read = adopt_stream(&container, stream).await;
     tokio::spawn(async move {
         let mut frames = Frames::new(read);
-        while let Ok(Some(message)) = frames.next().await {
-            match message {
-                Message::Started(pid, started_at) => {
-                    container.state.send_replace(State::Running { pid, started_at });
-                    events::started(&store, &container);
-                }
-                Message::Failed(text) => ended(&store, &container, ExitRecord::never_started(text)),
-                Message::Exited(json) => match serde_json::from_str(&json) {
-                    Ok(record) => ended(&store, &container, record),
-                    Err(error) => tracing::error!(%error, "an exit record can't be read"),
-                },
-                _ => {}
+        for attempt in 0_u32.. {
+            // A shim with too many connections refuses ours until one ends.
+            if attempt > 2 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            hear(&store, &container, &mut frames).await;
+            *container.control.lock().await = None;
+            // A start that came twice is told to go to the shim that came first; and a shim may
+            // have given us up for being slow.
+            match connect(&container.dir) {
+                Ok(stream) => frames = Frames::new(adopt_stream(&container, stream).await),
+                Err(_) => break,
             }
         }
-        *container.control.lock().await = None;
         if let Err(error) = settle(&store, &container, "its shim was killed").await {
             tracing::error!(%error, id = container.id, "a container's end can't be recorded");
         }
     });
+}
+
+async fn adopt_stream(container: &Container, stream: UnixStream) -> OwnedReadHalf {
+    let (read, write) = stream.into_split();
+    *container.control.lock().await = Some(write);
+    read
+}
+
+async fn hear(store: &Store, container: &Container, frames: &mut Frames<OwnedReadHalf>) {
+    while let Ok(Some(message)) = frames.next().await {
+        match message {
+            Message::Started(pid, started_at) => {
+                let running = State::Running { pid, started_at };
+                if container.state.send_replace(running.clone()) != running {
+                    events::started(store, container);
+                }
+            }
+            Message::Failed(text) => ended(store, container, ExitRecord::never_started(text)),
+            Message::Exited(json) => match serde_json::from_str(&json) {
+                Ok(record) => ended(store, container, record),
+                Err(error) => tracing::error!(%error, "an exit record can't be read"),
+            },
+            Message::Busy | Message::Refused(_) => return,
+            _ => {}
+        }
+    }
 }
 
 fn ended(store: &Store, container: &Container, record: ExitRecord) {
@@ -187,21 +215,35 @@ fn settle_here(
     started_at: i64,
     why: &str,
 ) -> crate::shim::error::Result<ExitRecord> {
-    let record = match ExitRecord::load(dir) {
-        Ok(Some(record)) => record,
+    if !dir.exists() {
+        return Ok(ExitRecord::lost(started_at, "it was removed"));
+    }
+    // One that is still there does not listen any more: it is writing its last words.
+    see_off(dir);
+    sweep(dir, cgroup);
+    match ExitRecord::load(dir) {
+        Ok(Some(record)) => Ok(record),
         // A torn record says no more than none.
         Ok(None) | Err(_) => {
-            if !dir.exists() {
-                return Ok(ExitRecord::lost(started_at, "it was removed"));
-            }
             let record = ExitRecord::lost(started_at, why);
-            sweep(dir, cgroup);
             record.save(dir)?;
-            return Ok(record);
+            Ok(record)
         }
-    };
-    sweep(dir, cgroup);
-    Ok(record)
+    }
+}
+
+/// Waits for a shim's end, and ends it when it does not come.
+pub fn see_off(dir: &Path) {
+    let begin = Instant::now();
+    while let Some((pid, start_time)) = process::load(&dir.join(files::LOCK))
+        && process::is_alive(pid, start_time)
+    {
+        if begin.elapsed() > LAST_WORDS {
+            tracing::warn!(pid, dir = %dir.display(), "a shim that does not end is killed");
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Removes whatever a shim leaves behind when it can't do so itself.
@@ -262,4 +304,3 @@ impl<R: AsyncReadExt + Unpin> Frames<R> {
         }
     }
 }
-

@@ -4,9 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use libcontainer::oci_spec::runtime::{
-    Capability, Linux, LinuxCapabilities, LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup,
-    LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxNamespace, LinuxNamespaceBuilder,
-    LinuxNamespaceType, LinuxResources, Process, Root, Spec,
+    Capability, Linux, LinuxCapabilities, LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder,
+    LinuxDeviceType, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, LinuxResources, Process, Root, Spec,
 };
 
 use crate::runtime::embedded::devices::Node;
@@ -16,9 +15,7 @@ use crate::runtime::embedded::{capabilities, limits};
 use crate::runtime::error::{Error, Result};
 use crate::runtime::images::ImageConfig;
 use crate::runtime::v1::security_profile::ProfileType;
-use crate::runtime::v1::{
-    ContainerConfig, LinuxContainerSecurityContext, NamespaceMode, SupplementalGroupsPolicy,
-};
+use crate::runtime::v1::{ContainerConfig, LinuxContainerSecurityContext, NamespaceMode, SupplementalGroupsPolicy};
 use crate::shim::executor::{CAPABILITIES, SECCOMP};
 use crate::shim::task::UserRequest;
 
@@ -37,8 +34,7 @@ const MASKED: [&str; 9] = [
     "/sys/firmware",
 ];
 /// Kernel files that must not be written (containerd's defaults).
-const READONLY: [&str; 5] =
-    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const READONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Which pid namespace a container is in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,19 +86,10 @@ pub struct Input<'a> {
 pub fn build(input: &Input<'_>) -> Result<Spec> {
     let security = security(input.config);
     let readonly = security.readonly_rootfs;
-    let capabilities = capabilities::of(
-        security.capabilities.as_ref(),
-        security.privileged,
-        input.host.capabilities,
-    )?;
+    let capabilities = capabilities::of(security.capabilities.as_ref(), security.privileged, input.host.capabilities)?;
     let mut annotations = HashMap::new();
     let given = confine(&security, capabilities, &mut annotations)?;
-    let mounts = spec_mounts::build(
-        &input.config.mounts,
-        input.files,
-        security.privileged,
-        readonly,
-    )?;
+    let mounts = spec_mounts::build(&input.config.mounts, input.files, security.privileged, readonly)?;
     let mut root = Root::default();
     root.set_path(PathBuf::from("rootfs")).set_readonly(Some(readonly));
     let mut spec = Spec::default();
@@ -145,8 +132,7 @@ fn confine(
                 return Ok(wanted);
             }
             // A filter without no_new_privs takes CAP_SYS_ADMIN; the executor drops it after.
-            let json = serde_json::to_string(&wanted)
-                .map_err(|error| Error::internal("write capabilities", error))?;
+            let json = serde_json::to_string(&wanted).map_err(|error| Error::internal("write capabilities", error))?;
             annotations.insert(CAPABILITIES.to_owned(), json);
             let mut more = wanted.bounding().clone().unwrap_or_default();
             more.extend([Capability::SysAdmin, Capability::Setpcap]);
@@ -238,9 +224,7 @@ fn linux(input: &Input<'_>, security: &LinuxContainerSecurityContext) -> Result<
         .set_devices(Some(input.devices.iter().map(device).collect::<Result<_>>()?))
         .set_masked_paths(Some(paths(&security.masked_paths, &MASKED)))
         .set_readonly_paths(Some(paths(&security.readonly_paths, &READONLY)))
-        .set_rootfs_propagation(
-            Some(spec_mounts::root_propagation(&input.config.mounts).to_owned()),
-        )
+        .set_rootfs_propagation(Some(spec_mounts::root_propagation(&input.config.mounts).to_owned()))
         .set_seccomp(None);
     Ok(linux)
 }
@@ -276,20 +260,13 @@ fn namespace(kind: LinuxNamespaceType, path: Option<&PathBuf>) -> Result<LinuxNa
     builder.build().map_err(|error| Error::internal("build a namespace", error))
 }
 
-fn resources(
-    input: &Input<'_>,
-    security: &LinuxContainerSecurityContext,
-) -> Result<LinuxResources> {
+fn resources(input: &Input<'_>, security: &LinuxContainerSecurityContext) -> Result<LinuxResources> {
     let wanted = input.config.linux.as_ref().and_then(|linux| linux.resources.clone());
     let mut resources = limits::to_spec(&wanted.unwrap_or_default(), input.host.swap);
     let rule = |allow, node: Option<&Node>| {
         let mut builder = LinuxDeviceCgroupBuilder::default().allow(allow);
         builder = match node {
-            Some(node) => builder
-                .typ(kind(node))
-                .major(node.major)
-                .minor(node.minor)
-                .access(node.permissions.clone()),
+            Some(node) => builder.typ(kind(node)).major(node.major).minor(node.minor).access(node.permissions.clone()),
             None => builder.typ(LinuxDeviceType::A).access("rwm"),
         };
         builder.build().map_err(|error| Error::internal("build a device rule", error))

@@ -21,15 +21,8 @@ pub struct PodFiles {
 }
 
 /// All mounts, in the order in which they are made.
-pub fn build(
-    wanted: &[Mount],
-    files: &PodFiles,
-    privileged: bool,
-    readonly_root: bool,
-) -> Result<Vec<OciMount>> {
-    let taken = |path: &str| {
-        wanted.iter().any(|mount| Path::new(&mount.container_path) == Path::new(path))
-    };
+pub fn build(wanted: &[Mount], files: &PodFiles, privileged: bool, readonly_root: bool) -> Result<Vec<OciMount>> {
+    let taken = |path: &str| wanted.iter().any(|mount| Path::new(&mount.container_path) == Path::new(path));
     let mut mounts = kernel(privileged)?;
     let mode = if readonly_root { "ro" } else { "rw" };
     let own = [

@@ -1,9 +1,7 @@
 //! Tables of containers and the parts of their specs that differ.
 
 use super::*;
-use crate::runtime::v1::{
-    Int64Value, KeyValue, LinuxContainerConfig, LinuxContainerResources, SecurityProfile,
-};
+use crate::runtime::v1::{Int64Value, KeyValue, LinuxContainerConfig, LinuxContainerResources, SecurityProfile};
 
 fn list(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
@@ -41,11 +39,7 @@ fn command_and_args_against_the_image() {
         (&["x"], &[], &["x"]),
         (&["x"], &["a"], &["x", "a"]),
     ] {
-        let config = ContainerConfig {
-            command: list(command),
-            args: list(arguments),
-            ..Default::default()
-        };
+        let config = ContainerConfig { command: list(command), args: list(arguments), ..Default::default() };
         assert_eq!(args(&config, &image).unwrap(), expect);
     }
     assert!(args(&ContainerConfig::default(), &ImageConfig::default()).is_err());
@@ -83,18 +77,13 @@ fn users_by_rank() {
 
 #[test]
 fn seccomp_keeps_what_its_filter_needs_and_says_what_to_drop() {
-    let profile = |kind: ProfileType| {
-        Some(SecurityProfile { profile_type: kind.into(), localhost_ref: "p".into() })
-    };
+    let profile = |kind: ProfileType| Some(SecurityProfile { profile_type: kind.into(), localhost_ref: "p".into() });
     let plain = LinuxContainerSecurityContext::default();
     let bounding = |spec: &Spec| {
         let process = spec.process().as_ref().unwrap();
         process.capabilities().as_ref().unwrap().bounding().clone().unwrap()
     };
-    let security = LinuxContainerSecurityContext {
-        seccomp: profile(ProfileType::RuntimeDefault),
-        ..plain.clone()
-    };
+    let security = LinuxContainerSecurityContext { seccomp: profile(ProfileType::RuntimeDefault), ..plain.clone() };
     let spec = built(&with(security.clone()), &ImageConfig::default(), &host()).unwrap();
     assert!(bounding(&spec).contains(&Capability::SysAdmin));
     let kept = &spec.annotations().as_ref().unwrap()[CAPABILITIES];

@@ -7,9 +7,7 @@ use crate::runtime::embedded::cgroup::Cgroup;
 use crate::runtime::embedded::record::ContainerRecord;
 use crate::runtime::embedded::store::unpoisoned;
 use crate::runtime::embedded::usage;
-use crate::runtime::v1::{
-    ContainerAttributes, ContainerStats, CpuUsage, MemoryUsage, UInt64Value,
-};
+use crate::runtime::v1::{ContainerAttributes, ContainerStats, CpuUsage, MemoryUsage, UInt64Value};
 use crate::shim::exit::now;
 
 /// The shortest time over which a rate means something, in nanoseconds.
@@ -64,9 +62,7 @@ pub fn of(record: &ContainerRecord, samples: &Samples) -> ContainerStats {
         cpu: Some(CpuUsage {
             timestamp,
             usage_core_nano_seconds: value(usage.cpu_ns),
-            usage_nano_cores: samples
-                .rate(&record.id, timestamp, usage.cpu_ns)
-                .map(|value| UInt64Value { value }),
+            usage_nano_cores: samples.rate(&record.id, timestamp, usage.cpu_ns).map(|value| UInt64Value { value }),
             psi: None,
         }),
         memory: Some(MemoryUsage {

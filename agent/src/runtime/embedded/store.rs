@@ -240,9 +240,6 @@ pub fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Runs blocking work beside the async threads.
-pub async fn blocking<T: Send + 'static>(
-    what: &'static str,
-    act: impl FnOnce() -> T + Send + 'static,
-) -> Result<T> {
+pub async fn blocking<T: Send + 'static>(what: &'static str, act: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(act).await.map_err(|error| Error::internal(what, error))
 }

@@ -32,8 +32,7 @@ impl Terminal {
     /// Says how large the window is.
     #[expect(unsafe_code, reason = "an ioctl takes a raw pointer")]
     pub fn resize(&self, size: TerminalSize) -> io::Result<()> {
-        let size =
-            libc::winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = libc::winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
         // SAFETY: TIOCSWINSZ reads one `winsize`, which lives until the call returns.
         let done = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
         if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -41,11 +40,7 @@ impl Terminal {
 }
 
 impl AsyncRead for Terminal {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             let mut guard = ready!(self.0.poll_read_ready(context))?;
             let free = buffer.initialize_unfilled();
@@ -66,11 +61,7 @@ impl AsyncRead for Terminal {
 }
 
 impl AsyncWrite for Terminal {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             let mut guard = ready!(self.0.poll_write_ready(context))?;
             if let Ok(written) = guard.try_io(|fd| Ok(unistd::write(fd.get_ref(), bytes)?)) {

@@ -29,9 +29,7 @@ pub fn read(cgroup: &Cgroup) -> Usage {
         let directory = cgroup.dir(controller)?;
         fs::read_to_string(directory.join(name)).ok()
     };
-    let number = |controller: &str, name: &str| {
-        file(controller, name).and_then(|text| text.trim().parse::<u64>().ok())
-    };
+    let number = |controller: &str, name: &str| file(controller, name).and_then(|text| text.trim().parse::<u64>().ok());
     let stat = file("memory", "memory.stat").unwrap_or_default();
     if cgroup.is_v2() {
         let cpu = file("cpu", "cpu.stat").unwrap_or_default();
