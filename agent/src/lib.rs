@@ -2,5 +2,9 @@
 
 pub mod images;
 pub mod link;
+pub mod logs;
+pub mod network;
+pub mod node;
+pub mod pods;
 pub mod runtime;
 pub mod shim;

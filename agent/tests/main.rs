@@ -2,4 +2,5 @@
 
 mod cri;
 mod images;
+mod network;
 mod runtime;

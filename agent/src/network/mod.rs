@@ -1,3 +1,17 @@
-//! The node's pod network: a namespace with an address of its own for each pod.
+//! The node's pod network: a namespace with an address of its own for each pod, and the rules around it.
 
+pub mod apply;
+pub mod cidr;
 pub mod contract;
+pub mod error;
+pub mod host;
+pub mod ipam;
+pub mod kernel;
+pub mod names;
+pub mod netns;
+pub mod observe;
+pub mod plan;
+pub mod pool;
+pub mod records;
+pub mod routed;
+pub mod run;

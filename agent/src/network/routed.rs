@@ -1,0 +1,103 @@
+//! The pod network of the embedded runtime, as a handle on the thread that owns it.
+
+use std::path::PathBuf;
+use std::thread;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::network::apply::Interrupt;
+use crate::network::contract::{self, Attachment, PodNetwork};
+use crate::network::error::{Error, IoContext, Result};
+use crate::network::run::{Call, Engine};
+
+/// Calls that may wait; callers beyond that wait to be let in.
+const CALLS: usize = 256;
+/// Namespaces kept ready, unless told otherwise.
+pub const DEFAULT_POOL_SIZE: usize = 32;
+
+/// What the network is started with.
+#[derive(Clone)]
+pub struct Options {
+    /// The instance's data directory, absolute; files are kept in `node/` below it.
+    pub data_dir: PathBuf,
+    /// Namespaces kept ready; 0 for none.
+    pub pool_size: usize,
+    /// MTU of the pods' links; that of the node's default route when none.
+    pub mtu: Option<u32>,
+    /// For tests: asked before each step of an attach or detach.
+    pub interrupt: Option<Interrupt>,
+}
+
+impl Options {
+    /// The defaults for a data directory.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), pool_size: DEFAULT_POOL_SIZE, mtu: None, interrupt: None }
+    }
+}
+
+/// A handle; the network's thread ends with the last of them, the pods keep their places.
+#[derive(Clone, Debug)]
+pub struct RoutedNetwork {
+    calls: mpsc::Sender<Call>,
+}
+
+impl RoutedNetwork {
+    /// Starts the network in the caller's network namespace, and adopts what is there of it.
+    ///
+    /// Blocks for as long as that takes: milliseconds, and a link's removal for each left-over one.
+    pub fn start(options: Options) -> Result<Self> {
+        let (calls, inbox) = mpsc::channel(CALLS);
+        let (ready, started) = std::sync::mpsc::channel();
+        thread::Builder::new()
+            .name("network".to_owned())
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                let runtime = match runtime.doing(|| "start the network's runtime".to_owned()) {
+                    Ok(runtime) => runtime,
+                    Err(error) => return drop(ready.send(Err(error))),
+                };
+                runtime.block_on(async {
+                    match Engine::start(options).await {
+                        Err(error) => drop(ready.send(Err(error))),
+                        Ok(engine) => {
+                            drop(ready.send(Ok(())));
+                            engine.run(inbox).await;
+                        }
+                    }
+                });
+            })
+            .doing(|| "start the network's thread".to_owned())?;
+        started.recv().unwrap_or(Err(Error::Ended))?;
+        Ok(Self { calls })
+    }
+
+    /// Where pods' addresses come from: at most one CIDR of each family. Pods that have a place keep it.
+    pub async fn set_cidrs(&self, cidrs: Vec<String>) -> Result<()> {
+        self.call(|reply| Call::SetCidrs(cidrs, reply)).await
+    }
+
+    async fn call<T>(&self, call: impl FnOnce(oneshot::Sender<Result<T>>) -> Call) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.calls.send(call(reply)).await.map_err(|_| Error::Ended)?;
+        answer.await.unwrap_or(Err(Error::Ended))
+    }
+}
+
+impl PodNetwork for RoutedNetwork {
+    fn attach<'a>(&'a self, pod_uid: &'a str) -> BoxFuture<'a, contract::Result<Attachment>> {
+        let done = self.call(|reply| Call::Attach(pod_uid.to_owned(), reply));
+        async move { done.await.map_err(|e| e.during(&format!("attach pod {pod_uid}"))) }.boxed()
+    }
+
+    fn detach<'a>(&'a self, pod_uid: &'a str) -> BoxFuture<'a, contract::Result<()>> {
+        let done = self.call(|reply| Call::Detach(pod_uid.to_owned(), reply));
+        async move { done.await.map_err(|e| e.during(&format!("detach pod {pod_uid}"))) }.boxed()
+    }
+
+    fn attached(&self) -> BoxFuture<'_, contract::Result<Vec<String>>> {
+        async move { self.call(Call::Attached).await.map_err(|e| e.during("list attached pods")) }.boxed()
+    }
+}

@@ -1,0 +1,215 @@
+//! The loop that owns the network: takes one call after the other, observes, plans and applies.
+//!
+//! It is one thread with a runtime of its own, so that calls cannot race for an address, and so that
+//! everything happens in the network namespace of whoever started it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use nlink::netlink::{Connection, Route};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::network::apply::{Interrupt, Tools};
+use crate::network::cidr::Cidr;
+use crate::network::contract::Attachment;
+use crate::network::error::{Error, IoContext, Result};
+use crate::network::host;
+use crate::network::ipam::Ipam;
+use crate::network::kernel;
+use crate::network::names::{self, Names};
+use crate::network::observe::{self, Pin, PodView};
+use crate::network::plan;
+use crate::network::pool::{Maker, Pool};
+use crate::network::records::{HostRecord, PodRecord, Records};
+use crate::network::routed::Options;
+
+/// Addresses given out between two writes of where the search goes on.
+const CURSOR_STRIDE: u32 = 32;
+
+/// A call, with where its answer goes.
+pub enum Call {
+    /// Give a pod its place.
+    Attach(String, oneshot::Sender<Result<Attachment>>),
+    /// Take it away.
+    Detach(String, oneshot::Sender<Result<()>>),
+    /// Whose places there are.
+    Attached(oneshot::Sender<Result<Vec<String>>>),
+    /// Change where pods' addresses come from.
+    SetCidrs(Vec<String>, oneshot::Sender<Result<()>>),
+}
+
+/// The state of the network.
+pub struct Engine {
+    host: Connection<Route>,
+    names: Names,
+    records: Records,
+    pool: Pool,
+    ipam: Ipam,
+    host_record: HostRecord,
+    /// Every pod with a record.
+    pods: BTreeMap<String, PodRecord>,
+    /// Addresses that may still be given out before the next cursor is written.
+    stride: u32,
+    interrupt: Option<Interrupt>,
+}
+
+impl Engine {
+    /// Adopts what an earlier life left, and removes what it left half done.
+    pub async fn start(options: Options) -> Result<Self> {
+        let host = Connection::<Route>::new().doing(|| "open netlink".to_owned())?;
+        let names = Names::of(&options.data_dir);
+        let records = Records::open(&options.data_dir)?;
+        let observed = observe::all(&host, &names, &records).await?;
+        for step in plan::tidy(&observed) {
+            if let plan::Step::RemoveLink { index, .. } = step {
+                kernel::remove_link(&host, index).await?;
+            }
+        }
+        let mtu = match options.mtu {
+            Some(mtu) => mtu,
+            None => kernel::uplink_mtu(&host).await?,
+        };
+        let pool = Pool::start(Maker::new(names.clone(), mtu), options.pool_size)?;
+        let host_record = records.host()?;
+        let mut engine = Self {
+            host,
+            names,
+            records,
+            pool,
+            ipam: Ipam::default(),
+            host_record,
+            pods: BTreeMap::new(),
+            stride: 0,
+            interrupt: options.interrupt,
+        };
+        for (uid, pod) in observed.pods {
+            engine.adopt(&uid, pod)?;
+        }
+        let cidrs = engine.host_record.cidrs.clone();
+        if !cidrs.is_empty() {
+            engine.set_cidrs(&cidrs).await?;
+        }
+        Ok(engine)
+    }
+
+    /// Answers calls until nobody can make one.
+    pub async fn run(mut self, mut calls: mpsc::Receiver<Call>) {
+        while let Some(call) = calls.recv().await {
+            // Who no longer waits for the answer has lost nothing: every call may be repeated.
+            match call {
+                Call::Attach(uid, reply) => drop(reply.send(self.attach(&uid).await)),
+                Call::Detach(uid, reply) => drop(reply.send(self.detach(&uid).await)),
+                Call::Attached(reply) => drop(reply.send(Ok(self.pods.keys().cloned().collect()))),
+                Call::SetCidrs(cidrs, reply) => drop(reply.send(self.set_cidrs(&cidrs).await)),
+            }
+        }
+    }
+
+    fn adopt(&mut self, uid: &str, pod: PodView) -> Result<()> {
+        // A pin of which nothing else is known is listed all the same, so that it is detached.
+        let none = || PodRecord { ips: Vec::new(), interface: self.names.pod_link(uid, 0) };
+        let record = pod.record.unwrap_or_else(none);
+        if pod.pin != Pin::None || !record.ips.is_empty() {
+            self.records.keep_pod(uid, &record)?;
+            self.ipam.take(&record.ips);
+            self.pods.insert(uid.to_owned(), record);
+        }
+        Ok(())
+    }
+
+    async fn attach(&mut self, uid: &str) -> Result<Attachment> {
+        if !names::is_uid(uid) {
+            return Err(Error::Uid(uid.to_owned()));
+        }
+        let known = self.pods.get(uid).filter(|r| !r.ips.is_empty()).cloned();
+        let (record, view) = match known {
+            Some(record) => {
+                let view = self.view(uid, &record).await?;
+                (record, view)
+            }
+            None => (self.choose(uid)?, PodView::default()),
+        };
+        let steps = plan::attach(&view);
+        self.pods.insert(uid.to_owned(), record.clone());
+        let done = self.tools().run(uid, &record, &steps).await;
+        match done {
+            Ok(()) => Ok(Attachment {
+                netns: self.records.pin(uid),
+                ips: record.ips,
+                interface: record.interface,
+            }),
+            Err(error @ Error::Interrupted(_)) => Err(error),
+            Err(error) => {
+                // A pod that had a place keeps what is left of it: its containers may be running.
+                if view == PodView::default()
+                    && let Err(left) = self.detach(uid).await
+                {
+                    tracing::warn!(uid, error = %left, "removing a failed attachment failed too");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn detach(&mut self, uid: &str) -> Result<()> {
+        let Some(record) = self.pods.get(uid).cloned() else {
+            return Ok(());
+        };
+        let view = self.view(uid, &record).await?;
+        self.tools().run(uid, &record, &plan::detach(&view)).await?;
+        self.pods.remove(uid);
+        self.ipam.release(&record.ips);
+        Ok(())
+    }
+
+    async fn set_cidrs(&mut self, cidrs: &[String]) -> Result<()> {
+        let cidrs: Vec<Cidr> = cidrs.iter().map(|c| c.parse()).collect::<Result<_>>()?;
+        host::ensure(&self.host, &self.records, &mut self.host_record, &cidrs).await?;
+        let fresh = self.ipam.cidrs().next().is_none();
+        self.ipam.set_cidrs(&cidrs);
+        if fresh {
+            self.ipam.resume(&self.host_record.cursors);
+        }
+        Ok(())
+    }
+
+    /// A new pod's addresses and link name.
+    fn choose(&mut self, uid: &str) -> Result<PodRecord> {
+        let ips = self.ipam.allocate()?;
+        if self.stride == 0 {
+            self.stride = CURSOR_STRIDE;
+            self.keep_cursors(&ips)?;
+        }
+        self.stride -= 1;
+        let taken = |name: &str| self.pods.iter().any(|(u, p)| u != uid && p.interface == name);
+        // Each pod can spoil one attempt at most.
+        let attempts = u32::try_from(self.pods.len()).unwrap_or(u32::MAX);
+        let interface = (0..=attempts).map(|n| self.names.pod_link(uid, n)).find(|n| !taken(n));
+        Ok(PodRecord { ips, interface: interface.unwrap_or_else(|| self.names.pod_link(uid, 0)) })
+    }
+
+    /// Writes a cursor beyond the next stride, so that a crash skips addresses and reuses none.
+    fn keep_cursors(&mut self, ips: &[IpAddr]) -> Result<()> {
+        let ahead = |cidr: Cidr| {
+            let at = ips.iter().find_map(|ip| cidr.index(*ip))?;
+            Some(cidr.pod((at + u128::from(CURSOR_STRIDE)) % cidr.pods()))
+        };
+        self.host_record.cursors = self.ipam.cidrs().filter_map(ahead).collect();
+        self.records.keep_host(&self.host_record)
+    }
+
+    async fn view(&self, uid: &str, record: &PodRecord) -> Result<PodView> {
+        observe::pod(&self.host, &self.names, &self.records, uid, record).await
+    }
+
+    fn tools(&self) -> Tools<'_> {
+        Tools {
+            host: &self.host,
+            names: &self.names,
+            records: &self.records,
+            pool: &self.pool,
+            node_ips: &self.host_record.node_ips,
+            interrupt: self.interrupt.as_ref(),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The pod network on a real kernel, each test in a network and mount namespace of its own.
+
+mod bed;
+mod talk;
