@@ -107,7 +107,8 @@ fn attach(cluster: &Cluster, node: &str, content: &mut NodeContent) {
             let bytes = serde_json::to_vec(&object.value()).unwrap_or_default();
             match Attachment::parse(key.kind.info().kind, bytes.into()) {
                 Ok(attachment) => {
-                    let known = content.attachments.get(&attachment.key).filter(|known| known.digest == attachment.digest);
+                    let known =
+                        content.attachments.get(&attachment.key).filter(|known| known.digest == attachment.digest);
                     let attachment = known.cloned().unwrap_or_else(|| Arc::new(attachment));
                     wanted.insert(attachment.key.clone(), attachment);
                 }

@@ -83,7 +83,8 @@ impl Reports {
             What::Hello(hello) => {
                 let facts = facts(&hello.facts);
                 let known = |uid: &Arc<str>| cluster.pods_on(&node).any(|pod| *pod.meta().uid == **uid);
-                let strangers: Vec<String> = hello.holding.pods.keys().filter(|uid| !known(uid)).map(|uid| uid.to_string()).collect();
+                let strangers: Vec<String> =
+                    hello.holding.pods.keys().filter(|uid| !known(uid)).map(|uid| uid.to_string()).collect();
                 if strangers.is_empty() {
                     self.asked.remove(&node);
                     self.admitted.insert(node.clone());
@@ -126,7 +127,9 @@ impl Reports {
             }
             What::Events { events, dropped } => self.notes(cluster, &node, &events, dropped),
             What::Ahead(generation) => return Pending::Ahead(generation.term),
-            What::Rejected { generation, why } => tracing::error!(node, %generation, why, "the node cannot take what it should run"),
+            What::Rejected { generation, why } => {
+                tracing::error!(node, %generation, why, "the node cannot take what it should run")
+            }
             What::Intruder { why } => tracing::warn!(node, why, "somebody came as this node and was turned away"),
             What::Disconnected { why } => tracing::info!(node, why, "the agent is gone for now"),
             What::Joined | What::Holds(_) => {}
@@ -141,8 +144,11 @@ impl Reports {
         }
         for body in events {
             let Ok(event) = serde_json::from_slice::<Event>(body) else { continue };
-            let about = ObjectKey::new(Pod::KIND, event.involved_object.namespace.clone(), event.involved_object.name.clone());
-            let own = cluster.typed::<Pod>(&about).is_some_and(|pod| pod.spec.node_name == node && pod.metadata.uid == event.involved_object.uid);
+            let about =
+                ObjectKey::new(Pod::KIND, event.involved_object.namespace.clone(), event.involved_object.name.clone());
+            let own = cluster
+                .typed::<Pod>(&about)
+                .is_some_and(|pod| pod.spec.node_name == node && pod.metadata.uid == event.involved_object.uid);
             if own && self.events.len() < EVENTS_MAX {
                 self.events.push(EventNote {
                     about,
@@ -158,7 +164,12 @@ impl Reports {
 
     /// Whether a round has something to decide.
     pub fn is_ready(&self) -> bool {
-        !(self.hellos.is_empty() && self.beats.is_empty() && self.statuses.is_empty() && self.gone.is_empty() && self.held.is_empty() && self.events.is_empty())
+        !(self.hellos.is_empty()
+            && self.beats.is_empty()
+            && self.statuses.is_empty()
+            && self.gone.is_empty()
+            && self.held.is_empty()
+            && self.events.is_empty())
     }
 
     /// Whether all that a node held is known, so that it may be told what to run.
@@ -224,14 +235,20 @@ impl Reports {
 /// The agent's facts as the node deciders take them; a quantity that cannot be read is left out.
 fn facts(told: &NodeFacts) -> Facts {
     let quantities = |map: &BTreeMap<String, String>| {
-        map.iter().filter_map(|(name, text)| Quantity::parse(text).ok().map(|quantity| (name.clone(), quantity))).collect()
+        map.iter()
+            .filter_map(|(name, text)| Quantity::parse(text).ok().map(|quantity| (name.clone(), quantity)))
+            .collect()
     };
     let info = |field: &str| told.node_info.get(field).cloned().unwrap_or_default();
     Facts {
         labels: told.labels.clone(),
         capacity: quantities(&told.capacity),
         allocatable: quantities(&told.allocatable),
-        addresses: told.addresses.iter().map(|a| NodeAddress { type_: a.kind.clone(), address: a.address.clone() }).collect(),
+        addresses: told
+            .addresses
+            .iter()
+            .map(|a| NodeAddress { type_: a.kind.clone(), address: a.address.clone() })
+            .collect(),
         info: NodeSystemInfo {
             machine_id: info("machineID"),
             system_uuid: info("systemUUID"),
@@ -247,4 +264,3 @@ fn facts(told: &NodeFacts) -> Facts {
         },
     }
 }
-

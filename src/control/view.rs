@@ -21,7 +21,12 @@ pub struct View {
 
 impl Default for View {
     fn default() -> View {
-        View { cluster: RwLock::default(), faults: RwLock::default(), commits: RwLock::default(), revision: watch::Sender::new(0) }
+        View {
+            cluster: RwLock::default(),
+            faults: RwLock::default(),
+            commits: RwLock::default(),
+            revision: watch::Sender::new(0),
+        }
     }
 }
 

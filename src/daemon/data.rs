@@ -42,11 +42,18 @@ impl Data {
         let root = fs::canonicalize(root)?;
         fs::set_permissions(&root, Permissions::from_mode(0o700))?;
         let path = root.join("lock");
-        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path).with_context(|| path.display().to_string())?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| path.display().to_string())?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Data { root, _lock: lock }),
             Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
-                let pid = read(&root).map_or_else(|_| "another process".to_owned(), |daemon| format!("process {}", daemon.pid));
+                let pid = read(&root)
+                    .map_or_else(|_| "another process".to_owned(), |daemon| format!("process {}", daemon.pid));
                 bail!("{} is in use by {pid}; stop it first, or give another --data", root.display())
             }
             Err((_, errno)) => bail!("locking {}: {errno}", path.display()),
@@ -108,7 +115,8 @@ fn file(root: &Path) -> PathBuf {
 /// There is none.
 pub fn read(root: &Path) -> Result<Daemon> {
     let path = file(root);
-    let body = fs::read(&path).with_context(|| format!("no daemon runs on {} (no {})", root.display(), path.display()))?;
+    let body =
+        fs::read(&path).with_context(|| format!("no daemon runs on {} (no {})", root.display(), path.display()))?;
     serde_json::from_slice(&body).with_context(|| path.display().to_string())
 }
 
@@ -118,7 +126,13 @@ pub fn read(root: &Path) -> Result<Daemon> {
 /// The file system refuses.
 pub fn write_private(path: &Path, body: &[u8]) -> Result<()> {
     let fresh = path.with_extension("new");
-    let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&fresh).with_context(|| fresh.display().to_string())?;
+    let mut file = File::options()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&fresh)
+        .with_context(|| fresh.display().to_string())?;
     file.write_all(body)?;
     file.sync_all()?;
     fs::rename(&fresh, path).with_context(|| path.display().to_string())

@@ -10,12 +10,12 @@ use crate::clock;
 use crate::daemon::data::Data;
 use crate::daemon::options::{BRANCH, Options, REPOSITORY_NAME};
 use crate::git::hosted::{self, HookCommand};
+use crate::git::http;
 use crate::git::mirror::handle::{Event, Handle as Mirror};
 use crate::git::mirror::options::Options as MirrorOptions;
 use crate::git::mirror::{run as mirror, url};
 use crate::git::reader::Reader;
 use crate::git::receive::HookSocket;
-use crate::git::http;
 use crate::git::watch::TipWatch;
 use crate::sync::gate::{self, Gate};
 use crate::sync::handle::{Handle as Sync, Tracked, Trouble};
@@ -109,7 +109,9 @@ async fn follow_watched(mirror: Mirror, sync: Sync) {
     while let Some(event) = events.next().await {
         match event {
             Event::Ref(moved) => {
-                let confirmed = || Reader::open(mirror.repository()).is_ok_and(|reader| gate::rewrite_confirmed(&reader, moved.new));
+                let confirmed = || {
+                    Reader::open(mirror.repository()).is_ok_and(|reader| gate::rewrite_confirmed(&reader, moved.new))
+                };
                 if moved.rewritten && !confirmed() {
                     let why = format!(
                         "history was {}; the last good commit stays applied until a commit with the trailer \"Masthead-Confirm: rewrite\" comes",

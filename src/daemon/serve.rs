@@ -67,7 +67,9 @@ pub async fn serve(options: &Options) -> Result<Running> {
 
     let authority = Arc::new(Authority::open(&data.pki(), SystemTime::now()).context("opening the certificates")?);
     let tokens = Arc::new(Tokens::new(kv.clone()));
-    let agents = TcpListener::bind(options.listen_nodes).await.with_context(|| format!("listening for agents on {}", options.listen_nodes))?;
+    let agents = TcpListener::bind(options.listen_nodes)
+        .await
+        .with_context(|| format!("listening for agents on {}", options.listen_nodes))?;
     let nodes_address = agents.local_addr()?;
     let (nodes, _) = dispatcher::start(dispatcher::Options {
         listener: agents,
@@ -89,7 +91,8 @@ pub async fn serve(options: &Options) -> Result<Running> {
         }
     });
 
-    let api_listener = TcpListener::bind(options.listen).await.with_context(|| format!("listening on {}", options.listen))?;
+    let api_listener =
+        TcpListener::bind(options.listen).await.with_context(|| format!("listening on {}", options.listen))?;
     let address = api_listener.local_addr()?;
     let api_url = format!("{}://{address}", if options.is_public() { "https" } else { "http" });
     let (repository, tracked, path) = repository::open(options, &data, &api_url).await?;
@@ -104,7 +107,17 @@ pub async fn serve(options: &Options) -> Result<Running> {
         branch: tracked.branch,
         nodes_address: nodes_address.to_string(),
     };
-    let api = api::State { view, store, nodes, sync: handle.clone(), daemon: daemon.clone(), poke: repository.poke(), tokens: tokens.clone(), ca_digest: authority.digest(), started_s: clock::now_s() };
+    let api = api::State {
+        view,
+        store,
+        nodes,
+        sync: handle.clone(),
+        daemon: daemon.clone(),
+        poke: repository.poke(),
+        tokens: tokens.clone(),
+        ca_digest: authority.digest(),
+        started_s: clock::now_s(),
+    };
     let routes = api::router(api.clone()).merge(repository.routes(&data));
     listen::serve(api_listener, routes, options.is_public(), &authority, &data)?;
     repository.run(handle);
@@ -186,4 +199,3 @@ async fn born(kv: &dyn Kv) -> Result<i64> {
     kv.txn(Txn::of(vec![put]).when(Compare::absent(key))).await?;
     Ok(now_s)
 }
-

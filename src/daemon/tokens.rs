@@ -40,7 +40,9 @@ impl TokenStore for Tokens {
 
     async fn replace(&self, old: &TokenRecord, new: &TokenRecord) -> Result<bool, String> {
         let (before, after) = (serde_json::to_vec(old), serde_json::to_vec(new));
-        let (Ok(before), Ok(after)) = (before, after) else { return Err("a token's record has no JSON form".to_owned()) };
+        let (Ok(before), Ok(after)) = (before, after) else {
+            return Err("a token's record has no JSON form".to_owned());
+        };
         let compare = Compare::new(key(&old.id), Relation::Equal, Target::Value(before.into()));
         let txn = Txn::of(vec![Op::put(key(&old.id), after)]).when(compare);
         Ok(self.kv.txn(txn).await.map_err(|e| e.to_string())?.succeeded)

@@ -11,7 +11,7 @@ use crate::daemon::data::Daemon;
 use crate::daemon::tokens::Tokens;
 use crate::git::mirror::handle::Handle as Mirror;
 use crate::nodes::dispatcher::Handle as Nodes;
-use crate::server::own;
+use crate::server::{dispatch, metrics, own, probes};
 use crate::sync::handle::Handle as Sync;
 
 /// What the handlers share; cheap to clone.
@@ -37,12 +37,16 @@ pub struct State {
     pub started_s: i64,
 }
 
-/// All routes.
+/// All routes. Call it within a runtime: it begins to count the outcomes of commits.
 pub fn router(state: State) -> Router {
+    metrics::follow(&state.sync, state.view.clone());
     Router::new()
-        .route("/healthz", get(async || "ok"))
-        .route("/livez", get(async || "ok"))
-        .route("/readyz", get(async || "ok"))
+        .route("/healthz", get(probes::live))
+        .route("/livez", get(probes::live))
+        .route("/readyz", get(probes::ready))
+        .route("/version", get(probes::version))
+        .route("/metrics", get(metrics::text))
         .merge(own::routes())
+        .fallback(dispatch::answer)
         .with_state(state)
 }

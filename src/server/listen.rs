@@ -42,7 +42,13 @@ const TOKEN_BYTES: usize = 32;
 ///
 /// # Errors
 /// The token or the certificate cannot be made.
-pub fn serve(listener: TcpListener, routes: Router, public: bool, authority: &Arc<Authority>, data: &Data) -> Result<()> {
+pub fn serve(
+    listener: TcpListener,
+    routes: Router,
+    public: bool,
+    authority: &Arc<Authority>,
+    data: &Data,
+) -> Result<()> {
     if !public {
         let routes = routes.layer(middleware::from_fn(only_this_machine));
         tokio::spawn(accept(listener, routes, None));
@@ -100,7 +106,11 @@ async fn accept(listener: TcpListener, routes: Router, tls: Option<TlsAcceptor>)
 async fn connection(stream: TcpStream, routes: Router, tls: Option<TlsAcceptor>) {
     let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let routes = routes.clone();
-        async move { Ok::<_, Infallible>(routes.oneshot(request.map(axum::body::Body::new)).await.unwrap_or_else(|never| match never {})) }
+        async move {
+            Ok::<_, Infallible>(
+                routes.oneshot(request.map(axum::body::Body::new)).await.unwrap_or_else(|never| match never {}),
+            )
+        }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEAD);
@@ -120,9 +130,18 @@ async fn connection(stream: TcpStream, routes: Router, tls: Option<TlsAcceptor>)
 /// On loopback anybody on this machine may come in, but no page in a browser: not under another host's name, which is
 /// how a rebound DNS name looks, and not from another origin.
 async fn only_this_machine(mut request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).map(str::to_owned).or_else(|| request.uri().authority().map(ToString::to_string));
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|h| h.to_str().ok())
+        .map(str::to_owned)
+        .or_else(|| request.uri().authority().map(ToString::to_string));
     if !host.as_deref().is_some_and(is_local) {
-        return Failure::forbidden(format!("the API is for this machine alone, and {:?} is not its name", host.unwrap_or_default())).into_response();
+        return Failure::forbidden(format!(
+            "the API is for this machine alone, and {:?} is not its name",
+            host.unwrap_or_default()
+        ))
+        .into_response();
     }
     let origin = request.headers().get(header::ORIGIN).and_then(|o| o.to_str().ok());
     if origin.is_some_and(|origin| !origin.split_once("://").is_some_and(|(_, host)| is_local(host))) {
@@ -154,7 +173,9 @@ async fn with_token(token: &str, mut request: Request, next: Next) -> Response {
             let failure = Failure::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized");
             let mut response = failure.into_response();
             // git asks for a password when it sees this.
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Basic realm=\"masthead\""));
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Basic realm=\"masthead\""));
             response
         }
     }

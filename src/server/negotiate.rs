@@ -39,7 +39,11 @@ pub fn form(headers: &HeaderMap) -> Result<Form, Failure> {
     }
     let ranges = accept.iter().flat_map(|value| value.split(','));
     ranges.filter_map(one).next().ok_or_else(|| {
-        Failure::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", "only the following media types are accepted: application/json, application/json;stream=watch")
+        Failure::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "NotAcceptable",
+            "only the following media types are accepted: application/json, application/json;stream=watch",
+        )
     })
 }
 
@@ -107,7 +111,10 @@ mod tests {
             Some(Form::Table("meta.k8s.io/v1")),
         );
         check("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", Some(Form::Object));
-        check("application/json; as=PartialObjectMetadataList; g=meta.k8s.io; v=v1", Some(Form::Metadata("meta.k8s.io/v1")));
+        check(
+            "application/json; as=PartialObjectMetadataList; g=meta.k8s.io; v=v1",
+            Some(Form::Metadata("meta.k8s.io/v1")),
+        );
         check("application/json;as=Nothing;g=meta.k8s.io;v=v1", None);
     }
 }

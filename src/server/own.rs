@@ -1,10 +1,10 @@
 //! Masthead's own paths below `/apis/masthead.dev/v1`: status, commits, plans, reverts, tokens, and the web hook.
 
+use axum::Router;
 use axum::extract::{Json, Path, Query, State as Shared};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::Router;
 use masthead_api::core::node::Node;
 use masthead_api::kind::Resource;
 use masthead_plan::report;
@@ -42,7 +42,8 @@ async fn status(Shared(state): Shared<State>) -> Json<Value> {
             .of_kind(Node::KIND)
             .filter_map(|object| object.typed::<Node>().ok())
             .map(|node| {
-                let ready = node.status.conditions.iter().find(|c| c.type_ == "Ready").map_or("Unknown", |c| c.status.as_str());
+                let ready =
+                    node.status.conditions.iter().find(|c| c.type_ == "Ready").map_or("Unknown", |c| c.status.as_str());
                 json!({
                     "name": node.metadata.name,
                     "ready": ready == "True",
@@ -102,19 +103,23 @@ struct Planned {
 async fn plan(Shared(state): Shared<State>, Query(asked): Query<Planned>) -> Result<Response, Failure> {
     let revision = asked.r#ref.unwrap_or_else(|| state.sync.tracked.branch.clone());
     let reader = state.sync.reader().map_err(Failure::internal)?;
-    let commit = reader.resolve(&revision).map_err(|e| Failure::new(http::StatusCode::NOT_FOUND, "NotFound", e.to_string()))?;
+    let commit =
+        reader.resolve(&revision).map_err(|e| Failure::new(http::StatusCode::NOT_FOUND, "NotFound", e.to_string()))?;
     let observed = match state.sync.observe(reader, commit).await {
         Ok(observed) => observed,
         Err(Fault::Invalid(problems)) => {
             let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            return Err(Failure::new(http::StatusCode::UNPROCESSABLE_ENTITY, "Invalid", text.join("\n")).details(json!({ "problems": problems })));
+            return Err(Failure::new(http::StatusCode::UNPROCESSABLE_ENTITY, "Invalid", text.join("\n"))
+                .details(json!({ "problems": problems })));
         }
         Err(Fault::Git(error)) => return Err(Failure::internal(error)),
     };
     let (plan, problems) = apply::plan(&state.view, &observed);
     let mut problem_lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     Ok(match asked.format.as_deref() {
-        Some("markdown") => ([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], report::markdown::plan(&plan)).into_response(),
+        Some("markdown") => {
+            ([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], report::markdown::plan(&plan)).into_response()
+        }
         Some("json") => {
             let mut body = report::json::plan(&plan);
             body["problems"] = json!(problems);
@@ -140,10 +145,16 @@ struct Reverting {
 }
 
 /// Makes a commit that takes another back, and moves the tracked branch to it.
-async fn revert(Shared(state): Shared<State>, Path(id): Path<String>, body: Option<Json<Reverting>>) -> Result<Json<Value>, Failure> {
+async fn revert(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+    body: Option<Json<Reverting>>,
+) -> Result<Json<Value>, Failure> {
     if !state.sync.tracked.hosted {
         let url = &state.sync.tracked.url;
-        return Err(Failure::forbidden(format!("the repository {url} is not hosted here: use `git revert` and push it there")));
+        return Err(Failure::forbidden(format!(
+            "the repository {url} is not hosted here: use `git revert` and push it there"
+        )));
     }
     let asked = body.map(|Json(body)| body);
     let name = asked.as_ref().and_then(|a| a.author.clone()).unwrap_or_else(|| "masthead".to_owned());
@@ -154,7 +165,8 @@ async fn revert(Shared(state): Shared<State>, Path(id): Path<String>, body: Opti
         let reader = Reader::open(&path)?;
         let commit = reader.resolve(&id)?;
         let by = Person::new(&name, &mail, clock::now_s());
-        let trailers: Vec<(String, String)> = confirm.into_iter().map(|word| (CONFIRM_TRAILER.to_owned(), word)).collect();
+        let trailers: Vec<(String, String)> =
+            confirm.into_iter().map(|word| (CONFIRM_TRAILER.to_owned(), word)).collect();
         reader.revert(&Revert { branch: &branch, commit, by: &by, trailers: &trailers })
     })
     .await

@@ -185,7 +185,8 @@ mod tests {
     use super::*;
 
     fn target(verb: Verb, group: &str, resource: &str, namespace: &str, name: &str, subresource: &str) -> Asked {
-        let [group, resource, namespace, name, subresource] = [group, resource, namespace, name, subresource].map(str::to_owned);
+        let [group, resource, namespace, name, subresource] =
+            [group, resource, namespace, name, subresource].map(str::to_owned);
         Asked::Resource(Target { verb, group, version: "v1".to_owned(), resource, namespace, name, subresource })
     }
 
@@ -205,15 +206,40 @@ mod tests {
         check(Method::GET, "/api/v1/pods", true, target(Verb::Watch, "", "pods", "", "", ""));
         check(Method::GET, "/api/v1/namespaces", false, target(Verb::List, "", "namespaces", "", "", ""));
         check(Method::GET, "/api/v1/namespaces/a", false, target(Verb::Get, "", "namespaces", "", "a", ""));
-        check(Method::GET, "/api/v1/namespaces/a/status", false, target(Verb::Get, "", "namespaces", "", "a", "status"));
+        check(
+            Method::GET,
+            "/api/v1/namespaces/a/status",
+            false,
+            target(Verb::Get, "", "namespaces", "", "a", "status"),
+        );
         check(Method::GET, "/api/v1/namespaces/a/pods", false, target(Verb::List, "", "pods", "a", "", ""));
-        check(Method::DELETE, "/api/v1/namespaces/a/pods", false, target(Verb::DeleteCollection, "", "pods", "a", "", ""));
+        check(
+            Method::DELETE,
+            "/api/v1/namespaces/a/pods",
+            false,
+            target(Verb::DeleteCollection, "", "pods", "a", "", ""),
+        );
         check(Method::DELETE, "/api/v1/namespaces/a/pods/b", false, target(Verb::Delete, "", "pods", "a", "b", ""));
         check(Method::GET, "/api/v1/namespaces/a/pods/b/log", false, target(Verb::Get, "", "pods", "a", "b", "log"));
-        check(Method::POST, "/apis/apps/v1/namespaces/a/deployments", false, target(Verb::Create, "apps", "deployments", "a", "", ""));
-        check(Method::PATCH, "/apis/apps/v1/namespaces/a/deployments/d/scale", false, target(Verb::Patch, "apps", "deployments", "a", "d", "scale"));
+        check(
+            Method::POST,
+            "/apis/apps/v1/namespaces/a/deployments",
+            false,
+            target(Verb::Create, "apps", "deployments", "a", "", ""),
+        );
+        check(
+            Method::PATCH,
+            "/apis/apps/v1/namespaces/a/deployments/d/scale",
+            false,
+            target(Verb::Patch, "apps", "deployments", "a", "d", "scale"),
+        );
         check(Method::PUT, "/api/v1/nodes/n/status", false, target(Verb::Update, "", "nodes", "", "n", "status"));
-        check(Method::GET, "/api/v1/namespaces/a/pods/b/proxy/x/y", false, target(Verb::Get, "", "pods", "a", "b", "proxy/x/y"));
+        check(
+            Method::GET,
+            "/api/v1/namespaces/a/pods/b/proxy/x/y",
+            false,
+            target(Verb::Get, "", "pods", "a", "b", "proxy/x/y"),
+        );
         check(Method::GET, "/api/v1/namespaces/%61/pods/b%2Ec", false, target(Verb::Get, "", "pods", "a", "b.c", ""));
     }
 

@@ -40,7 +40,10 @@ impl Query {
 
     /// A switch: on when it is there with any value but `false` and `0`, as Kubernetes converts it.
     pub fn flag(&self, name: &str) -> bool {
-        self.0.iter().find(|(key, _)| key == name).is_some_and(|(_, value)| !matches!(value.to_ascii_lowercase().as_str(), "false" | "0"))
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .is_some_and(|(_, value)| !matches!(value.to_ascii_lowercase().as_str(), "false" | "0"))
     }
 
     /// A whole number.
@@ -48,7 +51,9 @@ impl Query {
     /// # Errors
     /// 400: it is none.
     pub fn int(&self, name: &str) -> Result<Option<i64>, Failure> {
-        let number = |text: &str| text.parse().map_err(|_| Failure::bad_request(format!("the parameter {name} is no whole number: {text:?}")));
+        let number = |text: &str| {
+            text.parse().map_err(|_| Failure::bad_request(format!("the parameter {name} is no whole number: {text:?}")))
+        };
         self.get(name).map(number).transpose()
     }
 
@@ -60,7 +65,9 @@ impl Query {
         match self.get("dryRun") {
             None => Ok(false),
             Some("All") => Ok(true),
-            Some(other) => Err(Failure::bad_request(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\""))),
+            Some(other) => {
+                Err(Failure::bad_request(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\"")))
+            }
         }
     }
 }
@@ -71,7 +78,10 @@ mod tests {
 
     #[test]
     fn parameters_are_read_as_kubernetes_does() {
-        let query = Query::parse("command=sh&command=-c&command=a+b%26c&follow&watch=true&previous=False&stdin=0&limit=5&empty=&bad=x").unwrap();
+        let query = Query::parse(
+            "command=sh&command=-c&command=a+b%26c&follow&watch=true&previous=False&stdin=0&limit=5&empty=&bad=x",
+        )
+        .unwrap();
         assert_eq!(query.all("command").collect::<Vec<_>>(), ["sh", "-c", "a b&c"]);
         assert!(query.flag("follow") && query.flag("watch"));
         assert!(!query.flag("previous") && !query.flag("stdin") && !query.flag("absent"));

@@ -136,7 +136,11 @@ fn parse_labels(text: &str) -> Result<Vec<Requirement>, Error> {
 
 fn requirement(clause: &str) -> Result<Requirement, Error> {
     let one = |text: &str| label_value(text).map(|value| vec![value]);
-    let number = |text: &str| text.trim().parse().map_err(|_| Error::Syntax(format!("for 'Gt', 'Lt' operators, the value must be an integer: {:?}", text.trim())));
+    let number = |text: &str| {
+        text.trim().parse().map_err(|_| {
+            Error::Syntax(format!("for 'Gt', 'Lt' operators, the value must be an integer: {:?}", text.trim()))
+        })
+    };
     let (key, operator) = if let Some(key) = clause.strip_prefix('!') {
         (key, Operator::Absent)
     } else if let Some((key, value)) = clause.split_once("!=") {
@@ -175,13 +179,28 @@ fn word(text: &str) -> bool {
 fn label_key(text: &str) -> Result<String, Error> {
     let text = text.trim();
     let (prefix, name) = text.split_once('/').unwrap_or(("", text));
-    let fine = !name.is_empty() && name.len() <= 63 && prefix.len() <= 253 && word(name) && word(prefix) && !(text.contains('/') && prefix.is_empty());
-    if fine { Ok(text.to_owned()) } else { Err(Error::Syntax(format!("key: Invalid value: {text:?}: a valid label key is expected"))) }
+    let fine = !name.is_empty()
+        && name.len() <= 63
+        && prefix.len() <= 253
+        && word(name)
+        && word(prefix)
+        && !(text.contains('/') && prefix.is_empty());
+    if fine {
+        Ok(text.to_owned())
+    } else {
+        Err(Error::Syntax(format!("key: Invalid value: {text:?}: a valid label key is expected")))
+    }
 }
 
 fn label_value(text: &str) -> Result<String, Error> {
     let text = text.trim();
-    if text.len() <= 63 && word(text) { Ok(text.to_owned()) } else { Err(Error::Syntax(format!("values[0]: Invalid value: {text:?}: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'"))) }
+    if text.len() <= 63 && word(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(Error::Syntax(format!(
+            "values[0]: Invalid value: {text:?}: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'"
+        )))
+    }
 }
 
 fn parse_fields(kind: Kind, text: &str) -> Result<Vec<Field>, Error> {
@@ -205,8 +224,15 @@ fn known(kind: Kind, field: &str) -> Option<&'static str> {
     const ALL: &[&str] = &["metadata.name", "metadata.namespace"];
     let own: &[&str] = match kind.info().kind {
         "Pod" => &[
-            "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase",
-            "status.podIP", "status.podIPs", "status.nominatedNodeName",
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.podIPs",
+            "status.nominatedNodeName",
         ],
         "Node" => &["spec.unschedulable"],
         "Namespace" => &["status.phase"],
@@ -214,8 +240,17 @@ fn known(kind: Kind, field: &str) -> Option<&'static str> {
         "Service" => &["spec.clusterIP", "spec.type"],
         "ReplicaSet" => &["status.replicas"],
         "Event" => &[
-            "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion",
-            "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type",
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
         ],
         _ => &[],
     };
@@ -299,7 +334,9 @@ mod tests {
         check("spec.nodeName=", false);
         check("status.podIP=", true);
         check("spec.hostNetwork=false", true);
-        let refused = |kind, text: &str, expect: &str| assert_eq!(Selector::parse(kind, "", text).unwrap_err().to_string(), expect);
+        let refused = |kind, text: &str, expect: &str| {
+            assert_eq!(Selector::parse(kind, "", text).unwrap_err().to_string(), expect)
+        };
         refused(DEPLOYMENT, "status.phase=x", "field label not supported: status.phase");
         refused(POD, "status.phase", "invalid selector: \"status.phase\"; can't understand \"status.phase\"");
         assert!(Selector::parse(EVENT, "", "involvedObject.name=x,involvedObject.uid=y,type!=Normal").is_ok());

@@ -55,20 +55,33 @@ fn one(path: &Arc<str>, manifest: Manifest) -> Result<Wanted, Vec<Problem>> {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (api_version, kind, name) = (text("/apiVersion"), text("/kind"), text("/metadata/name"));
     if !value.is_object() || (api_version.is_empty() && kind.is_empty()) {
-        let hint = "every document needs apiVersion, kind and metadata.name; list other files in .mastheadignore".to_owned();
+        let hint =
+            "every document needs apiVersion, kind and metadata.name; list other files in .mastheadignore".to_owned();
         return Err(vec![fault(line, "", "", "this is no manifest of an object".to_owned(), hint)]);
     }
     let object = format!("{kind}/{name}");
     if name.is_empty() && value.pointer("/metadata/generateName").is_some() {
         let hint = "give it a metadata.name: what git asks for needs a name that stays".to_owned();
-        return Err(vec![fault(places.line_of("metadata.generateName"), &object, "metadata.generateName", "not supported in a repository".to_owned(), hint)]);
+        return Err(vec![fault(
+            places.line_of("metadata.generateName"),
+            &object,
+            "metadata.generateName",
+            "not supported in a repository".to_owned(),
+            hint,
+        )]);
     }
     if let Err(unknown) = find::find(&api_version, &kind) {
         return Err(vec![fault(places.line_of("kind"), &object, "kind", unknown.to_string(), String::new())]);
     }
     if let Some(kept) = server_field(&value) {
         let hint = "remove it: it was copied from a live object".to_owned();
-        return Err(vec![fault(places.line_of(kept), &object, kept, "may not be set in a repository".to_owned(), hint)]);
+        return Err(vec![fault(
+            places.line_of(kept),
+            &object,
+            kept,
+            "may not be set in a repository".to_owned(),
+            hint,
+        )]);
     }
     let created = admit::create(value, DEFAULT_NAMESPACE).map_err(|faults| {
         let line_of = |f: &FieldProblem| if f.path.is_empty() { line } else { places.line_of(&f.path) };
@@ -77,9 +90,21 @@ fn one(path: &Arc<str>, manifest: Manifest) -> Result<Wanted, Vec<Problem>> {
             ProblemKind::UnknownField => "unknown field".to_owned(),
             _ => f.message.clone(),
         };
-        faults.into_iter().map(|f| fault(line_of(&f), &object, &f.path, message(&f), f.hint.map(|hint| format!("did you mean {hint}?")).unwrap_or_default())).collect::<Vec<_>>()
+        faults
+            .into_iter()
+            .map(|f| {
+                fault(
+                    line_of(&f),
+                    &object,
+                    &f.path,
+                    message(&f),
+                    f.hint.map(|hint| format!("did you mean {hint}?")).unwrap_or_default(),
+                )
+            })
+            .collect::<Vec<_>>()
     })?;
-    let created = Object::from_value(created).map_err(|e| vec![fault(line, &object, "", e.to_string(), String::new())])?;
+    let created =
+        Object::from_value(created).map_err(|e| vec![fault(line, &object, "", e.to_string(), String::new())])?;
     if let Some(reserved) = reserved(created.key()) {
         return Err(vec![fault(line, &object, "metadata.name", reserved.to_owned(), String::new())]);
     }

@@ -67,11 +67,21 @@ pub fn render(path: &str, bytes: &[u8]) -> (Vec<Manifest>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut manifests = Vec::new();
     if bytes.contains(&0) && !is_utf16(bytes) {
-        problems.push(problem(path, 0, "this is a binary file, not a manifest", "keep other files out of the watched path, or list them in .mastheadignore"));
+        problems.push(problem(
+            path,
+            0,
+            "this is a binary file, not a manifest",
+            "keep other files out of the watched path, or list them in .mastheadignore",
+        ));
         return (manifests, problems);
     }
     if bytes.starts_with(b"version https://git-lfs.github.com/spec/") {
-        problems.push(problem(path, 1, "this is a Git LFS pointer, not the file it stands for", "store manifests in git itself"));
+        problems.push(problem(
+            path,
+            1,
+            "this is a Git LFS pointer, not the file it stands for",
+            "store manifests in git itself",
+        ));
         return (manifests, problems);
     }
     let (documents, faults) = parse::documents(bytes, &limits());
@@ -90,7 +100,13 @@ fn is_utf16(bytes: &[u8]) -> bool {
 }
 
 /// A document as one manifest, or as each item of a `v1 List`.
-fn split(path: &str, mut document: Document, text: &std::sync::Arc<[u8]>, out: &mut Vec<Manifest>, problems: &mut Vec<Problem>) {
+fn split(
+    path: &str,
+    mut document: Document,
+    text: &std::sync::Arc<[u8]>,
+    out: &mut Vec<Manifest>,
+    problems: &mut Vec<Problem>,
+) {
     let line = u32::try_from(document.line).unwrap_or(0);
     let value = std::mem::take(&mut document.value);
     let places = Places { line, text: text.clone(), document: std::sync::Arc::new(document), prefix: String::new() };
@@ -107,7 +123,12 @@ fn split(path: &str, mut document: Document, text: &std::sync::Arc<[u8]>, out: &
     for (i, value) in items.into_iter().enumerate() {
         let places = Places { prefix: format!("/items/{i}"), ..places.clone() };
         if value.get("kind").and_then(Value::as_str) == Some("List") {
-            problems.push(problem(path, places.line_of(""), "a List is inside a List", "write its items in the outer list"));
+            problems.push(problem(
+                path,
+                places.line_of(""),
+                "a List is inside a List",
+                "write its items in the outer list",
+            ));
             continue;
         }
         out.push(Manifest { value, line: places.line_of(""), places });

@@ -75,7 +75,12 @@ pub async fn apply(view: &Arc<View>, store: &Objects, observed: &Observed, done:
         match store.apply(batch(&plan, done)?).await {
             Ok(revision) => {
                 view.at_least(revision.0).await;
-                tracing::info!(commit = plan.commit.short(), digest = report::json::digest(&plan), summary = plan.summary(), "applied");
+                tracing::info!(
+                    commit = plan.commit.short(),
+                    digest = report::json::digest(&plan),
+                    summary = plan.summary(),
+                    "applied"
+                );
                 return Ok(plan);
             }
             Err(objects::Error::Conflict { keys }) => {
@@ -104,5 +109,7 @@ fn batch(plan: &SyncPlan, done: &[Op]) -> Result<Batch, Error> {
 
 /// Whether a plan leaves objects for later, because the ones they replace are still on their way out.
 pub fn waits(plan: &SyncPlan) -> bool {
-    plan.entries.iter().any(|entry| entry.before.is_some() && entry.after.is_none() && matches!(entry.record, Record::Set(_)))
+    plan.entries
+        .iter()
+        .any(|entry| entry.before.is_some() && entry.after.is_none() && matches!(entry.record, Record::Set(_)))
 }

@@ -44,7 +44,12 @@ impl Gate {
         let tracked = self.is_tracked(update);
         let Some(new) = update.new else {
             if tracked {
-                lines.send(&format!("the tracked branch {} may not be deleted: what it asks for would be lost", self.sync.tracked.branch)).await;
+                lines
+                    .send(&format!(
+                        "the tracked branch {} may not be deleted: what it asks for would be lost",
+                        self.sync.tracked.branch
+                    ))
+                    .await;
             }
             return !tracked;
         };
@@ -56,7 +61,9 @@ impl Gate {
             Ok(observed) => self.show(&observed, tracked, lines).await,
             Err(Fault::Invalid(problems)) => {
                 let verb = if tracked { "refused" } else { "not applicable" };
-                lines.send(&format!("{} is {verb}: {}, nothing changed", new.short(), count(problems.len(), "problem"))).await;
+                lines
+                    .send(&format!("{} is {verb}: {}, nothing changed", new.short(), count(problems.len(), "problem")))
+                    .await;
                 for problem in problems.iter().take(PROBLEMS_SHOWN) {
                     lines.send(&format!("  {problem}")).await;
                 }
@@ -142,7 +149,8 @@ impl Gate {
 pub fn rewrite_confirmed(reader: &crate::git::reader::Reader, commit: CommitId) -> bool {
     reader.commit(commit).is_ok_and(|commit| {
         commit.trailers.iter().any(|(key, value)| {
-            key.eq_ignore_ascii_case(masthead_plan::sync::guard::CONFIRM_TRAILER) && value.trim().eq_ignore_ascii_case("rewrite")
+            key.eq_ignore_ascii_case(masthead_plan::sync::guard::CONFIRM_TRAILER)
+                && value.trim().eq_ignore_ascii_case("rewrite")
         })
     })
 }
@@ -160,7 +168,8 @@ impl Receiver for Gate {
 
     fn post_receive(&self, push: Push, lines: Lines) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let Some(new) = push.updates.iter().find(|update| self.is_tracked(update)).and_then(|update| update.new) else {
+            let Some(new) = push.updates.iter().find(|update| self.is_tracked(update)).and_then(|update| update.new)
+            else {
                 return;
             };
             if push.has_option(NO_WAIT) {

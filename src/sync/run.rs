@@ -146,7 +146,11 @@ impl Sync {
             };
             match fault {
                 Fault::Invalid(problems) => {
-                    let facts = self.handle.reader().and_then(|reader| reader.commit(commit)).map(|c| crate::sync::observe::facts(&c));
+                    let facts = self
+                        .handle
+                        .reader()
+                        .and_then(|reader| reader.commit(commit))
+                        .map(|c| crate::sync::observe::facts(&c));
                     let mut rolling = Rolling::new(self, facts.unwrap_or_default(), commit);
                     let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
                     rolling.end(self, Outcome::Refused, text.join("\n")).await;
@@ -172,7 +176,9 @@ impl Sync {
             rolling.lines(self, lines);
             let done = rolling.record.outcome;
             match assessed {
-                Assessed::Healthy if done != Outcome::Healthy && !waits => rolling.end(self, Outcome::Healthy, String::new()).await,
+                Assessed::Healthy if done != Outcome::Healthy && !waits => {
+                    rolling.end(self, Outcome::Healthy, String::new()).await
+                }
                 Assessed::Failed(why) if !done.is_final() => rolling.end(self, Outcome::Failed, why.join("; ")).await,
                 Assessed::Progressing if !done.is_final() && Instant::now() >= deadline => {
                     let why = format!("timed out after {} s", ROLLOUT_MAX.as_secs());

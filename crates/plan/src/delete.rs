@@ -40,7 +40,13 @@ const POD_GRACE_S: i64 = 30;
 ///
 /// # Errors
 /// The object's body is not of its kind's shape.
-pub fn delete(live: &Object, grace_s: Option<i64>, propagation: Propagation, now: Time, reason: &str) -> Result<Option<Change>, Error> {
+pub fn delete(
+    live: &Object,
+    grace_s: Option<i64>,
+    propagation: Propagation,
+    now: Time,
+    reason: &str,
+) -> Result<Option<Change>, Error> {
     let gone = || Change::Delete { key: live.key().clone(), base: live.revision(), reason: reason.to_owned() };
     let mut value = live.value();
     let name = live.kind().info().kind;
@@ -53,7 +59,8 @@ pub fn delete(live: &Object, grace_s: Option<i64>, propagation: Propagation, now
         finalizers.push(finalizer.to_owned());
     }
     let grace_s = if name == "Pod" { pod_grace(&value, grace_s) } else { 0 };
-    let waits_for_content = name == "Namespace" && value.pointer("/spec/finalizers").and_then(Value::as_array).is_some_and(|f| !f.is_empty());
+    let waits_for_content = name == "Namespace"
+        && value.pointer("/spec/finalizers").and_then(Value::as_array).is_some_and(|f| !f.is_empty());
     if finalizers.is_empty() && grace_s == 0 && !waits_for_content {
         return Ok(Some(gone()));
     }
@@ -85,4 +92,3 @@ fn pod_grace(pod: &Value, asked: Option<i64>) -> i64 {
     }
     asked.or_else(|| at("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64)).unwrap_or(POD_GRACE_S).max(0)
 }
-

@@ -4,7 +4,8 @@ use masthead_api::object::Object;
 use serde_json::{Map, Value};
 
 /// Metadata that servers write and nobody reviews.
-const BOOKKEEPING: [&str; 6] = ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"];
+const BOOKKEEPING: [&str; 6] =
+    ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"];
 
 /// Where kubectl keeps a copy of a whole manifest, which for a Secret holds its values.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

@@ -34,7 +34,10 @@ pub fn health(cluster: &Cluster, name: &str, cx: &mut Context) -> Result<Reactio
         return Ok(reaction);
     };
     let lease = cluster.typed::<Lease>(&ObjectKey::new(Lease::KIND, LEASE_NAMESPACE, name));
-    let seen = lease.and_then(|lease| lease.spec.renew_time).map(|at| at.0.div_euclid(1_000_000)).or(node.metadata.creation_timestamp.map(|at| at.0));
+    let seen = lease
+        .and_then(|lease| lease.spec.renew_time)
+        .map(|at| at.0.div_euclid(1_000_000))
+        .or(node.metadata.creation_timestamp.map(|at| at.0));
     let silent_s = cx.now.0 - seen.unwrap_or(cx.now.0);
     if silent_s <= GRACE_S {
         reaction.recheck_in_ms(Some(after_ms(GRACE_S - silent_s + 1)));
@@ -44,7 +47,14 @@ pub fn health(cluster: &Cluster, name: &str, cx: &mut Context) -> Result<Reactio
     if !unknown {
         let mut node = Node::clone(&node);
         for kind in ["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"] {
-            set_condition(&mut node.status.conditions, kind, "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.", cx);
+            set_condition(
+                &mut node.status.conditions,
+                kind,
+                "Unknown",
+                "NodeStatusUnknown",
+                "Kubelet stopped posting node status.",
+                cx,
+            );
         }
         for effect in ["NoSchedule", "NoExecute"] {
             node.spec.taints.push(Taint {
@@ -54,9 +64,19 @@ pub fn health(cluster: &Cluster, name: &str, cx: &mut Context) -> Result<Reactio
                 ..Taint::default()
             });
         }
-        reaction.events.push(note(&key, &node.metadata.uid, EventKind::Normal, "NodeNotReady", &format!("Node {name} status is now: NodeNotReady")));
+        reaction.events.push(note(
+            &key,
+            &node.metadata.uid,
+            EventKind::Normal,
+            "NodeNotReady",
+            &format!("Node {name} status is now: NodeNotReady"),
+        ));
         let object = Arc::new(Object::of(&node)?);
-        reaction.changes.push(Change::Update { object, base: live.revision(), reason: format!("silent for {silent_s} s") });
+        reaction.changes.push(Change::Update {
+            object,
+            base: live.revision(),
+            reason: format!("silent for {silent_s} s"),
+        });
     }
     for live in cluster.pods_on(name) {
         if let Ok(pod) = live.typed::<Pod>() {
@@ -68,7 +88,8 @@ pub fn health(cluster: &Cluster, name: &str, cx: &mut Context) -> Result<Reactio
 
 /// A pod of a silent node is not ready; it is deleted when its toleration of the taint runs out.
 fn unreachable_pod(live: &Object, node: &Node, pod: &Pod, cx: &Context, reaction: &mut Reaction) -> Result<(), Error> {
-    let since = node.spec.taints.iter().find(|t| t.key == UNREACHABLE && t.effect == "NoExecute").and_then(|t| t.time_added);
+    let since =
+        node.spec.taints.iter().find(|t| t.key == UNREACHABLE && t.effect == "NoExecute").and_then(|t| t.time_added);
     if let Some(since) = since
         && pod.metadata.deletion_timestamp.is_none()
         && let Some(tolerated_s) = tolerated_s(pod)
@@ -76,7 +97,9 @@ fn unreachable_pod(live: &Object, node: &Node, pod: &Pod, cx: &Context, reaction
         let left_s = since.0 + tolerated_s - cx.now.0;
         if left_s > 0 {
             reaction.recheck_in_ms(Some(after_ms(left_s)));
-        } else if let Some(change) = delete::delete(live, None, Propagation::Background, cx.now, "its node is unreachable")? {
+        } else if let Some(change) =
+            delete::delete(live, None, Propagation::Background, cx.now, "its node is unreachable")?
+        {
             let message = format!("Marking for deletion Pod {}/{}", pod.metadata.namespace, pod.metadata.name);
             let mut event = note(live.key(), &pod.metadata.uid, EventKind::Normal, "TaintManagerEviction", &message);
             event.source = "taint-eviction-controller".to_owned();
@@ -92,7 +115,11 @@ fn unreachable_pod(live: &Object, node: &Node, pod: &Pod, cx: &Context, reaction
             condition.last_transition_time = Some(cx.now);
         }
         let object = Arc::new(Object::of(&pod)?);
-        reaction.changes.push(Change::Update { object, base: live.revision(), reason: "its node is unreachable".to_owned() });
+        reaction.changes.push(Change::Update {
+            object,
+            base: live.revision(),
+            reason: "its node is unreachable".to_owned(),
+        });
     }
     Ok(())
 }

@@ -47,8 +47,13 @@ pub fn status(cluster: &Cluster, about: &About, reported: &PodStatus) -> Result<
     }
     let mut new = Pod::clone(&pod);
     new.status = reported.clone();
-    let kept: Vec<PodCondition> =
-        pod.status.conditions.iter().filter(|c| !reported.conditions.iter().any(|r| r.type_ == c.type_)).cloned().collect();
+    let kept: Vec<PodCondition> = pod
+        .status
+        .conditions
+        .iter()
+        .filter(|c| !reported.conditions.iter().any(|r| r.type_ == c.type_))
+        .cloned()
+        .collect();
     new.status.conditions.extend(kept);
     new.status.conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
     if new.status.qos_class.is_empty() {

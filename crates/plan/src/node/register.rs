@@ -53,7 +53,13 @@ impl ClusterCidr {
 ///
 /// # Errors
 /// The Node object cannot be written as JSON.
-pub fn register(cluster: &Cluster, name: &str, facts: &Facts, cidr: ClusterCidr, cx: &mut Context) -> Result<Reaction, Error> {
+pub fn register(
+    cluster: &Cluster,
+    name: &str,
+    facts: &Facts,
+    cidr: ClusterCidr,
+    cx: &mut Context,
+) -> Result<Reaction, Error> {
     let mut reaction = Reaction::default();
     let key = ObjectKey::new(Node::KIND, "", name);
     let known = cluster.typed::<Node>(&key);
@@ -70,18 +76,34 @@ pub fn register(cluster: &Cluster, name: &str, facts: &Facts, cidr: ClusterCidr,
                 node.spec.pod_cidrs = vec![block.clone()];
                 node.spec.pod_cidr = block;
             }
-            None => reaction.events.push(note(&key, &uid, EventKind::Warning, "CIDRNotAvailable", "every pod CIDR of the cluster is taken")),
+            None => reaction.events.push(note(
+                &key,
+                &uid,
+                EventKind::Warning,
+                "CIDRNotAvailable",
+                "every pod CIDR of the cluster is taken",
+            )),
         }
     }
     connected(&mut node, cx);
     let object = Arc::new(Object::of(&node)?);
     match cluster.get(&key) {
         None => {
-            reaction.events.push(note(&key, &uid, EventKind::Normal, "RegisteredNode", &format!("Node {name} event: Registered Node {name} in Controller")));
+            reaction.events.push(note(
+                &key,
+                &uid,
+                EventKind::Normal,
+                "RegisteredNode",
+                &format!("Node {name} event: Registered Node {name} in Controller"),
+            ));
             reaction.changes.push(Change::Create { object, reason: "its agent connected".to_owned() });
         }
         Some(live) if live.body() != object.body() => {
-            reaction.changes.push(Change::Update { object, base: live.revision(), reason: "its agent connected".to_owned() });
+            reaction.changes.push(Change::Update {
+                object,
+                base: live.revision(),
+                reason: "its agent connected".to_owned(),
+            });
         }
         Some(_) => {}
     }
@@ -131,7 +153,14 @@ fn connected(node: &mut Node, cx: &Context) {
 }
 
 /// Sets one condition; the time of transition moves only when the status does.
-pub fn set_condition(conditions: &mut Vec<NodeCondition>, kind: &str, status: &str, reason: &str, message: &str, cx: &Context) {
+pub fn set_condition(
+    conditions: &mut Vec<NodeCondition>,
+    kind: &str,
+    status: &str,
+    reason: &str,
+    message: &str,
+    cx: &Context,
+) {
     let index = conditions.iter().position(|c| c.type_ == kind).unwrap_or_else(|| {
         conditions.push(NodeCondition { type_: kind.to_owned(), ..NodeCondition::default() });
         conditions.len() - 1
@@ -141,7 +170,8 @@ pub fn set_condition(conditions: &mut Vec<NodeCondition>, kind: &str, status: &s
         condition.last_transition_time = Some(cx.now);
         condition.last_heartbeat_time = Some(cx.now);
     }
-    (condition.status, condition.reason, condition.message) = (status.to_owned(), reason.to_owned(), message.to_owned());
+    (condition.status, condition.reason, condition.message) =
+        (status.to_owned(), reason.to_owned(), message.to_owned());
 }
 
 fn lease(name: &str, node_uid: &str, cx: &mut Context) -> Lease {

@@ -13,7 +13,11 @@ const TAIL_CHARS: usize = 200;
 pub fn plan(plan: &SyncPlan) -> String {
     let mut out = format!("### Masthead plan for `{}`\n\n{}\n", plan.commit.short(), plan.summary());
     for refusal in &plan.refusals {
-        out += &format!("\n> **Needs a confirmation:** {}. Add the trailer `{}` to the commit message.\n", escape(&refusal.what), refusal.trailer);
+        out += &format!(
+            "\n> **Needs a confirmation:** {}. Add the trailer `{}` to the commit message.\n",
+            escape(&refusal.what),
+            refusal.trailer
+        );
     }
     let shown: Vec<_> = plan.entries.iter().filter(|e| e.action != Action::Move).collect();
     let mut left_out = 0;
@@ -33,7 +37,9 @@ pub fn plan(plan: &SyncPlan) -> String {
         }
     }
     if left_out > 0 {
-        out += &format!("\n{left_out} more objects are left out: the comment would be too long. `masthead plan` shows all.\n");
+        out += &format!(
+            "\n{left_out} more objects are left out: the comment would be too long. `masthead plan` shows all.\n"
+        );
     }
     out
 }

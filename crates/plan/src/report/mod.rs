@@ -3,5 +3,3 @@
 pub mod json;
 pub mod markdown;
 pub mod text;
-
-

@@ -27,7 +27,10 @@ pub fn plan(plan: &SyncPlan, diffs: bool) -> Vec<String> {
         }
     }
     for refusal in &plan.refusals {
-        lines.push(format!("needs a confirmation: {}; to confirm, add the trailer {:?} to the commit message", refusal.what, refusal.trailer));
+        lines.push(format!(
+            "needs a confirmation: {}; to confirm, add the trailer {:?} to the commit message",
+            refusal.what, refusal.trailer
+        ));
     }
     lines
 }

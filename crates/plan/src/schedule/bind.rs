@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use masthead_api::apps::replica_set::ReplicaSet;
 use masthead_api::change::{Change, EventKind, EventNote};
 use masthead_api::core::pod::Pod;
 use masthead_api::core::pod_status::PodCondition;
+use masthead_api::key::ObjectKey;
+use masthead_api::kind::Resource;
 use masthead_api::object::Object;
 
 use crate::cluster::view::Cluster;
@@ -24,7 +27,7 @@ pub fn bind(cluster: &Cluster, cx: &Context) -> Reaction {
     let mut waiting: Vec<(Arc<Object>, Arc<Pod>)> = cluster
         .pods_unscheduled()
         .filter_map(|object| Some((object.clone(), object.typed::<Pod>().ok()?)))
-        .filter(|(_, pod)| is_ours(pod))
+        .filter(|(_, pod)| is_ours(pod) && !is_spare(cluster, pod))
         .collect();
     if waiting.is_empty() {
         return reaction;
@@ -44,6 +47,23 @@ fn is_ours(pod: &Pod) -> bool {
         && !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed")
 }
 
+/// Whether the pod's set is about to take in a pod that runs already, found on a node after the store was lost: then this
+/// one is superfluous, and must not be started meanwhile.
+fn is_spare(cluster: &Cluster, pod: &Pod) -> bool {
+    let mut recovered = cluster.recovered(&pod.metadata.namespace).peekable();
+    if recovered.peek().is_none() {
+        return false;
+    }
+    let Some(owner) = pod.metadata.owner_references.iter().find(|owner| owner.controller == Some(true)) else {
+        return false;
+    };
+    let key = ObjectKey::new(ReplicaSet::KIND, pod.metadata.namespace.clone(), owner.name.clone());
+    let Some(selector) = cluster.typed::<ReplicaSet>(&key).and_then(|set| set.spec.selector.clone()) else {
+        return false;
+    };
+    recovered.any(|found| found.meta().deletion_timestamp.is_none() && selector.matches(&found.meta().labels))
+}
+
 fn order(pod: &Pod) -> (i64, Option<masthead_api::meta::Time>, &str, &str) {
     let priority = -i64::from(pod.spec.priority.unwrap_or(0));
     (priority, pod.metadata.creation_timestamp, &pod.metadata.namespace, &pod.metadata.name)
@@ -57,13 +77,24 @@ fn place(cluster: &Cluster, object: &Object, pod: &Pod, nodes: &mut [NodeInfo], 
             node.name().clone_into(&mut new.spec.node_name);
             set_condition(&mut new, PodCondition { status: "True".to_owned(), ..PodCondition::default() }, cx);
             let pod_name = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
-            let event = note(object, EventKind::Normal, "Scheduled", format!("Successfully assigned {pod_name} to {}", node.name()));
-            let reason = format!("{} is the best of {} possible nodes (score {})", node.name(), chosen.possible, chosen.score);
+            let event = note(
+                object,
+                EventKind::Normal,
+                "Scheduled",
+                format!("Successfully assigned {pod_name} to {}", node.name()),
+            );
+            let reason =
+                format!("{} is the best of {} possible nodes (score {})", node.name(), chosen.possible, chosen.score);
             node.add(Arc::new(new.clone()));
             (reason, event)
         }
         Err(message) => {
-            let condition = PodCondition { status: "False".to_owned(), reason: "Unschedulable".to_owned(), message: message.clone(), ..PodCondition::default() };
+            let condition = PodCondition {
+                status: "False".to_owned(),
+                reason: "Unschedulable".to_owned(),
+                message: message.clone(),
+                ..PodCondition::default()
+            };
             set_condition(&mut new, condition, cx);
             (message.clone(), note(object, EventKind::Warning, "FailedScheduling", message))
         }

@@ -42,7 +42,8 @@ impl<'c> Prepared<'c> {
                 .map(|term| {
                     let mut places = Places::default();
                     for node in nodes {
-                        let near = node.pods.iter().filter(|other| near::term_selects(cluster, term, pod, other)).count();
+                        let near =
+                            node.pods.iter().filter(|other| near::term_selects(cluster, term, pod, other)).count();
                         places.add(&term.topology_key, node, i64::try_from(near).unwrap_or(i64::MAX));
                     }
                     places
@@ -123,7 +124,9 @@ impl<'c> Prepared<'c> {
         let near_all = terms.iter().zip(&self.wanted).all(|(term, places)| places.at(&term.topology_key, node) > 0);
         // The first of a group that wants to be near its own kind may go anywhere that has the topology.
         let first = self.wanted.iter().all(Places::is_empty)
-            && terms.iter().all(|term| near::term_selects(self.cluster, term, pod, pod) && node.label(&term.topology_key).is_some());
+            && terms.iter().all(|term| {
+                near::term_selects(self.cluster, term, pod, pod) && node.label(&term.topology_key).is_some()
+            });
         if !terms.is_empty() && !near_all && !first {
             return rejected("node(s) didn't match pod affinity rules", false);
         }

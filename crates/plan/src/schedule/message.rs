@@ -18,7 +18,9 @@ pub fn unschedulable(rejections: &[Rejection]) -> String {
         true => "No preemption victims found for incoming pod",
         false => "Preemption is not helpful for scheduling",
     }));
-    format!("0/{total} nodes are available: {reasons}. no new claims to deallocate, preemption: 0/{total} nodes are available: {preemption}.")
+    format!(
+        "0/{total} nodes are available: {reasons}. no new claims to deallocate, preemption: 0/{total} nodes are available: {preemption}."
+    )
 }
 
 /// `2 Insufficient cpu, 1 Too many pods`, in the order of the whole texts.

@@ -22,7 +22,9 @@ pub fn term_selects(cluster: &Cluster, term: &PodAffinityTerm, owner: &Pod, othe
 
 /// `matchLabelKeys` ask for the owner's own values, `mismatchLabelKeys` for others; keys the owner lacks ask for nothing.
 fn same_keys(keys: &[String], owner: &Pod, other: &Pod, equal: bool) -> bool {
-    keys.iter().all(|key| owner.metadata.labels.get(key).is_none_or(|value| (other.metadata.labels.get(key) == Some(value)) == equal))
+    keys.iter().all(|key| {
+        owner.metadata.labels.get(key).is_none_or(|value| (other.metadata.labels.get(key) == Some(value)) == equal)
+    })
 }
 
 fn in_namespaces(cluster: &Cluster, term: &PodAffinityTerm, owner: &Pod, namespace: &str) -> bool {
@@ -32,7 +34,10 @@ fn in_namespaces(cluster: &Cluster, term: &PodAffinityTerm, owner: &Pod, namespa
     if term.namespaces.iter().any(|n| n == namespace) {
         return true;
     }
-    let labels = cluster.get(&ObjectKey::new(Namespace::KIND, "", namespace)).map(|object| object.meta().labels.clone()).unwrap_or_default();
+    let labels = cluster
+        .get(&ObjectKey::new(Namespace::KIND, "", namespace))
+        .map(|object| object.meta().labels.clone())
+        .unwrap_or_default();
     term.namespace_selector.as_ref().is_some_and(|selector| selector.matches(&labels))
 }
 

@@ -27,9 +27,15 @@ pub struct NodeInfo {
 impl NodeInfo {
     /// The node with the pods that are bound to it in the view.
     pub fn of(cluster: &Cluster, node: Arc<Node>) -> NodeInfo {
-        let allocatable = node.status.allocatable.iter().map(|(resource, q)| (resource.clone(), request::amount(resource, q))).collect();
+        let allocatable = node
+            .status
+            .allocatable
+            .iter()
+            .map(|(resource, q)| (resource.clone(), request::amount(resource, q)))
+            .collect();
         let name = node.metadata.name.clone();
-        let mut info = NodeInfo { node, allocatable, requested: Amounts::new(), nonzero: Amounts::new(), pods: Vec::new() };
+        let mut info =
+            NodeInfo { node, allocatable, requested: Amounts::new(), nonzero: Amounts::new(), pods: Vec::new() };
         for pod in cluster.pods_on(&name).filter_map(|object| object.typed::<Pod>().ok()) {
             if !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed") {
                 info.add(pod);

@@ -23,7 +23,10 @@ pub fn term_matches(term: &NodeSelectorTerm, node: &Node) -> bool {
         return false;
     }
     term.match_expressions.iter().all(|r| requirement_matches(r, node.metadata.labels.get(&r.key).map(String::as_str)))
-        && term.match_fields.iter().all(|r| requirement_matches(r, (r.key == "metadata.name").then_some(node.metadata.name.as_str())))
+        && term
+            .match_fields
+            .iter()
+            .all(|r| requirement_matches(r, (r.key == "metadata.name").then_some(node.metadata.name.as_str())))
 }
 
 fn requirement_matches(requirement: &NodeSelectorRequirement, value: Option<&str>) -> bool {

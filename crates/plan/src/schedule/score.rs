@@ -63,7 +63,9 @@ fn reversed(raw: Vec<f64>) -> Vec<f64> {
 fn spanned(raw: Vec<f64>) -> Vec<f64> {
     let most = raw.iter().copied().fold(f64::MIN, f64::max);
     let least = raw.iter().copied().fold(f64::MAX, f64::min);
-    raw.into_iter().map(|score| if most > least { ((score - least) * BEST / (most - least)).floor() } else { 0.0 }).collect()
+    raw.into_iter()
+        .map(|score| if most > least { ((score - least) * BEST / (most - least)).floor() } else { 0.0 })
+        .collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts and amounts are far below 2^52")]
@@ -83,7 +85,11 @@ fn disliked_taints(pod: &Pod, node: &NodeInfo) -> f64 {
 fn preferred_terms(pod: &Pod, node: &NodeInfo) -> f64 {
     let affinity = pod.spec.affinity.as_ref().and_then(|a| a.node_affinity.as_ref());
     let terms = affinity.map_or(&[][..], |a| &a.preferred_during_scheduling_ignored_during_execution);
-    terms.iter().filter(|term| node_match::term_matches(&term.preference, &node.node)).map(|term| f64::from(term.weight)).sum()
+    terms
+        .iter()
+        .filter(|term| node_match::term_matches(&term.preference, &node.node))
+        .map(|term| f64::from(term.weight))
+        .sum()
 }
 
 /// The share of CPU and memory that stays free.
@@ -91,7 +97,9 @@ fn least_allocated(node: &NodeInfo, asked: &Amounts) -> f64 {
     let free = |resource: &str| -> Option<f64> {
         let allocatable = node.allocatable(resource);
         let used = node.nonzero.get(resource).copied().unwrap_or(0) + asked.get(resource).copied().unwrap_or(0);
-        (allocatable > 0).then(|| if used > allocatable { 0.0 } else { (float(allocatable - used) * BEST / float(allocatable)).floor() })
+        (allocatable > 0).then(|| {
+            if used > allocatable { 0.0 } else { (float(allocatable - used) * BEST / float(allocatable)).floor() }
+        })
     };
     let scores: Vec<f64> = ["cpu", "memory"].into_iter().filter_map(free).collect();
     if scores.is_empty() { 0.0 } else { (scores.iter().sum::<f64>() / float(scores.len() as i64)).floor() }
@@ -116,7 +124,8 @@ fn balanced(node: &NodeInfo, asked: &Amounts) -> f64 {
 /// Preferred terms of the pod towards others and of others towards it; required terms of others count as 1.
 fn pod_affinity(cluster: &Cluster, pod: &Pod, possible: &[&NodeInfo], all: &[NodeInfo]) -> Vec<f64> {
     let mut keys: BTreeMap<String, Places> = BTreeMap::new();
-    let mut add = |key: &str, node: &NodeInfo, weight: i64| keys.entry(key.to_owned()).or_default().add(key, node, weight);
+    let mut add =
+        |key: &str, node: &NodeInfo, weight: i64| keys.entry(key.to_owned()).or_default().add(key, node, weight);
     for node in all {
         for other in &node.pods {
             for (term, weight) in preferences(pod) {
@@ -136,9 +145,15 @@ fn pod_affinity(cluster: &Cluster, pod: &Pod, possible: &[&NodeInfo], all: &[Nod
 
 fn preferences(pod: &Pod) -> impl Iterator<Item = (&masthead_api::core::affinity::PodAffinityTerm, i64)> {
     let affinity = pod.spec.affinity.as_ref();
-    let near = affinity.and_then(|a| a.pod_affinity.as_ref()).map_or(&[][..], |a| &a.preferred_during_scheduling_ignored_during_execution);
-    let far = affinity.and_then(|a| a.pod_anti_affinity.as_ref()).map_or(&[][..], |a| &a.preferred_during_scheduling_ignored_during_execution);
-    near.iter().map(|t| (&t.pod_affinity_term, i64::from(t.weight))).chain(far.iter().map(|t| (&t.pod_affinity_term, -i64::from(t.weight))))
+    let near = affinity
+        .and_then(|a| a.pod_affinity.as_ref())
+        .map_or(&[][..], |a| &a.preferred_during_scheduling_ignored_during_execution);
+    let far = affinity
+        .and_then(|a| a.pod_anti_affinity.as_ref())
+        .map_or(&[][..], |a| &a.preferred_during_scheduling_ignored_during_execution);
+    near.iter()
+        .map(|t| (&t.pod_affinity_term, i64::from(t.weight)))
+        .chain(far.iter().map(|t| (&t.pod_affinity_term, -i64::from(t.weight))))
 }
 
 /// Fewer pods of the same kind in the same domain are better; constraints by default when the pod has none.
@@ -148,7 +163,10 @@ fn spread_scores(cluster: &Cluster, pod: &Pod, possible: &[&NodeInfo]) -> Vec<f6
     if !own {
         counted_pod.spec.topology_spread_constraints = spread::default_constraints(cluster, pod);
         // Nodes without a zone are not left out of a constraint that nobody wrote.
-        counted_pod.spec.topology_spread_constraints.retain(|c| possible.iter().all(|node| node.label(&c.topology_key).is_some()));
+        counted_pod
+            .spec
+            .topology_spread_constraints
+            .retain(|c| possible.iter().all(|node| node.label(&c.topology_key).is_some()));
     }
     let nodes: Vec<NodeInfo> = possible.iter().map(|node| NodeInfo::clone(node)).collect();
     let constraints = spread::counted(&counted_pod, "ScheduleAnyway", &nodes);
@@ -163,7 +181,8 @@ fn spread_scores(cluster: &Cluster, pod: &Pod, possible: &[&NodeInfo]) -> Vec<f6
                 let domain = node.label(&constraint.key)?;
                 let size = if constraint.key == HOSTNAME { possible.len() } else { constraint.domains.len() };
                 let weight = float(i64::try_from(size).unwrap_or(i64::MAX) + 2).ln();
-                score += float(constraint.domains.get(domain).copied().unwrap_or(0)) * weight + float(constraint.max_skew - 1);
+                score += float(constraint.domains.get(domain).copied().unwrap_or(0)) * weight
+                    + float(constraint.max_skew - 1);
             }
             Some(score.round())
         })

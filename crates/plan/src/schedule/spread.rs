@@ -44,7 +44,8 @@ impl Counted {
 
 /// The pod's constraints of one kind (`DoNotSchedule` or `ScheduleAnyway`), counted over `nodes`.
 pub fn counted(pod: &Pod, action: &str, nodes: &[NodeInfo]) -> Vec<Counted> {
-    let constraints: Vec<&TopologySpreadConstraint> = pod.spec.topology_spread_constraints.iter().filter(|c| c.when_unsatisfiable == action).collect();
+    let constraints: Vec<&TopologySpreadConstraint> =
+        pod.spec.topology_spread_constraints.iter().filter(|c| c.when_unsatisfiable == action).collect();
     let keys: Vec<&str> = constraints.iter().map(|c| c.topology_key.as_str()).collect();
     constraints.iter().map(|constraint| count(pod, constraint, &keys, nodes)).collect()
 }
@@ -75,14 +76,18 @@ fn count(pod: &Pod, constraint: &TopologySpreadConstraint, keys: &[&str], nodes:
 }
 
 fn included(pod: &Pod, constraint: &TopologySpreadConstraint, node: &NodeInfo) -> bool {
-    let affinity = constraint.node_affinity_policy.as_deref() == Some("Ignore") || node_match::selected(pod, &node.node);
-    let taints = constraint.node_taints_policy.as_deref() != Some("Honor") || node_match::untolerated(pod, &node.node).is_none();
+    let affinity =
+        constraint.node_affinity_policy.as_deref() == Some("Ignore") || node_match::selected(pod, &node.node);
+    let taints =
+        constraint.node_taints_policy.as_deref() != Some("Honor") || node_match::untolerated(pod, &node.node).is_none();
     affinity && taints
 }
 
 fn matching(pod: &Pod, node: &NodeInfo, selects: &dyn Fn(&Pod) -> bool) -> i64 {
     let counts = |other: &&std::sync::Arc<Pod>| {
-        other.metadata.namespace == pod.metadata.namespace && other.metadata.deletion_timestamp.is_none() && selects(other)
+        other.metadata.namespace == pod.metadata.namespace
+            && other.metadata.deletion_timestamp.is_none()
+            && selects(other)
     };
     i64::try_from(node.pods.iter().filter(counts).count()).unwrap_or(i64::MAX)
 }

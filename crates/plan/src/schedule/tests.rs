@@ -15,7 +15,8 @@ use crate::context::Context;
 use crate::schedule::bind;
 
 /// Sections of kinds that are not in scope yet, with the reason.
-const SKIPPED: [(&str, &str); 2] = [("volume", "persistent volumes are no kind in scope yet"), ("preempt", "preemption is not there yet")];
+const SKIPPED: [(&str, &str); 2] =
+    [("volume", "persistent volumes are no kind in scope yet"), ("preempt", "preemption is not there yet")];
 
 fn corpus() -> Option<PathBuf> {
     let dir = std::env::var_os("MASTHEAD_SHARED")
@@ -41,7 +42,11 @@ fn run(case: &Value) -> Result<(), String> {
     for (name, labels) in [("sched", json!({})), ("sched2", json!({}))] {
         let mut labels: Value = labels;
         labels["kubernetes.io/metadata.name"] = json!(name);
-        put(&mut cluster, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}), revision);
+        put(
+            &mut cluster,
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}),
+            revision,
+        );
     }
     for one in list("nodes").into_iter().chain(list("existing")) {
         revision += 1;
@@ -55,7 +60,9 @@ fn run(case: &Value) -> Result<(), String> {
     let mut cx = Context::new(1_000, 1);
     let mut pending = list("pending");
     for (i, pod) in pending.iter_mut().enumerate() {
-        if let Some(priority) = pod.pointer("/spec/priorityClassName").and_then(Value::as_str).and_then(|name| priorities.get(name)) {
+        if let Some(priority) =
+            pod.pointer("/spec/priorityClassName").and_then(Value::as_str).and_then(|name| priorities.get(name))
+        {
             pod["spec"]["priority"] = json!(priority);
         }
         pod["metadata"]["creationTimestamp"] = json!(masthead_api::meta::Time(i as i64));
@@ -85,11 +92,18 @@ fn check(case: &Value, cluster: &Cluster) -> Result<(), String> {
         let pod = cluster.list_all::<Pod>().find(|pod| pod.metadata.name == name).ok_or("no such pod")?;
         let node = pod.spec.node_name.as_str();
         let expect = result["node"].as_str().unwrap_or_default();
-        let acceptable: Vec<&str> = result["acceptableNodes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let acceptable: Vec<&str> =
+            result["acceptableNodes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if node != expect && !acceptable.contains(&node) {
             return Err(format!("{name}: on {node:?}, expected {expect:?} {acceptable:?}"));
         }
-        let said = pod.status.conditions.iter().find(|c| c.type_ == "PodScheduled").map(|c| c.message.as_str()).unwrap_or_default();
+        let said = pod
+            .status
+            .conditions
+            .iter()
+            .find(|c| c.type_ == "PodScheduled")
+            .map(|c| c.message.as_str())
+            .unwrap_or_default();
         if let Some(message) = result["message"].as_str()
             && said != message
         {
@@ -114,7 +128,8 @@ fn decides_as_the_recorded_scheduler_did() {
             println!("skipped: {section}: {why}");
             continue;
         }
-        let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(file).expect("a corpus file")).expect("a JSON array");
+        let cases: Vec<Value> =
+            serde_json::from_slice(&std::fs::read(file).expect("a corpus file")).expect("a JSON array");
         for case in &cases {
             ran += 1;
             if let Err(why) = run(case) {

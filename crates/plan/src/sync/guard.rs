@@ -51,7 +51,10 @@ pub fn refusals(entries: &[Entry], managed: usize, budget: DeleteBudget, confirm
     let refusal = |what: String, word: &str| Refusal { what, trailer: format!("{CONFIRM_TRAILER}: {word}") };
     if !confirmed.delete {
         for namespace in deletes.iter().filter(|e| e.key.kind.info().kind == "Namespace") {
-            refusals.push(refusal(format!("it deletes the namespace {:?} and everything in it", namespace.key.name), "delete"));
+            refusals.push(refusal(
+                format!("it deletes the namespace {:?} and everything in it", namespace.key.name),
+                "delete",
+            ));
         }
         #[expect(clippy::cast_precision_loss, reason = "counts of objects are far below 2^52")]
         let over = deletes.len() > budget.count && deletes.len() as f64 > budget.share * managed as f64;

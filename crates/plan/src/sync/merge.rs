@@ -33,7 +33,9 @@ pub fn overlay(live: &Object, last: Option<&Object>, wanted: &Object) -> Value {
             };
         }
         let last_meta = last.map(Object::meta);
-        for (field, before) in [("labels", last_meta.map(|m| &m.labels)), ("annotations", last_meta.map(|m| &m.annotations))] {
+        for (field, before) in
+            [("labels", last_meta.map(|m| &m.labels)), ("annotations", last_meta.map(|m| &m.annotations))]
+        {
             let mut merged = live_meta.get(field).and_then(Value::as_object).cloned().unwrap_or_default();
             for key in before.into_iter().flat_map(|map| map.keys()) {
                 merged.remove(key);

@@ -6,6 +6,5 @@ pub mod merge;
 pub mod order;
 pub mod plan;
 
-
 #[cfg(test)]
 mod tests;

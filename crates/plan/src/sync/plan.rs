@@ -65,7 +65,13 @@ fn place(entry: &Entry) -> (bool, usize, ObjectKey) {
 }
 
 /// What one wanted object needs; `None` when it is as asked.
-fn ask(key: &ObjectKey, wanted: &Wanted, desired: &Desired, cluster: &Cluster, cx: &mut Context) -> Result<Option<Entry>, Vec<Problem>> {
+fn ask(
+    key: &ObjectKey,
+    wanted: &Wanted,
+    desired: &Desired,
+    cluster: &Cluster,
+    cx: &mut Context,
+) -> Result<Option<Entry>, Vec<Problem>> {
     let applied = cluster.applied_of(key);
     let entry = |action, reason: String, before: Option<&Arc<Object>>, after: Option<Arc<Object>>, changes| Entry {
         key: key.clone(),
@@ -85,20 +91,34 @@ fn ask(key: &ObjectKey, wanted: &Wanted, desired: &Desired, cluster: &Cluster, c
         }
         let object = newborn(&wanted.object, cx).map_err(|why| vec![problem(wanted, String::new(), why)])?;
         let reason = format!("{} asks for it", wanted.origin);
-        let change = Change::Create { object: object.clone(), reason: format!("commit {}: {reason}", desired.commit.short()) };
+        let change =
+            Change::Create { object: object.clone(), reason: format!("commit {}: {reason}", desired.commit.short()) };
         return Ok(Some(entry(Action::Create, reason, None, Some(object), vec![change])));
     };
     // Only git writes what git owns, so what was asked for before and is asked for again is as asked.
-    if applied.is_some_and(|applied| Arc::ptr_eq(&applied.desired, &wanted.object) || applied.desired.body() == wanted.object.body()) {
-        return Ok(moved(applied, wanted).then(|| entry(Action::Move, format!("now written at {}", wanted.origin), Some(live), Some(live.clone()), Vec::new())));
+    if applied.is_some_and(|applied| {
+        Arc::ptr_eq(&applied.desired, &wanted.object) || applied.desired.body() == wanted.object.body()
+    }) {
+        return Ok(moved(applied, wanted).then(|| {
+            entry(Action::Move, format!("now written at {}", wanted.origin), Some(live), Some(live.clone()), Vec::new())
+        }));
     }
     let old = live.value();
     match admit::update(&old, crate::sync::merge::overlay(live, applied.map(|a| &*a.desired), &wanted.object)) {
         Ok(new) => {
             let after = Object::from_value(new).map_err(|e| vec![problem(wanted, String::new(), e.to_string())])?;
             if after.body() == live.body() {
-                let newly = applied.is_none_or(|applied| applied.desired.body() != wanted.object.body()) || moved(applied, wanted);
-                return Ok(newly.then(|| entry(Action::Move, format!("now written at {}", wanted.origin), Some(live), Some(live.clone()), Vec::new())));
+                let newly = applied.is_none_or(|applied| applied.desired.body() != wanted.object.body())
+                    || moved(applied, wanted);
+                return Ok(newly.then(|| {
+                    entry(
+                        Action::Move,
+                        format!("now written at {}", wanted.origin),
+                        Some(live),
+                        Some(live.clone()),
+                        Vec::new(),
+                    )
+                }));
             }
             let reason = changed_fields(&old, &after.value());
             let after = Arc::new(after);
@@ -133,11 +153,19 @@ fn moved(applied: Option<&Applied>, wanted: &Wanted) -> bool {
 
 /// Whether a fault of an update says that a field may not change, as Kubernetes' messages do.
 fn is_immutable(fault: &FieldProblem) -> bool {
-    fault.message.contains("field is immutable") || fault.message.contains("may not change once set") || fault.message.contains("updates to")
+    fault.message.contains("field is immutable")
+        || fault.message.contains("may not change once set")
+        || fault.message.contains("updates to")
 }
 
 /// The delete of an object that the commit removed.
-fn remove(key: &ObjectKey, applied: &Applied, desired: &Desired, cluster: &Cluster, cx: &Context) -> Result<Entry, Problem> {
+fn remove(
+    key: &ObjectKey,
+    applied: &Applied,
+    desired: &Desired,
+    cluster: &Cluster,
+    cx: &Context,
+) -> Result<Entry, Problem> {
     let reason = format!("commit {} removed it from {}", desired.commit.short(), applied.origin.path);
     let live = cluster.get(key);
     let change = match live {
@@ -219,4 +247,3 @@ fn differing(path: &str, before: &Value, after: &Value, out: &mut Vec<String>) {
         _ => {}
     }
 }
-

@@ -16,7 +16,8 @@ use crate::sync::guard::Confirmed;
 use crate::sync::plan::{Rules, plan};
 
 fn desired(id: &str, manifests: &[(&str, Value)]) -> Desired {
-    let mut desired = Desired { commit: CommitFacts { id: id.repeat(10), ..CommitFacts::default() }, ..Desired::default() };
+    let mut desired =
+        Desired { commit: CommitFacts { id: id.repeat(10), ..CommitFacts::default() }, ..Desired::default() };
     for (path, manifest) in manifests {
         let object = admit::create(manifest.clone(), "default").expect("a valid manifest");
         let object = Arc::new(Object::from_value(object).expect("an object"));
@@ -40,9 +41,11 @@ fn apply(cluster: &mut Cluster, plan: &SyncPlan) {
             }
         }
         let record = match &entry.record {
-            Record::Set(wanted) => {
-                Some(Applied { commit: plan.commit.id.clone(), origin: wanted.origin.clone(), desired: wanted.object.clone() })
-            }
+            Record::Set(wanted) => Some(Applied {
+                commit: plan.commit.id.clone(),
+                origin: wanted.origin.clone(),
+                desired: wanted.object.clone(),
+            }),
             Record::Clear => None,
         };
         cluster.set_applied(entry.key.clone(), record);
@@ -75,10 +78,12 @@ fn actions(plan: &SyncPlan) -> Vec<(Action, String)> {
 #[test]
 fn objects_are_made_changed_moved_and_deleted() {
     let mut cluster = Cluster::default();
-    let made = run(&mut cluster, &desired("a", &[("x.yaml", config("one", "blue")), ("x.yaml", deployment("web", "a:1"))]));
+    let made =
+        run(&mut cluster, &desired("a", &[("x.yaml", config("one", "blue")), ("x.yaml", deployment("web", "a:1"))]));
     assert_eq!(actions(&made), [(Action::Create, "one".into()), (Action::Create, "web".into())]);
 
-    let made = run(&mut cluster, &desired("b", &[("x.yaml", config("one", "red")), ("y.yaml", deployment("web", "a:1"))]));
+    let made =
+        run(&mut cluster, &desired("b", &[("x.yaml", config("one", "red")), ("y.yaml", deployment("web", "a:1"))]));
     assert_eq!(actions(&made), [(Action::Change, "one".into()), (Action::Move, "web".into())]);
     assert_eq!(made.entries[0].reason, "data.color");
     assert_eq!(made.summary(), "1 to change, 1 unchanged");
@@ -92,7 +97,8 @@ fn objects_are_made_changed_moved_and_deleted() {
 #[test]
 fn what_git_never_asked_for_is_never_deleted() {
     let mut cluster = Cluster::default();
-    let foreign = Object::from_value(admit::create(config("foreign", "x"), "default").expect("valid")).expect("an object");
+    let foreign =
+        Object::from_value(admit::create(config("foreign", "x"), "default").expect("valid")).expect("an object");
     cluster.apply(Event::Put(Arc::new(foreign.at(5))));
     let made = run(&mut cluster, &desired("a", &[]));
     assert!(made.entries.is_empty());

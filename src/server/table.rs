@@ -1,0 +1,156 @@
+//! Objects → the bodies of answers: as they are, as their metadata alone, or as rows of a table.
+
+use std::borrow::Borrow;
+
+use masthead_api::kind::Kind;
+use masthead_api::meta::Time;
+use masthead_api::object::Object;
+use masthead_api::table;
+use serde_json::{Map, Value, json};
+
+use crate::server::negotiate::{Form, Include};
+
+/// What the metadata of a list says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListHead {
+    /// The revision at which the list is true.
+    pub revision: u64,
+    /// Where the next page begins; empty on the last.
+    pub next: String,
+    /// How many objects are left after this page, where that is known.
+    pub remaining: Option<u64>,
+}
+
+/// How to render: the form, what rows carry, and the time at which ages are told.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// The form.
+    pub form: Form,
+    /// What rows of a table carry.
+    pub include: Include,
+    /// Now.
+    pub now: Time,
+}
+
+/// One object.
+pub fn one(style: Style, object: &Object) -> Value {
+    match style.form {
+        Form::Object => object.value(),
+        Form::Metadata(version) => metadata(version, object.value()),
+        Form::Table(version) => {
+            let head = ListHead { revision: object.revision(), ..ListHead::default() };
+            of_rows(style, version, object.kind(), &head, [object])
+        }
+    }
+}
+
+/// A list.
+pub fn list<O: Borrow<Object>>(
+    style: Style,
+    kind: Kind,
+    head: &ListHead,
+    objects: impl IntoIterator<Item = O>,
+) -> Value {
+    match style.form {
+        Form::Object => {
+            let items: Vec<Value> = objects.into_iter().map(|object| object.borrow().value()).collect();
+            json!({ "kind": kind.info().list_kind(), "apiVersion": kind.info().api_version(), "metadata": list_meta(head), "items": items })
+        }
+        Form::Metadata(version) => {
+            let items: Vec<Value> =
+                objects.into_iter().map(|object| metadata(version, object.borrow().value())).collect();
+            json!({ "kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": list_meta(head), "items": items })
+        }
+        Form::Table(version) => of_rows(style, version, kind, head, objects),
+    }
+}
+
+fn list_meta(head: &ListHead) -> Value {
+    let mut meta = Map::new();
+    meta.insert("resourceVersion".into(), head.revision.to_string().into());
+    if !head.next.is_empty() {
+        meta.insert("continue".into(), head.next.as_str().into());
+    }
+    if let Some(remaining) = head.remaining {
+        meta.insert("remainingItemCount".into(), remaining.into());
+    }
+    meta.into()
+}
+
+fn metadata(version: &str, mut value: Value) -> Value {
+    let meta = value.get_mut("metadata").map(Value::take).unwrap_or_default();
+    json!({ "kind": "PartialObjectMetadata", "apiVersion": version, "metadata": meta })
+}
+
+fn of_rows<O: Borrow<Object>>(
+    style: Style,
+    version: &str,
+    kind: Kind,
+    head: &ListHead,
+    objects: impl IntoIterator<Item = O>,
+) -> Value {
+    let columns: Vec<Value> = table::columns(kind)
+        .iter()
+        .map(|c| json!({ "name": c.name, "type": c.type_, "format": c.format, "description": "", "priority": c.priority }))
+        .collect();
+    let rows: Vec<Value> = objects.into_iter().map(|object| row(style, version, object.borrow())).collect();
+    json!({ "kind": "Table", "apiVersion": version, "metadata": list_meta(head), "columnDefinitions": columns, "rows": rows })
+}
+
+fn row(style: Style, version: &str, object: &Object) -> Value {
+    let value = object.value();
+    let cells = table::cells(object.kind(), &value, style.now).unwrap_or_else(|_| unreadable(object));
+    match style.include {
+        Include::None => json!({ "cells": cells, "object": null }),
+        Include::Metadata => json!({ "cells": cells, "object": metadata(version, value) }),
+        Include::Object => json!({ "cells": cells, "object": value }),
+    }
+}
+
+/// The cells of an object that an older or newer program stored and that does not fit its kind today.
+fn unreadable(object: &Object) -> Vec<Value> {
+    let columns = table::columns(object.kind());
+    columns
+        .iter()
+        .map(|c| if c.format == "name" { object.key().name.as_str().into() } else { "<unreadable>".into() })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use masthead_api::kind::registry::CONFIG_MAP;
+
+    use super::*;
+
+    fn config() -> Object {
+        let value = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": {"k": "v"},
+            "metadata": {"name": "c", "namespace": "default", "creationTimestamp": "2026-11-21T08:00:00Z"},
+        });
+        Object::from_value(value).unwrap().at(7)
+    }
+
+    fn style(form: Form, include: Include) -> Style {
+        Style { form, include, now: Time::parse("2026-11-21T08:01:00Z").unwrap() }
+    }
+
+    #[test]
+    fn forms_carry_what_they_must() {
+        let object = one(style(Form::Object, Include::Metadata), &config());
+        assert_eq!(object["metadata"]["resourceVersion"], "7");
+        assert_eq!(object["data"]["k"], "v");
+        let partial = one(style(Form::Metadata("meta.k8s.io/v1"), Include::Metadata), &config());
+        assert_eq!((&partial["kind"], &partial["data"]), (&json!("PartialObjectMetadata"), &Value::Null));
+        let head = ListHead { revision: 9, next: "more".into(), remaining: Some(3) };
+        let table = list(style(Form::Table("meta.k8s.io/v1"), Include::Metadata), CONFIG_MAP, &head, [config()]);
+        assert_eq!(table["metadata"], json!({"resourceVersion": "9", "continue": "more", "remainingItemCount": 3}));
+        let width = table["columnDefinitions"].as_array().unwrap().len();
+        assert_eq!(table["rows"][0]["cells"].as_array().unwrap().len(), width);
+        assert_eq!(table["rows"][0]["cells"][0], "c");
+        assert_eq!(table["rows"][0]["object"]["kind"], "PartialObjectMetadata");
+        let full = list(style(Form::Table("meta.k8s.io/v1"), Include::Object), CONFIG_MAP, &head, [config()]);
+        assert_eq!(full["rows"][0]["object"]["data"]["k"], "v");
+        let bare = list(style(Form::Table("meta.k8s.io/v1"), Include::None), CONFIG_MAP, &head, [config()]);
+        assert_eq!(bare["rows"][0]["object"], Value::Null);
+    }
+}
