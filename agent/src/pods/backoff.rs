@@ -43,6 +43,11 @@ impl Backoff {
         self.delay_ms
     }
 
+    /// When it was last tried again; milliseconds since 1970.
+    pub fn updated_ms(&self) -> i64 {
+        self.updated_ms
+    }
+
     /// What went well for ten minutes starts over.
     fn is_expired(&self, event_ms: i64) -> bool {
         event_ms - self.updated_ms > 2 * MAX_MS

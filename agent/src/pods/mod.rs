@@ -5,13 +5,12 @@
 
 pub mod apply;
 pub mod backoff;
-pub mod cleanup;
 pub mod clock;
 pub mod convert;
 pub mod events;
-pub mod fake;
 pub mod files;
 pub mod hooks;
+pub mod housekeeping;
 pub mod local;
 pub mod observe;
 pub mod plan;
@@ -19,6 +18,7 @@ pub mod probe;
 pub mod pull;
 pub mod references;
 pub mod run;
+pub mod signal;
 pub mod site;
 pub mod start;
 pub mod status;

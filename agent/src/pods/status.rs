@@ -86,7 +86,7 @@ fn phase(pod: &Pod, observed: &Observed, local: &Local, inits: &[ContainerStatus
             (None, _) => pending_init += 1,
         }
     }
-    let (mut running, mut stopped, mut succeeded, mut waiting) = (0, 0, 0, 0);
+    let (mut running, mut stopped, mut succeeded, mut waiting) = (0usize, 0usize, 0usize, 0usize);
     for status in mains {
         match (&status.state.running, &status.state.terminated, &status.last_state.terminated) {
             (Some(_), ..) => running += 1,

@@ -29,10 +29,8 @@ fn one(input: Input<'_>, container: &Container, is_init: bool) -> ContainerStatu
     let list = input.observed.containers.get(name).map_or(&[][..], Vec::as_slice);
     let newest = list.first();
     let older = list.get(1).filter(|seen| seen.phase == Phase::Exited).map(|seen| terminated(input, seen));
-    let trouble = local
-        .failure
-        .map(|failure| (failure.reason, failure.message))
-        .or_else(|| input.plan.held.get(name).map(|held| (held.reason.clone(), held.message.clone())));
+    let held = input.plan.held.get(name).map(|held| (held.reason.clone(), held.message.clone()));
+    let trouble = held.or_else(|| local.failure.map(|failure| (failure.reason, failure.message)));
     let (mut state, mut last_state) = (ContainerState::default(), ContainerState::default());
     last_state.terminated = older;
     match newest {

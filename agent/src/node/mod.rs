@@ -1,0 +1,18 @@
+//! This machine as a node: what it is, how it starts, how everything of it goes.
+
+pub mod default_name;
+pub mod destroy;
+pub mod facts;
+pub mod host_only;
+pub mod images;
+pub mod lock;
+pub mod options;
+pub mod paths;
+pub mod resolver;
+pub mod run;
+
+pub use default_name::default_name;
+pub use destroy::destroy;
+pub use images::{ImageInfo, ImagesHandle, images};
+pub use options::{Options, RuntimeChoice, Shim};
+pub use run::{Node, start};

@@ -1,0 +1,201 @@
+//! Options → a running node: images, runtime, network, link and pods, put together in this order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use masthead_wire::report::NodeFacts;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::images::store::{ImageStore, Options as ImageOptions};
+use crate::link::handle::{self as link, Handle, LinkState};
+use crate::network::contract::PodNetwork;
+use crate::node::images::ImagesHandle;
+use crate::node::options::{Options, RuntimeChoice};
+use crate::node::paths::Paths;
+use crate::node::{facts, host_only::HostOnly, lock, resolver};
+use crate::pods::clock::Clock;
+use crate::pods::convert::sandbox::Site;
+use crate::pods::site::{Dirs, ImagesInUse, Shared};
+use crate::pods::streams::PodStreams;
+use crate::pods::{housekeeping, run as pods};
+use crate::runtime::contract::Runtime;
+use crate::runtime::cri::client::CriRuntime;
+use crate::runtime::embedded::options::Options as EmbeddedOptions;
+use crate::runtime::embedded::runtime::Embedded;
+use crate::runtime::images::Images;
+
+/// Pulls at a time (the kubelet's `maxParallelImagePulls` has no bound; containerd's own is 3 layers).
+const PULLS: usize = 4;
+
+/// A running node.
+pub struct Node {
+    link: Handle,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+    images: Option<ImagesHandle>,
+    _lock: lock::Lock,
+}
+
+/// What runs containers and keeps images.
+struct Engine {
+    runtime: Arc<dyn Runtime>,
+    name: String,
+    version: String,
+    images: Arc<dyn Images>,
+    store: Option<ImageStore>,
+    network: Arc<dyn PodNetwork>,
+}
+
+/// Starts the node. Comes back when it is connected, or when it runs from an earlier manifest.
+///
+/// # Errors
+/// Something of the machine is missing, another node uses the directory, or the control plane turns the node away.
+pub async fn start(options: Options) -> Result<Node> {
+    let paths = Paths::new(&options.data);
+    let lock = lock::take(&paths)?;
+    let in_use = Arc::new(ImagesInUse::default());
+    let engine = engine(&options, &paths, &in_use).await?;
+    let capacity = facts::capacity(&options.data);
+    let addresses = facts::addresses();
+    let node_facts = facts::facts(&options.name, capacity, &addresses, &engine.version);
+    let resolver = resolver::observe();
+    let site = Site {
+        node: options.name.clone(),
+        log_directory: String::new(),
+        node_nameservers: resolver.nameservers,
+        node_searches: resolver.searches,
+        cluster_nameservers: Vec::new(),
+        cluster_domain: options.cluster_domain.clone(),
+        cgroup_root: paths.cgroup_root(),
+    };
+    let streams = Arc::new(PodStreams::new(engine.runtime.clone(), options.name.clone()));
+    let (link, link_task) = connect(&options, &paths, node_facts, streams)?;
+    let stop = CancellationToken::new();
+    let store = engine.store.clone();
+    let shared = Arc::new(Shared {
+        node: options.name.clone(),
+        runtime: engine.runtime,
+        runtime_name: engine.name,
+        images: engine.images,
+        image_store: engine.store,
+        network: engine.network,
+        reporter: Arc::new(link.clone()),
+        clock: Clock::System,
+        dirs: Dirs { pods: paths.pods.clone(), logs: paths.logs.clone() },
+        site,
+        host_ips: addresses.iter().map(ToString::to_string).collect(),
+        cpu_milli: capacity.cpu_milli,
+        memory_bytes: capacity.memory_bytes,
+        slots: Semaphore::new((2 * usize::try_from(capacity.cpu_milli / 1000).unwrap_or(1)).max(4)),
+        pulls: Semaphore::new(PULLS),
+        in_use,
+    });
+    let tasks = vec![
+        link_task,
+        tokio::spawn(pods::run(shared.clone(), link.manifest(), stop.clone())),
+        tokio::spawn(housekeeping::run(shared, link.clone(), options.data.clone(), stop.clone())),
+    ];
+    let node = Node { link, stop, tasks, images: store.map(ImagesHandle::new), _lock: lock };
+    node.up().await?;
+    Ok(node)
+}
+
+async fn engine(options: &Options, paths: &Paths, in_use: &Arc<ImagesInUse>) -> Result<Engine> {
+    match &options.runtime {
+        RuntimeChoice::Embedded => {
+            let root = paths.images.clone();
+            let opened = tokio::task::spawn_blocking(move || ImageStore::open(&root, ImageOptions::default())).await?;
+            let store = opened.with_context(|| format!("opening the images in {}", paths.images.display()))?;
+            let users = in_use.clone();
+            store.set_users(Arc::new(move |id| users.contains(id.as_str())));
+            let settings = EmbeddedOptions {
+                shim_program: options.shim.program.clone(),
+                shim_args: options.shim.args.clone(),
+                cgroup_root: paths.cgroup_root(),
+                ..EmbeddedOptions::new(&paths.runtime)
+            };
+            let runtime = Embedded::open(settings, Arc::new(store.clone())).await.context("starting the embedded runtime")?;
+            let version = runtime.version().await.context("the runtime's version")?;
+            Ok(Engine {
+                runtime: Arc::new(runtime),
+                name: version.runtime_name.clone(),
+                version: format!("{}://{}", version.runtime_name, version.runtime_version),
+                images: Arc::new(store.clone()),
+                store: Some(store),
+                network: Arc::new(HostOnly),
+            })
+        }
+        RuntimeChoice::Cri(endpoint) => {
+            let runtime = CriRuntime::new(endpoint).with_context(|| format!("the runtime at {endpoint}"))?;
+            let version = runtime.version().await.with_context(|| format!("asking the runtime at {endpoint}"))?;
+            Ok(Engine {
+                name: version.runtime_name.clone(),
+                version: format!("{}://{}", version.runtime_name, version.runtime_version),
+                images: Arc::new(runtime.clone()),
+                runtime: Arc::new(runtime),
+                store: None,
+                network: Arc::new(HostOnly),
+            })
+        }
+    }
+}
+
+fn connect(options: &Options, paths: &Paths, facts: NodeFacts, streams: Arc<PodStreams>) -> Result<(Handle, JoinHandle<()>)> {
+    let settings = link::Options {
+        servers: options.servers.clone(),
+        state_dir: paths.link.clone(),
+        node: options.name.clone(),
+        token: options.token.clone(),
+        facts,
+    };
+    let (handle, task) = link::start(settings, streams.clone()).context("starting the link to the control plane")?;
+    streams.follow(handle.manifest());
+    Ok((handle, task))
+}
+
+impl Node {
+    /// Waits until there is a session, or something to run from an earlier one.
+    async fn up(&self) -> Result<()> {
+        let mut state = self.link.state();
+        loop {
+            match &*state.borrow_and_update() {
+                LinkState::Connected(_) => return Ok(()),
+                LinkState::Failed { why } => bail!("the control plane does not take this node: {why}"),
+                LinkState::Down { why } => {
+                    if self.link.manifest().borrow().is_some() {
+                        tracing::warn!(why, "no control plane; the node runs what it was told last");
+                        return Ok(());
+                    }
+                    tracing::info!(why, "no control plane yet");
+                }
+                LinkState::Connecting => {}
+            }
+            if state.changed().await.is_err() {
+                bail!("the link to the control plane ended");
+            }
+        }
+    }
+
+    /// The node's images; a handle that can do nothing is given for a runtime that keeps its own.
+    pub fn images(&self) -> Option<ImagesHandle> {
+        self.images.clone()
+    }
+
+    /// The link, to see how it is.
+    pub fn link(&self) -> &Handle {
+        &self.link
+    }
+
+    /// Ends the node's part in this program. The containers go on.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.link.stop();
+        for task in self.tasks {
+            // A task that hangs must not hold the program.
+            let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What a node does beside its pods: tells its conditions, collects images by disk use, removes what no pod owns.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use masthead_api::meta::time::Time;
+use tokio_util::sync::CancellationToken;
+
+use crate::images::collect_plan::Policy;
+use crate::link::handle::Handle;
+use crate::node::facts;
+use crate::pods::site::Shared;
+
+/// How often the disk and the runtime are looked at.
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// Keeps house until `stop`.
+pub async fn run(shared: Arc<Shared>, link: Handle, data: PathBuf, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(PERIOD);
+    let mut before = None;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        let status = shared.runtime.status().await;
+        let fault = match &status {
+            Ok(answer) => {
+                let conditions = answer.status.iter().flat_map(|status| &status.conditions);
+                let bad: Vec<String> = conditions.filter(|c| !c.status).map(|c| format!("{}: {}", c.r#type, c.message)).collect();
+                (!bad.is_empty()).then(|| bad.join(", "))
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        let pressure = facts::pressure(&data);
+        // The same conditions are not said twice: their times would be the only news.
+        let now = (fault, pressure);
+        if before.as_ref() != Some(&now) {
+            let time = Time(shared.clock.now_ms().div_euclid(1000)).to_string();
+            let why = now.0.clone().unwrap_or_default();
+            link.set_conditions(facts::conditions(now.0.is_none(), &why, pressure, &time));
+            before = Some(now);
+        }
+        collect(&shared).await;
+    }
+}
+
+/// Removes images that nobody uses, when the disk is full enough for it.
+async fn collect(shared: &Shared) {
+    let Some(store) = shared.image_store.clone() else { return };
+    match tokio::task::spawn_blocking(move || store.collect(Policy::default())).await {
+        Ok(Ok(plan)) if plan.remove.is_empty() => {}
+        Ok(Ok(plan)) => tracing::info!(images = plan.remove.len(), freed_bytes = plan.freed_bytes, "images were collected"),
+        Ok(Err(error)) => tracing::warn!(%error, "images can't be collected"),
+        Err(error) => tracing::warn!(%error, "images can't be collected"),
+    }
+}
