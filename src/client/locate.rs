@@ -62,7 +62,7 @@ impl Address {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The API's address [default: that of the daemon of the data directory].
-    #[arg(short = 's', long, value_name = "URL", env = "MASTHEAD_SERVER", global = true)]
+    #[arg(short = 's', long, value_name = "URL", env = "MASTHEAD_SERVER")]
     pub server: Option<String>,
     /// The data directory of the control plane.
     #[arg(long, value_name = "DIR", env = "MASTHEAD_DATA", default_value = crate::daemon::options::DATA_DIR)]

@@ -1,0 +1,371 @@
+//! `masthead get`: prints objects as kubectl does, from the server's tables or as JSON, YAML and names.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use masthead_api::kind::Kind;
+use serde_json::{Value, json};
+
+use crate::cli::sort;
+use crate::cli::tabular::Tabular;
+use crate::cli::target::{self, Asked, Namespace, collection, display, object, remote, with_query};
+use crate::client::locate;
+use crate::client::rest::{Rest, TABLE};
+
+/// How objects are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A table with more columns.
+    Wide,
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+    /// Kind and name.
+    Name,
+}
+
+/// Arguments of `get`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// TYPE[,TYPE] [NAME…], TYPE/NAME…, or `all`.
+    #[arg(required = true, value_name = "TYPE")]
+    pub what: Vec<String>,
+    /// Where to look.
+    #[command(flatten)]
+    pub namespace: Namespace,
+    /// In all namespaces.
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// Only objects with these labels.
+    #[arg(short = 'l', long, default_value = "")]
+    pub selector: String,
+    /// Only objects with these fields.
+    #[arg(long, default_value = "")]
+    pub field_selector: String,
+    /// How to print.
+    #[arg(short = 'o', long, value_enum)]
+    pub output: Option<Output>,
+    /// Go on printing changes.
+    #[arg(short = 'w', long)]
+    pub watch: bool,
+    /// Print labels in a last column.
+    #[arg(long)]
+    pub show_labels: bool,
+    /// Print no header.
+    #[arg(long)]
+    pub no_headers: bool,
+    /// Sort by a field, such as `.metadata.creationTimestamp`.
+    #[arg(long, value_name = "PATH")]
+    pub sort_by: Option<String>,
+    /// Say nothing about names that do not exist.
+    #[arg(long)]
+    pub ignore_not_found: bool,
+    /// The control plane.
+    #[command(flatten)]
+    pub server: locate::Args,
+}
+
+/// Prints.
+///
+/// # Errors
+/// The control plane cannot be reached, or the words make no sense.
+pub fn run(args: Args) -> Result<ExitCode> {
+    remote(async move {
+        let rest = Rest::find(&args.server)?;
+        let asked = target::parse(&args.what)?;
+        if args.all_namespaces && asked.iter().any(|asked| !asked.names.is_empty()) {
+            bail!("a resource cannot be retrieved by name across all namespaces");
+        }
+        if args.watch && (asked.len() > 1 || asked.iter().any(|asked| asked.names.len() > 1)) {
+            bail!("you may only specify a single resource or type of resource to watch");
+        }
+        match args.output {
+            None | Some(Output::Wide) => Get { args: &args, rest: &rest, tabular: Tabular::default() }.tables(&asked).await,
+            Some(output) => objects(&args, &rest, &asked, output).await,
+        }
+    })
+}
+
+/// The path of what is asked for, and what selects from it.
+fn list_path(args: &Args, kind: Kind, extra: &[(&str, &str)]) -> String {
+    let namespace = if args.all_namespaces { "" } else { &args.namespace.namespace };
+    let mut parameters = vec![("labelSelector", args.selector.as_str()), ("fieldSelector", args.field_selector.as_str())];
+    parameters.extend(extra);
+    with_query(&collection(kind, namespace), &parameters)
+}
+
+fn say(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+struct Get<'a> {
+    args: &'a Args,
+    rest: &'a Rest,
+    tabular: Tabular,
+}
+
+impl Get<'_> {
+    async fn tables(mut self, asked: &[Asked]) -> Result<ExitCode> {
+        let several = asked.len() > 1;
+        let (mut failed, mut printed) = (false, false);
+        let mut last_revision = String::new();
+        for asked in asked {
+            let Some(table) = self.table(asked, &mut failed).await? else { continue };
+            last_revision = table.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let rows = self.rows(asked.kind, &table, several);
+            if rows.is_empty() {
+                continue;
+            }
+            let mut lines = Vec::new();
+            if !self.args.no_headers {
+                lines.push(self.header(asked.kind, &table));
+            }
+            lines.extend(rows);
+            if printed {
+                say("\n")?;
+            }
+            // Each kind has a table of its own.
+            self.tabular = Tabular::default();
+            let text = self.tabular.lines(&lines);
+            say(&text)?;
+            printed = true;
+        }
+        if self.args.watch {
+            if let [one] = asked {
+                return self.watch(one, &last_revision, printed).await;
+            }
+        } else if !printed && !failed && !asked.iter().any(|asked| !asked.names.is_empty()) {
+            let scoped = asked.iter().any(|asked| asked.kind.info().namespaced) && !self.args.all_namespaces;
+            let place = if scoped { format!(" in {} namespace.", self.args.namespace.namespace) } else { String::new() };
+            eprintln!("No resources found{place}");
+        }
+        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    /// One table of all that is asked for of a kind; names that do not exist are told and counted.
+    async fn table(&self, asked: &Asked, failed: &mut bool) -> Result<Option<Value>> {
+        let include = if self.args.sort_by.is_some() { "Object" } else { "" };
+        let mut table: Option<Value> = None;
+        if asked.names.is_empty() {
+            table = Some(self.rest.get_as(&list_path(self.args, asked.kind, &[("includeObject", include)]), TABLE).await?);
+        }
+        for name in &asked.names {
+            let path = with_query(&object(asked.kind, &self.args.namespace.namespace, name), &[("includeObject", include)]);
+            let Some(mut one) = found(self.args, self.rest.get_as(&path, TABLE).await, failed)? else { continue };
+            match &mut table {
+                None => table = Some(one),
+                Some(table) => {
+                    if let (Some(all), Some(more)) = (table["rows"].as_array_mut(), one["rows"].as_array_mut()) {
+                        all.append(more);
+                    }
+                }
+            }
+        }
+        if let (Some(path), Some(rows)) = (&self.args.sort_by, table.as_mut().and_then(|table| table["rows"].as_array_mut())) {
+            sort::rows(rows, path)?;
+        }
+        Ok(table)
+    }
+
+    /// Which columns are printed.
+    fn columns<'t>(&self, table: &'t Value) -> impl Iterator<Item = (usize, &'t Value)> {
+        let wide = self.args.output == Some(Output::Wide);
+        let columns = table["columnDefinitions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        columns.iter().enumerate().filter(move |(_, column)| wide || column["priority"].as_i64().unwrap_or_default() == 0)
+    }
+
+    fn header(&self, kind: Kind, table: &Value) -> Vec<String> {
+        let mut header: Vec<String> = Vec::new();
+        if self.args.all_namespaces && kind.info().namespaced {
+            header.push("NAMESPACE".to_owned());
+        }
+        header.extend(self.columns(table).map(|(_, column)| column["name"].as_str().unwrap_or_default().to_uppercase()));
+        if self.args.show_labels {
+            header.push("LABELS".to_owned());
+        }
+        header
+    }
+
+    fn rows(&self, kind: Kind, table: &Value, several: bool) -> Vec<Vec<String>> {
+        let columns: Vec<(usize, bool)> = self.columns(table).map(|(at, column)| (at, column["format"] == "name")).collect();
+        let rows = table["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
+        rows.iter().map(|row| self.row(kind, row, &columns, several)).collect()
+    }
+
+    fn row(&self, kind: Kind, row: &Value, columns: &[(usize, bool)], several: bool) -> Vec<String> {
+        let mut out = Vec::new();
+        let meta = |field: &str| row.pointer("/object/metadata").and_then(|meta| meta.get(field));
+        if self.args.all_namespaces && kind.info().namespaced {
+            out.push(meta("namespace").and_then(Value::as_str).unwrap_or_default().to_owned());
+        }
+        for (at, is_name) in columns {
+            let text = cell(&row["cells"][*at]);
+            out.push(if *is_name && several { display(kind, &text) } else { text });
+        }
+        if self.args.show_labels {
+            out.push(labels(meta("labels")));
+        }
+        out
+    }
+
+    async fn watch(mut self, asked: &Asked, revision: &str, mut headed: bool) -> Result<ExitCode> {
+        headed |= self.args.no_headers;
+        let by_name = asked.names.first().map(|name| format!("metadata.name={name}")).unwrap_or_default();
+        let fields = [self.args.field_selector.as_str(), by_name.as_str()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(",");
+        let namespace = if self.args.all_namespaces { "" } else { &self.args.namespace.namespace };
+        let parameters = [("watch", "true"), ("resourceVersion", revision), ("labelSelector", &self.args.selector), ("fieldSelector", &fields)];
+        let mut events = self.rest.stream(&with_query(&collection(asked.kind, namespace), &parameters), TABLE).await?;
+        let mut columns = Value::Null;
+        while let Some(mut event) = events.line().await? {
+            match event["type"].as_str() {
+                Some("BOOKMARK") => continue,
+                Some("ERROR") => bail!("{}", event.pointer("/object/message").and_then(Value::as_str).unwrap_or("the watch failed")),
+                _ => {}
+            }
+            let table = &mut event["object"];
+            if table["columnDefinitions"].is_array() {
+                columns = table["columnDefinitions"].clone();
+            } else {
+                table["columnDefinitions"] = columns.clone();
+            }
+            let mut lines = Vec::new();
+            if !std::mem::replace(&mut headed, true) {
+                lines.push(self.header(asked.kind, table));
+            }
+            lines.extend(self.rows(asked.kind, table, false));
+            let text = self.tabular.lines(&lines);
+            say(&text)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// An answer, or `None` for what does not exist, which is told.
+fn found(args: &Args, answer: Result<Value>, failed: &mut bool) -> Result<Option<Value>> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => match error.downcast_ref::<crate::client::error::Error>() {
+            Some(refused) if refused.is_not_found() => {
+                if !args.ignore_not_found {
+                    eprintln!("{refused}");
+                    *failed = true;
+                }
+                Ok(None)
+            }
+            _ => Err(error),
+        },
+    }
+}
+
+/// A cell as text; what has more lines is cut at the first.
+fn cell(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "<none>".to_owned(),
+        other => other.to_string(),
+    };
+    match text.find(['\n', '\r', '\u{c}']) {
+        Some(at) => format!("{}...", &text[..at]),
+        None => text,
+    }
+}
+
+fn labels(labels: Option<&Value>) -> String {
+    let pairs: Vec<String> = labels
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+        .collect();
+    if pairs.is_empty() { "<none>".to_owned() } else { pairs.join(",") }
+}
+
+async fn objects(args: &Args, rest: &Rest, asked: &[Asked], output: Output) -> Result<ExitCode> {
+    let mut failed = false;
+    let mut items = Vec::new();
+    let single = matches!(asked, [one] if one.names.len() == 1);
+    let mut revision = String::new();
+    for asked in asked {
+        if asked.names.is_empty() {
+            let mut list = rest.get(&list_path(args, asked.kind, &[])).await?;
+            revision = list.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
+            if let Value::Array(found) = list["items"].take() {
+                items.extend(found);
+            }
+        }
+        for name in &asked.names {
+            items.extend(found(args, rest.get(&object(asked.kind, &args.namespace.namespace, name)).await, &mut failed)?);
+        }
+    }
+    if let Some(path) = &args.sort_by {
+        sort::objects(&mut items, path)?;
+    }
+    if single && items.is_empty() {
+        return Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+    }
+    if output == Output::Name {
+        say(&items.iter().map(|item| name_of(item) + "\n").collect::<String>())?;
+    } else if single {
+        say(&written(&items[0], output))?;
+    } else {
+        let list = json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": "" }, "items": items });
+        say(&written(&list, output))?;
+    }
+    if let (true, [one]) = (args.watch, asked) {
+        return watch_objects(args, rest, one, output, &revision).await;
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn watch_objects(args: &Args, rest: &Rest, asked: &Asked, output: Output, revision: &str) -> Result<ExitCode> {
+    let namespace = if args.all_namespaces { "" } else { &args.namespace.namespace };
+    let by_name = asked.names.first().map(|name| format!("metadata.name={name}")).unwrap_or_default();
+    let fields = if by_name.is_empty() { &args.field_selector } else { &by_name };
+    let parameters = [("watch", "true"), ("resourceVersion", revision), ("labelSelector", args.selector.as_str()), ("fieldSelector", fields.as_str())];
+    let mut events = rest.stream(&with_query(&collection(asked.kind, namespace), &parameters), crate::client::rest::JSON).await?;
+    while let Some(event) = events.line().await? {
+        match (event["type"].as_str(), output) {
+            (Some("BOOKMARK"), _) => {}
+            (Some("ERROR"), _) => bail!("{}", event.pointer("/object/message").and_then(Value::as_str).unwrap_or("the watch failed")),
+            (_, Output::Name) => say(&(name_of(&event["object"]) + "\n"))?,
+            (_, Output::Yaml) => say(&format!("---\n{}", written(&event["object"], output)))?,
+            _ => say(&written(&event["object"], output))?,
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An object as JSON or YAML, without the field managers that nobody reads.
+fn written(value: &Value, output: Output) -> String {
+    let mut value = value.clone();
+    let strip = |item: &mut Value| {
+        if let Some(meta) = item.get_mut("metadata").and_then(Value::as_object_mut) {
+            meta.remove("managedFields");
+        }
+    };
+    strip(&mut value);
+    for item in value.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
+        strip(item);
+    }
+    if output == Output::Yaml {
+        return masthead_yaml::emit::to_string(&value);
+    }
+    let mut out = Vec::new();
+    let mut writer = serde_json::Serializer::with_formatter(&mut out, serde_json::ser::PrettyFormatter::with_indent(b"    "));
+    // Writing JSON into memory cannot fail: the keys of a Value are texts.
+    let _ = serde::Serialize::serialize(&value, &mut writer);
+    String::from_utf8_lossy(&out).into_owned() + "\n"
+}
+
+fn name_of(item: &Value) -> String {
+    let text = |path: &str| item.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    match Kind::by_gvk(text("/apiVersion"), text("/kind")) {
+        Some(kind) => display(kind, text("/metadata/name")),
+        None => format!("{}/{}", text("/kind").to_lowercase(), text("/metadata/name")),
+    }
+}
