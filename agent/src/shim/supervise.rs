@@ -206,7 +206,7 @@ impl Shim {
             PollFd::new(self.listener.as_fd(), PollFlags::POLLIN),
         ];
         let mut wakes = vec![Wake::Signal, Wake::Accept];
-        for (output, wake) in [(&self.stdout, Wake::Stdout), (&self.stderr, Wake::Stderr)] {
+        for (output, wake) in [(&self.stderr, Wake::Stderr), (&self.stdout, Wake::Stdout)] {
             if let Some(source) = &output.source {
                 polled.push(PollFd::new(source.as_fd(), PollFlags::POLLIN));
                 wakes.push(wake);

@@ -79,7 +79,7 @@ pub async fn bed_with(change: impl FnOnce(&mut Options)) -> Option<Bed> {
     };
     if let Some(missing) = missing {
         assert!(std::env::var_os("CI").is_none(), "{missing}");
-        println!("skipped: {missing}");
+        eprintln!("skipped: {missing}");
         return None;
     }
     let keep = tempfile::tempdir().unwrap();

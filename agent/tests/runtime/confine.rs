@@ -100,7 +100,7 @@ async fn mounts_and_devices() {
     let mut config = script(
         "c",
         "cat /v/f /r/f; touch /v/new; touch /r/no 2>/dev/null || echo ro; ls /made; \
-        mknod /tmp/mem c 1 1 && head -c1 /tmp/mem 2>/dev/null | wc -c; echo x >/dev/full || echo full",
+        mknod /tmp/mem c 1 1 && head -c1 /tmp/mem 2>/dev/null | wc -c; { echo x >/dev/full; } 2>/dev/null || echo full",
     );
     config.mounts = vec![
         mount("/v", &host, false, MountPropagation::PropagationPrivate),

@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn nothing_is_given_that_we_have_not() {
-        let held = u64::MAX & !(1 << 24);
+        let held = !(1 << 24);
         let set = of(None, true, held).unwrap();
         let bounding = set.bounding().clone().unwrap();
         assert!(!bounding.contains(&Capability::SysResource) && bounding.len() == 40);

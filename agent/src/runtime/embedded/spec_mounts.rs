@@ -146,7 +146,7 @@ mod tests {
         let image = Mount { image: Some(Default::default()), ..wanted("/a", true) };
         let recursive = Mount { recursive_read_only: true, ..wanted("/a", false) };
         for mount in [relative, image, recursive] {
-            assert!(build(&[mount.clone()], &PodFiles::default(), false, false).is_err(), "{mount:?}");
+            assert!(build(std::slice::from_ref(&mount), &PodFiles::default(), false, false).is_err(), "{mount:?}");
         }
     }
 }
