@@ -8,6 +8,6 @@ fn main() -> ExitCode {
         // These two run as children, many times, and must be small: they come before the runtime and the parser.
         Some("shim") => masthead_agent::shim::main(args),
         Some("hook") => masthead::git::hook::main(&args.next().unwrap_or_default().to_string_lossy()),
-        _ => ExitCode::FAILURE,
+        _ => masthead::cli::main(),
     }
 }

@@ -1,11 +1,14 @@
 //! `up --demo`: an image made of this very program, and `examples/demo` pushed through git like anybody's commit.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use masthead_agent::node::{DemoImage, Node};
+use masthead_agent::images::assemble;
+use masthead_agent::images::manifest::Defaults;
+use masthead_agent::node::Node;
 use masthead_api::core::pod::Pod;
 
 use crate::cli::init;
@@ -32,15 +35,19 @@ const READY_MAX: Duration = Duration::from_secs(60);
 /// # Errors
 /// The files cannot be read, or the image store is full.
 pub async fn images(node: &Node) -> Result<()> {
+    let Some(images) = node.images() else {
+        bail!("the demonstration needs the embedded runtime: a CRI runtime takes images from a registry");
+    };
+    let program = std::env::current_exe()?;
     for version in VERSIONS {
-        let image = DemoImage {
-            reference: format!("{IMAGE}:{version}"),
-            program: std::env::current_exe()?,
-            path: "/masthead".to_owned(),
-            args: vec!["demo-app".to_owned()],
+        let reference = format!("{IMAGE}:{version}");
+        let config = Defaults {
+            entrypoint: vec!["/masthead".to_owned(), "demo-app".to_owned()],
             env: vec![format!("VERSION={version}")],
+            ..Defaults::default()
         };
-        node.images().assemble_program(&image).await.with_context(|| format!("making the image {}", image.reference))?;
+        let files = assemble::program(Path::new("/masthead"), &program).context("collecting this program's files")?;
+        images.assemble(&reference, files, config).await.with_context(|| format!("making the image {reference}"))?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ pub enum Format {
 
 /// How the program logs.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// How log lines look.
     #[arg(long = "log-format", value_enum, default_value = "text", global = true)]

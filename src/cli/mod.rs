@@ -82,3 +82,15 @@ pub fn main() -> ExitCode {
 pub fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Masthead;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Masthead::command().debug_assert();
+    }
+}

@@ -7,6 +7,7 @@ use crate::daemon::options::{DATA_DIR, Options};
 
 /// Flags of a control plane.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// Where everything is kept: `repo.git/`, `store/`, `images/`, `logs/`, `pki/`.
     #[arg(long, value_name = "DIR", default_value = DATA_DIR)]

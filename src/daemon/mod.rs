@@ -2,6 +2,8 @@
 
 pub mod data;
 pub mod options;
+pub mod preflight;
+pub mod ready;
 pub mod repository;
 pub mod serve;
 pub mod tokens;

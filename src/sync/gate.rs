@@ -6,7 +6,9 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::git::commit::CommitId;
 use crate::git::protocol::{Push, RefUpdate};
+use crate::git::names;
 use crate::git::receive::{self, Lines, Receiver, Verdict};
+use crate::git::text;
 use crate::sync::apply;
 use crate::sync::handle::Handle;
 use crate::sync::observe::{Fault, Observed, count};
@@ -38,6 +40,10 @@ impl Gate {
             lines.send("refs/notes/masthead is written by Masthead alone").await;
             return false;
         }
+        if update.new.is_some() && let Err(why) = accepted_name(update) {
+            lines.send(&why).await;
+            return false;
+        }
         if update.branch().is_none() {
             return true;
         }
@@ -65,7 +71,7 @@ impl Gate {
                     .send(&format!("{} is {verb}: {}, nothing changed", new.short(), count(problems.len(), "problem")))
                     .await;
                 for problem in problems.iter().take(PROBLEMS_SHOWN) {
-                    lines.send(&format!("  {problem}")).await;
+                    lines.send(&text::line(&format!("  {problem}"))).await;
                 }
                 if problems.len() > PROBLEMS_SHOWN {
                     lines.send(&format!("  … and {} more", problems.len() - PROBLEMS_SHOWN)).await;
@@ -105,7 +111,7 @@ impl Gate {
         }
         let (plan, problems) = apply::plan(self.sync.view(), observed);
         for problem in problems.iter().take(PROBLEMS_SHOWN) {
-            lines.send(&format!("  {problem}")).await;
+            lines.send(&text::line(&format!("  {problem}"))).await;
         }
         for line in report::text::plan(&plan, true) {
             lines.send(&line).await;
@@ -145,6 +151,18 @@ impl Gate {
     }
 }
 
+/// Whether a ref may be made: commands would read one that begins with a dash as an option.
+fn accepted_name(update: &RefUpdate) -> Result<(), String> {
+    let refused = |why: &str| Err(format!("{} is refused: {why}, nothing changed", text::line(&update.name)));
+    if update.name.split('/').any(|part| part.starts_with('-')) {
+        return refused("a part of its name begins with a dash");
+    }
+    match update.branch().map(names::branch) {
+        Some(Err(error)) => refused(&error.to_string()),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a commit says that the rewrite of its branch is meant.
 pub fn rewrite_confirmed(reader: &crate::git::reader::Reader, commit: CommitId) -> bool {
     reader.commit(commit).is_ok_and(|commit| {
@@ -159,6 +177,9 @@ impl Receiver for Gate {
     fn pre_receive(&self, push: Push, lines: Lines) -> BoxFuture<'_, Verdict> {
         Box::pin(async move {
             let mut accept = true;
+            for option in push.options.iter().filter(|option| *option != NO_WAIT) {
+                lines.send(&format!("push option {option:?} is not known and does nothing; there is {NO_WAIT}")).await;
+            }
             for update in &push.updates {
                 accept &= self.check(&push, update, &lines).await;
             }
