@@ -3,4 +3,5 @@
 mod cri;
 mod images;
 mod network;
+mod pods;
 mod runtime;

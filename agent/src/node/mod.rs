@@ -10,6 +10,7 @@ pub mod options;
 pub mod paths;
 pub mod resolver;
 pub mod run;
+pub mod setup;
 
 pub use default_name::default_name;
 pub use destroy::destroy;

@@ -7,14 +7,14 @@ use sha2::{Digest, Sha256};
 /// Places below a data directory.
 #[derive(Clone, Debug)]
 pub struct Paths {
+    /// The data directory, absolute.
+    pub data: PathBuf,
     /// Everything of the node but images and logs.
     pub node: PathBuf,
     /// Certificates and the last manifest.
     pub link: PathBuf,
     /// The embedded runtime's containers.
     pub runtime: PathBuf,
-    /// The network's state.
-    pub network: PathBuf,
     /// A directory per pod.
     pub pods: PathBuf,
     /// Images.
@@ -36,12 +36,12 @@ impl Paths {
         Self {
             link: node.join("link"),
             runtime: node.join("runtime"),
-            network: node.join("network"),
             pods: node.join("pods"),
             images: data.join("images"),
             logs: data.join("logs/pods"),
             tag: digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect(),
             node,
+            data,
         }
     }
 

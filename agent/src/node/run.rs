@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use crate::images::store::{ImageStore, Options as ImageOptions};
 use crate::link::handle::{self as link, Handle, LinkState};
 use crate::network::contract::PodNetwork;
+use crate::network::routed::{Options as NetworkOptions, RoutedNetwork};
 use crate::node::images::ImagesHandle;
 use crate::node::options::{Options, RuntimeChoice};
 use crate::node::paths::Paths;
-use crate::node::{facts, host_only::HostOnly, lock, resolver};
+use crate::node::{facts, host_only::HostOnly, lock, resolver, setup};
 use crate::pods::clock::Clock;
 use crate::pods::convert::sandbox::Site;
 use crate::pods::site::{Dirs, ImagesInUse, Shared};
@@ -47,6 +48,8 @@ struct Engine {
     images: Arc<dyn Images>,
     store: Option<ImageStore>,
     network: Arc<dyn PodNetwork>,
+    /// The network of our own, which has to be told its ranges.
+    routed: Option<RoutedNetwork>,
 }
 
 /// Starts the node. Comes back when it is connected, or when it runs from an earlier manifest.
@@ -75,6 +78,7 @@ pub async fn start(options: Options) -> Result<Node> {
     let (link, link_task) = connect(&options, &paths, node_facts, streams)?;
     let stop = CancellationToken::new();
     let store = engine.store.clone();
+    let manifest = setup::after_ranges(link.manifest(), engine.routed, stop.clone());
     let shared = Arc::new(Shared {
         node: options.name.clone(),
         runtime: engine.runtime,
@@ -95,7 +99,7 @@ pub async fn start(options: Options) -> Result<Node> {
     });
     let tasks = vec![
         link_task,
-        tokio::spawn(pods::run(shared.clone(), link.manifest(), stop.clone())),
+        tokio::spawn(pods::run(shared.clone(), manifest, stop.clone())),
         tokio::spawn(housekeeping::run(shared, link.clone(), options.data.clone(), stop.clone())),
     ];
     let node = Node { link, stop, tasks, images: store.map(ImagesHandle::new), _lock: lock };
@@ -119,13 +123,17 @@ async fn engine(options: &Options, paths: &Paths, in_use: &Arc<ImagesInUse>) -> 
             };
             let runtime = Embedded::open(settings, Arc::new(store.clone())).await.context("starting the embedded runtime")?;
             let version = runtime.version().await.context("the runtime's version")?;
+            let settings = NetworkOptions::new(paths.data.clone());
+            let routed = tokio::task::spawn_blocking(move || RoutedNetwork::start(settings)).await?;
+            let routed = routed.context("starting the pods' network")?;
             Ok(Engine {
                 runtime: Arc::new(runtime),
                 name: version.runtime_name.clone(),
                 version: format!("{}://{}", version.runtime_name, version.runtime_version),
                 images: Arc::new(store.clone()),
                 store: Some(store),
-                network: Arc::new(HostOnly),
+                network: Arc::new(routed.clone()),
+                routed: Some(routed),
             })
         }
         RuntimeChoice::Cri(endpoint) => {
@@ -138,6 +146,7 @@ async fn engine(options: &Options, paths: &Paths, in_use: &Arc<ImagesInUse>) -> 
                 runtime: Arc::new(runtime),
                 store: None,
                 network: Arc::new(HostOnly),
+                routed: None,
             })
         }
     }

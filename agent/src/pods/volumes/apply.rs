@@ -123,7 +123,7 @@ pub fn remove(pod_dir: &Path) -> io::Result<()> {
 /// A mount that is held.
 pub fn unmount_below(root: &Path) -> io::Result<()> {
     let root = fs::canonicalize(root)?;
-    let table = fs::read_to_string("/proc/self/mountinfo")?;
+    let table = fs::read_to_string("/proc/thread-self/mountinfo")?;
     let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
     let mut below: Vec<PathBuf> = points.filter(|point| point.starts_with(&root)).collect();
     below.reverse();
