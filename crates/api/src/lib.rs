@@ -12,6 +12,7 @@ pub mod coordination;
 pub mod core;
 pub mod decode;
 pub mod default;
+pub mod describe;
 pub mod discovery;
 pub mod intstr;
 pub mod key;
