@@ -36,11 +36,23 @@ fn events_come_oldest_first_and_only_the_objects_own() {
         event
     };
     let events = list(&[
-        event("Late", "u1", json!({"firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:50:00Z", "count": 3})),
+        event(
+            "Late",
+            "u1",
+            json!({"firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:50:00Z", "count": 3}),
+        ),
         event("Other", "u2", json!({"lastTimestamp": "2026-01-01T00:10:00Z"})),
-        event("New", "u1", json!({"eventTime": "2026-01-01T00:30:00.000000Z", "reportingComponent": "us", "source": {}})),
-        event("Series", "u1", json!({"eventTime": "2026-01-01T00:30:00.000000Z", "lastTimestamp": "2026-01-01T00:59:00Z",
-            "series": {"count": 7, "lastObservedTime": "2026-01-01T00:59:30.000000Z"}})),
+        event(
+            "New",
+            "u1",
+            json!({"eventTime": "2026-01-01T00:30:00.000000Z", "reportingComponent": "us", "source": {}}),
+        ),
+        event(
+            "Series",
+            "u1",
+            json!({"eventTime": "2026-01-01T00:30:00.000000Z", "lastTimestamp": "2026-01-01T00:59:00Z",
+            "series": {"count": 7, "lastObservedTime": "2026-01-01T00:59:30.000000Z"}}),
+        ),
     ]);
     let related = Related { events: Some(&events), ..Related::default() };
     let expect = "\
@@ -109,7 +121,12 @@ Containers:
       /z from v (rw,path=\"q\")
 ";
     // Spaces before the last column follow from the widest cell.
-    let squeezed = |text: &str| text.lines().map(|l| l.split("  ").filter(|p| !p.is_empty()).map(str::trim).collect::<Vec<_>>().join("|")).collect::<Vec<_>>().join("\n");
+    let squeezed = |text: &str| {
+        text.lines()
+            .map(|l| l.split("  ").filter(|p| !p.is_empty()).map(str::trim).collect::<Vec<_>>().join("|"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
     let got = text(&pod(json!({"containers": [container]})), &Related::default());
     assert!(squeezed(&got).contains(&squeezed(expect)), "want\n{expect}\nin\n{got}");
 }
@@ -155,7 +172,8 @@ QoS Class:       BestEffort
 
 #[test]
 fn a_deployment_names_its_replica_sets() {
-    let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let template =
+        json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
     let set = |name: &str, owner: &str, image: &str, made: &str| {
         json!({"metadata": {"name": name, "namespace": "n", "labels": {"app": "web"}, "creationTimestamp": made,
                 "ownerReferences": [{"kind": "Deployment", "name": "d", "uid": owner, "controller": true}]},

@@ -1,6 +1,7 @@
 //! Holds the crate against what a real API server answered.
 
 mod defaults;
+mod describe;
 mod raw;
 mod read;
 mod refuse;
