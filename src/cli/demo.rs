@@ -15,7 +15,7 @@ use crate::cli::init;
 use crate::control::view::View;
 
 /// The demonstration's repository: the files of `examples/demo`.
-const FILES: [(&str, &str); 3] = [
+pub const FILES: [(&str, &str); 3] = [
     ("README.md", include_str!("../../examples/demo/README.md")),
     ("apps/settings.yaml", include_str!("../../examples/demo/apps/settings.yaml")),
     ("apps/web.yaml", include_str!("../../examples/demo/apps/web.yaml")),

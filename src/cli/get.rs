@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use masthead_api::kind::Kind;
+use masthead_api::table::text::{Options, Printer};
 use serde_json::{Value, json};
 
 use crate::cli::sort;
-use crate::cli::tabular::Tabular;
 use crate::cli::target::{self, Asked, Namespace, collection, display, object, remote, with_query};
 use crate::client::locate;
 use crate::client::rest::{Rest, TABLE};
@@ -54,6 +54,9 @@ pub struct Args {
     /// Print labels in a last column.
     #[arg(long)]
     pub show_labels: bool,
+    /// Print a column for each of these labels.
+    #[arg(short = 'L', long, value_name = "KEY", value_delimiter = ',')]
+    pub label_columns: Vec<String>,
     /// Print no header.
     #[arg(long)]
     pub no_headers: bool,
@@ -83,7 +86,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             bail!("you may only specify a single resource or type of resource to watch");
         }
         match args.output {
-            None | Some(Output::Wide) => Get { args: &args, rest: &rest, tabular: Tabular::default() }.tables(&asked).await,
+            None | Some(Output::Wide) => Get { args: &args, rest: &rest }.tables(&asked).await,
             Some(output) => objects(&args, &rest, &asked, output).await,
         }
     })
@@ -106,45 +109,44 @@ fn say(text: &str) -> Result<()> {
 struct Get<'a> {
     args: &'a Args,
     rest: &'a Rest,
-    tabular: Tabular,
 }
 
 impl Get<'_> {
-    async fn tables(mut self, asked: &[Asked]) -> Result<ExitCode> {
-        let several = asked.len() > 1;
+    async fn tables(self, asked: &[Asked]) -> Result<ExitCode> {
         let (mut failed, mut printed) = (false, false);
-        let mut last_revision = String::new();
-        for asked in asked {
-            let Some(table) = self.table(asked, &mut failed).await? else { continue };
-            last_revision = table.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let rows = self.rows(asked.kind, &table, several);
-            if rows.is_empty() {
-                continue;
-            }
-            let mut lines = Vec::new();
-            if !self.args.no_headers {
-                lines.push(self.header(asked.kind, &table));
-            }
-            lines.extend(rows);
-            if printed {
-                say("\n")?;
-            }
+        let mut revision = String::new();
+        let mut printer = Printer::default();
+        for one in asked {
             // Each kind has a table of its own.
-            self.tabular = Tabular::default();
-            let text = self.tabular.lines(&lines);
-            say(&text)?;
-            printed = true;
-        }
-        if self.args.watch {
-            if let [one] = asked {
-                return self.watch(one, &last_revision, printed).await;
+            printer = Printer::new(self.options(one.kind, asked.len() > 1));
+            let Some(table) = self.table(one, &mut failed).await? else { continue };
+            revision = table.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let text = printer.document(&table);
+            if !text.is_empty() {
+                let gap = if std::mem::replace(&mut printed, true) { "\n" } else { "" };
+                say(&format!("{gap}{text}"))?;
             }
-        } else if !printed && !failed && !asked.iter().any(|asked| !asked.names.is_empty()) {
+        }
+        if let (true, [one]) = (self.args.watch, asked) {
+            return self.watch(one, &revision, printer).await;
+        }
+        if !printed && !failed && asked.iter().all(|asked| asked.names.is_empty()) {
             let scoped = asked.iter().any(|asked| asked.kind.info().namespaced) && !self.args.all_namespaces;
             let place = if scoped { format!(" in {} namespace.", self.args.namespace.namespace) } else { String::new() };
             eprintln!("No resources found{place}");
         }
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    fn options(&self, kind: Kind, several: bool) -> Options {
+        Options {
+            wide: self.args.output == Some(Output::Wide),
+            no_headers: self.args.no_headers,
+            show_labels: self.args.show_labels,
+            label_columns: self.args.label_columns.clone(),
+            with_namespace: self.args.all_namespaces && kind.info().namespaced,
+            kind: several.then_some(kind),
+        }
     }
 
     /// One table of all that is asked for of a kind; names that do not exist are told and counted.
@@ -172,73 +174,19 @@ impl Get<'_> {
         Ok(table)
     }
 
-    /// Which columns are printed.
-    fn columns<'t>(&self, table: &'t Value) -> impl Iterator<Item = (usize, &'t Value)> {
-        let wide = self.args.output == Some(Output::Wide);
-        let columns = table["columnDefinitions"].as_array().map(Vec::as_slice).unwrap_or_default();
-        columns.iter().enumerate().filter(move |(_, column)| wide || column["priority"].as_i64().unwrap_or_default() == 0)
-    }
-
-    fn header(&self, kind: Kind, table: &Value) -> Vec<String> {
-        let mut header: Vec<String> = Vec::new();
-        if self.args.all_namespaces && kind.info().namespaced {
-            header.push("NAMESPACE".to_owned());
-        }
-        header.extend(self.columns(table).map(|(_, column)| column["name"].as_str().unwrap_or_default().to_uppercase()));
-        if self.args.show_labels {
-            header.push("LABELS".to_owned());
-        }
-        header
-    }
-
-    fn rows(&self, kind: Kind, table: &Value, several: bool) -> Vec<Vec<String>> {
-        let columns: Vec<(usize, bool)> = self.columns(table).map(|(at, column)| (at, column["format"] == "name")).collect();
-        let rows = table["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
-        rows.iter().map(|row| self.row(kind, row, &columns, several)).collect()
-    }
-
-    fn row(&self, kind: Kind, row: &Value, columns: &[(usize, bool)], several: bool) -> Vec<String> {
-        let mut out = Vec::new();
-        let meta = |field: &str| row.pointer("/object/metadata").and_then(|meta| meta.get(field));
-        if self.args.all_namespaces && kind.info().namespaced {
-            out.push(meta("namespace").and_then(Value::as_str).unwrap_or_default().to_owned());
-        }
-        for (at, is_name) in columns {
-            let text = cell(&row["cells"][*at]);
-            out.push(if *is_name && several { display(kind, &text) } else { text });
-        }
-        if self.args.show_labels {
-            out.push(labels(meta("labels")));
-        }
-        out
-    }
-
-    async fn watch(mut self, asked: &Asked, revision: &str, mut headed: bool) -> Result<ExitCode> {
-        headed |= self.args.no_headers;
+    async fn watch(self, asked: &Asked, revision: &str, mut printer: Printer) -> Result<ExitCode> {
         let by_name = asked.names.first().map(|name| format!("metadata.name={name}")).unwrap_or_default();
         let fields = [self.args.field_selector.as_str(), by_name.as_str()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(",");
         let namespace = if self.args.all_namespaces { "" } else { &self.args.namespace.namespace };
         let parameters = [("watch", "true"), ("resourceVersion", revision), ("labelSelector", &self.args.selector), ("fieldSelector", &fields)];
         let mut events = self.rest.stream(&with_query(&collection(asked.kind, namespace), &parameters), TABLE).await?;
-        let mut columns = Value::Null;
-        while let Some(mut event) = events.line().await? {
+        while let Some(event) = events.line().await? {
             match event["type"].as_str() {
                 Some("BOOKMARK") => continue,
                 Some("ERROR") => bail!("{}", event.pointer("/object/message").and_then(Value::as_str).unwrap_or("the watch failed")),
                 _ => {}
             }
-            let table = &mut event["object"];
-            if table["columnDefinitions"].is_array() {
-                columns = table["columnDefinitions"].clone();
-            } else {
-                table["columnDefinitions"] = columns.clone();
-            }
-            let mut lines = Vec::new();
-            if !std::mem::replace(&mut headed, true) {
-                lines.push(self.header(asked.kind, table));
-            }
-            lines.extend(self.rows(asked.kind, table, false));
-            let text = self.tabular.lines(&lines);
+            let text = printer.document(&event["object"]);
             say(&text)?;
         }
         Ok(ExitCode::SUCCESS)
@@ -260,29 +208,6 @@ fn found(args: &Args, answer: Result<Value>, failed: &mut bool) -> Result<Option
             _ => Err(error),
         },
     }
-}
-
-/// A cell as text; what has more lines is cut at the first.
-fn cell(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "<none>".to_owned(),
-        other => other.to_string(),
-    };
-    match text.find(['\n', '\r', '\u{c}']) {
-        Some(at) => format!("{}...", &text[..at]),
-        None => text,
-    }
-}
-
-fn labels(labels: Option<&Value>) -> String {
-    let pairs: Vec<String> = labels
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
-        .collect();
-    if pairs.is_empty() { "<none>".to_owned() } else { pairs.join(",") }
 }
 
 async fn objects(args: &Args, rest: &Rest, asked: &[Asked], output: Output) -> Result<ExitCode> {

@@ -1,19 +1,38 @@
 //! The words of a user → one command; each has a file of its own with its arguments and its run.
 
 pub mod agent;
+pub mod attach;
 pub mod columns;
 pub mod completion;
+pub mod delete;
 pub mod demo;
 pub mod demo_app;
+pub mod describe;
 pub mod down;
+pub mod events;
+pub mod exec;
 pub mod exit;
+pub mod get;
 pub mod image;
 pub mod init;
+pub mod log;
 pub mod logging;
+pub mod logs;
+pub mod paint;
+pub mod plan;
+pub mod port_forward;
+pub mod revert;
 pub mod serve;
+pub mod session;
+pub mod sort;
 pub mod start;
+pub mod status;
+pub mod tabular;
+pub mod target;
 pub mod token;
 pub mod up;
+pub mod version;
+pub mod words;
 
 use std::process::ExitCode;
 
@@ -48,6 +67,32 @@ pub enum Command {
     Init(init::Args),
     /// Import, list and remove images of this node.
     Image(image::Args),
+    /// Show the repository, the newest commit and what became of it, and the nodes.
+    Status(status::Args),
+    /// List commits with their outcome.
+    Log(log::Args),
+    /// Show what a branch, tag or commit would change.
+    Plan(plan::Args),
+    /// Take a commit back: make the revert, push it, and follow it.
+    Revert(revert::Args),
+    /// Print objects.
+    Get(Box<get::Args>),
+    /// Describe objects and what belongs to them.
+    Describe(describe::Args),
+    /// Print what containers wrote.
+    Logs(Box<logs::Args>),
+    /// Run a command in a container.
+    Exec(exec::Args),
+    /// Join the process of a container.
+    Attach(attach::Args),
+    /// Delete a pod; its controller makes another.
+    Delete(Box<delete::Args>),
+    /// Forward local ports to a pod.
+    PortForward(port_forward::Args),
+    /// List what happened.
+    Events(events::Args),
+    /// Print versions.
+    Version(version::Args),
     /// Print shell completions.
     Completion(completion::Args),
     /// The demo application: answers HTTP with its version.
@@ -69,6 +114,19 @@ pub fn main() -> ExitCode {
         Command::Token(args) => token::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Image(args) => image::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Log(args) => log::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Revert(args) => revert::run(args),
+        Command::Get(args) => get::run(*args),
+        Command::Describe(args) => describe::run(args),
+        Command::Logs(args) => logs::run(*args),
+        Command::Exec(args) => exec::run(args),
+        Command::Attach(args) => attach::run(args),
+        Command::Delete(args) => delete::run(*args),
+        Command::PortForward(args) => port_forward::run(args),
+        Command::Events(args) => events::run(args),
+        Command::Version(args) => version::run(args),
         Command::Completion(args) => completion::run(&args),
         Command::DemoApp(args) => demo_app::run(&args),
     };

@@ -96,10 +96,18 @@ async fn serve(state: &State, pod: &Pod, ports: &[u16], socket: WebSocket) {
 }
 
 async fn take(inputs: &[Option<Input>], message: &Bytes) {
-    let Some(channel) = message.first().filter(|channel| *channel % 2 == 0) else { return };
-    if let Some(Some(input)) = inputs.get(usize::from(*channel / 2)) {
+    // Ours alone: the close of v5, so that a connection that is closed on one side goes on on the other.
+    let (channel, ends) = match (message.first(), message.get(1)) {
+        (Some(&channel::CLOSE), Some(channel)) => (*channel, true),
+        (Some(channel), _) => (*channel, false),
+        (None, _) => return,
+    };
+    if channel % 2 != 0 {
+        return;
+    }
+    if let Some(Some(input)) = inputs.get(usize::from(channel / 2)) {
         // A connection that has ended takes no more; the others go on.
-        let _ = input.stdin(message.slice(1..)).await;
+        let _ = if ends { input.close_stdin().await } else { input.stdin(message.slice(1..)).await };
     }
 }
 

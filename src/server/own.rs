@@ -1,26 +1,34 @@
 //! Masthead's own paths below `/apis/masthead.dev/v1`: status, commits, plans, reverts, tokens, and the web hook.
 
+use std::convert::Infallible;
+
 use axum::Router;
-use axum::extract::{Json, Path, Query, State as Shared};
+use axum::body::Body;
+use axum::extract::{Json, Path, Query, RawQuery, State as Shared};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use futures::StreamExt;
 use masthead_api::core::node::Node;
+use masthead_api::key::ObjectKey;
 use masthead_api::kind::Resource;
 use masthead_plan::report;
 use masthead_plan::sync::guard::CONFIRM_TRAILER;
 use masthead_wire::pki::token::{Token, TokenRecord};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
 use crate::clock;
 use crate::git::commit::{CommitId, Person};
 use crate::git::reader::Reader;
 use crate::git::revert::Revert;
 use crate::server::api::State;
+use crate::server::query;
 use crate::server::status::Failure;
-use crate::sync::apply;
 use crate::sync::observe::Fault;
+use crate::sync::{apply, progress};
 
 /// The routes.
 pub fn routes() -> Router<State> {
@@ -33,10 +41,43 @@ pub fn routes() -> Router<State> {
         .route("/apis/masthead.dev/v1/poll", post(poll))
 }
 
-/// The state of everything, stable for scripts.
-async fn status(Shared(state): Shared<State>) -> Json<Value> {
+/// The state of everything, stable for scripts; with `watch=true` a line at each change.
+async fn status(Shared(state): Shared<State>, RawQuery(query): RawQuery) -> Result<Response, Failure> {
+    if !query::Query::parse(query.as_deref().unwrap_or_default())?.flag("watch") {
+        return Ok(Json(document(&state)).into_response());
+    }
+    let (tx, rx) = mpsc::channel(1);
+    tokio::spawn(follow(state, tx));
+    let body = Body::from_stream(ReceiverStream::new(rx).map(Ok::<_, Infallible>));
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// Sends the status whenever it is another; a slow reader gets the newest.
+async fn follow(state: State, tx: mpsc::Sender<String>) {
+    let mut revisions = state.view.subscribe();
+    let mut last = Value::Null;
+    loop {
+        let mut now = document(&state);
+        // Heartbeats move the revision all the time.
+        let revision = now["revision"].take();
+        if now != last {
+            last = now.clone();
+            now["revision"] = revision;
+            if tx.send(format!("{now}\n")).await.is_err() {
+                return;
+            }
+        }
+        tokio::select! {
+            () = tx.closed() => return,
+            changed = revisions.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// The status now.
+fn document(state: &State) -> Value {
     let commits = state.view.commits();
-    let (nodes, applied) = {
+    let (nodes, applied, rollout) = {
         let cluster = state.view.read();
         let nodes: Vec<Value> = cluster
             .of_kind(Node::KIND)
@@ -52,9 +93,11 @@ async fn status(Shared(state): Shared<State>) -> Json<Value> {
                 })
             })
             .collect();
-        (nodes, cluster.applied_commit().map(str::to_owned))
+        let newest = commits.last().filter(|record| !record.outcome.is_final());
+        let keys: Vec<ObjectKey> = newest.iter().flat_map(|record| &record.changed).filter_map(|key| ObjectKey::parse_store_key(key)).collect();
+        (nodes, cluster.applied_commit().map(str::to_owned), progress::assess(&cluster, &keys).0)
     };
-    Json(json!({
+    json!({
         "apiVersion": "masthead.dev/v1",
         "kind": "Status",
         "pid": state.daemon.pid,
@@ -70,10 +113,11 @@ async fn status(Shared(state): Shared<State>) -> Json<Value> {
         },
         "appliedCommit": applied,
         "commit": commits.last().map(|record| &**record),
+        "rollout": rollout,
         "nodes": nodes,
         "revision": state.view.revision(),
         "faults": state.view.faults(),
-    }))
+    })
 }
 
 #[derive(Deserialize)]
