@@ -79,7 +79,9 @@ const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settin
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_push_is_planned_applied_and_told() {
-    let site = tokio::task::spawn_blocking(|| tokio::runtime::Handle::current().block_on(Site::start())).await.expect("no panic");
+    let site = tokio::task::spawn_blocking(|| tokio::runtime::Handle::current().block_on(Site::start()))
+        .await
+        .expect("no panic");
     site.write("apps/settings.yaml", CONFIG);
     let (taken, said) = site.push("settings", &[]);
     println!("{said}");
@@ -100,7 +102,7 @@ async fn a_push_is_planned_applied_and_told() {
     site.git(&["reset", "-q", "--hard", "HEAD~1"], "clone");
 
     std::fs::remove_file(site.clone_dir().join("apps/settings.yaml")).expect("a file");
-    let (taken, said) = site.push("remove", &[]);
+    let (taken, said) = site.push("remove\n\nMasthead-Confirm: delete", &[]);
     println!("{said}");
     assert!(taken && said.contains("- ConfigMap default/settings"), "{said}");
     let notes = site.git(&["fetch", "-q", "origin", "refs/notes/masthead:refs/notes/masthead"], "clone");

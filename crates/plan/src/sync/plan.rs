@@ -51,7 +51,7 @@ pub fn plan(desired: &Desired, cluster: &Cluster, rules: Rules, cx: &mut Context
         }
     }
     out.entries.sort_by_cached_key(|entry| place(entry));
-    out.refusals = guard::refusals(&out.entries, managed, rules.budget, rules.confirmed);
+    out.refusals = guard::refusals(&out.entries, desired.objects.len(), managed, rules.budget, rules.confirmed);
     (out, problems)
 }
 

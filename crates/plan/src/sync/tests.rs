@@ -169,3 +169,17 @@ fn large_deletes_and_namespaces_must_be_confirmed() {
     let (made, _) = plan(&desired("d", &refs), &cluster, Rules::default(), &mut Context::new(1000, 3));
     assert!(made.refusals[0].what.contains("namespace \"prod\""), "{:?}", made.refusals);
 }
+
+#[test]
+fn a_tree_that_asks_for_nothing_must_be_confirmed() {
+    let mut cluster = Cluster::default();
+    run(&mut cluster, &desired("a", &[]));
+    run(&mut cluster, &desired("b", &[("x.yaml", config("one", "x"))]));
+    let (made, _) = plan(&desired("c", &[]), &cluster, Rules::default(), &mut Context::new(1000, 3));
+    assert!(made.refusals[0].what.contains("nothing at all"), "{:?}", made.refusals);
+    let rules = Rules { confirmed: Confirmed::from_trailers(["delete"]), ..Rules::default() };
+    let (made, _) = plan(&desired("c", &[]), &cluster, rules, &mut Context::new(1000, 3));
+    assert!(made.refusals.is_empty());
+    apply(&mut cluster, &made);
+    run(&mut cluster, &desired("c", &[]));
+}
