@@ -6,14 +6,18 @@ use masthead_api::admit;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::find;
 use masthead_api::object::Object;
-use masthead_api::problem::{FieldProblem, ProblemKind};
+use masthead_api::problem::FieldProblem;
 use masthead_plan::desired::{Origin, Problem, Wanted};
 use serde_json::Value;
 
 use crate::source::render::{Manifest, problem};
+use crate::source::words;
 
 /// Where objects without a namespace go.
 pub const DEFAULT_NAMESPACE: &str = "default";
+
+/// Problems told of one file, give or take those of its last document.
+const PROBLEMS_MAX: usize = 100;
 
 /// Files of Kubernetes' other tools, by name, with what to do about them.
 const OTHER_TOOLS: [(&str, &str); 4] = [
@@ -32,7 +36,13 @@ pub fn desire(path: &Arc<str>, manifests: Vec<Manifest>) -> (Vec<Wanted>, Vec<Pr
         problems.push(problem(path, 1, "this is no manifest of an object", hint));
         return (wanted, problems);
     }
-    for manifest in manifests {
+    let count = manifests.len();
+    for (i, manifest) in manifests.into_iter().enumerate() {
+        if problems.len() >= PROBLEMS_MAX {
+            let what = format!("{} more documents of this file are not looked at", count - i);
+            problems.push(problem(path, manifest.line, &what, "mend the ones above first"));
+            break;
+        }
         match one(path, manifest) {
             Ok(object) => wanted.push(object),
             Err(mut faults) => problems.append(&mut faults),
@@ -47,10 +57,10 @@ fn one(path: &Arc<str>, manifest: Manifest) -> Result<Wanted, Vec<Problem>> {
     let fault = |line: u32, object: &str, field: &str, message: String, hint: String| Problem {
         path: path.to_string(),
         line,
-        object: object.to_owned(),
-        field: field.to_owned(),
-        message,
-        hint,
+        object: words::short(object),
+        field: words::short(field),
+        message: words::short(&message),
+        hint: words::short(&hint),
     };
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (api_version, kind, name) = (text("/apiVersion"), text("/kind"), text("/metadata/name"));
@@ -83,25 +93,14 @@ fn one(path: &Arc<str>, manifest: Manifest) -> Result<Wanted, Vec<Problem>> {
             hint,
         )]);
     }
+    let hidden = if kind == "Secret" { words::values(&value) } else { Vec::new() };
     let created = admit::create(value, DEFAULT_NAMESPACE).map_err(|faults| {
         let line_of = |f: &FieldProblem| if f.path.is_empty() { line } else { places.line_of(&f.path) };
-        let message = |f: &FieldProblem| match f.kind {
-            // The path stands before it already.
-            ProblemKind::UnknownField => "unknown field".to_owned(),
-            _ => f.message.clone(),
+        let told = |f: FieldProblem| {
+            let (message, hint) = words::of(&f);
+            fault(line_of(&f), &object, &f.path, words::without(message, &hidden), hint)
         };
-        faults
-            .into_iter()
-            .map(|f| {
-                fault(
-                    line_of(&f),
-                    &object,
-                    &f.path,
-                    message(&f),
-                    f.hint.map(|hint| format!("did you mean {hint}?")).unwrap_or_default(),
-                )
-            })
-            .collect::<Vec<_>>()
+        faults.into_iter().map(told).collect::<Vec<_>>()
     })?;
     let created =
         Object::from_value(created).map_err(|e| vec![fault(line, &object, "", e.to_string(), String::new())])?;

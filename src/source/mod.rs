@@ -3,3 +3,7 @@
 pub mod desire;
 pub mod render;
 pub mod tree;
+pub mod words;
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,15 @@
 //! The bytes of one file → its manifests, each with the line where it starts, and the faults of the text.
 
+use std::sync::{Arc, OnceLock};
+
 use masthead_plan::desired::Problem;
+use masthead_yaml::error::Fault;
 use masthead_yaml::limits::Limits;
 use masthead_yaml::parse::{self, Document};
+use masthead_yaml::positions::Positions;
 use serde_json::Value;
+
+use crate::source::words;
 
 /// One manifest as written.
 #[derive(Debug)]
@@ -21,12 +27,19 @@ pub struct Manifest {
 pub struct Places {
     /// The document's own first line.
     line: u32,
-    /// The text from the document on, for a second look; only read when there is something to say.
-    text: std::sync::Arc<[u8]>,
-    /// The document, without its value.
-    document: std::sync::Arc<Document>,
+    /// The document, for a second look.
+    document: Arc<Kept>,
     /// The path of the manifest inside its document, for items of a List.
     prefix: String,
+}
+
+/// A document as text, whose places are looked for once, when there is something to say.
+#[derive(Debug)]
+struct Kept {
+    text: Arc<[u8]>,
+    /// Without its value.
+    document: Document,
+    positions: OnceLock<Positions>,
 }
 
 impl Places {
@@ -34,7 +47,8 @@ impl Places {
     /// written; the document's line when there is none.
     pub fn line_of(&self, field: &str) -> u32 {
         let pointer = format!("{}{}", self.prefix, pointer_of(field));
-        let positions = parse::positions(&self.text, &self.document, &limits());
+        let Kept { text, document, positions } = &*self.document;
+        let positions = positions.get_or_init(|| parse::positions(text, document, &limits()));
         let spot = positions.nearest(&pointer).map(|spot| spot.key.unwrap_or(spot.value));
         spot.and_then(|at| u32::try_from(at.line).ok()).unwrap_or(self.line)
     }
@@ -84,15 +98,36 @@ pub fn render(path: &str, bytes: &[u8]) -> (Vec<Manifest>, Vec<Problem>) {
         ));
         return (manifests, problems);
     }
-    let (documents, faults) = parse::documents(bytes, &limits());
-    for fault in faults {
-        problems.push(problem(path, u32::try_from(fault.line).unwrap_or(0), &fault.fault.to_string(), ""));
+    let (mut documents, faults) = parse::documents(bytes, &limits());
+    if faults.iter().any(|fault| matches!(fault.fault, Fault::Limit { name: "documents", .. })) {
+        // What is said of the first hundred thousand would hide it.
+        documents.clear();
     }
-    let text: std::sync::Arc<[u8]> = bytes.into();
+    for fault in faults {
+        let message = match &fault.fault {
+            // Its text may be a value of a Secret: what it belongs to is not known while the text is broken.
+            Fault::Decode { found, wanted, .. } => format!("cannot decode {found} as a {wanted}"),
+            Fault::UnknownAnchor(_) => "unknown anchor referenced".to_owned(),
+            other => words::short(&other.to_string()),
+        };
+        problems.push(problem(path, u32::try_from(fault.line).unwrap_or(0), &message, hint(&fault.fault)));
+    }
+    let text: Arc<[u8]> = bytes.into();
     for document in documents {
         split(path, document, &text, &mut manifests, &mut problems);
     }
     (manifests, problems)
+}
+
+/// What to do about a fault of the text.
+fn hint(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Limit { .. } => "split the file, or list it in .mastheadignore",
+        Fault::InvalidKey(_) => "quote it; templates such as {{ … }} are not rendered, commit their result",
+        Fault::UnknownAnchor(_) => "quote text that begins with *",
+        Fault::DuplicateKey(_) => "keep one of the two",
+        _ => "",
+    }
 }
 
 fn is_utf16(bytes: &[u8]) -> bool {
@@ -100,16 +135,11 @@ fn is_utf16(bytes: &[u8]) -> bool {
 }
 
 /// A document as one manifest, or as each item of a `v1 List`.
-fn split(
-    path: &str,
-    mut document: Document,
-    text: &std::sync::Arc<[u8]>,
-    out: &mut Vec<Manifest>,
-    problems: &mut Vec<Problem>,
-) {
+fn split(path: &str, mut document: Document, text: &Arc<[u8]>, out: &mut Vec<Manifest>, problems: &mut Vec<Problem>) {
     let line = u32::try_from(document.line).unwrap_or(0);
     let value = std::mem::take(&mut document.value);
-    let places = Places { line, text: text.clone(), document: std::sync::Arc::new(document), prefix: String::new() };
+    let kept = Kept { text: text.clone(), document, positions: OnceLock::new() };
+    let places = Places { line, document: Arc::new(kept), prefix: String::new() };
     let is_list = value.get("kind").and_then(Value::as_str) == Some("List");
     if !(is_list && value.get("apiVersion").and_then(Value::as_str) == Some("v1")) {
         out.push(Manifest { value, line, places });
