@@ -1,5 +1,6 @@
 //! The repository that is watched: one of our own behind smart HTTP, or somebody's by path or URL; both tell tips.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -9,6 +10,7 @@ use axum::Router;
 use crate::clock;
 use crate::daemon::data::Data;
 use crate::daemon::options::{BRANCH, Options, REPOSITORY_NAME};
+use crate::git::commit::CommitId;
 use crate::git::hosted::{self, HookCommand};
 use crate::git::http;
 use crate::git::mirror::handle::{Event, Handle as Mirror};
@@ -18,7 +20,7 @@ use crate::git::reader::Reader;
 use crate::git::receive::HookSocket;
 use crate::git::watch::TipWatch;
 use crate::sync::gate::{self, Gate};
-use crate::sync::handle::{Handle as Sync, Tracked, Trouble};
+use crate::sync::handle::{About, Handle as Sync, Tracked, Trouble};
 
 /// A repository before its sync exists.
 pub enum Repository {
@@ -99,33 +101,70 @@ async fn follow_hosted(sync: Sync) {
 
 async fn follow_watched(mirror: Mirror, sync: Sync) {
     let mut events = mirror.subscribe();
+    let applied = sync.view().read().applied_commit().and_then(|id| id.parse().ok());
+    let mut history = History { repository: mirror.repository().to_owned(), accepted: applied };
     let status = mirror.status();
     if let Some(fault) = &status.fault {
-        sync.set_trouble(Some(trouble(fault)));
+        sync.set_trouble(About::Source, Some(trouble(fault)));
     }
     if let Some(tip) = status.tip {
-        sync.tip(tip).await;
+        history.take(&sync, tip).await;
     }
     while let Some(event) = events.next().await {
         match event {
             Event::Ref(moved) => {
-                let confirmed = || {
-                    Reader::open(mirror.repository()).is_ok_and(|reader| gate::rewrite_confirmed(&reader, moved.new))
-                };
-                if moved.rewritten && !confirmed() {
-                    let why = format!(
-                        "history was {}; the last good commit stays applied until a commit with the trailer \"Masthead-Confirm: rewrite\" comes",
-                        moved.rewritten_text().unwrap_or_default()
-                    );
-                    sync.set_trouble(Some(Trouble { since_s: clock::now_s(), why }));
-                } else {
-                    sync.set_trouble(None);
-                    sync.tip(moved.new).await;
+                sync.set_trouble(About::Source, None);
+                history.take(&sync, moved.new).await;
+            }
+            Event::Fault(fault) => {
+                sync.set_trouble(About::Source, Some(trouble(&fault)));
+                if let Some(held) = mirror.status().held.filter(|held| history.is_confirmed(*held)) {
+                    mirror.confirm(held).await;
                 }
             }
-            Event::Fault(fault) => sync.set_trouble(Some(trouble(&fault))),
-            Event::Recovered => sync.set_trouble(None),
+            Event::Recovered => sync.set_trouble(About::Source, None),
         }
+    }
+}
+
+/// Holds tips against what was taken before: history that was rewritten needs a word of whoever did it.
+struct History {
+    repository: PathBuf,
+    accepted: Option<CommitId>,
+}
+
+impl History {
+    async fn take(&mut self, sync: &Sync, tip: CommitId) {
+        match self.held(tip) {
+            None => {
+                self.accepted = Some(tip);
+                sync.set_trouble(About::History, None);
+                sync.tip(tip).await;
+            }
+            Some(why) => {
+                tracing::warn!(tip = %tip.short(), why, "the tip is held back");
+                sync.set_trouble(About::History, Some(Trouble { since_s: clock::now_s(), why }));
+            }
+        }
+    }
+
+    /// Why a tip may not be applied, if it may not.
+    fn held(&self, tip: CommitId) -> Option<String> {
+        let old = self.accepted?;
+        // A commit that cannot be found shows nothing of how it is related, which is no reason to trust the new one.
+        let forward = Reader::open(&self.repository).and_then(|reader| reader.is_descendant(tip, old)).unwrap_or(false);
+        if forward || self.is_confirmed(tip) {
+            return None;
+        }
+        Some(format!(
+            "history was rewritten: {}..{}; what is applied stays until the newest commit has the trailer \"Masthead-Confirm: rewrite\"",
+            old.short(),
+            tip.short()
+        ))
+    }
+
+    fn is_confirmed(&self, tip: CommitId) -> bool {
+        Reader::open(&self.repository).is_ok_and(|reader| gate::rewrite_confirmed(&reader, tip))
     }
 }
 

@@ -5,8 +5,8 @@ use masthead_plan::report;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::git::commit::CommitId;
-use crate::git::protocol::{Push, RefUpdate};
 use crate::git::names;
+use crate::git::protocol::{Push, RefUpdate};
 use crate::git::receive::{self, Lines, Receiver, Verdict};
 use crate::git::text;
 use crate::sync::apply;
@@ -40,7 +40,9 @@ impl Gate {
             lines.send("refs/notes/masthead is written by Masthead alone").await;
             return false;
         }
-        if update.new.is_some() && let Err(why) = accepted_name(update) {
+        if update.new.is_some()
+            && let Err(why) = accepted_name(update)
+        {
             lines.send(&why).await;
             return false;
         }
@@ -67,9 +69,7 @@ impl Gate {
             Ok(observed) => self.show(&observed, tracked, lines).await,
             Err(Fault::Invalid(problems)) => {
                 let verb = if tracked { "refused" } else { "not applicable" };
-                lines
-                    .send(&format!("{} is {verb}: {}, nothing changed", new.short(), count(problems.len(), "problem")))
-                    .await;
+                lines.send(&format!("{} is {verb}: {}", new.short(), count(problems.len(), "problem"))).await;
                 for problem in problems.iter().take(PROBLEMS_SHOWN) {
                     lines.send(&text::line(&format!("  {problem}"))).await;
                 }
@@ -122,7 +122,6 @@ impl Gate {
             return true;
         }
         if !problems.is_empty() || !plan.refusals.is_empty() {
-            lines.send("refused, nothing changed").await;
             return false;
         }
         true
@@ -153,7 +152,7 @@ impl Gate {
 
 /// Whether a ref may be made: commands would read one that begins with a dash as an option.
 fn accepted_name(update: &RefUpdate) -> Result<(), String> {
-    let refused = |why: &str| Err(format!("{} is refused: {why}, nothing changed", text::line(&update.name)));
+    let refused = |why: &str| Err(format!("{} is refused: {why}", text::line(&update.name)));
     if update.name.split('/').any(|part| part.starts_with('-')) {
         return refused("a part of its name begins with a dash");
     }
@@ -183,7 +182,11 @@ impl Receiver for Gate {
             for update in &push.updates {
                 accept &= self.check(&push, update, &lines).await;
             }
-            if accept { Verdict::Accept } else { Verdict::Refuse }
+            if accept {
+                return Verdict::Accept;
+            }
+            lines.send("the push is refused, nothing changed").await;
+            Verdict::Refuse
         })
     }
 

@@ -48,6 +48,20 @@ pub struct Trouble {
     pub why: String,
 }
 
+/// What a trouble is about; each is told and mended apart from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// The repository cannot be followed.
+    Source,
+    /// The branch's history is not that of what is applied.
+    History,
+    /// The newest commit cannot be read or is not applied.
+    Commit,
+}
+
+/// One trouble of each sort, the gravest first.
+pub(in crate::sync) type Troubles = [Option<Trouble>; 3];
+
 /// A cheap handle on the sync.
 #[derive(Clone)]
 pub struct Handle {
@@ -59,7 +73,7 @@ pub struct Handle {
     pub(in crate::sync) view: Arc<View>,
     pub(in crate::sync) tips: mpsc::Sender<CommitId>,
     pub(in crate::sync) progress: broadcast::Sender<Progress>,
-    pub(in crate::sync) trouble: watch::Sender<Option<Trouble>>,
+    pub(in crate::sync) trouble: watch::Sender<Troubles>,
 }
 
 impl Handle {
@@ -82,12 +96,13 @@ impl Handle {
 
     /// What is wrong with the repository, if anything.
     pub fn trouble(&self) -> Option<Trouble> {
-        self.trouble.borrow().clone()
+        self.trouble.borrow().iter().flatten().next().cloned()
     }
 
-    /// Says that the repository is in trouble, or no longer.
-    pub fn set_trouble(&self, trouble: Option<Trouble>) {
+    /// Says that something about the repository is in trouble, or no longer.
+    pub fn set_trouble(&self, about: About, trouble: Option<Trouble>) {
         self.trouble.send_if_modified(|now| {
+            let now = &mut now[about as usize];
             let same = match (&*now, &trouble) {
                 (Some(a), Some(b)) => a.why == b.why,
                 (a, b) => a.is_none() && b.is_none(),

@@ -9,6 +9,7 @@ use crate::git::error::Error;
 use crate::git::reader::Reader;
 use crate::git::snapshot::{Entry, Limits, Severity, Snapshot};
 use crate::source::tree::Cache;
+use crate::source::words;
 
 /// Why a commit's desired state is not known.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +102,7 @@ impl Source {
 
 fn as_problem(problem: &crate::git::snapshot::Problem) -> Problem {
     Problem {
-        path: problem.path.clone(),
+        path: words::short(&problem.path),
         line: 0,
         object: String::new(),
         field: String::new(),
@@ -110,6 +111,9 @@ fn as_problem(problem: &crate::git::snapshot::Problem) -> Problem {
     }
 }
 
+/// Characters of a commit's subject that plans and records keep.
+const SUBJECT_CHARS_MAX: usize = 200;
+
 /// The commit as plans and records name it.
 pub fn facts(commit: &Commit) -> CommitFacts {
     CommitFacts {
@@ -117,6 +121,9 @@ pub fn facts(commit: &Commit) -> CommitFacts {
         author: commit.author.name.clone(),
         email: commit.author.mail.clone(),
         time_s: commit.committer.time_s,
-        subject: commit.subject.clone(),
+        subject: match commit.subject.char_indices().nth(SUBJECT_CHARS_MAX) {
+            Some((end, _)) => format!("{}…", &commit.subject[..end]),
+            None => commit.subject.clone(),
+        },
     }
 }

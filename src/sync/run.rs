@@ -14,7 +14,7 @@ use crate::control::view::View;
 use crate::git::commit::CommitId;
 use crate::git::reader::Reader;
 use crate::sync::apply;
-use crate::sync::handle::{Handle, PROGRESS_WAITING_MAX, Progress, Tracked, Trouble};
+use crate::sync::handle::{About, Handle, PROGRESS_WAITING_MAX, Progress, Tracked, Trouble, Troubles};
 use crate::sync::observe::{Fault, Observed, Source};
 use crate::sync::progress::{self, Assessed};
 use crate::sync::record::{AppliedCommit, CommitRecord, Outcome, RECORDS_MAX};
@@ -41,7 +41,7 @@ impl Sync {
         let (tips_in, tips) = mpsc::channel(TIPS_WAITING_MAX);
         let source = Arc::new(Source::new(tracked.path.clone()));
         let progress = broadcast::Sender::new(PROGRESS_WAITING_MAX);
-        let trouble = watch::Sender::new(None);
+        let trouble = watch::Sender::new(Troubles::default());
         Sync { handle: Handle { tracked, repository, source, view, tips: tips_in, progress, trouble }, store, tips }
     }
 
@@ -100,7 +100,7 @@ impl Sync {
             let plan = match apply::apply(&self.handle.view, &self.store, &observed, &done).await {
                 Ok(plan) => plan,
                 Err(error @ (apply::Error::Problems(_) | apply::Error::Refused(_))) => {
-                    rolling.end(self, Outcome::Refused, error.to_string()).await;
+                    rolling.refuse(self, error.to_string()).await;
                     return self.tips.recv().await;
                 }
                 Err(error) => {
@@ -137,7 +137,7 @@ impl Sync {
             let fault = match self.handle.reader() {
                 Ok(reader) => match self.handle.observe(reader, commit).await {
                     Ok(observed) => {
-                        self.handle.set_trouble(None);
+                        self.handle.set_trouble(About::Commit, None);
                         return Ok(observed);
                     }
                     Err(fault) => fault,
@@ -153,12 +153,13 @@ impl Sync {
                         .map(|c| crate::sync::observe::facts(&c));
                     let mut rolling = Rolling::new(self, facts.unwrap_or_default(), commit);
                     let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                    rolling.end(self, Outcome::Refused, text.join("\n")).await;
+                    rolling.refuse(self, text.join("\n")).await;
                     return Err(self.tips.recv().await);
                 }
                 Fault::Git(error) => {
                     tracing::warn!(%error, "the commit cannot be read; what is applied stays");
-                    self.handle.set_trouble(Some(Trouble { since_s: clock::now_s(), why: error.to_string() }));
+                    self.handle
+                        .set_trouble(About::Commit, Some(Trouble { since_s: clock::now_s(), why: error.to_string() }));
                     if let Ok(newer) = tokio::time::timeout(READ_AGAIN, self.tips.recv()).await {
                         return Err(newer);
                     }
@@ -284,6 +285,14 @@ impl Rolling {
             let _ = sync.handle.progress.send(Progress { commit: self.id, line, outcome: Some(self.record.outcome) });
         }
         self.write(sync).await;
+    }
+
+    /// Ends as refused; what is applied stays, and the status says so until a better commit comes.
+    async fn refuse(&mut self, sync: &Sync, detail: String) {
+        let first = detail.lines().next().unwrap_or_default();
+        let why = format!("commit {} is refused: {first}; what is applied stays", self.record.commit.short());
+        sync.handle.set_trouble(About::Commit, Some(Trouble { since_s: self.record.started_s, why }));
+        self.end(sync, Outcome::Refused, detail).await;
     }
 
     async fn end(&mut self, sync: &Sync, outcome: Outcome, detail: String) {
