@@ -1,7 +1,7 @@
 //! A plan → Markdown fit for a pull-request comment: short, collapsible, within the forges' limit, free of injection.
 
 use crate::report::text;
-use crate::sync::entry::{Action, SyncPlan};
+use crate::sync::entry::{Action, Entry, SyncPlan};
 
 /// The forges' bound on a comment's length in characters (GitHub's; GitLab's is larger).
 pub const COMMENT_CHARS_MAX: usize = 65_536;
@@ -19,29 +19,44 @@ pub fn plan(plan: &SyncPlan) -> String {
             refusal.trailer
         );
     }
-    let shown: Vec<_> = plan.entries.iter().filter(|e| e.action != Action::Move).collect();
+    let mut left = COMMENT_CHARS_MAX.saturating_sub(TAIL_CHARS + out.chars().count());
     let mut left_out = 0;
-    for entry in shown {
-        let diff = text::diff_lines(entry).join("\n");
-        let fence = fence_for(&diff);
-        let block = format!(
-            "\n<details><summary>{} <b>{}</b>: {}</summary>\n\n{fence}diff\n{diff}\n{fence}\n</details>\n",
-            entry.action,
-            escape(&entry.key.to_string()),
-            escape(&entry.reason)
-        );
-        if out.chars().count() + block.chars().count() + TAIL_CHARS > COMMENT_CHARS_MAX {
-            left_out += 1;
-        } else {
-            out += &block;
+    for entry in plan.entries.iter().filter(|e| e.action != Action::Move) {
+        let whole = block(entry);
+        let fitting =
+            [whole, line(entry)].into_iter().map(|text| (text.chars().count(), text)).find(|(chars, _)| *chars <= left);
+        match fitting {
+            Some((chars, text)) => {
+                left -= chars;
+                out += &text;
+            }
+            None => left_out += 1,
         }
     }
     if left_out > 0 {
-        out += &format!(
-            "\n{left_out} more objects are left out: the comment would be too long. `masthead plan` shows all.\n"
-        );
+        let noun = if left_out == 1 { "object is" } else { "objects are" };
+        out +=
+            &format!("\n{left_out} more {noun} left out: the comment would be too long. `masthead plan` shows all.\n");
     }
     out
+}
+
+/// One object with its diff, folded.
+fn block(entry: &Entry) -> String {
+    let diff = text::diff_lines(entry).join("\n");
+    let fence = fence_for(&diff);
+    format!(
+        "\n<details><summary>{} <b>{}</b>: {}</summary>\n\n{fence}diff\n{diff}\n{fence}\n</details>\n",
+        entry.action,
+        escape(&entry.key.to_string()),
+        escape(&entry.reason)
+    )
+}
+
+/// One object without its diff.
+fn line(entry: &Entry) -> String {
+    let (key, reason) = (escape(&entry.key.to_string()), escape(&entry.reason));
+    format!("\n{} <b>{key}</b>: {reason} (the diff is too long for a comment)\n", entry.action)
 }
 
 /// Text that no Markdown or HTML reads as markup, mention or command.
