@@ -164,12 +164,25 @@ impl Reports {
 
     /// Whether a round has something to decide.
     pub fn is_ready(&self) -> bool {
-        !(self.hellos.is_empty()
-            && self.beats.is_empty()
-            && self.statuses.is_empty()
-            && self.gone.is_empty()
-            && self.held.is_empty()
-            && self.events.is_empty())
+        let mut abouts = self.statuses.values().map(|(about, _)| about).chain(self.gone.values());
+        !(self.hellos.is_empty() && self.beats.is_empty() && self.held.is_empty() && self.events.is_empty())
+            || abouts.any(|about| !self.is_unknown(&about.node))
+    }
+
+    /// Whether pods of a node are not in the view yet: what is said of them waits until they are, for it is not said
+    /// again.
+    fn is_unknown(&self, node: &str) -> bool {
+        self.asked.contains_key(node) || self.held.contains_key(node)
+    }
+
+    /// The pods that a node held, as they are by its own word: what came last from here may be long ago.
+    fn as_reported(&self, held: &[Arc<Object>]) -> Vec<Arc<Object>> {
+        let now = |object: &Arc<Object>| {
+            let pod = object.typed::<Pod>().ok()?;
+            let (_, status) = self.statuses.get(pod.metadata.uid.as_str())?;
+            Object::of(&pod::with_status(&pod, status)).ok().map(Arc::new)
+        };
+        held.iter().map(|object| now(object).unwrap_or_else(|| object.clone())).collect()
     }
 
     /// Whether all that a node held is known, so that it may be told what to run.
@@ -204,15 +217,15 @@ impl Reports {
             collect(node, register::register(cluster, node, facts, self.cidr, cx));
         }
         for (node, held) in &self.held {
-            collect(node, import::import(cluster, node, held, self.born));
+            collect(node, import::import(cluster, node, &self.as_reported(held), self.born));
         }
         for node in &self.beats {
             collect(node, beat::beat(cluster, node, cx));
         }
-        for (about, status) in self.statuses.values() {
+        for (about, status) in self.statuses.values().filter(|(about, _)| !self.is_unknown(&about.node)) {
             collect(&about.name, pod::status(cluster, about, status));
         }
-        for about in self.gone.values() {
+        for about in self.gone.values().filter(|about| !self.is_unknown(&about.node)) {
             collect(&about.name, Ok(pod::gone(cluster, about)));
         }
         round.collect(None, Reaction { events: self.events.clone(), ..Reaction::default() });
@@ -222,8 +235,10 @@ impl Reports {
     pub fn done(&mut self) {
         self.hellos.clear();
         self.beats.clear();
-        self.statuses.clear();
-        self.gone.clear();
+        let (asked, held) = (&self.asked, &self.held);
+        let is_unknown = |about: &About| asked.contains_key(&about.node) || held.contains_key(&about.node);
+        self.statuses.retain(|_, (about, _)| is_unknown(about));
+        self.gone.retain(|_, about| is_unknown(about));
         self.events.clear();
         for node in std::mem::take(&mut self.held).into_keys() {
             self.later.insert(node.clone());
@@ -262,5 +277,52 @@ fn facts(told: &NodeFacts) -> Facts {
             architecture: info("architecture"),
             swap: None,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use masthead_api::change::Change;
+    use masthead_wire::manifest::{Holding, NodeContent};
+    use masthead_wire::object::PodEntry;
+    use masthead_wire::report::{Hello, PodStatus as Told};
+    use serde_json::json;
+
+    fn report(what: What) -> Report {
+        Report { node: "n1".to_owned(), what }
+    }
+
+    /// Found by the simulation: an agent says how a pod is once a session, and that is before its pods are recalled.
+    #[test]
+    fn what_is_said_of_a_pod_that_is_being_recalled_is_not_lost() {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "default", "uid": "u",
+            "creationTimestamp": "2020-01-01T00:00:00Z"}, "spec": {"nodeName": "n1", "containers": []}, "status": {"phase": "Pending"}});
+        let entry = Arc::new(PodEntry::parse(pod.to_string().into()).unwrap());
+        let mut content = NodeContent::default();
+        content.insert_pod(entry.clone());
+        let hello = Hello { holding: Holding::from(&content), ..Hello::default() };
+        let status = br#"{"phase": "Running"}"#.as_slice().into();
+        let (namespace, name) = ("default".to_owned(), "a".to_owned());
+        let told = Told { uid: "u".into(), namespace, name, status, observed: Default::default(), sequence: 1 };
+        let (mut reports, cluster, mut cx) = (Reports::new(2_000_000_000), Cluster::default(), Context::new(2_000_000_000, 1));
+        let mut decide = |reports: &mut Reports| {
+            let mut round = Round::default();
+            reports.decide(&cluster, &mut cx, &mut round);
+            reports.done();
+            round
+        };
+        assert_eq!(reports.take(&cluster, report(What::Hello(hello))), Pending::Ask("n1".to_owned(), vec!["u".to_owned()]));
+        reports.take(&cluster, report(What::PodStatus(told)));
+        assert!(!reports.is_ready(), "nothing can be decided before the pods are here");
+        assert!(decide(&mut reports).is_empty());
+        reports.take(&cluster, report(What::Recalled { pods: vec![entry], last: true }));
+        let round = decide(&mut reports);
+        let imported = round.changes.iter().find_map(|change| match change {
+            Change::Create { object, .. } => object.typed::<Pod>().ok(),
+            _ => None,
+        });
+        assert_eq!(imported.unwrap().status.phase, "Running");
+        assert!(reports.is_ready(), "the status is decided on again once the pod is in the view");
     }
 }

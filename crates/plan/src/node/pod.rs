@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use masthead_api::change::Change;
 use masthead_api::core::pod::Pod;
-use masthead_api::core::pod_status::{PodCondition, PodStatus};
+use masthead_api::core::pod_status::PodStatus;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Resource;
 use masthead_api::object::{Error, Object};
@@ -45,26 +45,25 @@ pub fn status(cluster: &Cluster, about: &About, reported: &PodStatus) -> Result<
         // A finished pod does not come back to life: the report is older than what is known.
         return Ok(reaction);
     }
-    let mut new = Pod::clone(&pod);
-    new.status = reported.clone();
-    let kept: Vec<PodCondition> = pod
-        .status
-        .conditions
-        .iter()
-        .filter(|c| !reported.conditions.iter().any(|r| r.type_ == c.type_))
-        .cloned()
-        .collect();
-    new.status.conditions.extend(kept);
-    new.status.conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
-    if new.status.qos_class.is_empty() {
-        new.status.qos_class.clone_from(&pod.status.qos_class);
-    }
+    let new = with_status(&pod, reported);
     let object = Object::of(&new)?;
     if object.body() != live.body() {
         let reason = format!("node {} reports {}", about.node, new.status.phase);
         reaction.changes.push(Change::Update { object: Arc::new(object), base: live.revision(), reason });
     }
     Ok(reaction)
+}
+
+/// A pod with the status that its agent reports; conditions that agents do not write, and the QoS class, stay.
+pub fn with_status(pod: &Pod, reported: &PodStatus) -> Pod {
+    let mut new = Pod { status: reported.clone(), ..Pod::clone(pod) };
+    let kept = pod.status.conditions.iter().filter(|c| !reported.conditions.iter().any(|r| r.type_ == c.type_)).cloned();
+    new.status.conditions.extend(kept);
+    new.status.conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
+    if new.status.qos_class.is_empty() {
+        new.status.qos_class.clone_from(&pod.status.qos_class);
+    }
+    new
 }
 
 fn is_final(phase: &str) -> bool {
