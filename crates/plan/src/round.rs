@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use masthead_api::change::{Change, EventNote};
+use masthead_api::core::namespace::Namespace;
 use masthead_api::core::node::Node;
 use masthead_api::core::pod::Pod;
 use masthead_api::key::ObjectKey;
@@ -101,7 +102,12 @@ pub fn decide(cluster: &Cluster, tasks: &BTreeSet<Task>, cx: &mut Context, round
     for task in tasks {
         let reaction = match task {
             Task::System => Ok(system::bootstrap(cluster, cx)),
-            Task::Object(key) => control::reconcile(cluster, key, cx),
+            Task::Object(key) => control::reconcile(cluster, key, cx).map(|mut reaction| {
+                if key.kind == Namespace::KIND && cluster.get(key).is_some() {
+                    reaction.append(system::default_account(cluster, &key.name, cx));
+                }
+                reaction
+            }),
             Task::Node(name) => node::health::health(cluster, name, cx),
             Task::Schedule => Ok(schedule::bind::bind(cluster, cx)),
         };

@@ -1,0 +1,7 @@
+//! The real kubectl, and our own command line beside it, against a control plane's API over a store in memory.
+
+mod compare;
+mod objects;
+mod requests;
+mod server;
+mod verbs;
