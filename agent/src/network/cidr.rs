@@ -111,6 +111,19 @@ impl fmt::Display for Cidr {
     }
 }
 
+/// A node's CIDRs: one of a family at most; the first is that of pods' primary addresses.
+pub fn node_cidrs(texts: &[String]) -> Result<Vec<Cidr>, Error> {
+    let mut cidrs: Vec<Cidr> = Vec::with_capacity(texts.len());
+    for text in texts {
+        let cidr: Cidr = text.parse()?;
+        if cidrs.iter().any(|c| c.is_v6() == cidr.is_v6()) {
+            return Err(Error::Cidr { cidr: text.clone(), why: "is a second one of its family" });
+        }
+        cidrs.push(cidr);
+    }
+    Ok(cidrs)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod cidr;
 pub mod contract;
+pub mod destroy;
 pub mod error;
 pub mod host;
 pub mod ipam;
@@ -14,4 +15,5 @@ pub mod plan;
 pub mod pool;
 pub mod records;
 pub mod routed;
+pub mod rules;
 pub mod run;

@@ -5,9 +5,9 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use nlink::netlink::{Connection, Route};
@@ -79,6 +79,8 @@ impl Maker {
 pub struct Pool {
     maker: Maker,
     ready: Option<Receiver<Place>>,
+    filler: Option<JoinHandle<()>>,
+    closed: Arc<AtomicBool>,
 }
 
 impl Pool {
@@ -86,15 +88,29 @@ impl Pool {
     pub fn start(maker: Maker, size: usize) -> Result<Self> {
         // One more is in the thread's hand when the channel is full.
         let Some(queued) = size.checked_sub(1) else {
-            return Ok(Self { maker, ready: None });
+            return Ok(Self { maker, ready: None, filler: None, closed: Arc::default() });
         };
         let (sender, ready) = sync_channel(queued);
-        let filler = maker.clone();
-        thread::Builder::new()
+        let closed = Arc::<AtomicBool>::default();
+        let (filler, stop) = (maker.clone(), Arc::clone(&closed));
+        let filler = thread::Builder::new()
             .name("netns-pool".to_owned())
-            .spawn(move || fill(&filler, &sender))
+            .spawn(move || fill(&filler, &sender, &stop))
             .doing(|| "start the pool's thread".to_owned())?;
-        Ok(Self { maker, ready: Some(ready) })
+        Ok(Self { maker, ready: Some(ready), filler: Some(filler), closed })
+    }
+
+    /// Ends the pool's thread and gives back what waits; later places are made when asked for.
+    pub async fn close(&mut self, host: &Connection<Route>) -> Result<()> {
+        self.closed.store(true, Ordering::Release);
+        if let Some(ready) = self.ready.take() {
+            for place in ready.try_iter() {
+                kernel::remove_link(host, place.host_index).await?;
+            }
+        }
+        // With nobody to take it, what the thread has in hand is removed by the thread.
+        let ended = self.filler.take().map(JoinHandle::join);
+        if let Some(Err(_)) = ended { Err(Error::Ended) } else { Ok(()) }
     }
 
     /// Takes a place that waits, or makes one.
@@ -113,7 +129,7 @@ impl Pool {
 }
 
 /// Fills until the pool is gone.
-fn fill(maker: &Maker, ready: &SyncSender<Place>) {
+fn fill(maker: &Maker, ready: &SyncSender<Place>, closed: &AtomicBool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -122,7 +138,7 @@ fn fill(maker: &Maker, ready: &SyncSender<Place>) {
     let made = runtime.block_on(async {
         let host = Connection::<Route>::new().doing(|| "open netlink".to_owned())?;
         let mut backoff = BACKOFF;
-        loop {
+        while !closed.load(Ordering::Acquire) {
             match maker.make(&host).await {
                 Ok(place) => {
                     backoff = BACKOFF;
@@ -138,6 +154,7 @@ fn fill(maker: &Maker, ready: &SyncSender<Place>) {
                 }
             }
         }
+        Ok(())
     });
     if let Err::<(), Error>(error) = made {
         tracing::warn!(%error, "the pool of network namespaces has ended");

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::error::{Error, IoContext, Result};
 use crate::network::names;
+use crate::network::rules::ports::HostPort;
 
 /// A pod's place, as chosen at its first attach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub struct HostRecord {
     pub cidrs: Vec<String>,
     /// Where the search for a free address goes on.
     pub cursors: Vec<IpAddr>,
+    /// Ports of the node that lead to pods.
+    #[serde(default)]
+    pub ports: Vec<HostPort>,
     /// The node's own addresses in those CIDRs, on its loopback link.
     pub node_ips: Vec<IpAddr>,
     /// Kernel settings that were changed, with the value before.

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::network::apply::Interrupt;
 use crate::network::contract::{self, Attachment, PodNetwork};
 use crate::network::error::{Error, IoContext, Result};
+use crate::network::rules::ports::HostPort;
 use crate::network::run::{Call, Engine};
 
 /// Calls that may wait; callers beyond that wait to be let in.
@@ -77,6 +78,16 @@ impl RoutedNetwork {
     /// Where pods' addresses come from: at most one CIDR of each family. Pods that have a place keep it.
     pub async fn set_cidrs(&self, cidrs: Vec<String>) -> Result<()> {
         self.call(|reply| Call::SetCidrs(cidrs, reply)).await
+    }
+
+    /// Which ports of the node lead to pods: the whole list, of which only what changed is sent on.
+    pub async fn set_host_ports(&self, ports: Vec<HostPort>) -> Result<()> {
+        self.call(|reply| Call::SetHostPorts(ports, reply)).await
+    }
+
+    /// Ends the network's threads and gives back what waits in the pool; pods keep their places.
+    pub async fn close(&self) -> Result<()> {
+        self.call(Call::Close).await
     }
 
     async fn call<T>(&self, call: impl FnOnce(oneshot::Sender<Result<T>>) -> Call) -> Result<T> {

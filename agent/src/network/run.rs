@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use nlink::netlink::{Connection, Route};
+use nlink::netlink::{Connection, Nftables, Route};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::network::apply::{Interrupt, Tools};
-use crate::network::cidr::Cidr;
+use crate::network::cidr::{self, Cidr};
 use crate::network::contract::Attachment;
 use crate::network::error::{Error, IoContext, Result};
 use crate::network::host;
@@ -22,6 +22,8 @@ use crate::network::plan;
 use crate::network::pool::{Maker, Pool};
 use crate::network::records::{HostRecord, PodRecord, Records};
 use crate::network::routed::Options;
+use crate::network::rules;
+use crate::network::rules::ports::{Elements, HostPort};
 
 /// Addresses given out between two writes of where the search goes on.
 const CURSOR_STRIDE: u32 = 32;
@@ -36,16 +38,23 @@ pub enum Call {
     Attached(oneshot::Sender<Result<Vec<String>>>),
     /// Change where pods' addresses come from.
     SetCidrs(Vec<String>, oneshot::Sender<Result<()>>),
+    /// Change which ports of the node lead to pods.
+    SetHostPorts(Vec<HostPort>, oneshot::Sender<Result<()>>),
+    /// Give back what waits in the pool, and end.
+    Close(oneshot::Sender<Result<()>>),
 }
 
 /// The state of the network.
 pub struct Engine {
     host: Connection<Route>,
+    nft: Connection<Nftables>,
     names: Names,
     records: Records,
     pool: Pool,
     ipam: Ipam,
     host_record: HostRecord,
+    /// What the table's maps hold.
+    elements: Elements,
     /// Every pod with a record.
     pods: BTreeMap<String, PodRecord>,
     /// Addresses that may still be given out before the next cursor is written.
@@ -73,10 +82,12 @@ impl Engine {
         let host_record = records.host()?;
         let mut engine = Self {
             host,
+            nft: rules::apply::connect()?,
             names,
             records,
             pool,
             ipam: Ipam::default(),
+            elements: Elements::of(&host_record.ports)?,
             host_record,
             pods: BTreeMap::new(),
             stride: 0,
@@ -101,6 +112,11 @@ impl Engine {
                 Call::Detach(uid, reply) => drop(reply.send(self.detach(&uid).await)),
                 Call::Attached(reply) => drop(reply.send(Ok(self.pods.keys().cloned().collect()))),
                 Call::SetCidrs(cidrs, reply) => drop(reply.send(self.set_cidrs(&cidrs).await)),
+                Call::SetHostPorts(ports, reply) => drop(reply.send(self.set_host_ports(ports).await)),
+                Call::Close(reply) => {
+                    calls.close();
+                    drop(reply.send(self.pool.close(&self.host).await));
+                }
             }
         }
     }
@@ -163,12 +179,33 @@ impl Engine {
     }
 
     async fn set_cidrs(&mut self, cidrs: &[String]) -> Result<()> {
-        let cidrs: Vec<Cidr> = cidrs.iter().map(|c| c.parse()).collect::<Result<_>>()?;
+        let cidrs = cidr::node_cidrs(cidrs)?;
+        if self.ipam.cidrs().eq(cidrs.iter().copied()) {
+            return rules::forward::ensure(&self.nft, &self.names).await;
+        }
         host::ensure(&self.host, &self.records, &mut self.host_record, &cidrs).await?;
+        let table = rules::table::table(&self.names, &cidrs, &self.elements);
+        rules::apply::replace(&self.nft, table.doing(|| "build the nftables table".to_owned())?).await?;
+        rules::forward::ensure(&self.nft, &self.names).await?;
         let fresh = self.ipam.cidrs().next().is_none();
         self.ipam.set_cidrs(&cidrs);
         if fresh {
             self.ipam.resume(&self.host_record.cursors);
+        }
+        Ok(())
+    }
+
+    async fn set_host_ports(&mut self, ports: Vec<HostPort>) -> Result<()> {
+        let wanted = Elements::of(&ports)?;
+        if self.ipam.cidrs().next().is_none() && !ports.is_empty() {
+            return Err(Error::NoCidr);
+        }
+        let change = self.elements.change_to(&wanted);
+        rules::apply::change(&self.nft, &self.names.table(), &change).await?;
+        self.elements = wanted;
+        if self.host_record.ports != ports {
+            self.host_record.ports = ports;
+            self.records.keep_host(&self.host_record)?;
         }
         Ok(())
     }

@@ -2,18 +2,26 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use masthead_agent::network::contract::{Attachment, PodNetwork};
+use masthead_agent::network::netns;
 use masthead_agent::network::routed::{Options, RoutedNetwork};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
+use nlink::netlink::addr::Ipv4Address;
+use nlink::netlink::link::VethLink;
+use nlink::netlink::route::Ipv4Route;
+use nlink::netlink::{Connection, Nftables, Route};
 
-/// How long a connection may take before it counts as refused.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
+/// How long a connection may take before it counts as refused; a lost first packet is sent again after 1 s.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(950);
+/// How long an answer may take on a loaded machine.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs a test on a machine of its own; `false` (after a plain message) where there is no root.
 pub fn machine(test: impl FnOnce(&Bed) + Send + 'static) {
@@ -28,6 +36,8 @@ pub fn machine(test: impl FnOnce(&Bed) + Send + 'static) {
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
+        runtime.block_on(async { Connection::<Route>::new().unwrap().set_link_up("lo").await }).unwrap();
         let bed = Bed { data: dir.path().to_owned(), runtime, _dir: dir };
         test(&bed);
     };
@@ -63,11 +73,64 @@ impl Bed {
         self.wait(network.attach(uid)).unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// What a command prints, here or in a pod.
-    pub fn output(&self, command: &str) -> String {
-        let done = std::process::Command::new("sh").args(["-c", command]).output().unwrap();
-        let text = String::from_utf8_lossy(&done.stdout).into_owned();
-        text + &String::from_utf8_lossy(&done.stderr)
+    /// A machine beyond the node's uplink, 192.0.2.9, that knows nothing of pods. The node is 192.0.2.2.
+    pub fn outside(&self) -> PathBuf {
+        let ns = netns::create().unwrap();
+        let path = self.data.join("outside");
+        netns::pin(&ns, &path).unwrap();
+        self.wait(async {
+            let host = Connection::<Route>::new().unwrap();
+            let pair = VethLink::new("up0", "eth0").peer_netns_fd(&ns);
+            host.add_link(pair).await.unwrap();
+            let far = Connection::<Route>::new_in(ns.as_fd()).unwrap();
+            for (conn, name, last) in [(&host, "up0", 2), (&far, "eth0", 9)] {
+                let ip = Ipv4Addr::new(192, 0, 2, last);
+                conn.add_address(Ipv4Address::new(name, ip, 24)).await.unwrap();
+                conn.set_link_up(name).await.unwrap();
+            }
+            let gateway = Ipv4Addr::new(192, 0, 2, 9);
+            host.add_route(Ipv4Route::default_route().gateway(gateway)).await.unwrap();
+        });
+        path
+    }
+
+    /// Everything the network could leave behind, as text to compare.
+    pub fn world(&self) -> String {
+        let mut world = Vec::new();
+        self.wait(async {
+            let host = Connection::<Route>::new().unwrap();
+            for link in host.get_links().await.unwrap() {
+                world.push(format!("link {:?} {:?}", link.name(), link.alias()));
+            }
+            for address in host.get_addresses().await.unwrap() {
+                // Link-local addresses come when the kernel has tried them, which nobody waits for.
+                if !matches!(address.primary_address(), Some(IpAddr::V6(v6)) if v6.is_unicast_link_local()) {
+                    world.push(format!("address {:?}/{}", address.primary_address(), address.prefix_len()));
+                }
+            }
+            for route in host.get_routes().await.unwrap().iter().filter(|r| r.is_ipv4()) {
+                world.push(format!("route {:?}/{} {:?}", route.destination(), route.dst_len(), route.oif()));
+            }
+            let nft = Connection::<Nftables>::new().unwrap();
+            for table in nft.list_tables().await.unwrap() {
+                world.push(format!("table {}", table.name));
+                for rule in nft.list_rules(&table.name, table.family).await.unwrap() {
+                    world.push(format!("rule {} {:?}", rule.chain, rule.expression_bytes));
+                }
+            }
+        });
+        world.sort();
+        let mounts = std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
+        // Other tests' mounts, copied into this machine, go when their files go.
+        let own = mounts.lines().filter(|l| l.contains(self.data.to_str().unwrap()));
+        world.extend(own.map(|l| l.split(' ').skip(3).collect::<Vec<_>>().join(" ")));
+        for key in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+            let value = std::fs::read_to_string(format!("/proc/sys/net/{key}"));
+            world.push(format!("{key} {}", value.unwrap_or_default()));
+        }
+        let files = std::fs::read_dir(self.data.join("node")).into_iter().flatten();
+        world.extend(files.map(|f| format!("{:?}", f.unwrap().file_name())));
+        world.join("\n")
     }
 }
 
@@ -98,7 +161,7 @@ pub fn serve(listener: TcpListener) -> JoinHandle<()> {
 /// What a server at `ip:port` says about who asked.
 pub fn ask(ip: IpAddr, port: u16) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&SocketAddr::new(ip, port), CONNECT_TIMEOUT)?;
-    stream.set_read_timeout(Some(CONNECT_TIMEOUT))?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     Ok(text)

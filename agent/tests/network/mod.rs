@@ -1,4 +1,8 @@
 //! The pod network on a real kernel, each test in a network and mount namespace of its own.
 
 mod bed;
+mod crash;
+mod firewall;
+mod life;
+mod ports;
 mod talk;

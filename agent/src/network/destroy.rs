@@ -1,0 +1,33 @@
+//! Removes everything an instance made on this machine, and nothing else.
+
+use std::path::Path;
+
+use nlink::netlink::{Connection, Route};
+
+use crate::network::error::{IoContext, Result};
+use crate::network::host;
+use crate::network::kernel;
+use crate::network::names::Names;
+use crate::network::netns;
+use crate::network::observe;
+use crate::network::records::Records;
+use crate::network::rules;
+
+/// Removes links, namespaces, addresses, rules and files of the instance in `data_dir`, and puts the
+/// kernel's settings back. May be repeated; an instance that is still running must be stopped first.
+pub async fn destroy(data_dir: &Path) -> Result<()> {
+    let names = Names::of(data_dir);
+    let records = Records::at(data_dir);
+    let host = Connection::<Route>::new().doing(|| "open netlink".to_owned())?;
+    for link in observe::links(&host, &names).await? {
+        kernel::remove_link(&host, link.index).await?;
+    }
+    for uid in records.pins()? {
+        netns::unpin(&records.pin(&uid))?;
+    }
+    let nft = rules::apply::connect()?;
+    rules::forward::remove(&nft, &names).await?;
+    rules::apply::remove(&nft, &names.table()).await?;
+    host::undo(&host, &records.host()?).await?;
+    records.clear()
+}

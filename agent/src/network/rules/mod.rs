@@ -1,0 +1,6 @@
+//! The packet rules of a node: its own nftables table, and a way through others' firewalls.
+
+pub mod apply;
+pub mod forward;
+pub mod ports;
+pub mod table;
