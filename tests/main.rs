@@ -1,4 +1,9 @@
 //! Tests.
+mod bad_inputs;
 mod git;
+mod golden;
+mod kubectl;
 mod push;
+mod sim;
 mod tidy;
+mod watched;
