@@ -165,6 +165,20 @@ async fn an_agent_killed_while_starting_repeats_itself() {
     assert!(finished < ROUNDS, "none was killed in the middle");
 }
 
+/// The bed's own end checks that nothing is left of a cgroup parent that pods have named.
+#[tokio::test(flavor = "multi_thread")]
+async fn destroying_takes_shared_cgroups_along() {
+    let Some(bed) = bed().await else { return };
+    let parent = format!("{}/burstable/podx", bed.options.cgroup_root);
+    let mut request = bed.pod_request("p");
+    request.config.linux = Some(v1::LinuxPodSandboxConfig { cgroup_parent: parent.clone(), ..Default::default() });
+    let pod = bed.runtime.run_pod_sandbox(request).await.unwrap();
+    let id = bed.start(&pod, container("c", &["sleep", "1000"])).await;
+    assert!(!super::bed::cgroup_dirs(&format!("{parent}/{id}")).is_empty());
+    bed.runtime.remove_pod_sandbox(&pod).await.unwrap();
+    assert!(super::bed::cgroup_dirs(&parent).is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn removal_leaves_nothing() {
     let Some(bed) = bed().await else { return };

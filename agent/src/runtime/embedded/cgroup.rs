@@ -169,7 +169,7 @@ impl Cgroup {
         }
     }
 
-    /// Removes it with what a container has made below it; false when something is left.
+    /// Removes it with what is below it; false when something is left, as where processes are.
     pub fn remove(&self) -> bool {
         self.dirs().iter().map(|directory| remove_tree(directory, DEPTH_MAX)).fold(true, |a, b| a & b)
     }

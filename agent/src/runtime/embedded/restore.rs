@@ -152,7 +152,8 @@ pub fn destroy_all(options: &Options) -> io::Result<()> {
             Cgroup::open(&path.to_string_lossy()).remove_if_empty();
         }
     }
-    Cgroup::open(&options.cgroup_root).remove_if_empty();
+    // All below this one is ours, whichever pods it was for; what still holds a process stays.
+    Cgroup::open(&options.cgroup_root).remove();
     for name in ["containers", "sandboxes"] {
         remove_directory(&root.join(name))?;
     }

@@ -209,12 +209,7 @@ pub async fn settle(store: &Store, container: &Arc<Container>, why: &'static str
     Ok(())
 }
 
-fn settle_here(
-    dir: &Path,
-    cgroup: &str,
-    started_at: i64,
-    why: &str,
-) -> crate::shim::error::Result<ExitRecord> {
+fn settle_here(dir: &Path, cgroup: &str, started_at: i64, why: &str) -> crate::shim::error::Result<ExitRecord> {
     if !dir.exists() {
         return Ok(ExitRecord::lost(started_at, "it was removed"));
     }
