@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::network::destroy as network;
 use crate::node::lock;
 use crate::node::paths::Paths;
 use crate::pods::volumes::apply;
@@ -22,15 +23,23 @@ pub async fn destroy(data: &Path) -> Result<()> {
     if !paths.node.exists() {
         return Ok(());
     }
+    let lock = lock::take(&paths)?;
+    let containers = paths.clone();
     tokio::task::spawn_blocking(move || {
-        let _lock = lock::take(&paths)?;
+        let paths = containers;
         let options = Options { cgroup_root: paths.cgroup_root(), ..Options::new(&paths.runtime) };
         Embedded::destroy_all(&options).context("removing the containers")?;
         if paths.pods.exists() {
             apply::unmount_below(&paths.pods).context("unmounting the pods' volumes")?;
         }
+        remove_cgroups(&paths.cgroup_root()).context("removing the cgroups")
+    })
+    .await??;
+    // No container is in a namespace any more.
+    network::destroy(&paths.data).await.context("removing the pods' network")?;
+    tokio::task::spawn_blocking(move || {
+        let _lock = lock;
         apply::unmount_below(&paths.node).context("unmounting what is left")?;
-        remove_cgroups(&paths.cgroup_root()).context("removing the cgroups")?;
         gone(fs::remove_dir_all(&paths.logs)).with_context(|| format!("removing {}", paths.logs.display()))?;
         gone(fs::remove_dir_all(&paths.node)).with_context(|| format!("removing {}", paths.node.display()))
     })

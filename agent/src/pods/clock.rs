@@ -9,19 +9,21 @@ use tokio::time::Instant;
 pub enum Clock {
     /// The machine's.
     System,
-    /// Starts at `base_ms` and goes with tokio's clock.
+    /// Starts at `base_ms` and goes `speed` times as fast as tokio's clock.
     Simulated {
         /// Where it starts.
         base_ms: i64,
         /// When it started.
         since: Instant,
+        /// At least 1.
+        speed: u32,
     },
 }
 
 impl Clock {
-    /// A clock for tests that stands at `base_ms` now.
-    pub fn simulated(base_ms: i64) -> Self {
-        Self::Simulated { base_ms, since: Instant::now() }
+    /// A clock for tests that stands at `base_ms` now and goes `speed` times too fast.
+    pub fn simulated(base_ms: i64, speed: u32) -> Self {
+        Self::Simulated { base_ms, since: Instant::now(), speed: speed.max(1) }
     }
 
     /// Milliseconds since 1970.
@@ -31,8 +33,9 @@ impl Clock {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
             }
-            Self::Simulated { base_ms, since } => {
-                base_ms + i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX)
+            Self::Simulated { base_ms, since, speed } => {
+                let passed = since.elapsed().saturating_mul(*speed);
+                base_ms + i64::try_from(passed.as_millis()).unwrap_or(i64::MAX)
             }
         }
     }
@@ -40,8 +43,15 @@ impl Clock {
     /// When the clock will show `at_ms`.
     pub fn instant(&self, at_ms: i64) -> Instant {
         let wait_ms = u64::try_from(at_ms.saturating_sub(self.now_ms())).unwrap_or(0);
-        // A wait that overflows the clock is as good as none: a year.
-        let wait = Duration::from_millis(wait_ms.min(365 * 24 * 3_600_000));
-        Instant::now() + wait
+        Instant::now() + self.duration(Duration::from_millis(wait_ms))
+    }
+
+    /// How long a time of this clock takes. A wait that overflows is as good as none: a year.
+    pub fn duration(&self, time: Duration) -> Duration {
+        let time = time.min(Duration::from_secs(365 * 24 * 3600));
+        match self {
+            Self::System => time,
+            Self::Simulated { speed, .. } => time / *speed,
+        }
     }
 }

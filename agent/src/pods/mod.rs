@@ -8,12 +8,15 @@ pub mod backoff;
 pub mod clock;
 pub mod convert;
 pub mod events;
+pub mod fake;
 pub mod files;
 pub mod hooks;
 pub mod housekeeping;
 pub mod local;
 pub mod observe;
 pub mod plan;
+#[cfg(test)]
+mod plan_tests;
 pub mod probe;
 pub mod pull;
 pub mod references;
@@ -23,6 +26,8 @@ pub mod site;
 pub mod start;
 pub mod status;
 pub mod status_container;
+#[cfg(test)]
+mod status_tests;
 pub mod stop;
 pub mod streams;
 pub mod volumes;

@@ -202,6 +202,17 @@ pub fn script(name: &str, text: &str) -> Value {
 }
 
 impl Agent {
+    /// An agent that was started elsewhere.
+    pub fn new(
+        shared: Arc<Shared>,
+        reports: Arc<Reports>,
+        manifest: watch::Sender<Option<Arc<NodeManifest>>>,
+        stop: CancellationToken,
+        task: JoinHandle<()>,
+    ) -> Self {
+        Self { shared, reports, manifest, stop, task }
+    }
+
     /// Says what runs.
     pub fn says(&self, pods: &[Value], attached: &[(&str, Value)]) {
         let mut next = NodeManifest::default();

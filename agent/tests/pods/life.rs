@@ -6,11 +6,14 @@ use serde_json::json;
 
 use crate::pods::bed::{machine, pod, script};
 
+/// Ends at once when it is asked to.
+pub const WAITS: &str = "trap 'exit 0' TERM; while true; do sleep 1000 & wait; done";
+
 #[test]
 fn a_pod_starts_becomes_ready_and_ends() {
     machine(|bed| async move {
         let agent = bed.agent().await;
-        let web = pod("web", json!({"containers": [{"name": "main"}]}));
+        let web = pod("web", json!({"containers": [script("main", WAITS)]}));
         let began = Instant::now();
         agent.says(&[web.clone()], &[]);
         let status = agent.ready("web").await;
@@ -41,8 +44,8 @@ fn a_pod_starts_becomes_ready_and_ends() {
 fn an_agent_that_comes_back_adopts_and_restarts_nothing() {
     machine(|bed| async move {
         let agent = bed.agent().await;
-        let web = pod("web", json!({"containers": [{"name": "main"}]}));
-        let stranger = pod("stranger", json!({"containers": [{"name": "main"}]}));
+        let web = pod("web", json!({"containers": [script("main", WAITS)]}));
+        let stranger = pod("stranger", json!({"containers": [script("main", WAITS)]}));
         agent.says(&[web.clone(), stranger], &[]);
         let before = agent.ready("web").await;
         agent.ready("stranger").await;

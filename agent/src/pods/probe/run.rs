@@ -48,7 +48,7 @@ pub async fn run(mut probed: Probed) {
     let due_ms = probed.started_ms + i64::from(probe.initial_delay_seconds.max(0)) * 1000;
     tokio::time::sleep_until(clock.instant(due_ms)).await;
     let period = seconds(if probe.period_seconds == 0 { 10 } else { probe.period_seconds }, 1);
-    let mut ticks = interval_at(tokio::time::Instant::now(), period);
+    let mut ticks = interval_at(tokio::time::Instant::now(), clock.duration(period));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let failures = if probe.failure_threshold == 0 { 3 } else { probe.failure_threshold };
     let mut threshold = Threshold::new(probed.verdict, probe.success_threshold, failures);
