@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use nlink::netlink::{Connection, Route};
 
-use crate::network::error::{Error, Result};
+use crate::network::error::{Error, IoContext, Result};
 use crate::network::kernel::{self, Ends};
 use crate::network::names::Names;
 use crate::network::netns;
@@ -31,6 +31,32 @@ pub struct Tools<'a> {
     pub node_ips: &'a [IpAddr],
     /// For tests.
     pub interrupt: Option<&'a Interrupt>,
+}
+
+/// The steps of a detach, on a thread that may wait for the kernel.
+pub fn leave(uid: &str, records: &Records, steps: &[Step], interrupt: Option<&Interrupt>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.doing(|| "start a runtime to detach a pod".to_owned())?;
+    runtime.block_on(async {
+        let host = Connection::<Route>::new().doing(|| "open netlink".to_owned())?;
+        for step in steps {
+            if interrupt.is_some_and(|stop| stop(step)) {
+                return Err(Error::Interrupted(format!("{step:?} of pod {uid}")));
+            }
+            depart(&host, uid, records, step).await?;
+        }
+        Ok(())
+    })
+}
+
+/// One step away from a pod's place.
+async fn depart(host: &Connection<Route>, uid: &str, records: &Records, step: &Step) -> Result<()> {
+    match step {
+        Step::RemoveLink { index, .. } => kernel::remove_link(host, *index).await,
+        Step::Unpin => netns::unpin(&records.pin(uid)),
+        Step::Forget => records.forget_pod(uid),
+        other => Err(Error::Misplaced(format!("{other:?}"))),
+    }
 }
 
 /// A pod's link while its steps run.
@@ -60,16 +86,6 @@ impl Tools<'_> {
         Ok(())
     }
 
-    /// Removes links by index, whoever's they were.
-    pub async fn remove_links(&self, steps: &[Step]) -> Result<()> {
-        for step in steps {
-            if let Step::RemoveLink { index, .. } = step {
-                kernel::remove_link(self.host, *index).await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn step(&self, uid: &str, record: &PodRecord, step: &Step, work: &mut Work) -> Result<()> {
         let pin = self.records.pin(uid);
         match step {
@@ -81,7 +97,7 @@ impl Tools<'_> {
                 work.ns = Some(place.ns);
                 Ok(())
             }
-            Step::Pin => netns::pin(work.ns.as_ref().ok_or(Error::Ended)?, &pin),
+            Step::Pin => netns::pin(work.ns.as_ref().ok_or_else(|| Error::Misplaced("Pin".to_owned()))?, &pin),
             Step::Link => {
                 let ns = netns::open(&pin)?;
                 work.fresh = true;
@@ -99,15 +115,13 @@ impl Tools<'_> {
                 kernel::name_host_end(self.host, index, &record.interface, &self.names.alias(uid)).await
             }
             Step::Reach => kernel::route_pod(self.host, work.ends()?, &record.ips, self.node_ips).await,
-            Step::RemoveLink { index, .. } => kernel::remove_link(self.host, *index).await,
-            Step::Unpin => netns::unpin(&pin),
-            Step::Forget => self.records.forget_pod(uid),
+            Step::RemoveLink { .. } | Step::Unpin | Step::Forget => depart(self.host, uid, self.records, step).await,
         }
     }
 }
 
 impl Work {
     fn ends(&self) -> Result<&Ends> {
-        self.ends.as_ref().ok_or(Error::Ended)
+        self.ends.as_ref().ok_or_else(|| Error::Misplaced("a step that needs a link".to_owned()))
     }
 }

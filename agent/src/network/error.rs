@@ -69,6 +69,9 @@ pub enum Error {
     /// A test asked for the call to be abandoned here, as a crash would.
     #[error("interrupted before {0}")]
     Interrupted(String),
+    /// A plan has a step where nothing before it made what it needs.
+    #[error("the plan has {0} where it cannot be")]
+    Misplaced(String),
     /// The thread that owns the network has ended.
     #[error("the network thread has ended")]
     Ended,

@@ -14,7 +14,12 @@ use crate::network::records::{HostRecord, Records};
 const LOOPBACK: &str = "lo";
 
 /// Brings the node to `cidrs`. Each change is on record before it is made, so that it can be undone.
-pub async fn ensure(host: &Connection<Route>, records: &Records, record: &mut HostRecord, cidrs: &[Cidr]) -> Result<()> {
+pub async fn ensure(
+    host: &Connection<Route>,
+    records: &Records,
+    record: &mut HostRecord,
+    cidrs: &[Cidr],
+) -> Result<()> {
     let wanted: Vec<IpAddr> = cidrs.iter().map(Cidr::node).collect();
     let gone: Vec<IpAddr> = record.node_ips.iter().filter(|ip| !wanted.contains(ip)).copied().collect();
     let sysctls = sysctls(cidrs);

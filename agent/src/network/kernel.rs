@@ -6,15 +6,18 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
+use futures::StreamExt;
 use nlink::netlink::addr::{Ipv4Address, Ipv6Address};
 use nlink::netlink::devconf::Ipv4Devconf;
 use nlink::netlink::link::VethLink;
 use nlink::netlink::messages::LinkMessage;
 use nlink::netlink::neigh::Neighbor;
 use nlink::netlink::route::{Ipv4Route, Ipv6Route};
+use nlink::netlink::types::link::OperState;
 use nlink::netlink::types::route::RouteScope;
-use nlink::netlink::{Connection, Route};
+use nlink::netlink::{Connection, NetworkEvent, Route, RtnetlinkGroup};
 
 use crate::network::error::{Error, IoContext, Result};
 
@@ -29,6 +32,9 @@ pub const GATEWAY_MAC: [u8; 6] = [0xee; 6];
 /// Ethernet's, when the node has no default route to learn a better one from.
 const DEFAULT_MTU: u32 = 1500;
 
+/// Longest wait for a new link to carry packets; it takes well under a millisecond on an idle machine.
+const SETTLE_MAX: Duration = Duration::from_secs(2);
+
 /// Both ends of a pod's link.
 pub struct Ends {
     /// Talks to the kernel inside the pod's namespace.
@@ -41,7 +47,7 @@ pub struct Ends {
     pub pod_mac: [u8; 6],
 }
 
-/// Makes a pair: `name` here, [`POD_LINK`] in the namespace with all but its addresses, the node's end down.
+/// Makes a pair, ready to carry packets: `name` here, [`POD_LINK`] in the namespace with all but its addresses.
 pub async fn make_pair(host: &Connection<Route>, ns: &OwnedFd, name: &str, mtu: u32) -> Result<Ends> {
     let pair = VethLink::new(name, POD_LINK).mtu(mtu).address(GATEWAY_MAC).peer_netns_fd(ns);
     host.add_link(pair).await.doing(|| format!("make link {name}"))?;
@@ -49,13 +55,11 @@ pub async fn make_pair(host: &Connection<Route>, ns: &OwnedFd, name: &str, mtu: 
     // A pod cannot send from an address that is not its own; what the node sends from its
     // loopback to a host port reaches the pod.
     let strict = [(Ipv4Devconf::RpFilter, 1), (Ipv4Devconf::RouteLocalnet, 1)];
-    host.set_ipv4_devconf_by_index(ends.host_index, &strict)
-        .await
-        .doing(|| format!("set up link {name}"))?;
+    host.set_ipv4_devconf_by_index(ends.host_index, &strict).await.doing(|| format!("set up link {name}"))?;
     let inside = &ends.inside;
     let what = || format!("set up the pod's end of {name}");
     inside.set_link_up("lo").await.doing(what)?;
-    inside.set_link_up_by_index(ends.pod_index).await.doing(what)?;
+    bring_up(host, ns, &ends).await?;
     let neighbour = Neighbor::with_index_v4(ends.pod_index, GATEWAY_V4).lladdr(GATEWAY_MAC).permanent();
     inside.replace_neighbor(neighbour).await.doing(what)?;
     let gateway = Ipv4Route::new(GATEWAY_V4, 32).dev_index(ends.pod_index).scope(RouteScope::Link);
@@ -63,6 +67,37 @@ pub async fn make_pair(host: &Connection<Route>, ns: &OwnedFd, name: &str, mtu: 
     let default = Ipv4Route::default_route().gateway(GATEWAY_V4).dev_index(ends.pod_index).onlink();
     inside.replace_route(default).await.doing(what)?;
     Ok(ends)
+}
+
+/// Brings both ends up and waits until the first to come up carries packets too.
+///
+/// An end that comes up before its peer gets its transmit queue only when the kernel's link watch, a
+/// work queue, has seen the carrier; until then it drops what it is given, and a first connection waits
+/// a second for TCP to try again. The second end has its queue at once.
+async fn bring_up(host: &Connection<Route>, ns: &OwnedFd, ends: &Ends) -> Result<()> {
+    let what = || "bring a pod's link up".to_owned();
+    let watch = connect(ns)?;
+    watch.subscribe(&[RtnetlinkGroup::Link]).doing(what)?;
+    let mut events = watch.events().await;
+    ends.inside.set_link_up_by_index(ends.pod_index).await.doing(what)?;
+    host.set_link_up_by_index(ends.host_index).await.doing(what)?;
+    let carries = |l: &LinkMessage| l.ifindex() == ends.pod_index && l.operstate() == Some(OperState::Up);
+    let now = ends.inside.get_link_by_index(ends.pod_index).await.doing(what)?;
+    if now.as_ref().is_some_and(carries) {
+        return Ok(());
+    }
+    let settled = async {
+        while let Some(event) = events.next().await {
+            if let NetworkEvent::NewLink(link) = event.doing(what)?
+                && carries(&link)
+            {
+                break;
+            }
+        }
+        Ok(())
+    };
+    // Late is no error: the link works, its first packet may not.
+    tokio::time::timeout(SETTLE_MAX, settled).await.unwrap_or(Ok(()))
 }
 
 /// Finds both ends of a pair that exists.
@@ -112,11 +147,27 @@ pub async fn address_pod(ends: &Ends, ips: &[IpAddr]) -> Result<()> {
 pub async fn name_host_end(host: &Connection<Route>, index: u32, name: &str, alias: &str) -> Result<()> {
     let what = || format!("set up link {name}");
     host.set_link_alias_by_index(index, alias).await.doing(what)?;
-    let present = host.get_link_by_index(index).await.doing(what)?;
-    if present.is_none_or(|l| l.name() != Some(name)) {
-        host.set_link_name_by_index(index, name).await.doing(what)?;
+    let found = host.get_link_by_index(index).await.doing(what)?;
+    if found.as_ref().is_none_or(|l| l.name() != Some(name)) {
+        rename(host, index, name).await?;
     }
-    host.set_link_up_by_index(index).await.doing(what)
+    if found.is_none_or(|l| !l.is_up()) {
+        host.set_link_up_by_index(index).await.doing(what)?;
+    }
+    Ok(())
+}
+
+/// Kernels before 6.3 refuse to rename a link that is up.
+async fn rename(host: &Connection<Route>, index: u32, name: &str) -> Result<()> {
+    let what = || format!("name link {index} {name}");
+    match host.set_link_name_by_index(index, name).await {
+        Err(e) if e.is_busy() => {
+            host.set_link_down_by_index(index).await.doing(what)?;
+            host.set_link_name_by_index(index, name).await.doing(what)?;
+            host.set_link_up_by_index(index).await.doing(what)
+        }
+        done => done.doing(what),
+    }
 }
 
 /// Leads the node to the pod. `node_ips` are what the node sends from.

@@ -24,9 +24,7 @@ pub fn create() -> Result<OwnedFd> {
         .spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).doing(|| "make a network namespace".to_owned())?;
             quiet_v6();
-            File::open("/proc/thread-self/ns/net")
-                .map(OwnedFd::from)
-                .doing(|| "open a network namespace".to_owned())
+            File::open("/proc/thread-self/ns/net").map(OwnedFd::from).doing(|| "open a network namespace".to_owned())
         })
         .doing(|| "start a thread for a network namespace".to_owned())?
         .join()

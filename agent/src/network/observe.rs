@@ -79,13 +79,22 @@ pub async fn all(host: &Connection<Route>, names: &Names, records: &Records) -> 
 }
 
 /// What there is of one pod whose record is known.
-pub async fn pod(host: &Connection<Route>, names: &Names, records: &Records, uid: &str, record: &PodRecord) -> Result<PodView> {
+pub async fn pod(
+    host: &Connection<Route>,
+    names: &Names,
+    records: &Records,
+    uid: &str,
+    record: &PodRecord,
+) -> Result<PodView> {
     let found = host.get_link_by_name(record.interface.as_str()).await;
     let found = found.doing(|| format!("look up link {}", record.interface))?;
     let link = found.and_then(|l| {
         let owner = names.owner(l.name_or(""), l.alias())?;
-        (owner == Owner::Pod(uid.to_owned()))
-            .then(|| LinkView { index: l.ifindex(), name: record.interface.clone(), owner })
+        (owner == Owner::Pod(uid.to_owned())).then(|| LinkView {
+            index: l.ifindex(),
+            name: record.interface.clone(),
+            owner,
+        })
     });
     Ok(PodView { record: Some(record.clone()), pin: pin(records, uid)?, link })
 }

@@ -157,8 +157,8 @@ fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>> {
 /// Replaces the file as a whole. Not flushed: what it describes does not survive the machine either.
 fn write<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     let what = || format!("write {}", path.display());
-    let bytes = serde_json::to_vec(value)
-        .map_err(|source| Error::Record { path: path.display().to_string(), source })?;
+    let bytes =
+        serde_json::to_vec(value).map_err(|source| Error::Record { path: path.display().to_string(), source })?;
     let draft = draft(path);
     fs::write(&draft, bytes).doing(what)?;
     fs::rename(&draft, path).doing(what)

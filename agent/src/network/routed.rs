@@ -15,6 +15,8 @@ use crate::network::run::{Call, Engine};
 
 /// Calls that may wait; callers beyond that wait to be let in.
 const CALLS: usize = 256;
+/// Pods whose places are taken away at the same time.
+const DEPARTURES: usize = 16;
 /// Namespaces kept ready, unless told otherwise.
 pub const DEFAULT_POOL_SIZE: usize = 32;
 
@@ -55,7 +57,8 @@ impl RoutedNetwork {
         thread::Builder::new()
             .name("network".to_owned())
             .spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(DEPARTURES).build();
                 let runtime = match runtime.doing(|| "start the network's runtime".to_owned()) {
                     Ok(runtime) => runtime,
                     Err(error) => return drop(ready.send(Err(error))),

@@ -8,8 +8,9 @@ use std::net::IpAddr;
 
 use nlink::netlink::{Connection, Nftables, Route};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinSet};
 
-use crate::network::apply::{Interrupt, Tools};
+use crate::network::apply::{self, Interrupt, Tools};
 use crate::network::cidr::{self, Cidr};
 use crate::network::contract::Attachment;
 use crate::network::error::{Error, IoContext, Result};
@@ -44,6 +45,13 @@ pub enum Call {
     Close(oneshot::Sender<Result<()>>),
 }
 
+/// A pod whose place has been taken away.
+struct Departure {
+    uid: String,
+    reply: oneshot::Sender<Result<()>>,
+    done: Result<()>,
+}
+
 /// The state of the network.
 pub struct Engine {
     host: Connection<Route>,
@@ -60,6 +68,10 @@ pub struct Engine {
     /// Addresses that may still be given out before the next cursor is written.
     stride: u32,
     interrupt: Option<Interrupt>,
+    /// Pods whose place is being taken away, with the calls about them that wait for it.
+    leaving: BTreeMap<String, Vec<Call>>,
+    /// The threads that do it.
+    departures: JoinSet<Departure>,
 }
 
 impl Engine {
@@ -92,6 +104,8 @@ impl Engine {
             pods: BTreeMap::new(),
             stride: 0,
             interrupt: options.interrupt,
+            leaving: BTreeMap::new(),
+            departures: JoinSet::new(),
         };
         for (uid, pod) in observed.pods {
             engine.adopt(&uid, pod)?;
@@ -105,20 +119,42 @@ impl Engine {
 
     /// Answers calls until nobody can make one.
     pub async fn run(mut self, mut calls: mpsc::Receiver<Call>) {
-        while let Some(call) = calls.recv().await {
-            // Who no longer waits for the answer has lost nothing: every call may be repeated.
-            match call {
-                Call::Attach(uid, reply) => drop(reply.send(self.attach(&uid).await)),
-                Call::Detach(uid, reply) => drop(reply.send(self.detach(&uid).await)),
-                Call::Attached(reply) => drop(reply.send(Ok(self.pods.keys().cloned().collect()))),
-                Call::SetCidrs(cidrs, reply) => drop(reply.send(self.set_cidrs(&cidrs).await)),
-                Call::SetHostPorts(ports, reply) => drop(reply.send(self.set_host_ports(ports).await)),
-                Call::Close(reply) => {
-                    calls.close();
-                    drop(reply.send(self.pool.close(&self.host).await));
-                }
+        loop {
+            tokio::select! {
+                Some(left) = self.departures.join_next() => self.departed(left).await,
+                call = calls.recv() => match call {
+                    Some(Call::Close(reply)) => {
+                        calls.close();
+                        drop(reply.send(self.close().await));
+                    }
+                    Some(call) => self.answer(call).await,
+                    None => return,
+                },
             }
         }
+    }
+
+    /// Who no longer waits for an answer has lost nothing: every call may be repeated.
+    async fn answer(&mut self, call: Call) {
+        match call {
+            Call::Attach(uid, reply) => match self.leaving.get_mut(&uid) {
+                Some(after) => after.push(Call::Attach(uid, reply)),
+                None => drop(reply.send(self.attach(&uid).await)),
+            },
+            Call::Detach(uid, reply) => self.detach(uid, reply).await,
+            Call::Attached(reply) => drop(reply.send(Ok(self.pods.keys().cloned().collect()))),
+            Call::SetCidrs(cidrs, reply) => drop(reply.send(self.set_cidrs(&cidrs).await)),
+            Call::SetHostPorts(ports, reply) => drop(reply.send(self.set_host_ports(ports).await)),
+            Call::Close(reply) => drop(reply.send(Ok(()))),
+        }
+    }
+
+    /// Waits for those who are leaving, then gives back what waits in the pool.
+    async fn close(&mut self) -> Result<()> {
+        while let Some(left) = self.departures.join_next().await {
+            self.departed(left).await;
+        }
+        self.pool.close(&self.host).await
     }
 
     fn adopt(&mut self, uid: &str, pod: PodView) -> Result<()> {
@@ -149,16 +185,12 @@ impl Engine {
         self.pods.insert(uid.to_owned(), record.clone());
         let done = self.tools().run(uid, &record, &steps).await;
         match done {
-            Ok(()) => Ok(Attachment {
-                netns: self.records.pin(uid),
-                ips: record.ips,
-                interface: record.interface,
-            }),
+            Ok(()) => Ok(Attachment { netns: self.records.pin(uid), ips: record.ips, interface: record.interface }),
             Err(error @ Error::Interrupted(_)) => Err(error),
             Err(error) => {
                 // A pod that had a place keeps what is left of it: its containers may be running.
                 if view == PodView::default()
-                    && let Err(left) = self.detach(uid).await
+                    && let Err(left) = self.abandon(uid).await
                 {
                     tracing::warn!(uid, error = %left, "removing a failed attachment failed too");
                 }
@@ -167,14 +199,53 @@ impl Engine {
         }
     }
 
-    async fn detach(&mut self, uid: &str) -> Result<()> {
-        let Some(record) = self.pods.get(uid).cloned() else {
-            return Ok(());
+    /// Begins to take a pod's place away. The kernel takes tens of milliseconds to remove a link, most
+    /// of it waiting, so that is done on another thread while other calls are answered.
+    async fn detach(&mut self, uid: String, reply: oneshot::Sender<Result<()>>) {
+        if let Some(after) = self.leaving.get_mut(&uid) {
+            return after.push(Call::Detach(uid, reply));
+        }
+        let Some(record) = self.pods.get(&uid).cloned() else {
+            return drop(reply.send(Ok(())));
         };
-        let view = self.view(uid, &record).await?;
-        self.tools().run(uid, &record, &plan::detach(&view)).await?;
-        self.pods.remove(uid);
-        self.ipam.release(&record.ips);
+        let steps = match self.view(&uid, &record).await {
+            Ok(view) => plan::detach(&view),
+            Err(error) => return drop(reply.send(Err(error))),
+        };
+        let (records, interrupt) = (self.records.clone(), self.interrupt.clone());
+        self.leaving.insert(uid.clone(), Vec::new());
+        self.departures.spawn_blocking(move || {
+            let done = apply::leave(&uid, &records, &steps, interrupt.as_ref());
+            Departure { uid, reply, done }
+        });
+    }
+
+    /// A pod's place is gone, or could not be taken away; calls about it that came meanwhile have their turn.
+    async fn departed(&mut self, left: std::result::Result<Departure, JoinError>) {
+        let Ok(Departure { uid, reply, done }) = left else {
+            // The thread panicked and took its caller's answer along; the pod stays listed.
+            return self.leaving.clear();
+        };
+        let after = self.leaving.remove(&uid).unwrap_or_default();
+        if done.is_ok()
+            && let Some(record) = self.pods.remove(&uid)
+        {
+            self.ipam.release(&record.ips);
+        }
+        drop(reply.send(done));
+        for call in after {
+            Box::pin(self.answer(call)).await;
+        }
+    }
+
+    /// Takes back what a failed attach left, here and now.
+    async fn abandon(&mut self, uid: &str) -> Result<()> {
+        if let Some(record) = self.pods.get(uid).cloned() {
+            let steps = plan::detach(&self.view(uid, &record).await?);
+            self.tools().run(uid, &record, &steps).await?;
+            self.pods.remove(uid);
+            self.ipam.release(&record.ips);
+        }
         Ok(())
     }
 

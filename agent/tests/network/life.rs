@@ -119,6 +119,30 @@ fn detach_and_destroy_leave_nothing_and_nobody_elses_things_alone() {
 }
 
 #[test]
+fn calls_about_a_pod_that_is_leaving_have_their_turn_after_it() {
+    machine(|bed| {
+        let network = bed.network(2);
+        let first = bed.attach(&network, "pod-a");
+        let (gone, again, twice, back) = bed.wait(async {
+            futures::join!(
+                network.detach("pod-a"),
+                network.detach("pod-a"),
+                network.detach("pod-a"),
+                network.attach("pod-a")
+            )
+        });
+        gone.unwrap();
+        again.unwrap();
+        twice.unwrap();
+        let back = back.unwrap();
+        assert_ne!(back.ips, first.ips, "a new place");
+        let served = serve_in(&back.netns, 80);
+        assert!(ask(back.ips[0], 80).is_ok());
+        served.join().unwrap();
+    });
+}
+
+#[test]
 fn a_hundred_attaches() {
     machine(|bed| {
         for (pool_size, width) in [(0, 1), (0, 8), (110, 1), (110, 8)] {
@@ -137,10 +161,12 @@ fn a_hundred_attaches() {
             }
             println!("100 attaches, pool {pool_size}, {width} at once: {} ms", begin.elapsed().as_millis());
             let begin = Instant::now();
-            for uid in &uids {
-                bed.wait(network.detach(uid)).unwrap();
+            for part in uids.chunks(width) {
+                for done in bed.wait(join_all(part.iter().map(|uid| network.detach(uid)))) {
+                    done.unwrap();
+                }
             }
-            println!("100 detaches: {} ms", begin.elapsed().as_millis());
+            println!("100 detaches, {width} at once: {} ms", begin.elapsed().as_millis());
             bed.wait(network.close()).unwrap();
             bed.wait(destroy(data.path())).unwrap();
         }

@@ -10,7 +10,13 @@ use masthead_agent::network::rules::ports::{HostPort, Protocol};
 use super::bed::{Bed, ask, inside, machine, serve_in};
 
 fn port(port: u16, host_ip: Option<&str>, pod: &Attachment, pod_port: u16) -> HostPort {
-    HostPort { protocol: Protocol::Tcp, host_ip: host_ip.map(|ip| ip.parse().unwrap()), port, pod_ip: pod.ips[0], pod_port }
+    HostPort {
+        protocol: Protocol::Tcp,
+        host_ip: host_ip.map(|ip| ip.parse().unwrap()),
+        port,
+        pod_ip: pod.ips[0],
+        pod_port,
+    }
 }
 
 fn set(bed: &Bed, network: &RoutedNetwork, ports: Vec<HostPort>) {

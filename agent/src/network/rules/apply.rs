@@ -1,8 +1,8 @@
 //! Sends the node's table to the kernel: as a whole, as a change of elements, or away.
 
+use nix::sys::socket::{setsockopt, sockopt};
 use nlink::netlink::nftables::{RawMessage, SetElement, Transaction};
 use nlink::netlink::{Connection, Nftables};
-use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::network::error::{Error, IoContext, Result};
 use crate::network::rules::ports::{Change, Elements, Map};

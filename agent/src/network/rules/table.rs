@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use nlink::netlink::nftables::{
-    BaseChain, Chain, Expr, Family, Field, FibFlags, FilterHook, LookupExpr, Match, MetaKey, NatHook, PacketField,
+    BaseChain, Chain, Expr, Family, FibFlags, Field, FilterHook, LookupExpr, Match, MetaKey, NatHook, PacketField,
     PayloadBase, Priority, RawExpr, Register, Rule, Set, SetDataType, SetElement, SetKeyType, Value,
 };
 use nlink::netlink::types::route::RouteType;
@@ -115,7 +115,8 @@ fn ports_rule(table: &str, map: Map, v6: bool) -> Rule {
 
 /// The attributes of a `nat` expression that takes address and port from registers.
 fn dnat(family: u32, address: Register, port: Register) -> Vec<u8> {
-    let values = [(1u16, NAT_DNAT), (2, family), (3, address.wire()), (4, address.wire()), (5, port.wire()), (6, port.wire())];
+    let values =
+        [(1u16, NAT_DNAT), (2, family), (3, address.wire()), (4, address.wire()), (5, port.wire()), (6, port.wire())];
     let attribute = |(kind, value): (u16, u32)| {
         let mut bytes = 8u16.to_ne_bytes().to_vec();
         bytes.extend(kind.to_ne_bytes());
@@ -146,10 +147,7 @@ pub fn ports_set(table: &str, map: Map, v6: bool) -> Set {
         key.insert(0, ip.clone());
     }
     let target = SetKeyType::Concat(vec![ip, SetKeyType::InetService]);
-    Set::new(table, ports_map(map, v6))
-        .family(FAMILY)
-        .key_type(SetKeyType::Concat(key))
-        .map(SetDataType::Value(target))
+    Set::new(table, ports_map(map, v6)).family(FAMILY).key_type(SetKeyType::Concat(key)).map(SetDataType::Value(target))
 }
 
 /// The set of pods that may come back to themselves, without its elements.
