@@ -3,6 +3,7 @@ mod bad_inputs;
 mod git;
 mod golden;
 mod kubectl;
+mod node;
 mod push;
 mod sim;
 mod tidy;

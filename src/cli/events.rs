@@ -120,12 +120,13 @@ pub fn last_seen(event: &Value) -> Time {
     time(event, "lastTimestamp").or_else(|| time(event, "eventTime")).or_else(created).unwrap_or_default()
 }
 
-/// `5m`, or `5m (x3 over 10m)` for what came again.
+/// `5m`, or `5m (x3 over 10m)` for what came again (`getInterval` of kubectl).
 pub fn interval(event: &Value, now: Time) -> String {
-    let last = human(now.since(last_seen(event)));
-    match (event["count"].as_i64(), time(event, "firstTimestamp")) {
-        (Some(count), Some(first)) if count > 1 => format!("{last} (x{count} over {})", human(now.since(first))),
-        _ => last,
+    let created = || event.pointer("/metadata/creationTimestamp").and_then(Value::as_str).and_then(Time::parse);
+    let first = time(event, "eventTime").or_else(|| time(event, "firstTimestamp")).or_else(created).unwrap_or_default();
+    match event["count"].as_i64() {
+        Some(count) if count > 1 => format!("{} (x{count} over {})", human(now.since(last_seen(event))), human(now.since(first))),
+        _ => human(now.since(first)),
     }
 }
 

@@ -4,13 +4,14 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use masthead_api::kind::registry::POD;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::cli::target::{Namespace, collection, object, pod_of, remote, with_query};
 use crate::cli::words;
+use crate::client::error::Error;
 use crate::client::locate;
 use crate::client::rest::Rest;
 
@@ -137,7 +138,7 @@ async fn sources(args: &Args, rest: &Rest) -> Result<Vec<Source>> {
     let pods = match (args.what.first(), args.selector.as_str()) {
         (None, "") => bail!("expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]': POD or TYPE/NAME is a required argument for the logs command"),
         (Some(_), selector) if !selector.is_empty() => bail!("only a selector (-l) or a POD name is allowed"),
-        (Some(word), _) => vec![pod_of(rest, namespace, word).await?],
+        (Some(word), _) => vec![pod_of(rest, namespace, word).await.map_err(|error| missing(error, namespace))?],
         (None, selector) => {
             let found = rest.list(&with_query(&collection(POD, namespace), &[("labelSelector", selector)])).await?;
             if found.is_empty() {
@@ -155,7 +156,7 @@ async fn sources(args: &Args, rest: &Rest) -> Result<Vec<Source>> {
     let mut out = Vec::new();
     for pod in &pods {
         let name = pod.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        for container in containers(args, pod, asked) {
+        for container in containers(args, pod, asked)? {
             let parameters = [
                 ("container", container.as_str()),
                 ("follow", on(args.follow)),
@@ -174,10 +175,26 @@ async fn sources(args: &Args, rest: &Rest) -> Result<Vec<Source>> {
     Ok(out)
 }
 
-fn containers(args: &Args, pod: &Value, asked: &str) -> Vec<String> {
-    if args.all_containers {
-        let names = |field: &str| words::names(pod.pointer(field));
-        return [names("/spec/initContainers"), names("/spec/containers")].concat();
+/// kubectl's own words for a pod that is not there.
+fn missing(error: anyhow::Error, namespace: &str) -> anyhow::Error {
+    match error.downcast_ref::<Error>() {
+        Some(Error::Status { code: 404, reason, message, .. }) => anyhow!("error from server ({reason}): {message} in namespace {namespace:?}"),
+        _ => error,
     }
-    if asked.is_empty() { vec![words::default_container(pod, true)] } else { vec![asked.to_owned()] }
+}
+
+fn containers(args: &Args, pod: &Value, asked: &str) -> Result<Vec<String>> {
+    let names = |field: &str| words::names(pod.pointer(field));
+    if args.all_containers {
+        return Ok([names("/spec/initContainers"), names("/spec/containers")].concat());
+    }
+    if asked.is_empty() {
+        return Ok(vec![words::default_container(pod, true)]);
+    }
+    let all = [names("/spec/initContainers"), names("/spec/containers"), names("/spec/ephemeralContainers")].concat();
+    if !all.iter().any(|known| known == asked) {
+        let pod = pod.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        bail!("container {asked} is not valid for pod {pod}");
+    }
+    Ok(vec![asked.to_owned()])
 }

@@ -22,6 +22,7 @@ pub mod paint;
 pub mod plan;
 pub mod port_forward;
 pub mod revert;
+pub mod rollout;
 pub mod serve;
 pub mod session;
 pub mod sort;
@@ -91,6 +92,11 @@ pub enum Command {
     PortForward(port_forward::Args),
     /// List what happened.
     Events(events::Args),
+    /// Follow a rollout.
+    #[command(subcommand)]
+    Rollout(rollout::Rollout),
+    /// Wait until objects are as wished.
+    Wait(rollout::WaitArgs),
     /// Print versions.
     Version(version::Args),
     /// Print shell completions.
@@ -126,6 +132,8 @@ pub fn main() -> ExitCode {
         Command::Delete(args) => delete::run(*args),
         Command::PortForward(args) => port_forward::run(args),
         Command::Events(args) => events::run(args),
+        Command::Rollout(args) => rollout::run(args),
+        Command::Wait(args) => rollout::wait(args),
         Command::Version(args) => version::run(args),
         Command::Completion(args) => completion::run(&args),
         Command::DemoApp(args) => demo_app::run(&args),

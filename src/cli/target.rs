@@ -13,6 +13,7 @@ use crate::client::rest::{Rest, encode};
 
 /// In which namespace a command looks.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Namespace {
     /// The namespace.
     #[arg(short = 'n', long, value_name = "NAMESPACE", env = "MASTHEAD_NAMESPACE", default_value = "default")]

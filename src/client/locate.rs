@@ -60,6 +60,7 @@ impl Address {
 
 /// Which control plane a command speaks to.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// The API's address [default: that of the daemon of the data directory].
     #[arg(short = 's', long, value_name = "URL", env = "MASTHEAD_SERVER")]

@@ -48,7 +48,7 @@ const LINES: &[&str] = &[
     "describe rs web-5d8f",
     "describe svc web",
     "describe node one",
-    "describe ns default",
+    // A namespace is described with its quotas, which are no kind of ours: kubectl leaves the line out then.
     "describe cm settings",
     "describe secret key",
     "describe pod nothing",
@@ -58,6 +58,10 @@ const LINES: &[&str] = &[
     "events -n other",
     "delete cm settings",
     "delete pod nothing",
+    "rollout status deploy/web",
+    "rollout status deploy/nothing",
+    "wait --for=condition=Available deploy/web",
+    "wait --for=condition=Ready pod/web-5d8f-aaaaa --timeout=5s",
     "logs nothing",
     "logs web-5d8f-aaaaa -c nothing",
 ];

@@ -4,4 +4,5 @@ mod compare;
 mod objects;
 mod requests;
 mod server;
+mod streams;
 mod verbs;

@@ -1,5 +1,6 @@
 //! An API server in this process, and clients that are run against it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use masthead::nodes::dispatcher;
 use masthead::server::{api, listen};
 use masthead::sync::handle::Tracked;
 use masthead::sync::run::Sync;
+use masthead_agent::link::handle as link;
 use masthead_api::key::{ObjectKey, STORE_ROOT};
 use masthead_api::object::Object;
 use masthead_plan::desired::{Origin, Wanted};
@@ -20,6 +22,7 @@ use masthead_store::kv::{KeyRange, Kv, WatchRequest};
 use masthead_store::memory::Memory;
 use masthead_store::objects::{self, Objects};
 use masthead_wire::pki::authority::{Authority, NODE_LIFETIME};
+use masthead_wire::pki::token::{Token, TokenRecord};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -34,6 +37,10 @@ const LASTS: Duration = Duration::from_secs(60);
 pub struct Server {
     pub url: String,
     pub kv: Arc<dyn Kv>,
+    nodes: dispatcher::Handle,
+    nodes_address: SocketAddr,
+    tokens: Arc<Tokens>,
+    ca_digest: [u8; 32],
     dir: TempDir,
     kubectl: Option<PathBuf>,
 }
@@ -53,8 +60,10 @@ impl Server {
         let data = Data::open(&dir.path().join("data")).unwrap();
         let authority = Arc::new(Authority::generate(SystemTime::now()).unwrap());
         let tokens = Arc::new(Tokens::new(kv.clone()));
+        let agents = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let nodes_address = agents.local_addr().unwrap();
         let (nodes, _) = dispatcher::start(dispatcher::Options {
-            listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            listener: agents,
             authority: authority.clone(),
             names: vec!["127.0.0.1".to_owned()],
             tokens: tokens.clone(),
@@ -75,13 +84,36 @@ impl Server {
             branch: "main".to_owned(),
             nodes_address: "127.0.0.1:1".to_owned(),
         };
+        let (handle, tokens_kept, ca_digest) = (nodes.clone(), tokens.clone(), authority.digest());
         let state = api::State { view, store, nodes, sync, daemon, poke: None, tokens, ca_digest: authority.digest(), started_s: 0 };
         listen::serve(listener, api::router(state), false, &authority, &data).unwrap();
         let config = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: '{url}'}}}}]\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{}}}}]\n"
         );
         std::fs::write(dir.path().join("kubeconfig"), config).unwrap();
-        Server { url, kv, dir, kubectl: find_kubectl() }
+        Server { url, kv, nodes: handle, nodes_address, tokens: tokens_kept, ca_digest, dir, kubectl: find_kubectl() }
+    }
+
+    /// Connects an agent as node `one` whose streams are these.
+    pub async fn agent(&self, streams: Arc<dyn link::Streams>) -> link::Handle {
+        let token = Token::generate(self.ca_digest);
+        self.tokens.add(&TokenRecord::new(&token, None, None)).await.unwrap();
+        let options = link::Options {
+            servers: vec![self.nodes_address.to_string()],
+            state_dir: self.dir.path().join("agent"),
+            node: "one".to_owned(),
+            token: Some(token),
+            facts: masthead_wire::report::NodeFacts::default(),
+        };
+        std::fs::create_dir_all(&options.state_dir).unwrap();
+        let agent = link::start(options, streams).unwrap().0;
+        let connected = async {
+            while self.nodes.connected().is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(LASTS, connected).await.expect("the agent connects");
+        agent
     }
 
     /// Whether there is a kubectl to run; in CI there must be.
@@ -121,6 +153,17 @@ impl Server {
     /// Runs our own command line to its end.
     pub async fn masthead(&self, line: &str) -> Ended {
         run(self.masthead_command(line), line).await
+    }
+
+    /// Runs kubectl, or our own command line, with this input.
+    pub async fn with_input(&self, ours: bool, line: &str, input: &str) -> Ended {
+        use tokio::io::AsyncWriteExt;
+        let mut command = if ours { self.masthead_command(line) } else { self.kubectl_command(line) };
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).await.unwrap();
+        drop(stdin);
+        tokio::time::timeout(LASTS, child.wait_with_output()).await.expect(line).unwrap().into()
     }
 
     /// Starts kubectl and leaves it running.
