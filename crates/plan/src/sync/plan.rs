@@ -32,24 +32,34 @@ pub struct Rules {
 /// object that git never asked for is never deleted here.
 pub fn plan(desired: &Desired, cluster: &Cluster, rules: Rules, cx: &mut Context) -> (SyncPlan, Vec<Problem>) {
     let mut out = SyncPlan { commit: desired.commit.clone(), base: cluster.revision(), ..SyncPlan::default() };
-    let mut problems = Vec::new();
+    let (mut problems, mut removal_problems) = (Vec::new(), Vec::new());
+    let mut managed = 0;
+    // Both are sorted by key: one walk over the two costs no look-up.
+    let mut records = cluster.applied().peekable();
+    let mut gone = |(key, applied): (&ObjectKey, &Applied), entries: &mut Vec<Entry>, cx: &Context| match remove(
+        key, applied, desired, cluster, cx,
+    ) {
+        Ok(entry) => entries.push(entry),
+        Err(problem) => removal_problems.push(problem),
+    };
     for (key, wanted) in &desired.objects {
-        match ask(key, wanted, desired, cluster, cx) {
+        while let Some(record) = records.next_if(|(before, _)| *before < key) {
+            managed += 1;
+            gone(record, &mut out.entries, cx);
+        }
+        let applied = records.next_if(|(before, _)| *before == key).map(|(_, applied)| applied);
+        managed += usize::from(applied.is_some());
+        match ask(key, wanted, applied, desired, cluster, cx) {
             Ok(Some(entry)) => out.entries.push(entry),
             Ok(None) => out.unchanged += 1,
             Err(mut faults) => problems.append(&mut faults),
         }
     }
-    let mut managed = 0;
-    for (key, applied) in cluster.applied() {
+    for record in records {
         managed += 1;
-        if !desired.objects.contains_key(key) {
-            match remove(key, applied, desired, cluster, cx) {
-                Ok(entry) => out.entries.push(entry),
-                Err(problem) => problems.push(problem),
-            }
-        }
+        gone(record, &mut out.entries, cx);
     }
+    problems.append(&mut removal_problems);
     out.entries.sort_by_cached_key(|entry| place(entry));
     out.refusals = guard::refusals(&out.entries, desired.objects.len(), managed, rules.budget, rules.confirmed);
     (out, problems)
@@ -68,11 +78,11 @@ fn place(entry: &Entry) -> (bool, usize, ObjectKey) {
 fn ask(
     key: &ObjectKey,
     wanted: &Wanted,
+    applied: Option<&Applied>,
     desired: &Desired,
     cluster: &Cluster,
     cx: &mut Context,
 ) -> Result<Option<Entry>, Vec<Problem>> {
-    let applied = cluster.applied_of(key);
     let entry = |action, reason: String, before: Option<&Arc<Object>>, after: Option<Arc<Object>>, changes| Entry {
         key: key.clone(),
         action,
