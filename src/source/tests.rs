@@ -5,10 +5,15 @@ use std::sync::Arc;
 use git2::Repository;
 use masthead_plan::desired::CommitFacts;
 
+use crate::git::commit::BlobId;
 use crate::git::reader::Reader;
 use crate::source::tree::{self, Cache};
 use crate::source::words;
 use crate::sync::observe::{Fault, Source};
+
+fn blob_id(id: git2::Oid) -> BlobId {
+    id.to_string().parse().expect("an id")
+}
 
 fn problems(path: &str, text: &str) -> Vec<String> {
     tree::file(&Arc::from(path), text.as_bytes()).problems.iter().map(ToString::to_string).collect()
@@ -101,7 +106,7 @@ fn messages_are_short_and_hide_values_of_secrets() {
 fn only_files_that_are_new_are_read() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let repository = Repository::init_bare(dir.path()).expect("a repository");
-    let blob = |text: &str| crate::git::commit::BlobId(repository.blob(text.as_bytes()).expect("a blob"));
+    let blob = |text: &str| blob_id(repository.blob(text.as_bytes()).expect("a blob"));
     let file = |path: &str, text: &str| ((Arc::<str>::from(path), blob(text)), text.as_bytes().to_vec());
     let other = CONFIG.replace("name: a", "name: b");
     let (one, two) = (file("1.yaml", CONFIG), file("2.yaml", &other));
@@ -151,4 +156,42 @@ fn a_commit_is_observed_or_faulted_as_a_whole() {
     assert!(Arc::ptr_eq(&same(&observed), &same(&again)), "read once");
     let nowhere = Source::new("nowhere".to_owned());
     assert!(matches!(nowhere.observe(&reader, good), Err(Fault::Git(_))), "a folder that is missing is no empty tree");
+}
+
+#[test]
+fn a_cache_that_saw_other_snapshots_gives_what_a_fresh_one_gives() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let repository = Repository::init_bare(dir.path()).expect("a repository");
+    let mut seed = 42_u64;
+    let mut next = |below: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % below
+    };
+    let mut warm = Cache::default();
+    for round in 0..300 {
+        let mut files = Vec::new();
+        for path in 0..6 {
+            if next(4) > 0 {
+                // Few names, so that two files ask for one object now and then, and some files are at fault.
+                let name = if next(3) == 0 { next(8) } else { path };
+                let text = if next(12) == 0 {
+                    "fault".to_owned()
+                } else {
+                    CONFIG.replace("name: a", &format!("name: c{name}"))
+                };
+                let blob = blob_id(repository.blob(text.as_bytes()).expect("a blob"));
+                files.push(((Arc::<str>::from(format!("{path}.yaml")), blob), text.into_bytes()));
+            }
+        }
+        let listed: Vec<_> = files.iter().map(|(listed, _)| listed.clone()).collect();
+        let missing: Vec<_> = warm.missing(&listed).into_iter().cloned().collect();
+        warm.read(files.iter().filter(|(listed, _)| missing.contains(listed)).cloned().collect());
+        let mut fresh = Cache::default();
+        fresh.read(files);
+        let (one, other) =
+            (warm.desired(CommitFacts::default(), &listed), fresh.desired(CommitFacts::default(), &listed));
+        assert_eq!(one, other, "round {round}");
+    }
 }

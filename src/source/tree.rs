@@ -1,5 +1,6 @@
 //! Snapshots, one after the other → desired states; a file whose path and blob are known is not read again.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -33,6 +34,34 @@ pub type Listed = (Arc<str>, BlobId);
 #[derive(Default)]
 pub struct Cache {
     files: HashMap<Listed, Arc<File>>,
+    last: Last,
+}
+
+/// The last snapshot without a fault, from which the next one differs by little.
+#[derive(Default)]
+struct Last {
+    listed: Vec<Listed>,
+    objects: BTreeMap<ObjectKey, Wanted>,
+}
+
+/// Files of the first list that are not in the second, and the other way round; both are sorted by path.
+fn differing<'a, 'b>(before: &'a [Listed], after: &'b [Listed]) -> (Vec<&'a Listed>, Vec<&'b Listed>) {
+    let (mut gone, mut new) = (Vec::new(), Vec::new());
+    let (mut i, mut j) = (0, 0);
+    while let (Some(a), Some(b)) = (before.get(i), after.get(j)) {
+        if a == b {
+            (i, j) = (i + 1, j + 1);
+        } else if a.0 <= b.0 {
+            gone.push(a);
+            i += 1;
+        } else {
+            new.push(b);
+            j += 1;
+        }
+    }
+    gone.extend(&before[i..]);
+    new.extend(&after[j..]);
+    (gone, new)
 }
 
 /// How many files may be kept beyond those of the newest snapshot.
@@ -41,7 +70,8 @@ const SPARE_FILES: usize = 4096;
 impl Cache {
     /// Which of the files have to be read.
     pub fn missing<'l>(&self, listed: &'l [Listed]) -> Vec<&'l Listed> {
-        listed.iter().filter(|file| !self.files.contains_key(*file)).collect()
+        let (_, new) = differing(&self.last.listed, listed);
+        new.into_iter().filter(|file| !self.files.contains_key(*file)).collect()
     }
 
     /// Reads files, on as many threads as there are processors when there are many.
@@ -69,16 +99,19 @@ impl Cache {
     /// # Errors
     /// All problems of all files, in the order of paths and lines, and objects that two files ask for.
     pub fn desired(&mut self, commit: CommitFacts, listed: &[Listed]) -> Result<Desired, Vec<Problem>> {
-        let mut objects: BTreeMap<ObjectKey, Wanted> = BTreeMap::new();
+        // Put back only when all is well: after a fault the next snapshot is put together from nothing.
+        let Last { listed: before, mut objects } = std::mem::take(&mut self.last);
+        let (gone, new) = differing(&before, listed);
+        for wanted in gone.iter().filter_map(|file| self.files.get(*file)).flat_map(|file| &file.wanted) {
+            objects.remove(wanted.object.key());
+        }
         let mut problems = Vec::new();
-        for one in listed {
-            let Some(file) = self.files.get(one) else { continue };
+        for file in new.iter().filter_map(|file| self.files.get(*file)) {
             problems.extend(file.problems.iter().cloned());
             for wanted in &file.wanted {
-                if let Some(first) = objects.get(wanted.object.key()) {
-                    problems.push(twice(first, wanted));
-                } else {
-                    objects.insert(wanted.object.key().clone(), wanted.clone());
+                match objects.entry(wanted.object.key().clone()) {
+                    Entry::Vacant(slot) => drop(slot.insert(wanted.clone())),
+                    Entry::Occupied(other) => problems.push(twice(other.get(), wanted)),
                 }
             }
         }
@@ -86,11 +119,21 @@ impl Cache {
             let keep: std::collections::HashSet<&Listed> = listed.iter().collect();
             self.files.retain(|file, _| keep.contains(file));
         }
-        if problems.is_empty() { Ok(Desired { commit, objects }) } else { Err(problems) }
+        if !problems.is_empty() && !before.is_empty() {
+            // Which of two files is named as the first must not depend on what was read before.
+            return self.desired(commit, listed);
+        }
+        if !problems.is_empty() {
+            problems.sort();
+            return Err(problems);
+        }
+        self.last = Last { listed: listed.to_vec(), objects: objects.clone() };
+        Ok(Desired { commit, objects })
     }
 }
 
-fn twice(first: &Wanted, second: &Wanted) -> Problem {
+fn twice(one: &Wanted, other: &Wanted) -> Problem {
+    let (first, second) = if one.origin <= other.origin { (one, other) } else { (other, one) };
     let key = second.object.key();
     Problem {
         path: second.origin.path.to_string(),

@@ -78,8 +78,10 @@ impl Source {
         let entries: Vec<&Entry> = snapshot.manifests().collect();
         let listed: Vec<_> = entries.iter().map(|entry| (entry.path.clone(), entry.blob)).collect();
         let missing: std::collections::HashSet<_> = state.cache.missing(&listed).into_iter().cloned().collect();
-        let unread: Vec<&Entry> =
-            entries.iter().zip(&listed).filter(|(_, l)| missing.contains(*l)).map(|(e, _)| *e).collect();
+        let unread: Vec<&Entry> = match missing.is_empty() {
+            true => Vec::new(),
+            false => entries.iter().zip(&listed).filter(|(_, l)| missing.contains(*l)).map(|(e, _)| *e).collect(),
+        };
         let contents = reader.read(&unread, &self.limits)?;
         problems.extend(contents.problems.iter().map(as_problem));
         state
