@@ -1,4 +1,4 @@
-//! How a container ended, written so that it survives everything after it.
+//! How a container ended, written so that it outlives shim and agent.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -48,7 +48,8 @@ impl ExitRecord {
         }
     }
 
-    /// Writes it into the container's directory: all of it or nothing, and on the disk.
+    /// Writes it into the container's directory: all of it or nothing. It outlives every process,
+    /// not the node's boot.
     pub fn save(&self, dir: &Path) -> Result<()> {
         let what = "write the exit record";
         let text =
@@ -57,7 +58,6 @@ impl ExitRecord {
         let temporary = dir.join(format!("exit.{}.{}", std::process::id(), self.finished_at));
         let mut file = File::create(&temporary).context(what)?;
         file.write_all(&text).context(what)?;
-        file.sync_data().context(what)?;
         fs::rename(&temporary, dir.join(files::EXIT)).context(what)
     }
 

@@ -34,12 +34,10 @@ pub fn mount_rootfs(dir: &Path, overlay: &Overlay) -> Result<()> {
     std::env::set_current_dir(dir).context("enter the container's directory")?;
     fs::create_dir_all(SHORT).context("make names for the layers")?;
     for (index, layer) in overlay.lower.iter().enumerate() {
-        let name = format!("{SHORT}/{index}");
-        match symlink(layer, &name) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            made => made.context("name a layer")?,
-        }
+        name_layer(layer, &index.to_string())?;
     }
+    name_layer(&overlay.upper, "u")?;
+    name_layer(&overlay.work, "w")?;
     let options = options(overlay.lower.len())?;
     // Nothing of a writable layer outlives its container, so a sync at its end is for nothing.
     let volatile = format!("{options},volatile");
@@ -51,13 +49,20 @@ pub fn mount_rootfs(dir: &Path, overlay: &Overlay) -> Result<()> {
     std::env::set_current_dir("/").context("leave the container's directory")
 }
 
+fn name_layer(layer: &Path, name: &str) -> Result<()> {
+    match symlink(layer, Path::new(SHORT).join(name)) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.context("name a layer"),
+    }
+}
+
 fn overlay_mount(options: &str) -> nix::Result<()> {
     mount(Some("overlay"), files::ROOTFS, Some("overlay"), MsFlags::empty(), Some(options))
 }
 
 fn options(layers: usize) -> Result<String> {
     let names: Vec<String> = (0..layers).map(|index| format!("{SHORT}/{index}")).collect();
-    let options = format!("lowerdir={},upperdir=upper,workdir=work", names.join(":"));
+    let options = format!("lowerdir={},upperdir={SHORT}/u,workdir={SHORT}/w", names.join(":"));
     if layers == 0 || options.len() > OPTIONS_MAX {
         return Err(Error::Config(format!("an image of {layers} layers can't be mounted")));
     }

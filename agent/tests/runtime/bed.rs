@@ -237,7 +237,7 @@ impl Bed {
     }
 
     pub fn container_dir(&self, id: &str) -> PathBuf {
-        self.options.state_dir.join("containers").join(id)
+        self.options.state_dir.join("run/containers").join(id)
     }
 }
 

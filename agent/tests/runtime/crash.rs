@@ -190,7 +190,7 @@ async fn removal_leaves_nothing() {
         bed.create(&pod, script("c", "exit 0")).await.unwrap();
         bed.runtime.stop_container(&a, Duration::ZERO).await.unwrap();
         bed.runtime.remove_pod_sandbox(&pod).await.unwrap();
-        for kind in ["containers", "sandboxes"] {
+        for kind in ["run/containers", "run/sandboxes", "writable"] {
             let left = std::fs::read_dir(bed.options.state_dir.join(kind)).unwrap().count();
             assert_eq!(left, 0, "{kind}");
         }

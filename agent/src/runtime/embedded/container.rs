@@ -86,15 +86,15 @@ fn plan(
         host: &store.host,
     })?;
     let log = log_path(&pod.config, &config);
-    let directory = store.container_dir(id);
+    let writable = store.writable_dir(id);
     let task = Task {
         id: id.to_owned(),
         spec: oci,
         user: spec::user(&config, &image.config)?,
         rootfs: Overlay {
             lower: image.lower.clone(),
-            upper: directory.join("upper"),
-            work: directory.join("work"),
+            upper: writable.join("upper"),
+            work: writable.join("work"),
             on_host: spec_mounts::root_propagation(&config.mounts) == spec_mounts::SHARED,
         },
         log: log.clone().map(|path| LogOptions {
@@ -171,9 +171,12 @@ fn real_time(name: &str) -> Option<i32> {
 fn write(directory: &Path, record: &ContainerRecord, task: &Task) -> io::Result<()> {
     // What a call that was killed half-way has left; it has no record and was never started.
     remove_directory(directory)?;
-    fs::create_dir_all(directory)?;
-    for name in ["upper", "work", files::ROOTFS, files::STATE] {
-        fs::create_dir(directory.join(name))?;
+    for written in [&task.rootfs.upper, &task.rootfs.work] {
+        remove_directory(written)?;
+        fs::create_dir_all(written)?;
+    }
+    for name in [files::ROOTFS, files::STATE] {
+        fs::create_dir_all(directory.join(name))?;
     }
     for mount in &record.config.mounts {
         let host = Path::new(&mount.host_path);
@@ -269,8 +272,10 @@ pub async fn remove(store: &Arc<Store>, id: &str) -> Result<()> {
     }
     let _lock = container.lock.lock().await;
     let (directory, cgroup) = (container.dir.clone(), container.record().cgroup.clone());
+    let writable = store.writable_dir(id);
     blocking("remove a container", move || {
         shims::sweep(&directory, &cgroup);
+        remove_directory(&writable)?;
         remove_directory(&directory)
     })
     .await?

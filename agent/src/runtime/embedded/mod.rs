@@ -9,6 +9,7 @@ pub mod events;
 pub mod exec;
 pub mod host;
 pub mod id;
+pub mod layout;
 pub mod limits;
 pub mod namespaces;
 pub mod options;

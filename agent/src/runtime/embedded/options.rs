@@ -7,6 +7,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where it keeps containers, on a file system that can hold overlayfs' upper directories.
+    /// Below it, `run` is a memory file system of its own.
     pub state_dir: PathBuf,
     /// The program that calls [`crate::shim::main`]; normally our own, `/proc/self/exe`.
     pub shim_program: PathBuf,

@@ -13,7 +13,7 @@ use crate::runtime::embedded::options::Options;
 use crate::runtime::embedded::record::{self, ContainerRecord, SandboxRecord};
 use crate::runtime::embedded::sandbox::{remove_directory, tear_down};
 use crate::runtime::embedded::store::{Container, Sandbox, State, Store, blocking};
-use crate::runtime::embedded::{exec, id, sandbox, shims};
+use crate::runtime::embedded::{exec, id, layout, sandbox, shims};
 use crate::runtime::error::{Error, Result};
 use crate::shim::exit::ExitRecord;
 use crate::shim::task::files;
@@ -44,8 +44,9 @@ struct Found {
 }
 
 fn scan(root: &Path) -> io::Result<Found> {
+    layout::mount_run(root)?;
     let mut found = Found::default();
-    for directory in directories(&root.join("sandboxes"))? {
+    for directory in directories(&layout::sandboxes(root))? {
         match record::load::<SandboxRecord>(&directory)? {
             Some(record) => found.sandboxes.push((directory, record)),
             // Its maker died before it was whole, so nobody was told of it.
@@ -55,11 +56,17 @@ fn scan(root: &Path) -> io::Result<Found> {
             }
         }
     }
-    for directory in directories(&root.join("containers"))? {
+    for directory in directories(&layout::containers(root))? {
         exec::sweep(&directory);
         match record::load::<ContainerRecord>(&directory)? {
             Some(record) => found.containers.push((directory, record)),
             None => remove_directory(&directory)?,
+        }
+    }
+    // Layers of an earlier boot, and of containers that were never whole.
+    for directory in directories(&layout::writable(root))? {
+        if !found.containers.iter().any(|(known, _)| known.file_name() == directory.file_name()) {
+            remove_directory(&directory)?;
         }
     }
     Ok(found)
@@ -127,7 +134,7 @@ fn starting_is_over(directory: &Path) -> io::Result<()> {
 pub fn destroy_all(options: &Options) -> io::Result<()> {
     let root = &options.state_dir;
     let mut parents = Vec::new();
-    for directory in directories(&root.join("containers"))? {
+    for directory in directories(&layout::containers(root))? {
         let record = record::load::<ContainerRecord>(&directory)?;
         let cgroup = record.as_ref().map(|record| record.cgroup.clone());
         if let Some(cgroup) = &cgroup {
@@ -138,7 +145,7 @@ pub fn destroy_all(options: &Options) -> io::Result<()> {
         }
         remove_directory(&directory)?;
     }
-    for directory in directories(&root.join("sandboxes"))? {
+    for directory in directories(&layout::sandboxes(root))? {
         if let Some(record) = record::load::<SandboxRecord>(&directory)? {
             parents.push(sandbox::cgroup_parent_of(options, &record));
         }
@@ -154,9 +161,9 @@ pub fn destroy_all(options: &Options) -> io::Result<()> {
     }
     // All below this one is ours, whichever pods it was for; what still holds a process stays.
     Cgroup::open(&options.cgroup_root).remove();
-    for name in ["containers", "sandboxes"] {
-        remove_directory(&root.join(name))?;
-    }
+    layout::unmount_run(root);
+    remove_directory(&layout::run(root))?;
+    remove_directory(&layout::writable(root))?;
     for name in [files::SHIM_LOG, "shim"] {
         let _ = fs::remove_file(root.join(name));
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, watch};
 
 use crate::runtime::embedded::host::Host;
+use crate::runtime::embedded::layout;
 use crate::runtime::embedded::options::Options;
 use crate::runtime::embedded::record::{ContainerRecord, SandboxRecord};
 use crate::runtime::embedded::shims::Zygote;
@@ -167,12 +168,17 @@ impl Store {
 
     /// Where a sandbox's directory is.
     pub fn sandbox_dir(&self, id: &str) -> PathBuf {
-        self.options.state_dir.join("sandboxes").join(id)
+        layout::sandboxes(&self.options.state_dir).join(id)
     }
 
     /// Where a container's directory is.
     pub fn container_dir(&self, id: &str) -> PathBuf {
-        self.options.state_dir.join("containers").join(id)
+        layout::containers(&self.options.state_dir).join(id)
+    }
+
+    /// Where a container's writable layer is.
+    pub fn writable_dir(&self, id: &str) -> PathBuf {
+        layout::writable(&self.options.state_dir).join(id)
     }
 
     /// A sandbox by its id.
