@@ -224,7 +224,12 @@ fn containers(view: View<'_>, plan: &mut Plan, volumes: bool) {
         } else if begun {
             true
         } else {
-            let policy = if spec.restart_policy == "Never" { "Never" } else { "OnFailure" };
+            let policy = match view.observed.current(&init.name) {
+                // What it did in an earlier sandbox does not count in this one.
+                None => "Always",
+                Some(_) if spec.restart_policy == "Never" => "Never",
+                Some(_) => "OnFailure",
+            };
             keep(view, plan, volumes, init, policy);
             view.observed.current(&init.name).is_some_and(|seen| seen.phase == Phase::Exited && seen.exit_code == 0)
         };

@@ -177,14 +177,17 @@ impl PodStreams {
         let connection = self.runtime.port_forward(&sandbox.id, port).await?;
         let (mut from, mut to) = tokio::io::split(connection);
         let AgentIo { mut stdin, output, .. } = io;
+        let mut writer = output.stdout_writer();
         let up = async {
-            let done = copy(&mut stdin, &mut to).await;
+            let _ = copy(&mut stdin, &mut to).await;
             let _ = to.shutdown().await;
-            done
+            // The pod's end decides: a user who has said everything still listens.
+            std::future::pending::<()>().await;
         };
-        let down = async { copy(&mut from, &mut output.stdout_writer()).await };
-        // The pod's end decides: a user who has said everything still listens.
-        let (done, _) = tokio::join!(down, up);
+        let done = tokio::select! {
+            done = copy(&mut from, &mut writer) => done,
+            () = up => Ok(0),
+        };
         done.map(|_| 0).map_err(|error| Refused::new("InternalError", error.to_string()))
     }
 }

@@ -32,6 +32,10 @@ pub const QUEUE: usize = 256;
 const UNIMPORTANT: Duration = Duration::from_millis(150);
 /// A container that failed to be configured or made is tried again after this time (the kubelet's `backOffPeriod`).
 const RETRY_MS: i64 = 10_000;
+/// The first wait after failed volumes or a failed sandbox (the kubelet's `initialDurationBeforeRetry`).
+const FAILED_MS: i64 = 500;
+/// The longest (the kubelet's `maxDurationBeforeRetry`).
+const FAILED_MAX_MS: i64 = 122_000;
 /// The time between a failed pull and the status that calls it a back-off.
 const PULL_SHOWN_MS: i64 = 1_000;
 
@@ -65,6 +69,8 @@ pub struct Worker {
     ending: CancellationToken,
     valve: Valve,
     notes: u64,
+    /// How often volumes and sandbox failed in a row.
+    fails: (u32, u32),
     tx: mpsc::Sender<Signal>,
     rx: mpsc::Receiver<Signal>,
 }
@@ -96,6 +102,7 @@ impl Worker {
             ending: CancellationToken::new(),
             valve: Valve::new(now_ms),
             notes: 0,
+            fails: (0, 0),
             tx: tx.clone(),
             rx,
             shared,
@@ -154,8 +161,7 @@ impl Worker {
                 },
                 () = until(wake) => {}
                 () = until(tell) => {
-                    self.tell_at = None;
-                    self.tell();
+                    self.tell(true);
                 }
             }
         }
@@ -215,7 +221,7 @@ impl Worker {
                 self.begin(step);
             }
         }
-        self.tell();
+        self.tell(false);
     }
 
     fn begin(&mut self, step: Step) {
@@ -289,15 +295,23 @@ impl Worker {
             Signal::Probe { container, id, kind, ok } => self.probed(&container, &id, kind, ok),
             Signal::Note(note) => self.note(&note),
             Signal::Volumes(Ok(places)) => {
+                self.fails.0 = 0;
                 self.places = Arc::new(places);
                 self.local.volumes = Stage::Done;
             }
-            Signal::Volumes(Err(failure)) => self.local.volumes = Stage::Failed(failure),
+            Signal::Volumes(Err(failure)) => {
+                self.local.volumes = Stage::Failed(self.later(failure, self.fails.0));
+                self.fails.0 += 1;
+            }
             Signal::SandboxMade(Ok(sandbox)) => {
+                self.fails.1 = 0;
                 self.local.sandbox = Stage::Done;
                 self.observed.note_sandbox(sandbox);
             }
-            Signal::SandboxMade(Err(failure)) => self.local.sandbox = Stage::Failed(failure),
+            Signal::SandboxMade(Err(failure)) => {
+                self.local.sandbox = Stage::Failed(self.later(failure, self.fails.1));
+                self.fails.1 += 1;
+            }
             Signal::Started { name, seen, result } => {
                 if let Some(seen) = seen {
                     self.hooked.insert(name.clone(), seen.id.clone());
@@ -330,6 +344,12 @@ impl Worker {
             Signal::Cleaned(Ok(())) => self.local.cleanup = Stage::Done,
             Signal::Cleaned(Err(failure)) => self.local.cleanup = Stage::Failed(failure),
         }
+    }
+
+    /// What failed again and again is tried again less and less often.
+    fn later(&self, failure: Failure, times: u32) -> Failure {
+        let wait_ms = (FAILED_MS << times.min(8)).min(FAILED_MAX_MS);
+        Failure { retry_ms: self.shared.clock.now_ms() + wait_ms, ..failure }
     }
 
     fn obey(&mut self, order: Order) {
@@ -510,7 +530,7 @@ impl Worker {
     }
 
     /// Reports the status when it is another; one that only says that the pod is being made can wait.
-    fn tell(&mut self) {
+    fn tell(&mut self, is_due: bool) {
         let now_ms = self.shared.clock.now_ms();
         let input = Input {
             pod: &self.order.pod,
@@ -526,11 +546,9 @@ impl Worker {
             self.tell_at = None;
             return;
         }
-        if is_unimportant(&status) && self.tell_at != Some(Instant::now()) && self.told.is_empty() {
-            let at = *self.tell_at.get_or_insert_with(|| Instant::now() + UNIMPORTANT);
-            if Instant::now() < at {
-                return;
-            }
+        if !is_due && self.told.is_empty() && is_unimportant(&status) {
+            self.tell_at.get_or_insert_with(|| Instant::now() + UNIMPORTANT);
+            return;
         }
         self.tell_at = None;
         let Ok(json) = serde_json::to_vec(&status) else { return };
