@@ -40,7 +40,7 @@ pub fn plan(desired: &Desired, cluster: &Cluster, rules: Rules, cx: &mut Context
         key, applied, desired, cluster, cx,
     ) {
         Ok(entry) => entries.push(entry),
-        Err(problem) => removal_problems.push(problem),
+        Err(problem) => removal_problems.push(*problem),
     };
     for (key, wanted) in &desired.objects {
         while let Some(record) = records.next_if(|(before, _)| *before < key) {
@@ -60,7 +60,7 @@ pub fn plan(desired: &Desired, cluster: &Cluster, rules: Rules, cx: &mut Context
         gone(record, &mut out.entries, cx);
     }
     problems.append(&mut removal_problems);
-    out.entries.sort_by_cached_key(|entry| place(entry));
+    out.entries.sort_by_cached_key(place);
     out.refusals = guard::refusals(&out.entries, desired.objects.len(), managed, rules.budget, rules.confirmed);
     (out, problems)
 }
@@ -175,17 +175,19 @@ fn remove(
     desired: &Desired,
     cluster: &Cluster,
     cx: &Context,
-) -> Result<Entry, Problem> {
+) -> Result<Entry, Box<Problem>> {
     let reason = format!("commit {} removed it from {}", desired.commit.short(), applied.origin.path);
     let live = cluster.get(key);
     let change = match live {
-        Some(live) => delete::delete(live, None, Propagation::Background, cx.now, &reason).map_err(|e| Problem {
-            path: applied.origin.path.to_string(),
-            line: applied.origin.line,
-            object: format!("{}/{}", key.kind.info().kind, key.name),
-            field: String::new(),
-            message: e.to_string(),
-            hint: String::new(),
+        Some(live) => delete::delete(live, None, Propagation::Background, cx.now, &reason).map_err(|e| {
+            Box::new(Problem {
+                path: applied.origin.path.to_string(),
+                line: applied.origin.line,
+                object: format!("{}/{}", key.kind.info().kind, key.name),
+                field: String::new(),
+                message: e.to_string(),
+                hint: String::new(),
+            })
         })?,
         None => None,
     };
