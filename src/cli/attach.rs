@@ -44,9 +44,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let rest = Rest::find(&args.server)?;
         let pod = pod_of(&rest, &args.namespace.namespace, &args.pod).await?;
         let name = pod.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        let container = if args.container.is_empty() { words::default_container(&pod, true) } else { args.container.clone() };
+        let container =
+            if args.container.is_empty() { words::default_container(&pod, true) } else { args.container.clone() };
         let session = Session { stdin: args.stdin, tty: session::usable(args.tty, args.stdin) };
-        let path = format!("{}/attach?container={}&{}", object(POD, &args.namespace.namespace, name), encode(&container), session.query());
+        let path = format!(
+            "{}/attach?container={}&{}",
+            object(POD, &args.namespace.namespace, name),
+            encode(&container),
+            session.query()
+        );
         session.run(&rest, &path).await
     })
 }

@@ -71,7 +71,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let options = options(&args)?;
         let (mut failed, mut waiting) = (false, Vec::new());
         if args.force {
-            eprintln!("Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely.");
+            eprintln!(
+                "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely."
+            );
         }
         for (kind, name) in chosen(&args, &rest).await? {
             match rest.delete(&object(kind, &args.namespace.namespace, &name), &options).await {
@@ -80,7 +82,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
                     waiting.push((kind, name, uid(&answer)));
                 }
                 Err(error) => match error.downcast_ref::<Error>() {
-                    Some(refused) if refused.is_not_found() && (args.ignore_not_found || args.all || !args.selector.is_empty()) => {}
+                    Some(refused)
+                        if refused.is_not_found()
+                            && (args.ignore_not_found || args.all || !args.selector.is_empty()) => {}
                     Some(refused @ Error::Status { .. }) => {
                         eprintln!("{refused}");
                         failed = true;
@@ -93,7 +97,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
             let lasts = Some(words::duration(&args.timeout)?).filter(|time| !time.is_zero()).unwrap_or(WAIT_MAX);
             let until = Instant::now() + lasts;
             for (kind, name, uid) in waiting {
-                if timeout_at(until, gone(&rest, kind, &args.namespace.namespace, &name, &uid)).await.map(|gone| gone.map(drop)).is_err() {
+                if timeout_at(until, gone(&rest, kind, &args.namespace.namespace, &name, &uid))
+                    .await
+                    .map(|gone| gone.map(drop))
+                    .is_err()
+                {
                     bail!("timed out waiting for the condition on {}/{name}", kind.info().plural);
                 }
             }
@@ -104,7 +112,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 fn tell(args: &Args, kind: Kind, name: &str) {
     let info = kind.info();
-    let what = if info.group.is_empty() { info.singular.to_owned() } else { format!("{}.{}", info.singular, info.group) };
+    let what =
+        if info.group.is_empty() { info.singular.to_owned() } else { format!("{}.{}", info.singular, info.group) };
     match (&args.output, args.force) {
         (Some(_), _) => println!("{}", display(kind, name)),
         (None, true) => println!("{what} {name:?} force deleted"),
@@ -150,7 +159,10 @@ async fn chosen(args: &Args, rest: &Rest) -> Result<Vec<(Kind, String)>> {
             (false, false) => out.extend(asked.names.into_iter().map(|name| (asked.kind, name))),
             (true, false) => bail!("resource(s) were provided, but no name was specified"),
             (true, true) => {
-                let path = with_query(&collection(asked.kind, &args.namespace.namespace), &[("labelSelector", &args.selector)]);
+                let path = with_query(
+                    &collection(asked.kind, &args.namespace.namespace),
+                    &[("labelSelector", &args.selector)],
+                );
                 let found = rest.list(&path).await?;
                 let names = found.iter().filter_map(|item| item.pointer("/metadata/name")?.as_str().map(str::to_owned));
                 out.extend(names.map(|name| (asked.kind, name)));
@@ -180,7 +192,10 @@ async fn gone(rest: &Rest, kind: Kind, namespace: &str, name: &str, uid: &str) -
         };
         let revision = found.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
         let by_name = format!("metadata.name={name}");
-        let path = with_query(&collection(kind, namespace), &[("watch", "true"), ("resourceVersion", revision), ("fieldSelector", &by_name)]);
+        let path = with_query(
+            &collection(kind, namespace),
+            &[("watch", "true"), ("resourceVersion", revision), ("fieldSelector", &by_name)],
+        );
         let mut events = rest.stream(&path, JSON).await?;
         // A watch that ends begins anew from what is there.
         while let Some(event) = events.line().await? {
@@ -208,8 +223,11 @@ mod tests {
     #[test]
     fn flags_become_options_as_kubectl_s_do() {
         let check = |flags: &str, expect: Option<&str>| {
-            let line = Line::try_parse_from(["delete", "pod", "a"].into_iter().chain(flags.split_whitespace())).unwrap();
-            let options = options(&line.args).ok().map(|o| format!("{} {}", o["propagationPolicy"].as_str().unwrap(), o["gracePeriodSeconds"]));
+            let line =
+                Line::try_parse_from(["delete", "pod", "a"].into_iter().chain(flags.split_whitespace())).unwrap();
+            let options = options(&line.args)
+                .ok()
+                .map(|o| format!("{} {}", o["propagationPolicy"].as_str().unwrap(), o["gracePeriodSeconds"]));
             assert_eq!(options.as_deref(), expect, "{flags}");
         };
         check("", Some("Background null"));

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use masthead_api::core::event::Event;
 use masthead_api::describe::{self, Related};
-use masthead_api::kind::registry::{DEPLOYMENT, EVENT, LEASE, NODE, POD, REPLICA_SET, SECRET, SERVICE_ACCOUNT};
 use masthead_api::kind::Kind;
+use masthead_api::kind::registry::{DEPLOYMENT, EVENT, LEASE, NODE, POD, REPLICA_SET, SECRET, SERVICE_ACCOUNT};
 use masthead_api::meta::Time;
 use masthead_api::object::Object;
 use serde::de::DeserializeOwned;
@@ -93,7 +93,9 @@ async fn found(args: &Args, rest: &Rest, kind: Kind, name: &str) -> Result<Vec<V
         Err(error) => return Err(error),
     };
     let mut all = rest.list(&collection(kind, &args.namespace.namespace)).await?;
-    all.retain(|value| value.pointer("/metadata/name").and_then(Value::as_str).is_some_and(|known| known.starts_with(name)));
+    all.retain(|value| {
+        value.pointer("/metadata/name").and_then(Value::as_str).is_some_and(|known| known.starts_with(name))
+    });
     if all.is_empty() { Err(missing) } else { Ok(all) }
 }
 
@@ -101,13 +103,18 @@ async fn text(args: &Args, rest: &Rest, value: Value) -> Result<String> {
     let object = Object::from_value(value).context("the control plane sent an object of an unknown kind")?;
     let (kind, key) = (object.kind(), object.key().clone());
     let namespace = key.namespace.as_str();
-    let events: Option<Vec<Event>> = if args.show_events { Some(typed(rest, &events_path(&object)).await?) } else { None };
+    let events: Option<Vec<Event>> =
+        if args.show_events { Some(typed(rest, &events_path(&object)).await?) } else { None };
     let pods = match kind {
         REPLICA_SET => typed(rest, &collection(POD, namespace)).await?,
-        NODE => typed(rest, &with_query(&collection(POD, ""), &[("fieldSelector", &format!("spec.nodeName={}", key.name))])).await?,
+        NODE => {
+            typed(rest, &with_query(&collection(POD, ""), &[("fieldSelector", &format!("spec.nodeName={}", key.name))]))
+                .await?
+        }
         _ => Vec::new(),
     };
-    let replica_sets = if kind == DEPLOYMENT { typed(rest, &collection(REPLICA_SET, namespace)).await? } else { Vec::new() };
+    let replica_sets =
+        if kind == DEPLOYMENT { typed(rest, &collection(REPLICA_SET, namespace)).await? } else { Vec::new() };
     let secrets = if kind == SERVICE_ACCOUNT { Some(typed(rest, &collection(SECRET, namespace)).await?) } else { None };
     let lease = if kind == NODE { lease(rest, &key.name).await? } else { None };
     let related = Related {
@@ -125,14 +132,21 @@ fn events_path(object: &Object) -> String {
     let key = object.key();
     let mut fields = format!("involvedObject.name={},involvedObject.kind={}", key.name, key.kind.info().kind);
     if key.kind.info().namespaced {
-        fields.push_str(&format!(",involvedObject.namespace={},involvedObject.uid={}", key.namespace, object.meta().uid));
+        fields.push_str(&format!(
+            ",involvedObject.namespace={},involvedObject.uid={}",
+            key.namespace,
+            object.meta().uid
+        ));
     }
     with_query(&collection(EVENT, &key.namespace), &[("fieldSelector", &fields)])
 }
 
 async fn typed<T: DeserializeOwned>(rest: &Rest, path: &str) -> Result<Vec<T>> {
     let items = rest.list(path).await?;
-    items.into_iter().map(|item| serde_json::from_value(item).with_context(|| format!("reading what {path} answers"))).collect()
+    items
+        .into_iter()
+        .map(|item| serde_json::from_value(item).with_context(|| format!("reading what {path} answers")))
+        .collect()
 }
 
 async fn lease<T: DeserializeOwned>(rest: &Rest, name: &str) -> Result<Option<T>> {

@@ -67,8 +67,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
         events.retain(|event| wanted(&args, event));
         events.sort_by_key(last_seen);
         match args.output {
-            Some(Output::Json) => println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": events }))?),
-            Some(Output::Yaml) => print!("{}", masthead_yaml::emit::to_string(&serde_json::json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": events }))),
+            Some(Output::Json) => println!(
+                "{}",
+                serde_json::to_string_pretty(
+                    &serde_json::json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": events })
+                )?
+            ),
+            Some(Output::Yaml) => print!(
+                "{}",
+                masthead_yaml::emit::to_string(
+                    &serde_json::json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": events })
+                )
+            ),
             None if events.is_empty() && !args.watch => {
                 let place = if args.all_namespaces { String::new() } else { format!(" in {namespace} namespace") };
                 eprintln!("No events found{place}.");
@@ -79,17 +89,26 @@ pub fn run(args: Args) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         let mut tabular = Tabular::default();
-        let mut lines = if args.no_headers || events.is_empty() && !args.watch { Vec::new() } else { vec![header(&args)] };
+        let mut lines =
+            if args.no_headers || events.is_empty() && !args.watch { Vec::new() } else { vec![header(&args)] };
         lines.extend(events.iter().map(|event| row(&args, event)));
         print!("{}", tabular.lines(&lines));
         if args.watch {
             let revision = list.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
-            let path = with_query(&collection(EVENT, namespace), &[("watch", "true"), ("resourceVersion", revision), ("fieldSelector", &fields)]);
+            let path = with_query(
+                &collection(EVENT, namespace),
+                &[("watch", "true"), ("resourceVersion", revision), ("fieldSelector", &fields)],
+            );
             let mut stream = rest.stream(&path, JSON).await?;
             while let Some(event) = stream.line().await? {
                 match event["type"].as_str() {
-                    Some("ERROR") => bail!("{}", event.pointer("/object/message").and_then(Value::as_str).unwrap_or("the watch failed")),
-                    Some("ADDED" | "MODIFIED") if wanted(&args, &event["object"]) => print!("{}", tabular.lines(&[row(&args, &event["object"])])),
+                    Some("ERROR") => bail!(
+                        "{}",
+                        event.pointer("/object/message").and_then(Value::as_str).unwrap_or("the watch failed")
+                    ),
+                    Some("ADDED" | "MODIFIED") if wanted(&args, &event["object"]) => {
+                        print!("{}", tabular.lines(&[row(&args, &event["object"])]))
+                    }
                     _ => {}
                 }
             }
@@ -102,7 +121,11 @@ fn fields(args: &Args) -> Result<String> {
     let Some(about) = &args.about else { return Ok(String::new()) };
     let (kind, name) = target::one(about, POD)?;
     let info = kind.info();
-    Ok(format!("involvedObject.kind={},involvedObject.apiVersion={},involvedObject.name={name}", info.kind, info.api_version()))
+    Ok(format!(
+        "involvedObject.kind={},involvedObject.apiVersion={},involvedObject.name={name}",
+        info.kind,
+        info.api_version()
+    ))
 }
 
 fn wanted(args: &Args, event: &Value) -> bool {
@@ -125,7 +148,9 @@ pub fn interval(event: &Value, now: Time) -> String {
     let created = || event.pointer("/metadata/creationTimestamp").and_then(Value::as_str).and_then(Time::parse);
     let first = time(event, "eventTime").or_else(|| time(event, "firstTimestamp")).or_else(created).unwrap_or_default();
     match event["count"].as_i64() {
-        Some(count) if count > 1 => format!("{} (x{count} over {})", human(now.since(last_seen(event))), human(now.since(first))),
+        Some(count) if count > 1 => {
+            format!("{} (x{count} over {})", human(now.since(last_seen(event))), human(now.since(first)))
+        }
         _ => human(now.since(first)),
     }
 }
@@ -136,7 +161,8 @@ fn header(args: &Args) -> Vec<String> {
 }
 
 fn row(args: &Args, event: &Value) -> Vec<String> {
-    let text = |path: &str| crate::cli::paint::safe(event.pointer(path).and_then(Value::as_str).unwrap_or_default().trim());
+    let text =
+        |path: &str| crate::cli::paint::safe(event.pointer(path).and_then(Value::as_str).unwrap_or_default().trim());
     let mut out = Vec::new();
     if args.all_namespaces {
         out.push(text("/metadata/namespace"));
@@ -156,8 +182,14 @@ mod tests {
     fn repeats_are_told_as_kubectl_tells_them() {
         let now = Time::parse("2026-11-21T09:00:00Z").unwrap();
         let check = |event: Value, expect: &str| assert_eq!(interval(&event, now), expect);
-        check(json!({"count": 1, "firstTimestamp": "2026-11-21T08:59:00Z", "lastTimestamp": "2026-11-21T08:59:00Z"}), "60s");
-        check(json!({"count": 3, "firstTimestamp": "2026-11-21T08:50:00Z", "lastTimestamp": "2026-11-21T08:58:00Z"}), "2m (x3 over 10m)");
+        check(
+            json!({"count": 1, "firstTimestamp": "2026-11-21T08:59:00Z", "lastTimestamp": "2026-11-21T08:59:00Z"}),
+            "60s",
+        );
+        check(
+            json!({"count": 3, "firstTimestamp": "2026-11-21T08:50:00Z", "lastTimestamp": "2026-11-21T08:58:00Z"}),
+            "2m (x3 over 10m)",
+        );
         check(json!({"eventTime": "2026-11-21T08:58:00.5Z"}), "2m");
         check(json!({"metadata": {"creationTimestamp": "2026-11-21T08:57:00Z"}}), "3m");
     }

@@ -95,7 +95,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
 /// The path of what is asked for, and what selects from it.
 fn list_path(args: &Args, kind: Kind, extra: &[(&str, &str)]) -> String {
     let namespace = if args.all_namespaces { "" } else { &args.namespace.namespace };
-    let mut parameters = vec![("labelSelector", args.selector.as_str()), ("fieldSelector", args.field_selector.as_str())];
+    let mut parameters =
+        vec![("labelSelector", args.selector.as_str()), ("fieldSelector", args.field_selector.as_str())];
     parameters.extend(extra);
     with_query(&collection(kind, namespace), &parameters)
 }
@@ -120,7 +121,8 @@ impl Get<'_> {
             // Each kind has a table of its own.
             printer = Printer::new(self.options(one.kind, asked.len() > 1));
             let Some(table) = self.table(one, &mut failed).await? else { continue };
-            revision = table.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
+            revision =
+                table.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
             let text = printer.document(&table);
             if !text.is_empty() {
                 let gap = if std::mem::replace(&mut printed, true) { "\n" } else { "" };
@@ -132,7 +134,8 @@ impl Get<'_> {
         }
         if !printed && !failed && asked.iter().all(|asked| asked.names.is_empty()) {
             let scoped = asked.iter().any(|asked| asked.kind.info().namespaced) && !self.args.all_namespaces;
-            let place = if scoped { format!(" in {} namespace.", self.args.namespace.namespace) } else { String::new() };
+            let place =
+                if scoped { format!(" in {} namespace.", self.args.namespace.namespace) } else { String::new() };
             eprintln!("No resources found{place}");
         }
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -154,10 +157,12 @@ impl Get<'_> {
         let include = if self.args.sort_by.is_some() { "Object" } else { "" };
         let mut table: Option<Value> = None;
         if asked.names.is_empty() {
-            table = Some(self.rest.get_as(&list_path(self.args, asked.kind, &[("includeObject", include)]), TABLE).await?);
+            table =
+                Some(self.rest.get_as(&list_path(self.args, asked.kind, &[("includeObject", include)]), TABLE).await?);
         }
         for name in &asked.names {
-            let path = with_query(&object(asked.kind, &self.args.namespace.namespace, name), &[("includeObject", include)]);
+            let path =
+                with_query(&object(asked.kind, &self.args.namespace.namespace, name), &[("includeObject", include)]);
             let Some(mut one) = found(self.args, self.rest.get_as(&path, TABLE).await, failed)? else { continue };
             match &mut table {
                 None => table = Some(one),
@@ -168,7 +173,9 @@ impl Get<'_> {
                 }
             }
         }
-        if let (Some(path), Some(rows)) = (&self.args.sort_by, table.as_mut().and_then(|table| table["rows"].as_array_mut())) {
+        if let (Some(path), Some(rows)) =
+            (&self.args.sort_by, table.as_mut().and_then(|table| table["rows"].as_array_mut()))
+        {
             sort::rows(rows, path)?;
         }
         Ok(table)
@@ -176,14 +183,25 @@ impl Get<'_> {
 
     async fn watch(self, asked: &Asked, revision: &str, mut printer: Printer) -> Result<ExitCode> {
         let by_name = asked.names.first().map(|name| format!("metadata.name={name}")).unwrap_or_default();
-        let fields = [self.args.field_selector.as_str(), by_name.as_str()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(",");
+        let fields = [self.args.field_selector.as_str(), by_name.as_str()]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(",");
         let namespace = if self.args.all_namespaces { "" } else { &self.args.namespace.namespace };
-        let parameters = [("watch", "true"), ("resourceVersion", revision), ("labelSelector", &self.args.selector), ("fieldSelector", &fields)];
+        let parameters = [
+            ("watch", "true"),
+            ("resourceVersion", revision),
+            ("labelSelector", &self.args.selector),
+            ("fieldSelector", &fields),
+        ];
         let mut events = self.rest.stream(&with_query(&collection(asked.kind, namespace), &parameters), TABLE).await?;
         while let Some(event) = events.line().await? {
             match event["type"].as_str() {
                 Some("BOOKMARK") => continue,
-                Some("ERROR") => bail!("{}", event.pointer("/object/message").and_then(Value::as_str).unwrap_or("the watch failed")),
+                Some("ERROR") => {
+                    bail!("{}", event.pointer("/object/message").and_then(Value::as_str).unwrap_or("the watch failed"))
+                }
                 _ => {}
             }
             let text = printer.document(&event["object"]);
@@ -224,7 +242,11 @@ async fn objects(args: &Args, rest: &Rest, asked: &[Asked], output: Output) -> R
             }
         }
         for name in &asked.names {
-            items.extend(found(args, rest.get(&object(asked.kind, &args.namespace.namespace, name)).await, &mut failed)?);
+            items.extend(found(
+                args,
+                rest.get(&object(asked.kind, &args.namespace.namespace, name)).await,
+                &mut failed,
+            )?);
         }
     }
     if let Some(path) = &args.sort_by {
@@ -251,12 +273,20 @@ async fn watch_objects(args: &Args, rest: &Rest, asked: &Asked, output: Output, 
     let namespace = if args.all_namespaces { "" } else { &args.namespace.namespace };
     let by_name = asked.names.first().map(|name| format!("metadata.name={name}")).unwrap_or_default();
     let fields = if by_name.is_empty() { &args.field_selector } else { &by_name };
-    let parameters = [("watch", "true"), ("resourceVersion", revision), ("labelSelector", args.selector.as_str()), ("fieldSelector", fields.as_str())];
-    let mut events = rest.stream(&with_query(&collection(asked.kind, namespace), &parameters), crate::client::rest::JSON).await?;
+    let parameters = [
+        ("watch", "true"),
+        ("resourceVersion", revision),
+        ("labelSelector", args.selector.as_str()),
+        ("fieldSelector", fields.as_str()),
+    ];
+    let mut events =
+        rest.stream(&with_query(&collection(asked.kind, namespace), &parameters), crate::client::rest::JSON).await?;
     while let Some(event) = events.line().await? {
         match (event["type"].as_str(), output) {
             (Some("BOOKMARK"), _) => {}
-            (Some("ERROR"), _) => bail!("{}", event.pointer("/object/message").and_then(Value::as_str).unwrap_or("the watch failed")),
+            (Some("ERROR"), _) => {
+                bail!("{}", event.pointer("/object/message").and_then(Value::as_str).unwrap_or("the watch failed"))
+            }
             (_, Output::Name) => say(&(name_of(&event["object"]) + "\n"))?,
             (_, Output::Yaml) => say(&format!("---\n{}", written(&event["object"], output)))?,
             _ => say(&written(&event["object"], output))?,
@@ -281,7 +311,8 @@ fn written(value: &Value, output: Output) -> String {
         return masthead_yaml::emit::to_string(&value);
     }
     let mut out = Vec::new();
-    let mut writer = serde_json::Serializer::with_formatter(&mut out, serde_json::ser::PrettyFormatter::with_indent(b"    "));
+    let mut writer =
+        serde_json::Serializer::with_formatter(&mut out, serde_json::ser::PrettyFormatter::with_indent(b"    "));
     // Writing JSON into memory cannot fail: the keys of a Value are texts.
     let _ = serde::Serialize::serialize(&value, &mut writer);
     String::from_utf8_lossy(&out).into_owned() + "\n"

@@ -54,7 +54,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
 fn block(record: &Value, now_s: i64, paint: Paint) -> String {
     let text = |path: &str| paint::safe(record.pointer(path).and_then(Value::as_str).unwrap_or_default());
     let taken_s = record["started_s"].as_i64().unwrap_or_default();
-    let mut out = format!("{} {}  {}\n", paint.yellow("commit"), paint.yellow(&text("/commit/id")), outcome(record, paint));
+    let mut out =
+        format!("{} {}  {}\n", paint.yellow("commit"), paint.yellow(&text("/commit/id")), outcome(record, paint));
     out.push_str(&format!("Author: {} <{}>\n", text("/commit/author"), text("/commit/email")));
     out.push_str(&format!("Taken:  {} ({} ago)\n\n", Time(taken_s), human(now_s - taken_s)));
     out.push_str(&format!("    {}\n", text("/commit/subject")));

@@ -77,7 +77,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let rest = Arc::new(Rest::find(&args.server)?);
         let sources = sources(&args, &rest).await?;
         if args.follow && sources.len() > args.max_log_requests {
-            bail!("you are attempting to follow {} log streams, but maximum allowed concurrency is {}, use --max-log-requests to increase the limit", sources.len(), args.max_log_requests);
+            bail!(
+                "you are attempting to follow {} log streams, but maximum allowed concurrency is {}, use --max-log-requests to increase the limit",
+                sources.len(),
+                args.max_log_requests
+            );
         }
         if !args.follow || sources.len() == 1 {
             for source in sources {
@@ -136,7 +140,9 @@ fn write(bytes: &[u8]) -> Result<()> {
 async fn sources(args: &Args, rest: &Rest) -> Result<Vec<Source>> {
     let namespace = &args.namespace.namespace;
     let pods = match (args.what.first(), args.selector.as_str()) {
-        (None, "") => bail!("expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]': POD or TYPE/NAME is a required argument for the logs command"),
+        (None, "") => bail!(
+            "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]': POD or TYPE/NAME is a required argument for the logs command"
+        ),
         (Some(_), selector) if !selector.is_empty() => bail!("only a selector (-l) or a POD name is allowed"),
         (Some(word), _) => vec![pod_of(rest, namespace, word).await.map_err(|error| missing(error, namespace))?],
         (None, selector) => {
@@ -148,9 +154,20 @@ async fn sources(args: &Args, rest: &Rest) -> Result<Vec<Source>> {
         }
     };
     let asked = args.what.get(1).map_or(args.container.as_str(), String::as_str);
-    let since = args.since.as_deref().map(words::duration).transpose()?.map(|since| since.as_secs().max(1).to_string()).unwrap_or_default();
+    let since = args
+        .since
+        .as_deref()
+        .map(words::duration)
+        .transpose()?
+        .map(|since| since.as_secs().max(1).to_string())
+        .unwrap_or_default();
     let many = !args.selector.is_empty();
-    let tail = args.tail.or(many.then_some(TAIL_OF_MANY)).filter(|tail| *tail >= 0).map(|tail| tail.to_string()).unwrap_or_default();
+    let tail = args
+        .tail
+        .or(many.then_some(TAIL_OF_MANY))
+        .filter(|tail| *tail >= 0)
+        .map(|tail| tail.to_string())
+        .unwrap_or_default();
     let limit = if args.limit_bytes > 0 { args.limit_bytes.to_string() } else { String::new() };
     let on = |flag: bool| if flag { "true" } else { "" };
     let mut out = Vec::new();
@@ -178,7 +195,9 @@ async fn sources(args: &Args, rest: &Rest) -> Result<Vec<Source>> {
 /// kubectl's own words for a pod that is not there.
 fn missing(error: anyhow::Error, namespace: &str) -> anyhow::Error {
     match error.downcast_ref::<Error>() {
-        Some(Error::Status { code: 404, reason, message, .. }) => anyhow!("error from server ({reason}): {message} in namespace {namespace:?}"),
+        Some(Error::Status { code: 404, reason, message, .. }) => {
+            anyhow!("error from server ({reason}): {message} in namespace {namespace:?}")
+        }
         _ => error,
     }
 }

@@ -47,7 +47,9 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     let done = remote(async move {
         let rest = Rest::find(&args.server)?;
-        let path = |format: &str| with_query("/apis/masthead.dev/v1/plan", &[("ref", args.reference.as_str()), ("format", format)]);
+        let path = |format: &str| {
+            with_query("/apis/masthead.dev/v1/plan", &[("ref", args.reference.as_str()), ("format", format)])
+        };
         let plan = match rest.get(&path("json")).await {
             Ok(plan) => plan,
             Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Status { .. })) => {
@@ -58,7 +60,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         };
         // The commit is named by its id, so that both answers are about the same one.
         let id = plan.pointer("/commit/id").and_then(Value::as_str).unwrap_or(&args.reference).to_owned();
-        let exact = |format: &str| with_query("/apis/masthead.dev/v1/plan", &[("ref", id.as_str()), ("format", format)]);
+        let exact =
+            |format: &str| with_query("/apis/masthead.dev/v1/plan", &[("ref", id.as_str()), ("format", format)]);
         match args.output {
             Output::Json => println!("{}", serde_json::to_string_pretty(&plan)?),
             Output::Text => print!("{}", rest.text(&exact("text")).await?),
@@ -79,7 +82,9 @@ fn code(plan: &Value) -> u8 {
     if plan["problems"].as_array().is_some_and(|problems| !problems.is_empty()) {
         return FAILED;
     }
-    let changes = ["create", "change", "replace", "delete"].iter().any(|what| plan["summary"][*what].as_u64().unwrap_or_default() > 0);
+    let changes = ["create", "change", "replace", "delete"]
+        .iter()
+        .any(|what| plan["summary"][*what].as_u64().unwrap_or_default() > 0);
     u8::from(changes)
 }
 

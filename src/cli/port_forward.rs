@@ -1,5 +1,6 @@
 //! `masthead port-forward`: TCP connections to local ports → connections to ports of a pod.
 
+use std::io::Write;
 use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -70,13 +71,19 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let mut listeners = Vec::new();
         for text in &args.ports {
             let wanted = Wanted::parse(text)?;
-            let port = remote_port(&wanted.remote, &pod, service.as_ref()).with_context(|| format!("{} and port {text}", display(kind, &name)))?;
+            let port = remote_port(&wanted.remote, &pod, service.as_ref())
+                .with_context(|| format!("{} and port {text}", display(kind, &name)))?;
             for address in addresses(&args.address)? {
                 // `localhost` is both families where both are there.
                 match TcpListener::bind((address, wanted.local(port))).await {
                     Ok(listener) => listeners.push((listener, port)),
-                    Err(error) if address.is_ipv6() && args.address == ["localhost"] => tracing::debug!(%error, "no IPv6"),
-                    Err(error) => return Err(error).with_context(|| format!("unable to listen on {address}:{}", wanted.local(port))),
+                    Err(error) if address.is_ipv6() && args.address == ["localhost"] => {
+                        tracing::debug!(%error, "no IPv6")
+                    }
+                    Err(error) => {
+                        return Err(error)
+                            .with_context(|| format!("unable to listen on {address}:{}", wanted.local(port)));
+                    }
                 }
             }
         }
@@ -102,7 +109,9 @@ impl Wanted {
         let (local, remote) = match text.split_once(':') {
             None => (None, text),
             Some(("", remote)) => (Some(0), remote),
-            Some((local, remote)) => (Some(local.parse().with_context(|| format!("error parsing local port {local:?}"))?), remote),
+            Some((local, remote)) => {
+                (Some(local.parse().with_context(|| format!("error parsing local port {local:?}"))?), remote)
+            }
         };
         if remote.is_empty() || remote.contains(':') || remote == "0" {
             bail!("invalid port format {text:?}: [LOCAL:]REMOTE is expected");
@@ -119,14 +128,20 @@ impl Wanted {
 fn remote_port(text: &str, pod: &Value, service: Option<&Value>) -> Result<u16> {
     let number = text.parse::<u16>().ok();
     let Some(service) = service else {
-        return number.or_else(|| container_port(pod, text)).with_context(|| format!("pod does not have a named port {text:?}"));
+        return number
+            .or_else(|| container_port(pod, text))
+            .with_context(|| format!("pod does not have a named port {text:?}"));
     };
     let ports = service.pointer("/spec/ports").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let found = ports.iter().find(|port| number.map_or_else(|| port["name"] == *text, |number| port["port"] == number));
     let Some(found) = found else { bail!("service does not have a service port {text}") };
     match &found["targetPort"] {
-        Value::String(name) => container_port(pod, name).with_context(|| format!("pod does not have a named port {name:?}")),
-        Value::Number(port) => port.as_u64().and_then(|port| u16::try_from(port).ok()).context("the service's target port is none"),
+        Value::String(name) => {
+            container_port(pod, name).with_context(|| format!("pod does not have a named port {name:?}"))
+        }
+        Value::Number(port) => {
+            port.as_u64().and_then(|port| u16::try_from(port).ok()).context("the service's target port is none")
+        }
         // Without a target port it is the service's own.
         _ => found["port"].as_u64().and_then(|port| u16::try_from(port).ok()).context("the service's port is none"),
     }
@@ -162,7 +177,8 @@ async fn accept(listener: TcpListener, port: u16, rest: Arc<Rest>, path: Arc<str
                 continue;
             }
         };
-        println!("Handling connection for {local}");
+        // Whoever read the address may have closed the pipe; the connections go on.
+        let _ = writeln!(std::io::stdout(), "Handling connection for {local}");
         let (rest, path) = (rest.clone(), path.clone());
         tokio::spawn(async move {
             if let Err(error) = carry(stream, port, &rest, &path).await {
@@ -242,7 +258,9 @@ mod tests {
     fn a_service_s_port_leads_to_the_pod_s() {
         let pod = json!({"spec": {"containers": [{"ports": [{"name": "web", "containerPort": 8080}]}]}});
         let service = json!({"spec": {"ports": [{"name": "http", "port": 80, "targetPort": "web"}, {"port": 81, "targetPort": 9000}]}});
-        let check = |text: &str, service: Option<&Value>, expect: Option<u16>| assert_eq!(remote_port(text, &pod, service).ok(), expect, "{text}");
+        let check = |text: &str, service: Option<&Value>, expect: Option<u16>| {
+            assert_eq!(remote_port(text, &pod, service).ok(), expect, "{text}")
+        };
         check("80", Some(&service), Some(8080));
         check("http", Some(&service), Some(8080));
         check("81", Some(&service), Some(9000));

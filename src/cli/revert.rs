@@ -52,11 +52,19 @@ pub fn run(args: Args) -> Result<ExitCode> {
             } else {
                 // A newer one may have come at once; the list knows ours as well.
                 let commits = rest.get("/apis/masthead.dev/v1/commits").await?;
-                let found = commits["items"].as_array().and_then(|items| items.iter().find(|r| r.pointer("/commit/id").and_then(Value::as_str) == Some(id)).cloned());
+                let found = commits["items"].as_array().and_then(|items| {
+                    items.iter().find(|r| r.pointer("/commit/id").and_then(Value::as_str) == Some(id)).cloned()
+                });
                 let Some(found) = found else { continue };
                 found
             };
-            let rollout: Vec<String> = status["rollout"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+            let rollout: Vec<String> = status["rollout"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect();
             for line in rollout.iter().filter(|line| !told.contains(*line)) {
                 println!("  {line}");
             }

@@ -86,7 +86,11 @@ pub fn run(rollout: Rollout) -> Result<ExitCode> {
                 let step = |seen: Option<&Value>| {
                     let Some(found) = seen else {
                         // Nothing was told yet: it was never there.
-                        return if told.is_empty() { Err(missing(asked.kind, name).into()) } else { Err(anyhow!("object has been deleted")) };
+                        return if told.is_empty() {
+                            Err(missing(asked.kind, name).into())
+                        } else {
+                            Err(anyhow!("object has been deleted"))
+                        };
                     };
                     let (text, done) = progress(found, name)?;
                     if text != told {
@@ -124,7 +128,14 @@ pub fn wait(args: WaitArgs) -> Result<ExitCode> {
 }
 
 /// Shows each state of an object until `step` says it is done.
-async fn follow(rest: &Rest, kind: Kind, namespace: &str, name: &str, until: Instant, mut step: impl FnMut(Option<&Value>) -> Result<bool>) -> Result<()> {
+async fn follow(
+    rest: &Rest,
+    kind: Kind,
+    namespace: &str,
+    name: &str,
+    until: Instant,
+    mut step: impl FnMut(Option<&Value>) -> Result<bool>,
+) -> Result<()> {
     let work = async {
         loop {
             let found = match rest.get(&object(kind, namespace, name)).await {
@@ -138,7 +149,10 @@ async fn follow(rest: &Rest, kind: Kind, namespace: &str, name: &str, until: Ins
             let Some(found) = found else { bail!(missing(kind, name)) };
             let revision = found.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
             let by_name = format!("metadata.name={name}");
-            let path = with_query(&collection(kind, namespace), &[("watch", "true"), ("resourceVersion", revision), ("fieldSelector", &by_name)]);
+            let path = with_query(
+                &collection(kind, namespace),
+                &[("watch", "true"), ("resourceVersion", revision), ("fieldSelector", &by_name)],
+            );
             let mut events = rest.stream(&path, JSON).await?;
             // A watch that ends begins anew from what is there.
             while let Some(event) = events.line().await? {
@@ -194,13 +208,25 @@ impl Wish {
             }
             (Wish::Condition { .. }, None) => false,
             (Wish::Condition { name, value }, Some(object)) => {
-                let conditions = object.pointer("/status/conditions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+                let conditions = object
+                    .pointer("/status/conditions")
+                    .and_then(Value::as_array)
+                    .map(Vec::as_slice)
+                    .unwrap_or_default();
                 let text = |condition: &Value, field: &str| condition[field].as_str().unwrap_or_default().to_owned();
                 let fresh = |condition: &Value| {
-                    let observed = condition["observedGeneration"].as_i64().or_else(|| object.pointer("/status/observedGeneration").and_then(Value::as_i64));
-                    observed.is_none_or(|observed| observed >= object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default())
+                    let observed = condition["observedGeneration"]
+                        .as_i64()
+                        .or_else(|| object.pointer("/status/observedGeneration").and_then(Value::as_i64));
+                    observed.is_none_or(|observed| {
+                        observed >= object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default()
+                    })
                 };
-                conditions.iter().any(|c| text(c, "type").eq_ignore_ascii_case(name) && text(c, "status").eq_ignore_ascii_case(value) && fresh(c))
+                conditions.iter().any(|c| {
+                    text(c, "type").eq_ignore_ascii_case(name)
+                        && text(c, "status").eq_ignore_ascii_case(value)
+                        && fresh(c)
+                })
             }
         }
     }
@@ -212,12 +238,14 @@ fn progress(deployment: &Value, name: &str) -> Result<(String, bool)> {
     if number("/metadata/generation") > number("/status/observedGeneration") {
         return Ok(("Waiting for deployment spec update to be observed...".to_owned(), false));
     }
-    let conditions = deployment.pointer("/status/conditions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let conditions =
+        deployment.pointer("/status/conditions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if conditions.iter().any(|c| c["type"] == "Progressing" && c["reason"] == "ProgressDeadlineExceeded") {
         bail!("deployment {name:?} exceeded its progress deadline");
     }
     let wanted = deployment.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
-    let (all, updated, available) = (number("/status/replicas"), number("/status/updatedReplicas"), number("/status/availableReplicas"));
+    let (all, updated, available) =
+        (number("/status/replicas"), number("/status/updatedReplicas"), number("/status/availableReplicas"));
     let lead = format!("Waiting for deployment {name:?} rollout to finish:");
     Ok(if updated < wanted {
         (format!("{lead} {updated} out of {wanted} new replicas have been updated..."), false)
@@ -243,12 +271,31 @@ mod tests {
             assert_eq!(progress(&deployment, "web").unwrap(), (expect.to_owned(), done));
         };
         check(json!({ "observedGeneration": 1 }), "Waiting for deployment spec update to be observed...", false);
-        check(json!({ "observedGeneration": 2, "updatedReplicas": 1 }), "Waiting for deployment \"web\" rollout to finish: 1 out of 3 new replicas have been updated...", false);
-        check(json!({ "observedGeneration": 2, "updatedReplicas": 3, "replicas": 4 }), "Waiting for deployment \"web\" rollout to finish: 1 old replicas are pending termination...", false);
-        check(json!({ "observedGeneration": 2, "updatedReplicas": 3, "replicas": 3, "availableReplicas": 2 }), "Waiting for deployment \"web\" rollout to finish: 2 of 3 updated replicas are available...", false);
-        check(json!({ "observedGeneration": 2, "updatedReplicas": 3, "replicas": 3, "availableReplicas": 3 }), "deployment \"web\" successfully rolled out", true);
+        check(
+            json!({ "observedGeneration": 2, "updatedReplicas": 1 }),
+            "Waiting for deployment \"web\" rollout to finish: 1 out of 3 new replicas have been updated...",
+            false,
+        );
+        check(
+            json!({ "observedGeneration": 2, "updatedReplicas": 3, "replicas": 4 }),
+            "Waiting for deployment \"web\" rollout to finish: 1 old replicas are pending termination...",
+            false,
+        );
+        check(
+            json!({ "observedGeneration": 2, "updatedReplicas": 3, "replicas": 3, "availableReplicas": 2 }),
+            "Waiting for deployment \"web\" rollout to finish: 2 of 3 updated replicas are available...",
+            false,
+        );
+        check(
+            json!({ "observedGeneration": 2, "updatedReplicas": 3, "replicas": 3, "availableReplicas": 3 }),
+            "deployment \"web\" successfully rolled out",
+            true,
+        );
         let late = json!({ "metadata": {}, "spec": {}, "status": { "conditions": [{ "type": "Progressing", "reason": "ProgressDeadlineExceeded" }] } });
-        assert_eq!(progress(&late, "web").unwrap_err().to_string(), "deployment \"web\" exceeded its progress deadline");
+        assert_eq!(
+            progress(&late, "web").unwrap_err().to_string(),
+            "deployment \"web\" exceeded its progress deadline"
+        );
     }
 
     #[test]
@@ -261,7 +308,10 @@ mod tests {
         assert!(Wish::parse("condition=Ready=false").unwrap().holds(Some(&ready("False", 2)), &mut None));
         let mut uid = None;
         assert!(!Wish::Gone.holds(Some(&ready("True", 2)), &mut uid));
-        assert!(Wish::Gone.holds(Some(&json!({ "metadata": { "uid": "b" } })), &mut uid) && Wish::Gone.holds(None, &mut uid));
+        assert!(
+            Wish::Gone.holds(Some(&json!({ "metadata": { "uid": "b" } })), &mut uid)
+                && Wish::Gone.holds(None, &mut uid)
+        );
         assert!(Wish::parse("jsonpath={.x}").is_err());
     }
 }

@@ -27,11 +27,13 @@ pub fn objects(items: &mut [Value], path: &str) -> Result<()> {
 
 /// Reads `.metadata.name`, `metadata.name`, `{.status.containerStatuses[0].restartCount}`.
 fn parse(path: &str) -> Result<Vec<String>> {
-    let inner = path.trim().trim_start_matches('{').trim_end_matches('}').trim_start_matches('$').trim_start_matches('.');
+    let inner =
+        path.trim().trim_start_matches('{').trim_end_matches('}').trim_start_matches('$').trim_start_matches('.');
     let mut out = Vec::new();
     for part in inner.split('.') {
         let (name, indexes) = part.split_at(part.find('[').unwrap_or(part.len()));
-        let fine = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        let fine =
+            |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
         if !fine(name) {
             bail!("--sort-by takes a path of fields, such as .metadata.name; {path:?} is none");
         }
@@ -56,7 +58,9 @@ fn find<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
 /// What is absent comes first, as with kubectl.
 fn order(a: Option<&Value>, b: Option<&Value>) -> Ordering {
     match (a, b) {
-        (Some(Value::Number(a)), Some(Value::Number(b))) => a.as_f64().partial_cmp(&b.as_f64()).unwrap_or(Ordering::Equal),
+        (Some(Value::Number(a)), Some(Value::Number(b))) => {
+            a.as_f64().partial_cmp(&b.as_f64()).unwrap_or(Ordering::Equal)
+        }
         (Some(Value::String(a)), Some(Value::String(b))) => a.cmp(b),
         (Some(Value::Bool(a)), Some(Value::Bool(b))) => a.cmp(b),
         (None, Some(_)) => Ordering::Less,
@@ -74,7 +78,11 @@ mod tests {
     #[test]
     fn objects_are_sorted_by_a_field() {
         let check = |path: &str, expect: &[i64]| {
-            let mut items = vec![json!({"id": 1, "m": {"n": "b"}, "s": [{"c": 9}]}), json!({"id": 2, "m": {"n": "a"}, "s": [{"c": 10}]}), json!({"id": 3, "m": {}, "s": []})];
+            let mut items = vec![
+                json!({"id": 1, "m": {"n": "b"}, "s": [{"c": 9}]}),
+                json!({"id": 2, "m": {"n": "a"}, "s": [{"c": 10}]}),
+                json!({"id": 3, "m": {}, "s": []}),
+            ];
             objects(&mut items, path).unwrap();
             assert_eq!(items.iter().map(|i| i["id"].as_i64().unwrap()).collect::<Vec<_>>(), expect, "{path}");
         };

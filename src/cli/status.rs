@@ -77,10 +77,12 @@ fn show(output: Output, status: &Value) -> Result<()> {
 pub fn text(status: &Value, now_s: i64, paint: Paint) -> String {
     let at = |path: &str| status.pointer(path).and_then(Value::as_str).unwrap_or_default();
     let mut out = String::new();
-    let folder = if at("/repository/path").is_empty() { String::new() } else { format!(", folder {}", at("/repository/path")) };
+    let folder =
+        if at("/repository/path").is_empty() { String::new() } else { format!(", folder {}", at("/repository/path")) };
     out.push_str(&format!("repository  {} (branch {}{folder})\n", at("/repository/url"), at("/repository/branch")));
     if let Some(why) = status.pointer("/repository/trouble/why").and_then(Value::as_str) {
-        let since = Time::parse(at("/repository/trouble/since")).map_or_else(String::new, |since| format!(" for {}", human(now_s - since.0)));
+        let since = Time::parse(at("/repository/trouble/since"))
+            .map_or_else(String::new, |since| format!(" for {}", human(now_s - since.0)));
         out.push_str(&paint.red(&format!("            cannot be read{since}: {why}\n")));
         out.push_str("            the last good commit stays applied\n");
     }
@@ -107,7 +109,12 @@ fn commit(record: &Value, applied: &str, now_s: i64, paint: Paint) -> String {
     }
     let id = text("/commit/id");
     let age = record["started_s"].as_i64().map(|at| format!(", {} ago", human(now_s - at))).unwrap_or_default();
-    let mut out = format!("commit      {} {} ({}{age})\n", id.get(..10).unwrap_or(id), paint::safe(text("/commit/subject")), paint::safe(text("/commit/author")));
+    let mut out = format!(
+        "commit      {} {} ({}{age})\n",
+        id.get(..10).unwrap_or(id),
+        paint::safe(text("/commit/subject")),
+        paint::safe(text("/commit/author"))
+    );
     out.push_str(&format!("            {}\n", outcome(record, paint)));
     if applied != id && !applied.is_empty() {
         out.push_str(&format!("            applied is still {}\n", applied.get(..10).unwrap_or(applied)));
@@ -126,8 +133,10 @@ pub fn outcome(record: &Value, paint: Paint) -> String {
         "failed" | "refused" => paint.red(word),
         _ => paint.yellow(word),
     };
-    let took = record["took_ms"].as_u64().map(|ms| format!(" after {}", crate::sync::record::seconds(ms))).unwrap_or_default();
-    let summary = record["summary"].as_str().filter(|text| !text.is_empty()).map(|text| format!(" ({text})")).unwrap_or_default();
+    let took =
+        record["took_ms"].as_u64().map(|ms| format!(" after {}", crate::sync::record::seconds(ms))).unwrap_or_default();
+    let summary =
+        record["summary"].as_str().filter(|text| !text.is_empty()).map(|text| format!(" ({text})")).unwrap_or_default();
     format!("{painted}{took}{summary}")
 }
 
@@ -140,14 +149,19 @@ fn nodes(nodes: &[Value], now_s: i64, paint: Paint) -> String {
         .map(|node| {
             let text = |field: &str| node[field].as_str().unwrap_or_default();
             let ready = node["ready"].as_bool().unwrap_or_default();
-            let since = Time::parse(text("since")).map(|since| format!(" for {}", human(now_s - since.0))).unwrap_or_default();
+            let since =
+                Time::parse(text("since")).map(|since| format!(" for {}", human(now_s - since.0))).unwrap_or_default();
             let state = if ready { paint.green("ready") } else { paint.red(&format!("not ready{since}")) };
             let why = if ready { String::new() } else { text("why").to_owned() };
             vec![text("name").to_owned(), format!("{} pods", node["pods"]), text("runtime").to_owned(), state, why]
         })
         .collect();
     let lines = Tabular::with(0, 2).lines(&rows);
-    lines.lines().enumerate().map(|(i, line)| format!("{}{}\n", if i == 0 { "nodes       " } else { "            " }, line.trim_end())).collect()
+    lines
+        .lines()
+        .enumerate()
+        .map(|(i, line)| format!("{}{}\n", if i == 0 { "nodes       " } else { "            " }, line.trim_end()))
+        .collect()
 }
 
 #[cfg(test)]

@@ -58,11 +58,18 @@ mod tests {
 
     #[test]
     fn columns_are_laid_out_as_kubectl_does() {
-        let rows = |rows: &[&[&str]]| rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect::<Vec<Vec<String>>>();
+        let rows = |rows: &[&[&str]]| {
+            rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect::<Vec<Vec<String>>>()
+        };
         let mut tabular = Tabular::default();
-        let text = tabular.lines(&rows(&[&["NAME", "READY", "STATUS", "RESTARTS", "AGE"], &["web", "1/1", "Running", "0", "5s"]]));
+        let text = tabular
+            .lines(&rows(&[&["NAME", "READY", "STATUS", "RESTARTS", "AGE"], &["web", "1/1", "Running", "0", "5s"]]));
         assert_eq!(text, "NAME   READY   STATUS    RESTARTS   AGE\nweb    1/1     Running   0          5s\n");
-        assert_eq!(tabular.lines(&rows(&[&["w", "0/1", "Pending", "0", "5s"]])), "w      0/1     Pending   0          5s\n", "widths are kept");
+        assert_eq!(
+            tabular.lines(&rows(&[&["w", "0/1", "Pending", "0", "5s"]])),
+            "w      0/1     Pending   0          5s\n",
+            "widths are kept"
+        );
         assert_eq!(Tabular::default().lines(&rows(&[&["A", "B", "C"]])), "A     B     C\n", "six at least");
         assert_eq!(Tabular::default().lines(&[]), "");
     }

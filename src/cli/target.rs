@@ -51,8 +51,11 @@ pub fn parse(words: &[String]) -> Result<Vec<Asked>> {
     if words.iter().any(|word| word.contains('/')) {
         let mut out: Vec<Asked> = Vec::new();
         for word in words {
-            let Some((one, name)) = word.split_once('/').filter(|(one, name)| !one.is_empty() && !name.is_empty()) else {
-                bail!("there is no need to specify a resource type as a separate argument when passing arguments in resource/name form (e.g. 'get resource/<resource_name>' instead of 'get resource resource/<resource_name>')");
+            let Some((one, name)) = word.split_once('/').filter(|(one, name)| !one.is_empty() && !name.is_empty())
+            else {
+                bail!(
+                    "there is no need to specify a resource type as a separate argument when passing arguments in resource/name form (e.g. 'get resource/<resource_name>' instead of 'get resource resource/<resource_name>')"
+                );
             };
             let kind = kind(one)?;
             match out.iter_mut().find(|asked| asked.kind == kind) {
@@ -92,7 +95,11 @@ pub fn one(word: &str, usual: Kind) -> Result<(Kind, String)> {
 /// The path of a collection; all namespaces when it is empty.
 pub fn collection(kind: Kind, namespace: &str) -> String {
     let info = kind.info();
-    let root = if info.group.is_empty() { format!("/api/{}", info.version) } else { format!("/apis/{}/{}", info.group, info.version) };
+    let root = if info.group.is_empty() {
+        format!("/api/{}", info.version)
+    } else {
+        format!("/apis/{}/{}", info.group, info.version)
+    };
     if info.namespaced && !namespace.is_empty() {
         format!("{root}/namespaces/{}/{}", encode(namespace), info.plural)
     } else {
@@ -107,14 +114,22 @@ pub fn object(kind: Kind, namespace: &str, name: &str) -> String {
 
 /// A path with parameters; those without a value are left out.
 pub fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
-    let parameters: Vec<String> = parameters.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    let parameters: Vec<String> = parameters
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}={}", encode(value)))
+        .collect();
     if parameters.is_empty() { path.to_owned() } else { format!("{path}?{}", parameters.join("&")) }
 }
 
 /// `pod/web`, `deployment.apps/web`: as kubectl names an object.
 pub fn display(kind: Kind, name: &str) -> String {
     let info = kind.info();
-    if info.group.is_empty() { format!("{}/{name}", info.singular) } else { format!("{}.{}/{name}", info.singular, info.group) }
+    if info.group.is_empty() {
+        format!("{}/{name}", info.singular)
+    } else {
+        format!("{}.{}/{name}", info.singular, info.group)
+    }
 }
 
 /// Runs a command against the API; what the server refuses is printed as kubectl prints it, with exit code 1.
@@ -145,11 +160,14 @@ pub async fn pod_of(rest: &Rest, namespace: &str, word: &str) -> Result<Value> {
     if kind == POD {
         return Ok(found);
     }
-    let Some(selector) = selector(&found) else { bail!("cannot attach to {}: it selects no pods", display(kind, &name)) };
+    let Some(selector) = selector(&found) else {
+        bail!("cannot attach to {}: it selects no pods", display(kind, &name))
+    };
     let mut pods = rest.list(&with_query(&collection(POD, namespace), &[("labelSelector", &selector)])).await?;
     // Ready ones first, then the youngest, as kubectl prefers active pods.
     let ready = |pod: &Value| {
-        let conditions = pod.pointer("/status/conditions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let conditions =
+            pod.pointer("/status/conditions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         conditions.iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
     };
     pods.sort_by_key(|pod| (pod.pointer("/metadata/deletionTimestamp").is_some(), !ready(pod)));
@@ -166,7 +184,8 @@ pub fn selector(object: &Value) -> Option<String> {
         let selector: masthead_api::meta::LabelSelector = serde_json::from_value(selector.clone()).ok()?;
         selector.to_string()
     } else {
-        let pairs = selector.as_object()?.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
+        let pairs =
+            selector.as_object()?.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
         pairs.collect::<Vec<_>>().join(",")
     };
     (!text.is_empty() && text != "<none>").then_some(text)
@@ -182,7 +201,10 @@ mod tests {
     fn words_name_kinds_and_objects() {
         let check = |words: &str, expect: &[(Kind, &[&str])]| {
             let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
-            let expect: Vec<Asked> = expect.iter().map(|(kind, names)| Asked { kind: *kind, names: names.iter().map(|n| (*n).to_owned()).collect() }).collect();
+            let expect: Vec<Asked> = expect
+                .iter()
+                .map(|(kind, names)| Asked { kind: *kind, names: names.iter().map(|n| (*n).to_owned()).collect() })
+                .collect();
             assert_eq!(parse(&words).unwrap(), expect, "{words:?}");
         };
         check("po", &[(POD, &[])]);
@@ -190,7 +212,9 @@ mod tests {
         check("po,deploy", &[(POD, &[]), (DEPLOYMENT, &[])]);
         check("pod/a deploy/b po/c", &[(POD, &["a", "c"]), (DEPLOYMENT, &["b"])]);
         check("all", &[(POD, &[]), (SERVICE, &[]), (DEPLOYMENT, &[]), (REPLICA_SET, &[])]);
-        let refused = |words: &str| parse(&words.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).unwrap_err().to_string();
+        let refused = |words: &str| {
+            parse(&words.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).unwrap_err().to_string()
+        };
         assert_eq!(refused("pots"), "the server doesn't have a resource type \"pots\"; did you mean pods?");
         assert!(refused("pod pod/a").starts_with("there is no need"));
         assert_eq!(refused(""), "required resource not specified");
@@ -207,8 +231,14 @@ mod tests {
 
     #[test]
     fn selectors_of_both_forms_become_queries() {
-        assert_eq!(selector(&serde_json::json!({"spec": {"selector": {"matchLabels": {"a": "b"}}}})).as_deref(), Some("a=b"));
-        assert_eq!(selector(&serde_json::json!({"spec": {"selector": {"a": "b", "c": "d"}}})).as_deref(), Some("a=b,c=d"));
+        assert_eq!(
+            selector(&serde_json::json!({"spec": {"selector": {"matchLabels": {"a": "b"}}}})).as_deref(),
+            Some("a=b")
+        );
+        assert_eq!(
+            selector(&serde_json::json!({"spec": {"selector": {"a": "b", "c": "d"}}})).as_deref(),
+            Some("a=b,c=d")
+        );
         assert_eq!(selector(&serde_json::json!({"spec": {}})), None);
     }
 }

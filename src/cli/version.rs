@@ -30,7 +30,8 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     remote(async move {
         let mut versions = json!({ "clientVersion": { "gitVersion": concat!("v", env!("CARGO_PKG_VERSION")), "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH) } });
-        let server = if args.client { None } else { Some(async { Rest::find(&args.server)?.get("/version").await }.await) };
+        let server =
+            if args.client { None } else { Some(async { Rest::find(&args.server)?.get("/version").await }.await) };
         let (server, failed) = match server {
             Some(Ok(server)) => (Some(server), None),
             Some(Err(error)) => (None, Some(error)),

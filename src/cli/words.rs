@@ -51,7 +51,8 @@ pub fn names(list: Option<&Value>) -> Vec<String> {
 /// when there are others.
 pub fn default_container(pod: &Value, tell: bool) -> String {
     let all = names(pod.pointer("/spec/containers"));
-    let annotated = pod.pointer("/metadata/annotations").and_then(|all| all.get(DEFAULT_CONTAINER)).and_then(Value::as_str);
+    let annotated =
+        pod.pointer("/metadata/annotations").and_then(|all| all.get(DEFAULT_CONTAINER)).and_then(Value::as_str);
     if let Some(annotated) = annotated.filter(|name| all.iter().any(|known| known == name)) {
         return annotated.to_owned();
     }
@@ -59,7 +60,10 @@ pub fn default_container(pod: &Value, tell: bool) -> String {
     let first = all.first().cloned().unwrap_or_default();
     if tell && all.len() + inits.len() > 1 {
         let inits = inits.into_iter().map(|name| format!("{name} (init)"));
-        eprintln!("Defaulted container {first:?} out of: {}", all.into_iter().chain(inits).collect::<Vec<_>>().join(", "));
+        eprintln!(
+            "Defaulted container {first:?} out of: {}",
+            all.into_iter().chain(inits).collect::<Vec<_>>().join(", ")
+        );
     }
     first
 }
@@ -72,7 +76,9 @@ mod tests {
 
     #[test]
     fn durations_are_go_s() {
-        let check = |text: &str, expect: Option<u64>| assert_eq!(duration(text).ok().map(|d| d.as_millis() as u64), expect, "{text}");
+        let check = |text: &str, expect: Option<u64>| {
+            assert_eq!(duration(text).ok().map(|d| d.as_millis() as u64), expect, "{text}")
+        };
         check("5s", Some(5000));
         check("1h2m3.5s", Some(3_723_500));
         check("90", Some(90_000));

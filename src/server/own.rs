@@ -94,7 +94,11 @@ fn document(state: &State) -> Value {
             })
             .collect();
         let newest = commits.last().filter(|record| !record.outcome.is_final());
-        let keys: Vec<ObjectKey> = newest.iter().flat_map(|record| &record.changed).filter_map(|key| ObjectKey::parse_store_key(key)).collect();
+        let keys: Vec<ObjectKey> = newest
+            .iter()
+            .flat_map(|record| &record.changed)
+            .filter_map(|key| ObjectKey::parse_store_key(key))
+            .collect();
         (nodes, cluster.applied_commit().map(str::to_owned), progress::assess(&cluster, &keys).0)
     };
     json!({

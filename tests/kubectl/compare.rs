@@ -76,9 +76,13 @@ async fn our_command_line_prints_what_kubectl_prints() {
     for line in LINES {
         let (theirs, ours) = tokio::join!(server.kubectl(line), server.masthead(line));
         // Ages may move on between the two.
-        let (theirs, ours) = if theirs == ours { (theirs, ours) } else { (server.kubectl(line).await, server.masthead(line).await) };
+        let (theirs, ours) =
+            if theirs == ours { (theirs, ours) } else { (server.kubectl(line).await, server.masthead(line).await) };
         if theirs != ours {
-            wrong.push(format!("{line}\n--- kubectl ({:?})\n{}{}--- masthead ({:?})\n{}{}", theirs.code, theirs.out, theirs.err, ours.code, ours.out, ours.err));
+            wrong.push(format!(
+                "{line}\n--- kubectl ({:?})\n{}{}--- masthead ({:?})\n{}{}",
+                theirs.code, theirs.out, theirs.err, ours.code, ours.out, ours.err
+            ));
         }
     }
     assert!(wrong.is_empty(), "{} of {} lines differ:\n{}", wrong.len(), LINES.len(), wrong.join("\n\n"));

@@ -71,7 +71,8 @@ fn replica_set() -> Value {
 
 /// A pod of the replica set.
 pub fn pod(name: &str, uid: &str) -> Value {
-    let condition = |kind: &str| json!({ "type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": ago(8990) });
+    let condition =
+        |kind: &str| json!({ "type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": ago(8990) });
     let running = json!({
         "name": "app", "ready": true, "started": true, "restartCount": 1, "image": "web:1", "imageID": "sha256:1", "containerID": "embedded://c1",
         "state": { "running": { "startedAt": ago(600) } },
@@ -129,7 +130,10 @@ pub fn event(name: &str, reason: &str, count: i64) -> Value {
 /// All of them.
 pub fn all() -> Vec<Value> {
     let namespace = |name: &str, uid: &str| {
-        let mut value = made(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } } }), uid);
+        let mut value = made(
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } } }),
+            uid,
+        );
         value["status"] = json!({ "phase": "Active" });
         value
     };
@@ -141,9 +145,18 @@ pub fn all() -> Vec<Value> {
         replica_set(),
         pod("web-5d8f-aaaaa", "p-1"),
         pod("web-5d8f-bbbbb", "p-2"),
-        made(json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "web" }, "spec": { "clusterIP": "10.96.0.10", "clusterIPs": ["10.96.0.10"], "selector": { "app": "web" }, "ports": [{ "name": "http", "port": 80, "targetPort": "http" }] } }), "s-1"),
-        made(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "settings" }, "data": { "a": "1", "b": "two\nlines\n" } }), "c-1"),
-        made(json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "key" }, "type": "Opaque", "data": { "password": "aHVudGVyMg==" } }), "k-1"),
+        made(
+            json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "web" }, "spec": { "clusterIP": "10.96.0.10", "clusterIPs": ["10.96.0.10"], "selector": { "app": "web" }, "ports": [{ "name": "http", "port": 80, "targetPort": "http" }] } }),
+            "s-1",
+        ),
+        made(
+            json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "settings" }, "data": { "a": "1", "b": "two\nlines\n" } }),
+            "c-1",
+        ),
+        made(
+            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "key" }, "type": "Opaque", "data": { "password": "aHVudGVyMg==" } }),
+            "k-1",
+        ),
         made(json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "default" } }), "a-1"),
         event("web.1", "Pulled", 1),
         event("web.2", "Started", 3),

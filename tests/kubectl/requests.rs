@@ -28,7 +28,8 @@ async fn pages_are_of_one_revision() {
     }
     let rest = Rest::to(&server.url, None).unwrap();
     let all = rest.get("/api/v1/configmaps").await.unwrap();
-    let mut names: Vec<Value> = all["items"].as_array().unwrap().iter().map(|i| i["metadata"]["name"].clone()).collect();
+    let mut names: Vec<Value> =
+        all["items"].as_array().unwrap().iter().map(|i| i["metadata"]["name"].clone()).collect();
     names.sort_by_key(ToString::to_string);
     let (mut paged, mut next, mut pages) = (Vec::new(), String::new(), 0);
     loop {
@@ -50,7 +51,8 @@ async fn pages_are_of_one_revision() {
     }
     paged.sort_by_key(ToString::to_string);
     assert_eq!((paged, pages), (names, 7));
-    let selected = rest.get("/api/v1/namespaces/other/configmaps?limit=2&fieldSelector=metadata.name%3Dc-24").await.unwrap();
+    let selected =
+        rest.get("/api/v1/namespaces/other/configmaps?limit=2&fieldSelector=metadata.name%3Dc-24").await.unwrap();
     assert_eq!(selected["items"].as_array().unwrap().len(), 1);
     assert_eq!(refused(&rest, "/api/v1/configmaps?continue=nonsense").await, (400, "BadRequest".to_owned()));
 }
@@ -59,28 +61,52 @@ async fn pages_are_of_one_revision() {
 async fn revisions_mean_what_kubernetes_says() {
     let server = Server::start().await;
     let rest = Rest::to(&server.url, None).unwrap();
-    let before = rest.get("/api/v1/namespaces/default/configmaps").await.unwrap()["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
-    server.put(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "new", "namespace": "default" } })).await;
-    let count = async |query: &str| rest.get(&format!("/api/v1/namespaces/default/configmaps?{query}")).await.unwrap()["items"].as_array().unwrap().len();
+    let before = rest.get("/api/v1/namespaces/default/configmaps").await.unwrap()["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    server
+        .put(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "new", "namespace": "default" } }))
+        .await;
+    let count = async |query: &str| {
+        rest.get(&format!("/api/v1/namespaces/default/configmaps?{query}")).await.unwrap()["items"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
     assert_eq!(count("").await, 2);
     assert_eq!(count(&format!("resourceVersion={before}&resourceVersionMatch=Exact")).await, 1);
     assert_eq!(count(&format!("resourceVersion={before}&resourceVersionMatch=NotOlderThan")).await, 2);
     assert_eq!(refused(&rest, "/api/v1/pods?resourceVersion=x").await.0, 400);
     assert_eq!(refused(&rest, "/api/v1/pods?resourceVersion=999999").await, (504, "Timeout".to_owned()));
     assert_eq!(refused(&rest, "/api/v1/pods?resourceVersionMatch=Exact").await.0, 400);
-    assert_eq!(refused(&rest, "/api/v1/pods?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true").await, (422, "Invalid".to_owned()));
+    assert_eq!(
+        refused(
+            &rest,
+            "/api/v1/pods?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+        )
+        .await,
+        (422, "Invalid".to_owned())
+    );
     // A watch from before sees what came after, and a compacted start is told.
-    let mut events = rest.stream(&format!("/api/v1/namespaces/default/configmaps?watch=true&resourceVersion={before}"), JSON).await.unwrap();
+    let mut events = rest
+        .stream(&format!("/api/v1/namespaces/default/configmaps?watch=true&resourceVersion={before}"), JSON)
+        .await
+        .unwrap();
     let event = events.line().await.unwrap().unwrap();
     assert_eq!((&event["type"], &event["object"]["metadata"]["name"]), (&json!("ADDED"), &json!("new")));
     let now = server.kv.revision().await.unwrap();
     server.kv.compact(now).await.unwrap();
     let mut events = rest.stream("/api/v1/configmaps?watch=true&resourceVersion=2", JSON).await.unwrap();
     let event = events.line().await.unwrap().unwrap();
-    assert_eq!((&event["type"], &event["object"]["code"], &event["object"]["reason"]), (&json!("ERROR"), &json!(410), &json!("Expired")));
+    assert_eq!(
+        (&event["type"], &event["object"]["code"], &event["object"]["reason"]),
+        (&json!("ERROR"), &json!(410), &json!("Expired"))
+    );
     assert_eq!(events.line().await.unwrap(), None);
     // A watch ends in its time, with a bookmark for those who want one.
-    let mut events = rest.stream("/api/v1/nodes?watch=true&timeoutSeconds=1&allowWatchBookmarks=true", JSON).await.unwrap();
+    let mut events =
+        rest.stream("/api/v1/nodes?watch=true&timeoutSeconds=1&allowWatchBookmarks=true", JSON).await.unwrap();
     assert_eq!(events.line().await.unwrap().unwrap()["type"], "ADDED");
     assert_eq!(events.line().await.unwrap().unwrap()["type"], "BOOKMARK");
     assert_eq!(events.line().await.unwrap(), None);
@@ -91,8 +117,12 @@ async fn answers_come_in_the_form_that_is_asked_for() {
     let server = Server::start().await;
     let rest = Rest::to(&server.url, None).unwrap();
     let table = rest.get_as("/api/v1/namespaces/default/pods", TABLE).await.unwrap();
-    assert_eq!((&table["kind"], &table["rows"][0]["object"]["kind"]), (&json!("Table"), &json!("PartialObjectMetadata")));
-    let partial = rest.get_as("/api/v1/nodes/one", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1").await.unwrap();
+    assert_eq!(
+        (&table["kind"], &table["rows"][0]["object"]["kind"]),
+        (&json!("Table"), &json!("PartialObjectMetadata"))
+    );
+    let partial =
+        rest.get_as("/api/v1/nodes/one", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1").await.unwrap();
     assert_eq!((&partial["kind"], &partial["status"]), (&json!("PartialObjectMetadata"), &Value::Null));
     let (code, ..) = code(&rest.get_as("/api/v1/nodes", "application/vnd.kubernetes.protobuf").await.unwrap_err());
     assert_eq!(code, 406);
@@ -129,7 +159,10 @@ async fn a_dry_run_judges_and_nothing_else_is_written() {
     let mut wrong = pod("fresh");
     wrong["spec"]["containers"] = json!([]);
     let (code_, reason, message) = status(&format!("{path}?dryRun=All"), &wrong).await;
-    assert_eq!((code_, reason.as_str(), message.as_str()), (422, "Invalid", "Pod \"fresh\" is invalid: spec.containers: Required value"));
+    assert_eq!(
+        (code_, reason.as_str(), message.as_str()),
+        (422, "Invalid", "Pod \"fresh\" is invalid: spec.containers: Required value")
+    );
     wrong = pod("fresh");
     wrong["spec"]["nope"] = 1.into();
     assert_eq!(status(&format!("{path}?dryRun=All"), &wrong).await.0, 400);
@@ -138,7 +171,10 @@ async fn a_dry_run_judges_and_nothing_else_is_written() {
     assert_eq!(status(&format!("{path}?dryRun=Some"), &pod("a")).await.0, 400);
     let (code_, _, message) = status(path, &pod("fresh")).await;
     assert_eq!(code_, 403);
-    assert!(message.contains("the git repository http://example/repo.git (branch main): add a manifest there"), "{message}");
+    assert!(
+        message.contains("the git repository http://example/repo.git (branch main): add a manifest there"),
+        "{message}"
+    );
     assert_eq!(refused(&rest, &format!("{path}/fresh")).await.0, 404);
     // Preconditions, dry runs of deletes, and a body that is too long.
     let pod_path = format!("{path}/web-5d8f-aaaaa");
@@ -161,5 +197,9 @@ async fn the_status_is_followed() {
     let second = lines.line().await.unwrap().unwrap();
     assert_eq!(second["nodes"][0]["pods"], 3);
     let text = server.masthead("status").await;
-    assert!(text.out.contains("repository  http://example/repo.git (branch main)") && text.out.contains("one  3 pods  embedded://0.1.0  ready"), "{text:?}");
+    assert!(
+        text.out.contains("repository  http://example/repo.git (branch main)")
+            && text.out.contains("one  3 pods  embedded://0.1.0  ready"),
+        "{text:?}"
+    );
 }

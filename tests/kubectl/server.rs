@@ -75,7 +75,12 @@ impl Server {
         .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let tracked = Tracked { url: "http://example/repo.git".to_owned(), branch: "main".to_owned(), path: String::new(), hosted: true };
+        let tracked = Tracked {
+            url: "http://example/repo.git".to_owned(),
+            branch: "main".to_owned(),
+            path: String::new(),
+            hosted: true,
+        };
         let sync = Sync::new(tracked, dir.path().join("repo.git"), view.clone(), store.clone()).handle();
         let daemon = Daemon {
             pid: std::process::id(),
@@ -85,7 +90,17 @@ impl Server {
             nodes_address: "127.0.0.1:1".to_owned(),
         };
         let (handle, tokens_kept, ca_digest) = (nodes.clone(), tokens.clone(), authority.digest());
-        let state = api::State { view, store, nodes, sync, daemon, poke: None, tokens, ca_digest: authority.digest(), started_s: 0 };
+        let state = api::State {
+            view,
+            store,
+            nodes,
+            sync,
+            daemon,
+            poke: None,
+            tokens,
+            ca_digest: authority.digest(),
+            started_s: 0,
+        };
         listen::serve(listener, api::router(state), false, &authority, &data).unwrap();
         let config = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: '{url}'}}}}]\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{}}}}]\n"
@@ -139,7 +154,16 @@ impl Server {
 
     fn common(&self, mut command: Command) -> Command {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).env("TZ", "UTC");
-        for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy", "MASTHEAD_NAMESPACE", "MASTHEAD_TOKEN"] {
+        for name in [
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "http_proxy",
+            "https_proxy",
+            "ALL_PROXY",
+            "all_proxy",
+            "MASTHEAD_NAMESPACE",
+            "MASTHEAD_TOKEN",
+        ] {
             command.env_remove(name);
         }
         command
@@ -186,7 +210,9 @@ impl Server {
         let object = Arc::new(Object::from_value(value).unwrap());
         let key = object.key().clone();
         let origin = Origin { path: origin.0.into(), line: origin.1 };
-        let record = masthead::control::record::write("0123456789abcdef0123456789abcdef01234567", &Wanted { object, origin }).unwrap();
+        let record =
+            masthead::control::record::write("0123456789abcdef0123456789abcdef01234567", &Wanted { object, origin })
+                .unwrap();
         self.kv.put(objects::record_key(&key).into(), record).await.unwrap();
     }
 

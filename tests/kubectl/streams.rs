@@ -30,13 +30,15 @@ impl Streams for Fake {
                     let _ = io.output.exit(Exit::Code(0)).await;
                 }
                 StreamKind::Exec(exec) if exec.command == ["missing"] => {
-                    let failed = Exit::Failed { reason: "InternalError".to_owned(), message: "no such program".to_owned() };
+                    let failed =
+                        Exit::Failed { reason: "InternalError".to_owned(), message: "no such program".to_owned() };
                     let _ = io.output.exit(failed).await;
                 }
                 StreamKind::Exec(exec) => give_back(io, exec.stdin, &exec.command.join("|")).await,
                 StreamKind::Attach(attach) => give_back(io, attach.stdin, "attached").await,
                 StreamKind::PortForward { port: 1 } => {
-                    let refused = Exit::Failed { reason: "InternalError".to_owned(), message: "connection refused".to_owned() };
+                    let refused =
+                        Exit::Failed { reason: "InternalError".to_owned(), message: "connection refused".to_owned() };
                     let _ = io.output.exit(refused).await;
                 }
                 StreamKind::PortForward { .. } => {
@@ -77,7 +79,10 @@ async fn logs_come_from_the_node() {
     for mut follower in followers {
         let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
         for n in 0..3 {
-            let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await.expect("a line at once").unwrap();
+            let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line())
+                .await
+                .expect("a line at once")
+                .unwrap();
             assert_eq!(line, Some(format!("{POD} app line {n}")));
         }
         follower.kill().await.unwrap();
@@ -95,7 +100,11 @@ async fn commands_run_with_their_input_and_end_with_their_code() {
         }
         let ended = server.with_input(ours, &format!("exec -i {POD} -- cat - --x"), &long).await;
         assert!(ended.out == long, "ours {ours}: {} bytes of {}: {}", ended.out.len(), long.len(), ended.err);
-        assert_eq!((ended.code, ended.err.as_str()), (Some(7), "cat|-|--xcommand terminated with exit code 7\n"), "ours {ours}");
+        assert_eq!(
+            (ended.code, ended.err.as_str()),
+            (Some(7), "cat|-|--xcommand terminated with exit code 7\n"),
+            "ours {ours}"
+        );
         let fine = server.with_input(ours, &format!("exec {POD} -c app -- fine"), "").await;
         assert_eq!((fine.code, fine.out.as_str(), fine.err.as_str()), (Some(0), "", "fine"), "ours {ours}");
         let missing = server.with_input(ours, &format!("exec {POD} -- missing"), "").await;
@@ -104,7 +113,10 @@ async fn commands_run_with_their_input_and_end_with_their_code() {
         let attached = server.with_input(ours, &format!("attach -i {POD}"), "hello").await;
         assert_eq!((attached.code, attached.out.as_str()), (Some(0), "hello"), "ours {ours}: {attached:?}");
         let nowhere = server.with_input(ours, &format!("exec {POD} -c nothing -- ls"), "").await;
-        assert!(nowhere.err.contains("container nothing is not valid for pod web-5d8f-aaaaa"), "ours {ours}: {nowhere:?}");
+        assert!(
+            nowhere.err.contains("container nothing is not valid for pod web-5d8f-aaaaa"),
+            "ours {ours}: {nowhere:?}"
+        );
     }
 }
 
@@ -112,10 +124,18 @@ async fn commands_run_with_their_input_and_end_with_their_code() {
 async fn ports_are_forwarded() {
     let server = Server::start().await;
     let _agent = server.agent(Arc::new(Fake)).await;
-    for (what, port) in [(format!("pod/{POD} :8080"), "8080"), ("svc/web :80".to_owned(), "8080"), ("deploy/web :http".to_owned(), "8080")] {
+    for (what, port) in [
+        (format!("pod/{POD} :8080"), "8080"),
+        ("svc/web :80".to_owned(), "8080"),
+        ("deploy/web :http".to_owned(), "8080"),
+    ] {
         let mut child = server.masthead_in_background(&format!("port-forward {what}"));
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await.expect("an address").unwrap().unwrap_or_default();
+        let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line())
+            .await
+            .expect("an address")
+            .unwrap()
+            .unwrap_or_default();
         let address = line.strip_prefix("Forwarding from ").and_then(|rest| rest.strip_suffix(&format!(" -> {port}")));
         let address = address.unwrap_or_else(|| panic!("{what}: {line:?}"));
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -123,9 +143,18 @@ async fn ports_are_forwarded() {
         stream.write_all(&sent).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut back = Vec::new();
-        tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut back)).await.expect("the echo ends").unwrap();
+        tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut back))
+            .await
+            .expect("the echo ends")
+            .unwrap();
         assert!(back == sent, "{what}: {} of {} bytes", back.len(), sent.len());
         child.kill().await.unwrap();
+    }
+    if server.has_kubectl() {
+        // kubectl speaks SPDY here, inside of a WebSocket or without one; it is told so.
+        let spdy = server.kubectl(&format!("port-forward {POD} :8080")).await;
+        assert_eq!(spdy.code, Some(1), "{spdy:?}");
+        assert!(spdy.err.contains("SPDY/3.1 is not supported"), "{spdy:?}");
     }
     let mut refused = server.masthead_in_background(&format!("port-forward {POD} :1"));
     let mut lines = BufReader::new(refused.stdout.take().unwrap()).lines();
@@ -137,7 +166,8 @@ async fn ports_are_forwarded() {
     let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut back)).await.expect("it ends");
     assert!(back.is_empty());
     let mut errors = BufReader::new(refused.stderr.take().unwrap()).lines();
-    let told = tokio::time::timeout(Duration::from_secs(20), errors.next_line()).await.expect("it is told").unwrap().unwrap();
+    let told =
+        tokio::time::timeout(Duration::from_secs(20), errors.next_line()).await.expect("it is told").unwrap().unwrap();
     assert!(told.contains("connection refused"), "{told}");
     refused.kill().await.unwrap();
 }

@@ -21,7 +21,11 @@ async fn it_discovers() {
     let listed = server.kubectl("api-resources -o wide").await;
     assert_eq!(listed.code, Some(0), "{listed:?}");
     for kind in masthead_api::kind::Kind::all() {
-        assert!(listed.out.lines().any(|line| line.split_whitespace().next() == Some(kind.info().plural)), "{kind} in {}", listed.out);
+        assert!(
+            listed.out.lines().any(|line| line.split_whitespace().next() == Some(kind.info().plural)),
+            "{kind} in {}",
+            listed.out
+        );
     }
     assert_eq!(server.kubectl("api-versions").await.out, "apps/v1\ncoordination.k8s.io/v1\nv1\n");
     let version = server.kubectl("version -o json").await;
@@ -33,7 +37,10 @@ async fn it_discovers() {
     assert_eq!(server.kubectl("get --raw /readyz").await.out, "ok");
     assert!(server.kubectl("get --raw /readyz?verbose").await.out.contains("[+]store ok"));
     let metrics = server.kubectl("get --raw /metrics").await.out;
-    assert!(metrics.contains("masthead_store_revision") && metrics.contains("masthead_api_requests_total{code=\"200\""), "{metrics}");
+    assert!(
+        metrics.contains("masthead_store_revision") && metrics.contains("masthead_api_requests_total{code=\"200\""),
+        "{metrics}"
+    );
 }
 
 /// Lines of a child until one holds `wanted`.
@@ -104,7 +111,12 @@ async fn a_pod_is_deleted_gracefully_and_waited_for() {
         let key = ObjectKey::new(POD, "default", name);
         let marked = async {
             loop {
-                let found = server.kv.get(key.store_key().into()).await.unwrap().expect("the pod is there until its node is done");
+                let found = server
+                    .kv
+                    .get(key.store_key().into())
+                    .await
+                    .unwrap()
+                    .expect("the pod is there until its node is done");
                 let pod: Value = serde_json::from_slice(&found.value).unwrap();
                 if pod.pointer("/metadata/deletionTimestamp").is_some() {
                     return pod;
@@ -131,8 +143,13 @@ async fn what_git_asks_for_is_refused_with_its_place() {
     for (line, place) in [("delete pod bare", "apps/bare.yaml:3"), ("delete deploy web", "apps/web.yaml:12")] {
         for refused in [server.kubectl(line).await, server.masthead(line).await] {
             assert_eq!(refused.code, Some(1), "{refused:?}");
-            let wanted = format!("is forbidden: commit 0123456789 of http://example/repo.git asks for it at {place}: remove it there, commit and push");
-            assert!(refused.err.starts_with("Error from server (Forbidden): ") && refused.err.contains(&wanted), "{refused:?}");
+            let wanted = format!(
+                "is forbidden: commit 0123456789 of http://example/repo.git asks for it at {place}: remove it there, commit and push"
+            );
+            assert!(
+                refused.err.starts_with("Error from server (Forbidden): ") && refused.err.contains(&wanted),
+                "{refused:?}"
+            );
         }
     }
     let refused = server.kubectl("delete ns other --wait=false").await;
