@@ -1,16 +1,21 @@
 //! Turns what is taken into the next free address of each CIDR, going round before reusing one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 use crate::network::cidr::Cidr;
 use crate::network::error::{Error, Result};
+
+/// Addresses that rest after they were given back, so that late packets for a pod find nobody.
+const RESTING: usize = 64;
 
 /// The addresses of a node's pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ipam {
     ranges: Vec<Range>,
     taken: BTreeSet<IpAddr>,
+    /// Given back last, the oldest first: given out again only when nothing else is free.
+    resting: VecDeque<IpAddr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,12 +55,18 @@ impl Ipam {
     /// Marks addresses as taken, whether or not they are of a current CIDR.
     pub fn take(&mut self, ips: &[IpAddr]) {
         self.taken.extend(ips);
+        self.resting.retain(|ip| !ips.contains(ip));
     }
 
     /// Gives addresses back; they come again when the round has passed all others.
     pub fn release(&mut self, ips: &[IpAddr]) {
         for ip in ips {
-            self.taken.remove(ip);
+            if self.taken.remove(ip) {
+                self.resting.push_back(*ip);
+            }
+        }
+        while self.resting.len() > RESTING {
+            self.resting.pop_front();
         }
     }
 
@@ -66,7 +77,8 @@ impl Ipam {
         }
         let mut found = Vec::with_capacity(self.ranges.len());
         for range in &self.ranges {
-            let index = range.free(&self.taken).ok_or_else(|| Error::Exhausted(range.cidr.to_string()))?;
+            let index =
+                range.free(&self.taken, &self.resting).ok_or_else(|| Error::Exhausted(range.cidr.to_string()))?;
             found.push(index);
         }
         let mut ips = Vec::with_capacity(found.len());
@@ -74,21 +86,23 @@ impl Ipam {
             range.next = (index + 1) % range.cidr.pods();
             ips.push(range.cidr.pod(index));
         }
-        self.taken.extend(&ips);
+        self.take(&ips);
         Ok(ips)
     }
 }
 
 impl Range {
-    /// The first free index from `next` on, round to just before it.
-    fn free(&self, taken: &BTreeSet<IpAddr>) -> Option<u128> {
+    /// The first free index from `next` on, round to just before it; a resting one only if there is no other.
+    fn free(&self, taken: &BTreeSet<IpAddr>, resting: &VecDeque<IpAddr>) -> Option<u128> {
         let pods = self.cidr.pods();
-        // Among one more candidate than there are taken addresses, one is free.
-        let tries = pods.min(taken.len() as u128 + 1);
+        // Among one more candidate than there are taken and resting addresses, one is neither.
+        let tries = pods.min((taken.len() + resting.len()) as u128 + 1);
         let start = self.next % pods;
-        (0..tries)
-            .map(|i| start.checked_add(i).map_or(i, |at| at % pods))
-            .find(|index| !taken.contains(&self.cidr.pod(*index)))
+        let candidates = (0..tries).map(|i| start.checked_add(i).map_or(i, |at| at % pods));
+        let free = candidates.filter(|index| !taken.contains(&self.cidr.pod(*index)));
+        let mut fresh = free.filter(|index| !resting.contains(&self.cidr.pod(*index)));
+        // None but resting ones: whoever has rested longest.
+        fresh.next().or_else(|| resting.iter().find_map(|ip| self.cidr.index(*ip)))
     }
 }
 

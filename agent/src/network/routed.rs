@@ -17,8 +17,8 @@ use crate::network::run::{Call, Engine};
 const CALLS: usize = 256;
 /// Pods whose places are taken away at the same time.
 const DEPARTURES: usize = 16;
-/// Namespaces kept ready, unless told otherwise.
-pub const DEFAULT_POOL_SIZE: usize = 32;
+/// Namespaces kept ready, unless told otherwise: a burst of fifty pods finds one each.
+pub const DEFAULT_POOL_SIZE: usize = 64;
 
 /// What the network is started with.
 #[derive(Clone)]
