@@ -88,7 +88,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
             }
         }
         for (listener, port) in listeners {
-            println!("Forwarding from {} -> {port}", listener.local_addr()?);
+            // Whoever reads the first address may close the pipe behind it.
+            let _ = writeln!(std::io::stdout(), "Forwarding from {} -> {port}", listener.local_addr()?);
             tokio::spawn(accept(listener, port, rest.clone(), path.clone(), limit.clone()));
         }
         crate::cli::serve::stopped().await;
@@ -177,7 +178,6 @@ async fn accept(listener: TcpListener, port: u16, rest: Arc<Rest>, path: Arc<str
                 continue;
             }
         };
-        // Whoever read the address may have closed the pipe; the connections go on.
         let _ = writeln!(std::io::stdout(), "Handling connection for {local}");
         let (rest, path) = (rest.clone(), path.clone());
         tokio::spawn(async move {

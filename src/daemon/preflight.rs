@@ -26,9 +26,11 @@ pub fn check(embedded: bool) -> Result<(), Lacking> {
         missing.push(("git: pushes are served by its http-backend", "install git, on Debian: apt-get install git"));
     }
     if embedded {
-        let filesystems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
-        let has = |name: &str| filesystems.lines().any(|line| line.trim_start_matches("nodev").trim() == name);
-        if !has("overlay") && !Path::new("/sys/module/overlay").exists() {
+        if !has("overlay") {
+            // Many kernels have it as a module that nothing has asked for yet.
+            let _ = Command::new("modprobe").arg("overlay").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        }
+        if !has("overlay") {
             missing.push(("overlayfs: containers stand on it", "load it: modprobe overlay"));
         }
         if !has("cgroup") && !has("cgroup2") {
@@ -44,4 +46,10 @@ pub fn check(embedded: bool) -> Result<(), Lacking> {
     let what = missing.iter().map(|(what, _)| *what).collect::<Vec<_>>().join("\n  ");
     let hint = missing.iter().map(|(_, hint)| format!("  {hint}")).collect::<Vec<_>>().join("\n");
     Err(Lacking { what: format!("this machine lacks\n  {what}"), hint: format!("How to get it:\n{hint}") })
+}
+
+/// Whether the kernel knows a file system now.
+fn has(name: &str) -> bool {
+    let filesystems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    filesystems.lines().any(|line| line.trim_start_matches("nodev").trim() == name)
 }

@@ -50,7 +50,7 @@ fn main() -> Result<()> {
 
 /// The image both sides run: busybox alone.
 async fn image(images: &ImagesHandle) -> Result<()> {
-    let files = vec![(PathBuf::from("bin/busybox"), Content::File(PathBuf::from("/bin/busybox")))];
+    let files = vec![(PathBuf::from("/bin/busybox"), Content::File(PathBuf::from("/bin/busybox")))];
     let config = Defaults { entrypoint: ["/bin/busybox", "sleep", "100000"].map(str::to_owned).to_vec(), ..Defaults::default() };
     images.assemble(IMAGE, files, config).await?;
     Ok(())
@@ -176,7 +176,8 @@ impl Site {
 
     fn wait_until_empty(&self) -> Result<()> {
         for _ in 0..2000 {
-            if shims()?.0 == 0 {
+            let left = run(Command::new(MASTHEAD).args(["get", "pods", "-o", "name", "--data"]).arg(self.dir.path().join("data")))?;
+            if !left.contains("pod/") {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -187,7 +188,7 @@ impl Site {
     fn cost(&self) -> Result<()> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
         let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default().trim().to_owned();
-        let (count, pss_kib) = shims()?;
+        let (count, pss_kib) = shims(&self.dir.path().join("data"))?;
         println!("control plane and agent with {PODS} pods: {rss} resident (at most 60 MiB wanted)");
         println!("{count} shims of {:.0} KiB Pss each (at most 1024 wanted)", pss_kib / count.max(1) as f64);
         Ok(())
@@ -231,12 +232,12 @@ fn run(command: &mut Command) -> Result<String> {
     Ok(said)
 }
 
-/// How many shims there are, and their Pss in KiB together.
-fn shims() -> Result<(usize, f64)> {
+/// How many shims a data directory has, and their Pss in KiB together.
+fn shims(data: &Path) -> Result<(usize, f64)> {
     let (mut count, mut total) = (0, 0.0);
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();
-        if fs::read_to_string(path.join("comm")).is_ok_and(|name| name == "masthead-shim\n") {
+        if fs::read_to_string(path.join("cmdline")).is_ok_and(|words| words.starts_with(&*data.to_string_lossy())) {
             let rollup = fs::read_to_string(path.join("smaps_rollup")).unwrap_or_default();
             let Some(pss) = rollup.lines().find_map(|line| line.strip_prefix("Pss:")) else { continue };
             count += 1;
