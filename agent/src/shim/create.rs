@@ -32,7 +32,7 @@ pub fn create(dir: &Path, stdio: Stdio) -> Result<i32> {
     // A shim that is killed takes a half-made container with it.
     prctl::set_pdeathsig(Some(Signal::SIGKILL)).context("follow the shim")?;
     let mut task: Task = read_json(&dir.join(files::TASK))?;
-    mount_rootfs(dir, &task.rootfs)?;
+    mount_rootfs(dir, &task.pod, &task.rootfs)?;
     finish_spec(dir, &mut task)?;
     write_json(&dir.join("config.json"), &task.spec)?;
     let causes = Causes::listen()?;

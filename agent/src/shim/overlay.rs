@@ -25,11 +25,21 @@ const FILE_MAX: u64 = 1024 * 1024;
 
 /// Mounts the root file system of the container in `dir`. Changes this process' working
 /// directory, and its mount namespace unless the overlay is to be seen on the host.
-pub fn mount_rootfs(dir: &Path, overlay: &Overlay) -> Result<()> {
-    if !overlay.on_host {
+pub fn mount_rootfs(dir: &Path, pod: &Path, overlay: &Overlay) -> Result<()> {
+    let seen = dir.join(files::POD);
+    if overlay.on_host {
+        symlink(pod, seen).context("name the pod's directory")?;
+    } else {
         unshare(CloneFlags::CLONE_NEWNS).context("unshare the mount namespace")?;
         let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
         mount(None::<&str>, "/", None::<&str>, slave, None::<&str>).context("make mounts private")?;
+        fs::create_dir_all(&seen).context("make the pod's directory")?;
+        let bind = MsFlags::MS_BIND | MsFlags::MS_REC;
+        mount(Some(pod), &seen, None::<&str>, bind, None::<&str>).context("bind the pod")?;
+        if let Some(all) = pod.parent() {
+            // Other pods' mounts: libcontainer reads the list of all mounts dozens of times.
+            let _ = umount2(all, MntFlags::MNT_DETACH);
+        }
     }
     std::env::set_current_dir(dir).context("enter the container's directory")?;
     fs::create_dir_all(SHORT).context("make names for the layers")?;

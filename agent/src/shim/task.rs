@@ -25,6 +25,8 @@ pub mod files {
     pub const SHIM_LOG: &str = "shim.log";
     /// libcontainer's state.
     pub const STATE: &str = "state";
+    /// The pod's directory.
+    pub const POD: &str = "pod";
     /// The mount point of the root file system.
     pub const ROOTFS: &str = "rootfs";
     /// The pty master's way out of the container.
@@ -40,6 +42,8 @@ pub struct Task {
     pub spec: Spec,
     /// Who runs it.
     pub user: UserRequest,
+    /// The directory of its pod; the spec knows it as `pod` in the container's own.
+    pub pod: PathBuf,
     /// Its root file system.
     pub rootfs: Overlay,
     /// Its log.

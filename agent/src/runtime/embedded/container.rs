@@ -25,6 +25,9 @@ use crate::shim::zygote;
 /// How long the kernel may take to kill a container.
 const KILL: Duration = Duration::from_secs(30);
 
+/// How often a zygote may die under a start.
+const START_TRIES: usize = 3;
+
 /// Makes a container, or gives the one that is already there.
 pub async fn create(store: &Arc<Store>, request: CreateContainerRequest) -> Result<String> {
     let missing = |what: &str| Error::InvalidArgument(format!("a container without {what}"));
@@ -75,12 +78,13 @@ fn plan(
     let devices =
         devices::observe(&config.devices, privileged).map_err(|error| Error::InvalidArgument(error.to_string()))?;
     let cgroup = format!("{}/{id}", sandbox::cgroup_parent(store, &pod));
+    let seen = store.container_dir(id).join(files::POD);
     let oci = spec::build(&spec::Input {
         config: &config,
         image: &image.config,
         hostname: &sandbox::hostname(&pod.config),
-        joined: &sandbox::joined(sandbox, pid_mode, target)?,
-        files: &sandbox::files(sandbox),
+        joined: &sandbox::joined(sandbox, &seen, pid_mode, target)?,
+        files: &sandbox::files(sandbox, &seen),
         cgroup: &cgroup,
         devices: &devices,
         host: &store.host,
@@ -91,6 +95,7 @@ fn plan(
         id: id.to_owned(),
         spec: oci,
         user: spec::user(&config, &image.config)?,
+        pod: sandbox.dir.clone(),
         rootfs: Overlay {
             lower: image.lower.clone(),
             upper: writable.join("upper"),
@@ -200,12 +205,28 @@ pub async fn start(store: &Arc<Store>, id: &str) -> Result<()> {
         }
         State::Created => {}
     }
-    let listening = container.control.lock().await.is_some();
-    if !listening {
+    for _ in 0..START_TRIES {
+        if container.control.lock().await.is_some() {
+            // A shim that an earlier agent has asked for is at it.
+            return began(&container).await;
+        }
         let internal = |error: io::Error| Error::internal("start a shim", error);
         let stream = store.zygote.request(zygote::CONTAINER, &container.dir).map_err(internal)?;
-        shims::watch(Arc::clone(store), Arc::clone(&container), stream).await;
+        let heard = shims::watch(Arc::clone(store), Arc::clone(&container), stream).await;
+        tokio::select! {
+            outcome = began(&container) => return outcome,
+            _ = heard => {}
+        }
+        // The zygote may have been killed with our request in its queue.
+        if !matches!(container.state(), State::Created) {
+            return began(&container).await;
+        }
     }
+    Err(Error::Unavailable(format!("no shim comes up for container {id}")))
+}
+
+/// Waits until a container runs, or could not be started.
+async fn began(container: &Container) -> Result<()> {
     let mut states = container.state.subscribe();
     let state = states.wait_for(|state| !matches!(state, State::Created)).await;
     match state.as_deref() {

@@ -36,16 +36,22 @@ pub fn writable(state_dir: &Path) -> PathBuf {
 
 /// Mounts the memory file system unless it is there.
 pub fn mount_run(state_dir: &Path) -> io::Result<()> {
-    let run = run(state_dir);
-    fs::create_dir_all(&run)?;
-    if fs::metadata(&run)?.dev() == fs::metadata(state_dir)?.dev() {
+    memory(state_dir, &run(state_dir))?;
+    fs::create_dir_all(containers(state_dir))?;
+    // One of its own: a shim leaves the mounts of all other pods behind with it, so that what a
+    // start costs does not grow with them.
+    memory(&run(state_dir), &sandboxes(state_dir))?;
+    fs::create_dir_all(writable(state_dir))
+}
+
+fn memory(parent: &Path, path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    if fs::metadata(path)?.dev() == fs::metadata(parent)?.dev() {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         let options = format!("mode=0700,size={RUN_BYTES}");
-        mount(Some("masthead"), &run, Some("tmpfs"), flags, Some(options.as_str()))?;
+        mount(Some("masthead"), path, Some("tmpfs"), flags, Some(options.as_str()))?;
     }
-    fs::create_dir_all(containers(state_dir))?;
-    fs::create_dir_all(sandboxes(state_dir))?;
-    fs::create_dir_all(writable(state_dir))
+    Ok(())
 }
 
 /// Unmounts it.

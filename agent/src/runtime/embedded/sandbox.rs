@@ -283,12 +283,13 @@ pub fn cgroup_parent_of(options: &Options, record: &SandboxRecord) -> String {
     }
 }
 
-/// The namespaces that a container with these modes joins.
-pub fn joined(sandbox: &Sandbox, pid_mode: NamespaceMode, target: Option<i32>) -> Result<Joined> {
+/// The namespaces that a container with these modes joins. `seen` is where it finds the
+/// sandbox's directory.
+pub fn joined(sandbox: &Sandbox, seen: &Path, pid_mode: NamespaceMode, target: Option<i32>) -> Result<Joined> {
     let record = sandbox.record();
     let pin = |name: &str| {
-        let path = sandbox.dir.join("ns").join(name);
-        path.exists().then_some(path)
+        let pinned = sandbox.dir.join("ns").join(name).exists();
+        pinned.then(|| seen.join("ns").join(name))
     };
     let pid = match pid_mode {
         NamespaceMode::Node => PidNamespace::Host,
@@ -304,9 +305,9 @@ pub fn joined(sandbox: &Sandbox, pid_mode: NamespaceMode, target: Option<i32>) -
     Ok(Joined { network: (!network.is_empty()).then(|| PathBuf::from(network)), ipc: pin("ipc"), uts: pin("uts"), pid })
 }
 
-/// The files its containers share.
-pub fn files(sandbox: &Sandbox) -> PodFiles {
-    let path = |name: &str| sandbox.dir.join(name).to_string_lossy().into_owned();
+/// The files its containers share, below where they find its directory.
+pub fn files(sandbox: &Sandbox, seen: &Path) -> PodFiles {
+    let path = |name: &str| seen.join(name).to_string_lossy().into_owned();
     let shm = match sandbox.dir.join("shm").exists() {
         true => path("shm"),
         false => "/dev/shm".to_owned(),

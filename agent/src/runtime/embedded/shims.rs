@@ -17,6 +17,7 @@ use nix::unistd::Pid;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
+use tokio::task::JoinHandle;
 
 use crate::runtime::embedded::cgroup::Cgroup;
 use crate::runtime::embedded::events;
@@ -132,8 +133,9 @@ pub fn connect(dir: &Path) -> io::Result<UnixStream> {
     UnixStream::from_std(stream)
 }
 
-/// Listens to a shim for as long as it lives.
-pub async fn watch(store: Arc<Store>, container: Arc<Container>, stream: UnixStream) {
+/// Listens to a shim for as long as it lives. The task ends with the container as it was made
+/// when no shim ever came to begin with it.
+pub async fn watch(store: Arc<Store>, container: Arc<Container>, stream: UnixStream) -> JoinHandle<()> {
     let read = adopt_stream(&container, stream).await;
     tokio::spawn(async move {
         let mut frames = Frames::new(read);
@@ -151,10 +153,13 @@ pub async fn watch(store: Arc<Store>, container: Arc<Container>, stream: UnixStr
                 Err(_) => break,
             }
         }
+        if !container.dir.join(files::BEGUN).exists() {
+            return;
+        }
         if let Err(error) = settle(&store, &container, "its shim was killed").await {
             tracing::error!(%error, id = container.id, "a container's end can't be recorded");
         }
-    });
+    })
 }
 
 async fn adopt_stream(container: &Container, stream: UnixStream) -> OwnedReadHalf {
