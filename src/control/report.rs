@@ -176,13 +176,13 @@ impl Reports {
     }
 
     /// The pods that a node held, as they are by its own word: what came last from here may be long ago.
-    fn as_reported(&self, held: &[Arc<Object>]) -> Vec<Arc<Object>> {
-        let now = |object: &Arc<Object>| {
+    fn as_reported(&self, held: &[Arc<Object>], now: Time) -> Vec<Arc<Object>> {
+        let found = |object: &Arc<Object>| {
             let pod = object.typed::<Pod>().ok()?;
             let (_, status) = self.statuses.get(pod.metadata.uid.as_str())?;
-            Object::of(&pod::with_status(&pod, status)).ok().map(Arc::new)
+            Object::of(&pod::as_found(&pod, status, now)).ok().map(Arc::new)
         };
-        held.iter().map(|object| now(object).unwrap_or_else(|| object.clone())).collect()
+        held.iter().map(|object| found(object).unwrap_or_else(|| object.clone())).collect()
     }
 
     /// Whether all that a node held is known, so that it may be told what to run.
@@ -217,13 +217,13 @@ impl Reports {
             collect(node, register::register(cluster, node, facts, self.cidr, cx));
         }
         for (node, held) in &self.held {
-            collect(node, import::import(cluster, node, &self.as_reported(held), self.born));
+            collect(node, import::import(cluster, node, &self.as_reported(held, cx.now), self.born));
         }
         for node in &self.beats {
             collect(node, beat::beat(cluster, node, cx));
         }
         for (about, status) in self.statuses.values().filter(|(about, _)| !self.is_unknown(&about.node)) {
-            collect(&about.name, pod::status(cluster, about, status));
+            collect(&about.name, pod::status(cluster, about, status, cx.now));
         }
         for about in self.gone.values().filter(|about| !self.is_unknown(&about.node)) {
             collect(&about.name, Ok(pod::gone(cluster, about)));
@@ -305,14 +305,18 @@ mod tests {
         let status = br#"{"phase": "Running"}"#.as_slice().into();
         let (namespace, name) = ("default".to_owned(), "a".to_owned());
         let told = Told { uid: "u".into(), namespace, name, status, observed: Default::default(), sequence: 1 };
-        let (mut reports, cluster, mut cx) = (Reports::new(2_000_000_000), Cluster::default(), Context::new(2_000_000_000, 1));
+        let (mut reports, cluster, mut cx) =
+            (Reports::new(2_000_000_000), Cluster::default(), Context::new(2_000_000_000, 1));
         let mut decide = |reports: &mut Reports| {
             let mut round = Round::default();
             reports.decide(&cluster, &mut cx, &mut round);
             reports.done();
             round
         };
-        assert_eq!(reports.take(&cluster, report(What::Hello(hello))), Pending::Ask("n1".to_owned(), vec!["u".to_owned()]));
+        assert_eq!(
+            reports.take(&cluster, report(What::Hello(hello))),
+            Pending::Ask("n1".to_owned(), vec!["u".to_owned()])
+        );
         reports.take(&cluster, report(What::PodStatus(told)));
         assert!(!reports.is_ready(), "nothing can be decided before the pods are here");
         assert!(decide(&mut reports).is_empty());

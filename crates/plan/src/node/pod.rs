@@ -7,6 +7,7 @@ use masthead_api::core::pod::Pod;
 use masthead_api::core::pod_status::PodStatus;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Resource;
+use masthead_api::meta::Time;
 use masthead_api::object::{Error, Object};
 
 use crate::cluster::view::Cluster;
@@ -38,14 +39,14 @@ impl About {
 ///
 /// # Errors
 /// The pod cannot be written as JSON.
-pub fn status(cluster: &Cluster, about: &About, reported: &PodStatus) -> Result<Reaction, Error> {
+pub fn status(cluster: &Cluster, about: &About, reported: &PodStatus, now: Time) -> Result<Reaction, Error> {
     let mut reaction = Reaction::default();
     let Some((live, pod)) = about.live(cluster) else { return Ok(reaction) };
     if is_final(&pod.status.phase) && !is_final(&reported.phase) {
         // A finished pod does not come back to life: the report is older than what is known.
         return Ok(reaction);
     }
-    let new = with_status(&pod, reported);
+    let new = with_status(&pod, reported, now);
     let object = Object::of(&new)?;
     if object.body() != live.body() {
         let reason = format!("node {} reports {}", about.node, new.status.phase);
@@ -55,9 +56,33 @@ pub fn status(cluster: &Cluster, about: &About, reported: &PodStatus) -> Result<
 }
 
 /// A pod with the status that its agent reports; conditions that agents do not write, and the QoS class, stay.
-pub fn with_status(pod: &Pod, reported: &PodStatus) -> Pod {
+///
+/// Since when a condition is as it is, is told by the clock of the control plane, against which the availability of a pod
+/// is judged: on a node whose clock is ahead no pod would be available for as long.
+fn with_status(pod: &Pod, reported: &PodStatus, now: Time) -> Pod {
     let mut new = Pod { status: reported.clone(), ..Pod::clone(pod) };
-    let kept = pod.status.conditions.iter().filter(|c| !reported.conditions.iter().any(|r| r.type_ == c.type_)).cloned();
+    for condition in &mut new.status.conditions {
+        let known = pod.status.conditions.iter().find(|c| c.type_ == condition.type_);
+        let since = known.filter(|known| known.status == condition.status).and_then(|known| known.last_transition_time);
+        condition.last_transition_time = Some(since.unwrap_or(now));
+    }
+    keep_own(pod, new)
+}
+
+/// A pod as its node brings it into a store that does not know it: its times are the node's, but none is yet to come.
+pub fn as_found(pod: &Pod, reported: &PodStatus, now: Time) -> Pod {
+    let mut new = Pod { status: reported.clone(), ..Pod::clone(pod) };
+    for condition in &mut new.status.conditions {
+        condition.last_transition_time = condition.last_transition_time.map(|since| since.min(now));
+    }
+    keep_own(pod, new)
+}
+
+/// Keeps what the control plane owns of a status.
+fn keep_own(pod: &Pod, mut new: Pod) -> Pod {
+    let told = &new.status.conditions;
+    let kept: Vec<_> =
+        pod.status.conditions.iter().filter(|c| !told.iter().any(|t| t.type_ == c.type_)).cloned().collect();
     new.status.conditions.extend(kept);
     new.status.conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
     if new.status.qos_class.is_empty() {
@@ -84,4 +109,41 @@ pub fn gone(cluster: &Cluster, about: &About) -> Reaction {
         });
     }
     reaction
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::event::Event;
+    use serde_json::json;
+
+    const NOW: Time = Time(1_800_000_000);
+
+    fn reported(ready: &str, since: i64) -> PodStatus {
+        let condition = json!({"type": "Ready", "status": ready, "lastTransitionTime": Time(since)});
+        serde_json::from_value(json!({"phase": "Running", "conditions": [condition]})).unwrap()
+    }
+
+    /// Found by the simulation: pods of a node whose clock was ahead were ready and not available.
+    #[test]
+    fn since_when_a_pod_is_ready_is_told_by_our_clock() {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "n", "uid": "u"},
+            "spec": {"nodeName": "n1", "containers": []}, "status": {"phase": "Pending"}});
+        let about = About { node: "n1".into(), namespace: "n".into(), name: "a".into(), uid: "u".into() };
+        let mut cluster = Cluster::default();
+        cluster.apply(Event::Put(Arc::new(Object::from_value(pod).unwrap().at(1))));
+        let mut since = |ready: &str, told: i64, now: Time| {
+            let reaction = status(&cluster, &about, &reported(ready, told), now).unwrap();
+            if let Some(Change::Update { object, .. }) = reaction.changes.first() {
+                cluster.apply(Event::Put(Arc::new(Object::clone(object).at(cluster.revision() + 1))));
+            }
+            let pod = cluster.typed::<Pod>(&ObjectKey::new(Pod::KIND, "n", "a")).unwrap();
+            pod.status.conditions[0].last_transition_time
+        };
+        assert_eq!(since("True", NOW.0 + 300, NOW), Some(NOW));
+        assert_eq!(since("True", NOW.0 + 301, Time(NOW.0 + 9)), Some(NOW), "it stays as it is");
+        assert_eq!(since("False", NOW.0 - 300, Time(NOW.0 + 20)), Some(Time(NOW.0 + 20)));
+        let found = as_found(&Pod::default(), &reported("True", NOW.0 + 300), NOW);
+        assert_eq!(found.status.conditions[0].last_transition_time, Some(NOW));
+    }
 }
