@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use masthead_api::change::{Change, EventNote};
+use masthead_api::coordination::lease::Lease;
 use masthead_api::core::namespace::Namespace;
 use masthead_api::core::node::Node;
 use masthead_api::core::pod::Pod;
@@ -14,6 +15,7 @@ use masthead_api::kind::Resource;
 use crate::cluster::event::Changed;
 use crate::cluster::view::Cluster;
 use crate::context::{Context, Reaction};
+use crate::node::register::LEASE_NAMESPACE;
 use crate::{control, node, schedule, system};
 
 /// Something to decide.
@@ -79,6 +81,9 @@ pub fn tasks(cluster: &Cluster, changed: &Changed) -> BTreeSet<Task> {
         if kind == Node::KIND {
             tasks.insert(Task::Node(side.key().name.clone()));
         }
+        if kind == Lease::KIND && side.key().namespace == LEASE_NAMESPACE {
+            tasks.insert(Task::Node(side.key().name.clone()));
+        }
     }
     tasks
 }
@@ -100,6 +105,13 @@ pub fn commit_tasks(cluster: &Cluster) -> BTreeSet<Task> {
 /// Decides all tasks on one view.
 pub fn decide(cluster: &Cluster, tasks: &BTreeSet<Task>, cx: &mut Context, round: &mut Round) {
     for task in tasks {
+        if let Task::Node(name) = task
+            && round.written.contains(&ObjectKey::new(Lease::KIND, LEASE_NAMESPACE, name.as_str()))
+        {
+            // It is heard of in this very round: how old its lease is in the view says nothing any more.
+            round.again.insert(task.clone());
+            continue;
+        }
         let reaction = match task {
             Task::System => Ok(system::bootstrap(cluster, cx)),
             Task::Object(key) => control::reconcile(cluster, key, cx).map(|mut reaction| {
@@ -115,5 +127,95 @@ pub fn decide(cluster: &Cluster, tasks: &BTreeSet<Task>, cx: &mut Context, round
             Ok(reaction) => round.collect(Some(task), reaction),
             Err(error) => round.faults.push((task.clone(), error.to_string())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::event::Event;
+    use crate::node::facts::Facts;
+    use crate::node::register::{ClusterCidr, register};
+    use crate::node::{beat, health};
+    use masthead_api::object::Object;
+    use std::sync::Arc;
+
+    const START_S: i64 = 1_800_000_000;
+
+    #[derive(Default)]
+    struct World {
+        cluster: Cluster,
+        tasks: BTreeSet<Task>,
+    }
+
+    impl World {
+        /// Writes what a round wants; what follows from it is decided in the next.
+        fn write(&mut self, round: Round) {
+            self.tasks = round.again;
+            for change in round.changes {
+                let revision = self.cluster.revision() + 1;
+                let event = match change {
+                    Change::Create { object, .. } | Change::Update { object, .. } => {
+                        Event::Put(Arc::new(Object::clone(&object).at(revision)))
+                    }
+                    Change::Delete { key, .. } => Event::Gone(key, revision),
+                };
+                if let Some(changed) = self.cluster.apply(event) {
+                    self.tasks.extend(tasks(&self.cluster, &changed));
+                }
+            }
+        }
+
+        /// One round with what an agent says, and with a look at the node's health.
+        fn round(&mut self, at_s: i64, said: impl FnOnce(&Cluster, &mut Context) -> Reaction) {
+            let mut cx = Context::new(START_S + at_s, at_s.unsigned_abs());
+            let mut round = Round::default();
+            round.collect(None, said(&self.cluster, &mut cx));
+            let mut tasks = std::mem::take(&mut self.tasks);
+            tasks.insert(Task::Node("n1".to_owned()));
+            decide(&self.cluster, &tasks, &mut cx, &mut round);
+            self.write(round);
+        }
+
+        fn is_ready(&self) -> bool {
+            let node = self.cluster.typed::<Node>(&ObjectKey::new(Node::KIND, "", "n1")).unwrap();
+            let silent = node.spec.taints.iter().any(|t| health::SILENT_TAINTS.contains(&t.key.as_str()));
+            assert_eq!(silent, !node.status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
+            !silent
+        }
+    }
+
+    fn hello(cluster: &Cluster, cx: &mut Context) -> Reaction {
+        register(cluster, "n1", &Facts::default(), ClusterCidr::default(), cx).unwrap()
+    }
+
+    fn beats(cluster: &Cluster, cx: &mut Context) -> Reaction {
+        beat::beat(cluster, "n1", cx).unwrap()
+    }
+
+    fn nothing(_: &Cluster, _: &mut Context) -> Reaction {
+        Reaction::default()
+    }
+
+    /// Found by the simulation: a node that came back after a minute stayed tainted for ever, for its lease was old.
+    #[test]
+    fn a_node_that_is_heard_of_again_is_ready_and_stays_so() {
+        let mut world = World::default();
+        world.round(0, hello);
+        assert!(world.is_ready());
+        world.round(60, nothing);
+        assert!(!world.is_ready(), "it is silent");
+        world.round(90, hello);
+        assert!(world.is_ready(), "it says hello");
+        world.round(90, nothing);
+        assert!(world.is_ready(), "and its old lease does not count");
+        // The store was away for a minute: the beat and the look at the node's health come together.
+        world.round(150, beats);
+        assert!(world.is_ready(), "it was heard of in this very round");
+        world.round(210, nothing);
+        assert!(!world.is_ready());
+        world.round(211, beats);
+        world.round(211, nothing);
+        assert!(world.is_ready(), "a beat in an old session is enough");
     }
 }

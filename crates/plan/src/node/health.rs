@@ -13,7 +13,7 @@ use masthead_api::object::{Error, Object};
 use crate::cluster::view::Cluster;
 use crate::context::{Context, Reaction};
 use crate::delete::{self, Propagation};
-use crate::node::register::{LEASE_NAMESPACE, note, set_condition};
+use crate::node::register::{LEASE_NAMESPACE, connected, note, set_condition};
 
 /// Seconds of silence after which a node is Unknown (Kubernetes' `node-monitor-grace-period`).
 pub const GRACE_S: i64 = 50;
@@ -39,11 +39,24 @@ pub fn health(cluster: &Cluster, name: &str, cx: &mut Context) -> Result<Reactio
         .map(|at| at.0.div_euclid(1_000_000))
         .or(node.metadata.creation_timestamp.map(|at| at.0));
     let silent_s = cx.now.0 - seen.unwrap_or(cx.now.0);
+    let unknown = node.status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "Unknown");
     if silent_s <= GRACE_S {
         reaction.recheck_in_ms(Some(after_ms(GRACE_S - silent_s + 1)));
+        if unknown {
+            // It is heard of again, and nobody else takes its taints away.
+            let mut node = Node::clone(&node);
+            connected(&mut node, cx);
+            let message = format!("Node {name} status is now: NodeReady");
+            reaction.events.push(note(&key, &node.metadata.uid, EventKind::Normal, "NodeReady", &message));
+            let object = Arc::new(Object::of(&node)?);
+            reaction.changes.push(Change::Update {
+                object,
+                base: live.revision(),
+                reason: "it is heard of again".to_owned(),
+            });
+        }
         return Ok(reaction);
     }
-    let unknown = node.status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "Unknown");
     if !unknown {
         let mut node = Node::clone(&node);
         for kind in ["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"] {

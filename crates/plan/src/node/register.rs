@@ -107,9 +107,23 @@ pub fn register(
         }
         Some(_) => {}
     }
-    if cluster.get(&ObjectKey::new(Lease::KIND, LEASE_NAMESPACE, name)).is_none() {
-        let lease = Object::of(&lease(name, &uid, cx))?;
-        reaction.changes.push(Change::Create { object: Arc::new(lease), reason: "its agent connected".to_owned() });
+    // To connect is to be heard of: an old lease would have the node taken for silent at once.
+    let lease_key = ObjectKey::new(Lease::KIND, LEASE_NAMESPACE, name);
+    match (cluster.get(&lease_key), cluster.typed::<Lease>(&lease_key)) {
+        (Some(live), Some(known)) => {
+            let mut renewed = Lease::clone(&known);
+            renewed.spec.renew_time = Some(cx.micro_time());
+            let object = Arc::new(Object::of(&renewed)?);
+            reaction.changes.push(Change::Update {
+                object,
+                base: live.revision(),
+                reason: "its agent connected".to_owned(),
+            });
+        }
+        _ => {
+            let lease = Object::of(&lease(name, &uid, cx))?;
+            reaction.changes.push(Change::Create { object: Arc::new(lease), reason: "its agent connected".to_owned() });
+        }
     }
     Ok(reaction)
 }
@@ -140,7 +154,7 @@ fn describe(node: &mut Node, name: &str, facts: &Facts) {
 }
 
 /// The conditions of a node whose agent answers.
-fn connected(node: &mut Node, cx: &Context) {
+pub(super) fn connected(node: &mut Node, cx: &Context) {
     for (kind, status, reason, message) in [
         ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
         ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
