@@ -2,4 +2,5 @@
 
 pub mod line;
 pub mod read;
+pub mod rotate;
 pub mod tail;

@@ -48,11 +48,15 @@ impl Options {
     pub fn of(wanted: &pb::Logs, now: MicroTime) -> Result<Self, String> {
         let natural = |name: &str, value: Option<i64>| match value {
             None => Ok(None),
-            Some(value) => u64::try_from(value).map(Some).map_err(|_| format!("{name}: must be greater than or equal to 0")),
+            Some(value) => {
+                u64::try_from(value).map(Some).map_err(|_| format!("{name}: must be greater than or equal to 0"))
+            }
         };
         let since_time = match &wanted.since_time {
             None => None,
-            Some(text) => Some(MicroTime::parse(text).ok_or_else(|| format!("sinceTime: {text:?} is no RFC 3339 time"))?.0),
+            Some(text) => {
+                Some(MicroTime::parse(text).ok_or_else(|| format!("sinceTime: {text:?} is no RFC 3339 time"))?.0)
+            }
         };
         let since_s = wanted.since_s.map(|seconds| now.0.saturating_sub(seconds.saturating_mul(1_000_000)));
         if since_time.is_some() && since_s.is_some() {
@@ -102,8 +106,6 @@ where
     }
 }
 
-
-
 /// Wakes `news` when something happens in the log's directory.
 fn watch(path: &Path, news: &Arc<Notify>) -> Option<notify::RecommendedWatcher> {
     let waking = news.clone();
@@ -132,7 +134,9 @@ impl Log {
         let inode = file.metadata().await?.ino();
         if let Some(count) = tail {
             let mut whole = file.try_clone().await?.into_std().await;
-            let start = tokio::task::spawn_blocking(move || start_of_last(&mut whole, count)).await.map_err(io::Error::other)??;
+            let start = tokio::task::spawn_blocking(move || start_of_last(&mut whole, count))
+                .await
+                .map_err(io::Error::other)??;
             file.seek(io::SeekFrom::Start(start)).await?;
         }
         Ok(Self { path: path.to_owned(), inode, reader: BufReader::with_capacity(64 << 10, file), partial: Vec::new() })

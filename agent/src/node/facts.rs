@@ -159,7 +159,8 @@ pub struct Pressure {
 /// Looks at what runs short.
 pub fn pressure(data: &Path) -> Pressure {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let free_kib = field(&meminfo, "MemAvailable:").and_then(|text| text.split_whitespace().next()?.parse::<i64>().ok());
+    let free_kib =
+        field(&meminfo, "MemAvailable:").and_then(|text| text.split_whitespace().next()?.parse::<i64>().ok());
     let disk = nix::sys::statvfs::statvfs(data).is_ok_and(|stat| stat.blocks_available() < stat.blocks() / 10);
     Pressure { memory: free_kib.is_some_and(|kib| kib < 100 << 10), disk }
 }

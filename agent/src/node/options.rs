@@ -41,7 +41,9 @@ impl RuntimeChoice {
     pub fn parse(text: Option<&str>) -> Result<Self> {
         match text {
             None => Ok(Self::Embedded),
-            Some(text) if text.strip_prefix("unix://").is_some_and(|path| path.starts_with('/')) => Ok(Self::Cri(text.to_owned())),
+            Some(text) if text.strip_prefix("unix://").is_some_and(|path| path.starts_with('/')) => {
+                Ok(Self::Cri(text.to_owned()))
+            }
             Some(text) => bail!("the runtime {text:?} is not of the form unix:///path/to/socket"),
         }
     }

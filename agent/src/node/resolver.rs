@@ -32,7 +32,9 @@ pub fn parse(text: &str) -> Resolver {
         match words.next() {
             Some("nameserver") => {
                 let address = words.next().and_then(|word| word.parse::<IpAddr>().ok());
-                found.nameservers.extend(address.filter(|address| !address.is_loopback()).map(|address| address.to_string()));
+                found
+                    .nameservers
+                    .extend(address.filter(|address| !address.is_loopback()).map(|address| address.to_string()));
             }
             Some("search" | "domain") => found.searches = words.map(str::to_owned).collect(),
             _ => {}
@@ -47,7 +49,9 @@ mod tests {
 
     #[test]
     fn what_pods_can_use() {
-        let got = parse("# x\nnameserver 127.0.0.53\nnameserver 10.0.0.2\nnameserver fd00::2\nsearch a.example b.example\noptions edns0\n");
+        let got = parse(
+            "# x\nnameserver 127.0.0.53\nnameserver 10.0.0.2\nnameserver fd00::2\nsearch a.example b.example\noptions edns0\n",
+        );
         assert_eq!(got.nameservers, ["10.0.0.2", "fd00::2"]);
         assert_eq!(got.searches, ["a.example", "b.example"]);
     }

@@ -121,7 +121,8 @@ async fn engine(options: &Options, paths: &Paths, in_use: &Arc<ImagesInUse>) -> 
                 cgroup_root: paths.cgroup_root(),
                 ..EmbeddedOptions::new(&paths.runtime)
             };
-            let runtime = Embedded::open(settings, Arc::new(store.clone())).await.context("starting the embedded runtime")?;
+            let runtime =
+                Embedded::open(settings, Arc::new(store.clone())).await.context("starting the embedded runtime")?;
             let version = runtime.version().await.context("the runtime's version")?;
             let settings = NetworkOptions::new(paths.data.clone());
             let routed = tokio::task::spawn_blocking(move || RoutedNetwork::start(settings)).await?;
@@ -152,7 +153,12 @@ async fn engine(options: &Options, paths: &Paths, in_use: &Arc<ImagesInUse>) -> 
     }
 }
 
-fn connect(options: &Options, paths: &Paths, facts: NodeFacts, streams: Arc<PodStreams>) -> Result<(Handle, JoinHandle<()>)> {
+fn connect(
+    options: &Options,
+    paths: &Paths,
+    facts: NodeFacts,
+    streams: Arc<PodStreams>,
+) -> Result<(Handle, JoinHandle<()>)> {
     let settings = link::Options {
         servers: options.servers.clone(),
         state_dir: paths.link.clone(),

@@ -97,7 +97,13 @@ impl FakeRuntime {
         let ids: Vec<String> = {
             let state = self.state();
             let is = |c: &&FakeContainer| c.status.metadata.as_ref().is_some_and(|m| m.name == name);
-            state.containers.values().filter(is).filter(|c| c.status.state() == ContainerState::ContainerRunning).map(|c| c.status.id.clone()).collect()
+            state
+                .containers
+                .values()
+                .filter(is)
+                .filter(|c| c.status.state() == ContainerState::ContainerRunning)
+                .map(|c| c.status.id.clone())
+                .collect()
         };
         ids.iter().for_each(|id| self.end(id, code));
     }
@@ -265,15 +271,16 @@ impl Runtime for FakeRuntime {
 
     fn list_pod_sandboxes(&self, filter: v1::PodSandboxFilter) -> BoxFuture<'_, Result<Vec<v1::PodSandbox>>> {
         let state = self.state();
-        let list = state.sandboxes.iter().map(|(id, sandbox)| sandbox_status(id, sandbox)).map(|status| v1::PodSandbox {
-            id: status.id,
-            metadata: status.metadata,
-            state: status.state,
-            created_at: status.created_at,
-            labels: status.labels,
-            annotations: status.annotations,
-            runtime_handler: String::new(),
-        });
+        let list =
+            state.sandboxes.iter().map(|(id, sandbox)| sandbox_status(id, sandbox)).map(|status| v1::PodSandbox {
+                id: status.id,
+                metadata: status.metadata,
+                state: status.state,
+                created_at: status.created_at,
+                labels: status.labels,
+                annotations: status.annotations,
+                runtime_handler: String::new(),
+            });
         let is = |s: &v1::PodSandbox| filter.label_selector.iter().all(|(k, v)| s.labels.get(k) == Some(v));
         ready(Ok(list.filter(is).collect()))
     }
@@ -346,7 +353,11 @@ impl Runtime for FakeRuntime {
         ready(found.ok_or_else(|| Error::not_found("container", id)))
     }
 
-    fn update_container_resources<'a>(&'a self, _: &'a str, _: v1::LinuxContainerResources) -> BoxFuture<'a, Result<()>> {
+    fn update_container_resources<'a>(
+        &'a self,
+        _: &'a str,
+        _: v1::LinuxContainerResources,
+    ) -> BoxFuture<'a, Result<()>> {
         ready(Ok(()))
     }
 
@@ -354,7 +365,12 @@ impl Runtime for FakeRuntime {
         ready(Ok(()))
     }
 
-    fn exec_sync<'a>(&'a self, _: &'a str, command: Vec<String>, _: Option<Duration>) -> BoxFuture<'a, Result<ExecOutput>> {
+    fn exec_sync<'a>(
+        &'a self,
+        _: &'a str,
+        command: Vec<String>,
+        _: Option<Duration>,
+    ) -> BoxFuture<'a, Result<ExecOutput>> {
         let command = command.join(" ");
         self.call(format!("exec {command}"));
         let exit_code = self.state().exec.get(&command).copied().unwrap_or(0);
@@ -386,7 +402,9 @@ impl Runtime for FakeRuntime {
         futures::stream::unfold(events, |mut events| async move {
             match events.recv().await {
                 Ok(event) => Some((Ok(event), events)),
-                Err(broadcast::error::RecvError::Lagged(lost)) => Some((Err(Error::Unavailable(format!("{lost} events were lost"))), events)),
+                Err(broadcast::error::RecvError::Lagged(lost)) => {
+                    Some((Err(Error::Unavailable(format!("{lost} events were lost"))), events))
+                }
                 Err(broadcast::error::RecvError::Closed) => None,
             }
         })

@@ -17,7 +17,8 @@ const HTTP: Duration = Duration::from_secs(30);
 /// What went wrong, for the log and the event.
 pub async fn run(cx: &Cx, hook: &LifecycleHandler, container: &Container, id: &str) -> Result<(), String> {
     if let Some(exec) = &hook.exec {
-        let output = cx.shared.runtime.exec_sync(id, exec.command.clone(), None).await.map_err(|error| error.to_string())?;
+        let output =
+            cx.shared.runtime.exec_sync(id, exec.command.clone(), None).await.map_err(|error| error.to_string())?;
         return match output.exit_code {
             0 => Ok(()),
             code => Err(format!("command exited with {code}: {}", String::from_utf8_lossy(&output.stderr).trim_end())),

@@ -13,6 +13,7 @@ pub mod files;
 pub mod hooks;
 pub mod housekeeping;
 pub mod local;
+pub mod metrics;
 pub mod observe;
 pub mod plan;
 #[cfg(test)]

@@ -114,30 +114,32 @@ impl Observed {
         self.all().any(|(_, seen)| seen.phase == Phase::Running)
     }
 
-    /// Takes news of a container; what is older than what is known changes nothing.
-    pub fn note(&mut self, name: &str, seen: Seen) {
+    /// Takes news of a container; what is older than what is known changes nothing. Says whether it was news.
+    pub fn note(&mut self, name: &str, seen: Seen) -> bool {
         let list = self.containers.entry(name.to_owned()).or_default();
         match list.iter_mut().find(|known| known.id == seen.id) {
-            Some(known) if known.phase > seen.phase => {}
+            Some(known) if known.phase > seen.phase || *known == seen => return false,
             Some(known) => *known = seen,
             None => {
                 list.push(seen);
                 list.sort_by_key(|seen| std::cmp::Reverse((seen.attempt, seen.created_ms)));
             }
         }
+        true
     }
 
-    /// Takes news of a sandbox.
-    pub fn note_sandbox(&mut self, sandbox: Sandbox) {
+    /// Takes news of a sandbox; says whether it was news.
+    pub fn note_sandbox(&mut self, sandbox: Sandbox) -> bool {
         match self.sandboxes.iter_mut().find(|known| known.id == sandbox.id) {
             // A sandbox that has stopped never comes back, so this is late news.
-            Some(known) if !known.ready && sandbox.ready => {}
+            Some(known) if !known.ready && sandbox.ready || *known == sandbox => return false,
             Some(known) => *known = sandbox,
             None => {
                 self.sandboxes.push(sandbox);
                 self.sandboxes.sort_by_key(|sandbox| std::cmp::Reverse((sandbox.attempt, sandbox.created_ms)));
             }
         }
+        true
     }
 
     /// Forgets a container.

@@ -9,7 +9,6 @@ use masthead_api::core::container::Container;
 use masthead_api::core::pod::Pod;
 
 use crate::pods::backoff::go_seconds;
-use crate::pods::convert::container::spec_hash;
 use crate::pods::convert::resources::is_sidecar;
 use crate::pods::local::{Busy, Ending, Failure, Local, Stage};
 use crate::pods::observe::{Observed, Phase, Seen};
@@ -26,6 +25,8 @@ pub struct View<'a> {
     pub observed: &'a Observed,
     /// What the agent knows of it.
     pub local: &'a Local,
+    /// Digests of the pod's containers by name (`convert::container::spec_hash`).
+    pub hashes: &'a BTreeMap<String, String>,
     /// Milliseconds since 1970.
     pub now_ms: i64,
 }
@@ -157,8 +158,11 @@ fn deadline(view: View<'_>) -> Ending {
 /// Whether every container has ended for good.
 pub fn is_finished(pod: &Pod, observed: &Observed) -> bool {
     let policy = pod.spec.restart_policy.as_str();
-    let exit = |c: &Container| observed.newest(&c.name).filter(|seen| seen.phase == Phase::Exited).map(|seen| seen.exit_code);
-    if policy == "Never" && pod.spec.init_containers.iter().filter(|c| !is_sidecar(c)).any(|c| exit(c).is_some_and(|code| code != 0)) {
+    let exit =
+        |c: &Container| observed.newest(&c.name).filter(|seen| seen.phase == Phase::Exited).map(|seen| seen.exit_code);
+    if policy == "Never"
+        && pod.spec.init_containers.iter().filter(|c| !is_sidecar(c)).any(|c| exit(c).is_some_and(|code| code != 0))
+    {
         return true;
     }
     let ended = |c: &Container| match exit(c) {
@@ -196,7 +200,15 @@ fn sandbox(view: View<'_>, plan: &mut Plan, volumes: bool) {
     let mut alive = false;
     for (name, seen) in view.observed.all().filter(|(_, seen)| seen.phase == Phase::Running) {
         alive = true;
-        stop(view, plan, name, seen, "Pod sandbox changed, it will be killed and re-created.", "its sandbox is gone", None);
+        stop(
+            view,
+            plan,
+            name,
+            seen,
+            "Pod sandbox changed, it will be killed and re-created.",
+            "its sandbox is gone",
+            None,
+        );
     }
     if alive || !volumes {
         return;
@@ -258,14 +270,23 @@ fn keep(view: View<'_>, plan: &mut Plan, volumes: bool, container: &Container, p
     let Some(seen) = view.observed.current(name) else {
         // In an earlier sandbox it may have ended for good.
         if newest.is_none_or(|seen| seen.phase != Phase::Exited || restarts(policy, seen)) {
-            start(view, plan, volumes, name, newest.map_or(0, |seen| seen.attempt + 1), None, "it was never started in this sandbox");
+            start(
+                view,
+                plan,
+                volumes,
+                name,
+                newest.map_or(0, |seen| seen.attempt + 1),
+                None,
+                "it was never started in this sandbox",
+            );
         }
         return;
     };
     match seen.phase {
         Phase::Created => start(view, plan, volumes, name, seen.attempt, None, "it is made and not started"),
         Phase::Running => {
-            let changed = !seen.spec_hash.is_empty() && seen.spec_hash != spec_hash(container);
+            let wanted = view.hashes.get(name);
+            let changed = !seen.spec_hash.is_empty() && wanted.is_some_and(|wanted| *wanted != seen.spec_hash);
             if let Some(doom) = local.doom.filter(|doom| doom.id == seen.id) {
                 stop(view, plan, name, seen, &doom.message, "a probe or a hook failed", doom.grace_s);
             } else if changed {
@@ -281,7 +302,15 @@ fn keep(view: View<'_>, plan: &mut Plan, volumes: bool, container: &Container, p
                 let message = format!("back-off {wait} restarting failed container={name} pod={}", pod_text(view.pod));
                 plan.held.insert(name.to_owned(), Held { reason: "CrashLoopBackOff".to_owned(), message });
             }
-            None => start(view, plan, volumes, name, seen.attempt + 1, Some(seen.finished_ms), "it ended and its policy restarts it"),
+            None => start(
+                view,
+                plan,
+                volumes,
+                name,
+                seen.attempt + 1,
+                Some(seen.finished_ms),
+                "it ended and its policy restarts it",
+            ),
         },
     }
 }
@@ -294,7 +323,15 @@ fn restarts(policy: &str, seen: &Seen) -> bool {
     }
 }
 
-fn start(view: View<'_>, plan: &mut Plan, volumes: bool, name: &str, attempt: u32, crashed_ms: Option<i64>, why: &'static str) {
+fn start(
+    view: View<'_>,
+    plan: &mut Plan,
+    volumes: bool,
+    name: &str,
+    attempt: u32,
+    crashed_ms: Option<i64>,
+    why: &'static str,
+) {
     if !volumes {
         return;
     }
@@ -306,7 +343,15 @@ fn start(view: View<'_>, plan: &mut Plan, volumes: bool, name: &str, attempt: u3
     plan.push(Step::Start { name: name.to_owned(), attempt, crashed_ms }, why);
 }
 
-fn stop(view: View<'_>, plan: &mut Plan, name: &str, seen: &Seen, message: &str, why: &'static str, grace_s: Option<i64>) {
+fn stop(
+    view: View<'_>,
+    plan: &mut Plan,
+    name: &str,
+    seen: &Seen,
+    message: &str,
+    why: &'static str,
+    grace_s: Option<i64>,
+) {
     if view.local.container(name).busy.is_some() {
         return;
     }
@@ -356,10 +401,19 @@ fn wind_down(view: View<'_>, plan: &mut Plan) -> bool {
         return false;
     }
     if let Some((_, name, seen)) = sidecars.iter().max_by_key(|(place, ..)| *place) {
-        stop(view, plan, name, seen, &format!("Stopping container {name}"), "the pod ends and its main containers have", None);
+        stop(
+            view,
+            plan,
+            name,
+            seen,
+            &format!("Stopping container {name}"),
+            "the pod ends and its main containers have",
+            None,
+        );
         return false;
     }
-    if view.local.volumes == Stage::Busy || view.local.sandbox == Stage::Busy || view.local.sandbox_stop == Stage::Busy {
+    if view.local.volumes == Stage::Busy || view.local.sandbox == Stage::Busy || view.local.sandbox_stop == Stage::Busy
+    {
         return false;
     }
     let removed = view.local.ending.as_ref().is_some_and(|ending| ending.removed);

@@ -7,7 +7,7 @@ use crate::pods::backoff::Backoff;
 use crate::pods::convert::container::spec_hash;
 use crate::pods::local::{Busy, Doom, Ending, Failure, Local, Stage};
 use crate::pods::observe::{Observed, Phase, Sandbox, Seen};
-use crate::pods::plan::{Step, View, plan};
+use crate::pods::plan::{Plan, Step, View, plan};
 
 const NOW: i64 = 1_000_000_000;
 
@@ -68,23 +68,32 @@ impl Case {
         self
     }
 
+    fn plan(&self) -> Plan {
+        let all = self.pod.spec.containers.iter().chain(&self.pod.spec.init_containers);
+        let hashes = all.map(|c| (c.name.clone(), spec_hash(c))).collect();
+        plan(View { pod: &self.pod, observed: &self.observed, local: &self.local, hashes: &hashes, now_ms: NOW })
+    }
+
     fn steps(&self) -> String {
-        let view = View { pod: &self.pod, observed: &self.observed, local: &self.local, now_ms: NOW };
-        let plan = plan(view);
-        let mut words: Vec<String> = plan.steps.iter().map(|(step, why)| {
-            assert!(!why.is_empty());
-            match step {
-                Step::Fail(ending) => format!("fail:{}", ending.reason),
-                Step::PrepareVolumes => "volumes".to_owned(),
-                Step::RunSandbox { attempt } => format!("sandbox:{attempt}"),
-                Step::Start { name, attempt, .. } => format!("start:{name}:{attempt}"),
-                Step::Stop { name, grace_s, .. } => format!("stop:{name}:{grace_s}"),
-                Step::Remove { id } => format!("remove:{id}"),
-                Step::RemoveSandbox { id } => format!("remove:{id}"),
-                Step::StopSandbox => "stop-sandbox".to_owned(),
-                Step::Cleanup => "cleanup".to_owned(),
-            }
-        }).collect();
+        let plan = self.plan();
+        let mut words: Vec<String> = plan
+            .steps
+            .iter()
+            .map(|(step, why)| {
+                assert!(!why.is_empty());
+                match step {
+                    Step::Fail(ending) => format!("fail:{}", ending.reason),
+                    Step::PrepareVolumes => "volumes".to_owned(),
+                    Step::RunSandbox { attempt } => format!("sandbox:{attempt}"),
+                    Step::Start { name, attempt, .. } => format!("start:{name}:{attempt}"),
+                    Step::Stop { name, grace_s, .. } => format!("stop:{name}:{grace_s}"),
+                    Step::Remove { id } => format!("remove:{id}"),
+                    Step::RemoveSandbox { id } => format!("remove:{id}"),
+                    Step::StopSandbox => "stop-sandbox".to_owned(),
+                    Step::Cleanup => "cleanup".to_owned(),
+                }
+            })
+            .collect();
         words.extend(plan.held.iter().map(|(name, held)| format!("{name}={}", held.reason)));
         words.extend(plan.wake_ms.map(|at_ms| format!("wake:{}", at_ms - NOW)));
         words.join(" ")
@@ -152,8 +161,7 @@ fn a_crash_waits_for_its_back_off() {
     check(one().knows(|l| l.container_mut("a").crash = once(NOW - 2000)), "a=CrashLoopBackOff wake:9000");
     check(one().knows(|l| l.container_mut("a").crash = once(NOW - 700_000)), "start:a:2");
     let case = one().knows(|l| l.container_mut("a").crash = once(NOW - 2000));
-    let view = View { pod: &case.pod, observed: &case.observed, local: &case.local, now_ms: NOW };
-    assert_eq!(plan(view).held["a"].message, "back-off 10s restarting failed container=a pod=p_n(u)");
+    assert_eq!(case.plan().held["a"].message, "back-off 10s restarting failed container=a pod=p_n(u)");
 }
 
 #[test]
@@ -211,14 +219,19 @@ fn probes_and_changes_stop_what_runs() {
 
 #[test]
 fn the_deadline_ends_a_pod() {
-    let with = |seconds: i64| Case::new(json!({"activeDeadlineSeconds": seconds, "containers": mains(&["a"])})).sandbox(0, true).has("a", 0, "r");
+    let with = |seconds: i64| {
+        Case::new(json!({"activeDeadlineSeconds": seconds, "containers": mains(&["a"])}))
+            .sandbox(0, true)
+            .has("a", 0, "r")
+    };
     check(with(5), "wake:4000");
     check(with(1), "fail:DeadlineExceeded");
 }
 
 fn ends(grace_s: i64, since_ms: i64, removed: bool) -> impl FnOnce(&mut Local) {
     move |local| {
-        local.ending = Some(Ending { grace_s, since_ms: NOW + since_ms, removed, reason: String::new(), message: String::new() });
+        local.ending =
+            Some(Ending { grace_s, since_ms: NOW + since_ms, removed, reason: String::new(), message: String::new() });
     }
 }
 
@@ -248,7 +261,8 @@ fn the_last_two_of_a_name_are_kept() {
     let one = || Case::new(json!({"containers": mains(&["a"])}));
     let case = one().sandbox(0, true).has("a", 0, "1").has("a", 1, "1").has("a", 2, "r");
     check(case, "remove:a0");
-    let moved = one().sandbox(0, false).has("a", 0, "1").sandbox(1, false).has("a", 1, "1").sandbox(2, true).has("a", 2, "r");
+    let moved =
+        one().sandbox(0, false).has("a", 0, "1").sandbox(1, false).has("a", 1, "1").sandbox(2, true).has("a", 2, "r");
     check(moved, "remove:a0 remove:s0");
 }
 
@@ -279,14 +293,17 @@ fn a_step_under_way_is_not_planned_again() {
             case = case.knows(ends(next(40) as i64, 0, next(2) == 0));
         }
         for _ in 0..8 {
-            let view = View { pod: &case.pod, observed: &case.observed, local: &case.local, now_ms: NOW };
-            let steps = plan(view).steps;
+            let steps = case.plan().steps;
             for (index, (step, _)) in steps.iter().enumerate() {
                 assert!(!steps[..index].iter().any(|(other, _)| other == step), "{step:?} twice in {steps:?}");
             }
             steps.into_iter().for_each(|(step, _)| begin(&mut case.local, step));
         }
-        assert_eq!(case.steps().replace("wake", "").split(' ').filter(|w| w.contains(':') && !w.starts_with(':')).count(), 0, "silence while all is under way");
+        assert_eq!(
+            case.steps().replace("wake", "").split(' ').filter(|w| w.contains(':') && !w.starts_with(':')).count(),
+            0,
+            "silence while all is under way"
+        );
     }
 }
 

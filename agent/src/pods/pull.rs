@@ -28,13 +28,20 @@ pub struct History {
 /// With the reason of a waiting container.
 pub async fn ensure(cx: &Cx, container: &Container, history: &History) -> Result<v1::Image, StartFailure> {
     let name = container.image.as_str();
-    let fail = |reason: ImageReason, message: String| StartFailure { reason: reason.as_str().to_owned(), message, ..StartFailure::default() };
+    let fail = |reason: ImageReason, message: String| StartFailure {
+        reason: reason.as_str().to_owned(),
+        message,
+        ..StartFailure::default()
+    };
     let reference = Reference::parse(name).map_err(|_| {
-        let message = format!("Failed to apply default image tag {name:?}: couldn't parse image name {name:?}: invalid reference format");
+        let message = format!(
+            "Failed to apply default image tag {name:?}: couldn't parse image name {name:?}: invalid reference format"
+        );
         cx.later(Note::warning("InspectFailed", message.clone()).of(&container.name));
         fail(ImageReason::InvalidImageName, message)
     })?;
-    let spec = v1::ImageSpec { image: name.to_owned(), user_specified_image: name.to_owned(), ..v1::ImageSpec::default() };
+    let spec =
+        v1::ImageSpec { image: name.to_owned(), user_specified_image: name.to_owned(), ..v1::ImageSpec::default() };
     let here = cx.shared.images.image_status(spec.clone()).await.map_err(|error| {
         let message = format!("Failed to inspect image {name:?}: {error}");
         cx.later(Note::warning("InspectFailed", message.clone()).of(&container.name));
@@ -46,7 +53,7 @@ pub async fn ensure(cx: &Cx, container: &Container, history: &History) -> Result
         "IfNotPresent" => PullPolicy::IfNotPresent,
         _ => PullPolicy::default_for(&reference),
     };
-    let is_local = here.is_some() && cx.shared.image_store.as_ref().is_some_and(|store| store.get(name).is_ok_and(|image| image.local));
+    let is_local = policy == PullPolicy::Always && here.is_some() && is_local(cx, name).await;
     match (decide(policy, here.is_some(), is_local), here) {
         (Decision::Use, Some(image)) => {
             let message = format!("Container image {name:?} already present on machine");
@@ -60,6 +67,13 @@ pub async fn ensure(cx: &Cx, container: &Container, history: &History) -> Result
         }
         _ => pull(cx, container, &reference, spec, history).await,
     }
+}
+
+/// Whether an image has no registry: it was imported or put together here.
+async fn is_local(cx: &Cx, name: &str) -> bool {
+    let (Some(store), name) = (cx.shared.image_store.clone(), name.to_owned()) else { return false };
+    let found = tokio::task::spawn_blocking(move || store.get(&name).is_ok_and(|image| image.local));
+    found.await.unwrap_or(false)
 }
 
 async fn pull(
@@ -81,12 +95,20 @@ async fn pull(
     cx.note(Note::normal("Pulling", format!("Pulling image {name:?}")).of(&container.name)).await;
     let waited = Instant::now();
     let Ok(_permit) = cx.shared.pulls.acquire().await else {
-        return Err(StartFailure { reason: "ErrImagePull".to_owned(), message: "the agent stops".to_owned(), ..StartFailure::default() });
+        return Err(StartFailure {
+            reason: "ErrImagePull".to_owned(),
+            message: "the agent stops".to_owned(),
+            ..StartFailure::default()
+        });
     };
     let began = Instant::now();
     let mut error = None;
     let keys = references::keyring(&cx.pod, &cx.attached).lookup(reference);
-    let auths = if keys.is_empty() { vec![None] } else { keys.into_iter().map(|key| Some(v1::AuthConfig::from(key))).collect() };
+    let auths = if keys.is_empty() {
+        vec![None]
+    } else {
+        keys.into_iter().map(|key| Some(v1::AuthConfig::from(key))).collect()
+    };
     for auth in auths {
         match cx.shared.images.pull_image(spec.clone(), auth).await {
             Ok(id) => {
@@ -111,7 +133,12 @@ async fn pull(
         _ => ImageReason::ErrImagePull,
     };
     cx.note(Note::warning("Failed", format!("Failed to pull image {name:?}: {error}")).of(&container.name)).await;
-    Err(StartFailure { reason: reason.as_str().to_owned(), message: error.to_string(), is_pull: true, ..StartFailure::default() })
+    Err(StartFailure {
+        reason: reason.as_str().to_owned(),
+        message: error.to_string(),
+        is_pull: true,
+        ..StartFailure::default()
+    })
 }
 
 /// `1.234s`, `56ms`.

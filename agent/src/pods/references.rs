@@ -75,8 +75,11 @@ pub fn attached(pod: &Pod, content: &NodeContent) -> Attached {
         let Some(found) = content.attachments.get(&key) else { continue };
         attached.version.push(found.digest);
         let read = match kind {
-            "ConfigMap" => serde_json::from_slice(&found.bytes).map(|map| drop(attached.config_maps.insert(key.name.clone(), map))),
-            _ => serde_json::from_slice(&found.bytes).map(|secret| drop(attached.secrets.insert(key.name.clone(), secret))),
+            "ConfigMap" => {
+                serde_json::from_slice(&found.bytes).map(|map| drop(attached.config_maps.insert(key.name.clone(), map)))
+            }
+            _ => serde_json::from_slice(&found.bytes)
+                .map(|secret| drop(attached.secrets.insert(key.name.clone(), secret))),
         };
         if let Err(error) = read {
             // The text of the parser is left out: it may quote a value.

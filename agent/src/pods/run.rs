@@ -1,6 +1,7 @@
 //! The node's manifest and the runtime's news → a worker for each pod, told of what concerns it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::pods::convert::labels;
+use crate::pods::metrics::metrics;
 use crate::pods::observe::{self, Observed};
 use crate::pods::references;
 use crate::pods::signal::{Order, Signal};
@@ -77,6 +79,7 @@ impl Manager {
             if first {
                 first = false;
                 self.adopt(listed, &manifest);
+                self.sweep(&manifest).await;
             } else {
                 self.relisted(listed).await;
             }
@@ -106,6 +109,10 @@ impl Manager {
         tracing::warn!(%error, "the runtime's news broke off; everything is listed anew");
     }
 
+    fn count(&self) {
+        metrics().iter().for_each(|metrics| metrics.pods.set(i64::try_from(self.known.len()).unwrap_or(i64::MAX)));
+    }
+
     fn ended(&mut self, ended: Result<String, tokio::task::JoinError>) {
         match ended {
             Ok(uid) => {
@@ -116,6 +123,7 @@ impl Manager {
             Err(error) if error.is_cancelled() => {}
             Err(error) => tracing::error!(%error, "a pod's worker broke"),
         }
+        self.count();
     }
 
     /// What runs already, at the start: pods of the manifest go on, all others end.
@@ -126,6 +134,31 @@ impl Manager {
             match manifest.content.pods.get(uid.as_str()) {
                 Some(entry) => self.spawn(&manifest, entry, observed),
                 None => self.spawn_stranger(uid, observed),
+            }
+        }
+    }
+
+    /// What earlier pods have left on the disk and in the network, of which the runtime knows nothing any more.
+    async fn sweep(&mut self, manifest: &Manifest) {
+        let named = manifest.borrow().clone();
+        let is_named = |uid: &str| named.as_ref().is_some_and(|m| m.content.pods.contains_key(uid));
+        let dirs = self.shared.dirs.clone();
+        let (pods, logs) =
+            tokio::task::spawn_blocking(move || (entries(&dirs.pods), entries(&dirs.logs))).await.unwrap_or_default();
+        let attached = self.shared.network.attached().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the network can't say whom it serves");
+            Vec::new()
+        });
+        for uid in pods.into_iter().chain(attached) {
+            if !is_named(&uid) && !self.known.contains_key(&uid) {
+                self.spawn_stranger(uid, Observed::default());
+            }
+        }
+        for dir in logs {
+            let uid = dir.rsplit('_').next().unwrap_or_default();
+            if !is_named(uid) && !self.known.contains_key(uid) {
+                let path = self.shared.dirs.logs.join(&dir);
+                let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(path)).await;
             }
         }
     }
@@ -196,13 +229,15 @@ impl Manager {
                 let _ = known.tx.send(Signal::Dropped).await;
             }
         }
+        self.count();
     }
 
     /// Tells a worker what the runtime says of its containers.
     async fn news(&mut self, event: v1::ContainerEventResponse) {
         let sandbox = event.pod_sandbox_status.as_ref();
         let uid = sandbox.and_then(|status| status.metadata.as_ref()).map(|metadata| metadata.uid.clone());
-        let by_label = || event.containers_statuses.iter().find_map(|status| status.labels.get(labels::POD_UID).cloned());
+        let by_label =
+            || event.containers_statuses.iter().find_map(|status| status.labels.get(labels::POD_UID).cloned());
         let Some(known) = uid.or_else(by_label).and_then(|uid| self.known.get(&uid)) else { return };
         if event.container_event_type() == ContainerEventType::ContainerDeletedEvent {
             let _ = known.tx.send(Signal::ContainerGone(event.container_id)).await;
@@ -218,6 +253,12 @@ impl Manager {
             }
         }
     }
+}
+
+/// Names in a directory; none when it is not there.
+fn entries(dir: &Path) -> Vec<String> {
+    let found = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    found.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 /// What the manifest says of a pod; nothing when it can't be read.

@@ -33,13 +33,19 @@ pub async fn run(cx: Cx, name: String, attempt: u32, sandbox_id: String, history
             if failure.reason != "ImagePullBackOff" || history.error.is_empty() {
                 tracing::debug!(container = name, reason = failure.reason, message = failure.message, "not started");
             }
-            let text = if failure.reason.starts_with("ErrImage") || failure.reason.starts_with("ImagePull") { &failure.reason } else { &failure.message };
+            let text = if failure.reason.starts_with("ErrImage") || failure.reason.starts_with("ImagePull") {
+                &failure.reason
+            } else {
+                &failure.message
+            };
             cx.note(Note::warning("Failed", format!("Error: {text}")).of(&name)).await;
             (seen, Err(failure))
         }
     };
     let hook = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.post_start.as_ref());
-    if let (Some(hook), Some(running), Ok(())) = (hook, seen.as_ref().filter(|seen| seen.phase == Phase::Running), &result) {
+    if let (Some(hook), Some(running), Ok(())) =
+        (hook, seen.as_ref().filter(|seen| seen.phase == Phase::Running), &result)
+    {
         cx.send(Signal::Container(name.clone(), running.clone())).await;
         if let Err(why) = hooks::run(&cx, hook, container, &running.id).await {
             tracing::info!(container = name, why, "the hook after the start failed");
@@ -53,14 +59,28 @@ pub async fn run(cx: Cx, name: String, attempt: u32, sandbox_id: String, history
 type Failed = (Option<Seen>, StartFailure);
 
 fn config_error(message: String) -> Failed {
-    (None, StartFailure { reason: "CreateContainerConfigError".to_owned(), message, is_config: true, ..StartFailure::default() })
+    (
+        None,
+        StartFailure {
+            reason: "CreateContainerConfigError".to_owned(),
+            message,
+            is_config: true,
+            ..StartFailure::default()
+        },
+    )
 }
 
 fn create_error(message: String) -> Failed {
     (None, StartFailure { reason: "CreateContainerError".to_owned(), message, ..StartFailure::default() })
 }
 
-async fn begin(cx: &Cx, container: &Container, attempt: u32, sandbox_id: &str, history: &History) -> Result<Seen, Failed> {
+async fn begin(
+    cx: &Cx,
+    container: &Container,
+    attempt: u32,
+    sandbox_id: &str,
+    history: &History,
+) -> Result<Seen, Failed> {
     let image = tokio::select! {
         image = pull::ensure(cx, container, history) => image.map_err(|failure| (None, failure))?,
         () = cx.ending.cancelled() => return Err(config_error("the pod ends".to_owned())),
@@ -75,7 +95,13 @@ async fn begin(cx: &Cx, container: &Container, attempt: u32, sandbox_id: &str, h
     made
 }
 
-async fn make(cx: &Cx, container: &Container, attempt: u32, sandbox_id: &str, image: &v1::Image) -> Result<Seen, Failed> {
+async fn make(
+    cx: &Cx,
+    container: &Container,
+    attempt: u32,
+    sandbox_id: &str,
+    image: &v1::Image,
+) -> Result<Seen, Failed> {
     let shared = &cx.shared;
     let uid = image.uid.as_ref().map(|uid| uid.value);
     verify_non_root(&cx.pod, container, uid, &image.username).map_err(|error| config_error(error.to_string()))?;
@@ -135,7 +161,8 @@ async fn request(
     let worked = {
         let placed = placed.clone();
         tokio::task::spawn_blocking(move || {
-            std::fs::create_dir_all(Path::new(&log_dir).join(&owned.name)).map_err(|error| create_error(error.to_string()))?;
+            std::fs::create_dir_all(Path::new(&log_dir).join(&owned.name))
+                .map_err(|error| create_error(error.to_string()))?;
             let message = match owned.termination_message_path.as_str() {
                 "" => None,
                 _ => {
@@ -159,7 +186,8 @@ async fn request(
         mounts: &mounts,
     };
     let config = config(&making).map_err(|error| config_error(error.to_string()))?;
-    let sandbox = sandbox::config(&cx.pod, &shared.site_of(&cx.pod), 0).map_err(|error| config_error(error.to_string()))?;
+    let sandbox =
+        sandbox::config(&cx.pod, &shared.site_of(&cx.pod), 0).map_err(|error| config_error(error.to_string()))?;
     Ok(v1::CreateContainerRequest {
         pod_sandbox_id: sandbox_id.to_owned(),
         config: Some(config),

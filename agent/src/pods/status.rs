@@ -69,7 +69,13 @@ pub fn status(input: Input<'_>) -> PodStatus {
 }
 
 /// The phase, from the statuses of all containers.
-fn phase(pod: &Pod, observed: &Observed, local: &Local, inits: &[ContainerStatus], mains: &[ContainerStatus]) -> &'static str {
+fn phase(
+    pod: &Pod,
+    observed: &Observed,
+    local: &Local,
+    inits: &[ContainerStatus],
+    mains: &[ContainerStatus],
+) -> &'static str {
     let policy = pod.spec.restart_policy.as_str();
     let (mut pending_init, mut failed_init, mut sidecars_alive) = (0, 0, 0);
     for (spec, status) in pod.spec.init_containers.iter().zip(inits) {
@@ -112,7 +118,11 @@ fn phase(pod: &Pod, observed: &Observed, local: &Local, inits: &[ContainerStatus
         (0, 0, 1..) if sidecars_alive > 0 => "Running",
         // A deleted pod ends, whatever its policy says.
         (0, 0, 1..) if local.ending.is_some() && !observed.all().any(|(_, seen)| seen.phase == Phase::Running) => {
-            if stopped == succeeded { "Succeeded" } else { "Failed" }
+            if stopped == succeeded {
+                "Succeeded"
+            } else {
+                "Failed"
+            }
         }
         (0, 0, 1..) if policy == "Always" => "Running",
         (0, 0, 1..) if stopped == succeeded => "Succeeded",
@@ -138,7 +148,13 @@ impl Verdict {
     }
 }
 
-fn conditions(pod: &Pod, status: &PodStatus, sandbox: bool, before: Option<&PodStatus>, now: Time) -> Vec<PodCondition> {
+fn conditions(
+    pod: &Pod,
+    status: &PodStatus,
+    sandbox: bool,
+    before: Option<&PodStatus>,
+    now: Time,
+) -> Vec<PodCondition> {
     let ready_to_start = if sandbox { Verdict::yes() } else { Verdict::no("", String::new()) };
     let containers = containers_ready(pod, status);
     let ready = ready(pod, &containers, before);
@@ -171,7 +187,10 @@ fn listed(names: &[&str]) -> String {
 }
 
 fn initialized(pod: &Pod, status: &PodStatus) -> Verdict {
-    let begun = status.container_statuses.iter().any(|c| c.state.running.is_some() || c.state.terminated.is_some() || c.last_state.terminated.is_some());
+    let begun = status
+        .container_statuses
+        .iter()
+        .any(|c| c.state.running.is_some() || c.state.terminated.is_some() || c.last_state.terminated.is_some());
     let incomplete: Vec<&str> = pod
         .spec
         .init_containers
@@ -196,7 +215,13 @@ fn containers_ready(pod: &Pod, status: &PodStatus) -> Verdict {
         "Failed" => return Verdict::no("PodFailed", String::new()),
         _ => {}
     }
-    let sidecars = pod.spec.init_containers.iter().zip(&status.init_container_statuses).filter(|(spec, _)| is_sidecar(spec)).map(|(_, c)| c);
+    let sidecars = pod
+        .spec
+        .init_containers
+        .iter()
+        .zip(&status.init_container_statuses)
+        .filter(|(spec, _)| is_sidecar(spec))
+        .map(|(_, c)| c);
     let unready: Vec<&str> =
         sidecars.chain(&status.container_statuses).filter(|c| !c.ready).map(|c| c.name.as_str()).collect();
     if unready.is_empty() {

@@ -46,7 +46,11 @@ fn one(input: Input<'_>, container: &Container, is_init: bool) -> ContainerStatu
         },
         _ if is_over(input) => state.terminated = Some(lost()),
         _ => {
-            let reason = if !is_init && !input.pod.spec.init_containers.is_empty() { "PodInitializing" } else { "ContainerCreating" };
+            let reason = if !is_init && !input.pod.spec.init_containers.is_empty() {
+                "PodInitializing"
+            } else {
+                "ContainerCreating"
+            };
             let (reason, message) = trouble.unwrap_or_else(|| (reason.to_owned(), String::new()));
             state.waiting = Some(ContainerStateWaiting { reason, message });
         }
@@ -65,7 +69,10 @@ fn one(input: Input<'_>, container: &Container, is_init: bool) -> ContainerStatu
         last_state,
         ready,
         restart_count: newest.map_or(0, |seen| i32::try_from(seen.attempt).unwrap_or(i32::MAX)),
-        image: newest.map(|seen| seen.image.clone()).filter(|image| !image.is_empty()).unwrap_or_else(|| container.image.clone()),
+        image: newest
+            .map(|seen| seen.image.clone())
+            .filter(|image| !image.is_empty())
+            .unwrap_or_else(|| container.image.clone()),
         image_id: newest.map(|seen| seen.image_ref.clone()).unwrap_or_default(),
         container_id: newest.map(|seen| container_id(input, seen)).unwrap_or_default(),
         started: Some(started),

@@ -95,15 +95,70 @@ fn conditions() {
     };
     let none = json!([]);
     let unready = "False|ContainersNotReady|containers with unready status: [a b]";
-    check("Always", none.clone(), "", &["PodReadyToStartContainers|False", "Initialized|True", &format!("Ready|{unready}"), &format!("ContainersReady|{unready}")]);
+    check(
+        "Always",
+        none.clone(),
+        "",
+        &[
+            "PodReadyToStartContainers|False",
+            "Initialized|True",
+            &format!("Ready|{unready}"),
+            &format!("ContainersReady|{unready}"),
+        ],
+    );
     let half = "False|ContainersNotReady|containers with unready status: [b]";
-    check("Always", none.clone(), "sandbox:ready a:R b:r", &["PodReadyToStartContainers|True", "Initialized|True", &format!("Ready|{half}"), &format!("ContainersReady|{half}")]);
-    check("Always", none.clone(), "sandbox:ready a:R b:R", &["PodReadyToStartContainers|True", "Initialized|True", "Ready|True", "ContainersReady|True"]);
-    check("Never", none.clone(), "sandbox:gone a:0 b:0", &["PodReadyToStartContainers|False", "Initialized|True|PodCompleted", "Ready|False|PodCompleted", "ContainersReady|False|PodCompleted"]);
-    check("Never", none, "sandbox:gone a:0 b:2", &["PodReadyToStartContainers|False", "Initialized|True", "Ready|False|PodFailed", "ContainersReady|False|PodFailed"]);
+    check(
+        "Always",
+        none.clone(),
+        "sandbox:ready a:R b:r",
+        &[
+            "PodReadyToStartContainers|True",
+            "Initialized|True",
+            &format!("Ready|{half}"),
+            &format!("ContainersReady|{half}"),
+        ],
+    );
+    check(
+        "Always",
+        none.clone(),
+        "sandbox:ready a:R b:R",
+        &["PodReadyToStartContainers|True", "Initialized|True", "Ready|True", "ContainersReady|True"],
+    );
+    check(
+        "Never",
+        none.clone(),
+        "sandbox:gone a:0 b:0",
+        &[
+            "PodReadyToStartContainers|False",
+            "Initialized|True|PodCompleted",
+            "Ready|False|PodCompleted",
+            "ContainersReady|False|PodCompleted",
+        ],
+    );
+    check(
+        "Never",
+        none,
+        "sandbox:gone a:0 b:2",
+        &[
+            "PodReadyToStartContainers|False",
+            "Initialized|True",
+            "Ready|False|PodFailed",
+            "ContainersReady|False|PodFailed",
+        ],
+    );
     let init = json!([{"name": "i"}, {"name": "j"}]);
     let incomplete = "Initialized|False|ContainersNotInitialized|containers with incomplete status: [j]";
-    check("Always", init, "sandbox:ready i:0 j:r", &["PodReadyToStartContainers|True", incomplete, &format!("Ready|{unready}"), &format!("ContainersReady|{unready}")]);
+    check(
+        "Always",
+        init,
+        "sandbox:ready i:0 j:r",
+        &[
+            "PodReadyToStartContainers|True",
+            incomplete,
+            &format!("Ready|{unready}"),
+            &format!("ContainersReady|{unready}"),
+        ],
+    );
 }
 
 #[test]
@@ -115,9 +170,15 @@ fn readiness_gates_hold_a_pod_back() {
         let ready = status.conditions.iter().find(|c| c.type_ == "Ready").unwrap();
         format!("{} {} {}", ready.status, ready.reason, ready.message)
     };
-    assert_eq!(ready(&pod), "False ReadinessGatesNotReady corresponding condition of pod readiness gate \"x.io/on\" does not exist.");
+    assert_eq!(
+        ready(&pod),
+        "False ReadinessGatesNotReady corresponding condition of pod readiness gate \"x.io/on\" does not exist."
+    );
     pod.status.conditions = serde_json::from_value(json!([{"type": "x.io/on", "status": "False"}])).unwrap();
-    assert_eq!(ready(&pod), "False ReadinessGatesNotReady the status of pod readiness gate \"x.io/on\" is not \"True\", but False");
+    assert_eq!(
+        ready(&pod),
+        "False ReadinessGatesNotReady the status of pod readiness gate \"x.io/on\" is not \"True\", but False"
+    );
     pod.status.conditions[0].status = "True".into();
     assert_eq!(ready(&pod), "True  ");
 }
@@ -127,7 +188,8 @@ fn times_of_conditions_stay_while_they_hold() {
     let pod = pod("Always", json!([]));
     let (observed, local) = observed("sandbox:ready a:R b:R");
     let plan = Plan::default();
-    let input = Input { pod: &pod, observed: &observed, local: &local, plan: &plan, before: None, runtime: "rt", now_ms: NOW };
+    let input =
+        Input { pod: &pod, observed: &observed, local: &local, plan: &plan, before: None, runtime: "rt", now_ms: NOW };
     let first = status(input);
     let later = status(Input { before: Some(&first), now_ms: NOW + 60_000, ..input });
     assert_eq!(first, later, "nothing changed, so nothing is news");
@@ -144,26 +206,65 @@ fn containers() {
     };
     let nothing = |_: &mut Local, _: &mut Plan| {};
     let none = json!([]);
-    check(none.clone(), "", &nothing, json!({"state": {"waiting": {"reason": "ContainerCreating"}}, "ready": false, "started": false, "image": "i"}));
-    check(json!([{"name": "i"}]), "sandbox:ready i:r", &nothing, json!({"state": {"waiting": {"reason": "PodInitializing"}}}));
-    check(none.clone(), "sandbox:ready a:R", &nothing, json!({"ready": true, "started": true, "containerID": "rt://a0", "restartCount": 0}));
+    check(
+        none.clone(),
+        "",
+        &nothing,
+        json!({"state": {"waiting": {"reason": "ContainerCreating"}}, "ready": false, "started": false, "image": "i"}),
+    );
+    check(
+        json!([{"name": "i"}]),
+        "sandbox:ready i:r",
+        &nothing,
+        json!({"state": {"waiting": {"reason": "PodInitializing"}}}),
+    );
+    check(
+        none.clone(),
+        "sandbox:ready a:R",
+        &nothing,
+        json!({"ready": true, "started": true, "containerID": "rt://a0", "restartCount": 0}),
+    );
     check(none.clone(), "sandbox:ready a:1 a:R", &nothing, json!({"restartCount": 1, "ready": true}));
     let failing = |local: &mut Local, _: &mut Plan| {
         let failure = Failure { reason: "ErrImagePull".into(), message: "no such image".into(), retry_ms: 0 };
         local.container_mut("a").failure = Some(failure);
     };
-    check(none.clone(), "sandbox:ready a:c", &failing, json!({"state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}));
+    check(
+        none.clone(),
+        "sandbox:ready a:c",
+        &failing,
+        json!({"state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}),
+    );
     let held = |_: &mut Local, plan: &mut Plan| {
         plan.held.insert("a".into(), Held { reason: "CrashLoopBackOff".into(), message: "back-off".into() });
     };
     let last = json!({"terminated": {"exitCode": 3, "reason": "Error", "startedAt": null, "finishedAt": null, "containerID": "rt://a0"}});
-    check(none.clone(), "sandbox:ready a:3", &held, json!({"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}, "lastState": last, "restartCount": 0}));
+    check(
+        none.clone(),
+        "sandbox:ready a:3",
+        &held,
+        json!({"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}, "lastState": last, "restartCount": 0}),
+    );
     let ended = |local: &mut Local, _: &mut Plan| {
-        local.ending = Some(Ending { grace_s: 1, since_ms: NOW, removed: false, reason: "DeadlineExceeded".into(), message: "m".into() });
+        local.ending = Some(Ending {
+            grace_s: 1,
+            since_ms: NOW,
+            removed: false,
+            reason: "DeadlineExceeded".into(),
+            message: "m".into(),
+        });
     };
-    check(none, "sandbox:gone", &ended, json!({"state": {"terminated": {
+    check(
+        none,
+        "sandbox:gone",
+        &ended,
+        json!({"state": {"terminated": {
         "exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": null, "finishedAt": null,
-        "message": "The container could not be located when the pod was terminated"}}}));
+        "message": "The container could not be located when the pod was terminated"}}}),
+    );
     let status = shown(&pod("Always", json!([])), "sandbox:gone", |local, plan| ended(local, plan));
-    assert_eq!((status.phase.as_str(), status.reason.as_str(), status.message.as_str()), ("Failed", "DeadlineExceeded", "m"));
+    assert_eq!(
+        (status.phase.as_str(), status.reason.as_str(), status.message.as_str()),
+        ("Failed", "DeadlineExceeded", "m")
+    );
 }

@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use crate::pods::apply::Cx;
 use crate::pods::events::Note;
+use crate::pods::hooks;
 use crate::pods::observe;
 use crate::pods::signal::Signal;
 use crate::pods::start::container_of;
-use crate::pods::hooks;
 
 /// What a container has after its hook at the least, in seconds (the kubelet's `minimumGracePeriodInSeconds`).
 const GRACE_MIN_S: u64 = 2;

@@ -142,7 +142,11 @@ impl PodStreams {
         let index = usize::from(previous);
         let shown = if name.is_empty() { first.unwrap_or_default() } else { name.to_owned() };
         let missing = || {
-            let what = if previous { format!("previous terminated container {shown:?}") } else { format!("container {shown:?}") };
+            let what = if previous {
+                format!("previous terminated container {shown:?}")
+            } else {
+                format!("container {shown:?}")
+            };
             Refused::new("BadRequest", format!("{what} in pod {:?} not found", pod.name))
         };
         (index < found.len()).then(|| found.swap_remove(index)).ok_or_else(missing)
@@ -162,7 +166,10 @@ impl PodStreams {
             async move {
                 // A container that is gone or has ended writes no more.
                 let status = runtime.container_status(&id).await;
-                !matches!(status.map(|s| s.state()), Ok(v1::ContainerState::ContainerRunning | v1::ContainerState::ContainerCreated))
+                !matches!(
+                    status.map(|s| s.state()),
+                    Ok(v1::ContainerState::ContainerRunning | v1::ContainerState::ContainerCreated)
+                )
             }
         };
         let read = logs::read::stream(status.log_path.as_ref(), options, &io.output, is_over).await;
@@ -171,7 +178,11 @@ impl PodStreams {
 
     async fn forward(&self, uid: &str, port: u16, io: AgentIo) -> Result<i32, Refused> {
         let ready = v1::PodSandboxStateValue { state: v1::PodSandboxState::SandboxReady.into() };
-        let filter = v1::PodSandboxFilter { label_selector: self.labels(uid), state: Some(ready), ..v1::PodSandboxFilter::default() };
+        let filter = v1::PodSandboxFilter {
+            label_selector: self.labels(uid),
+            state: Some(ready),
+            ..v1::PodSandboxFilter::default()
+        };
         let sandbox = self.runtime.list_pod_sandboxes(filter).await?.into_iter().next();
         let sandbox = sandbox.ok_or_else(|| Refused::new("BadRequest", "the pod does not run"))?;
         let connection = self.runtime.port_forward(&sandbox.id, port).await?;

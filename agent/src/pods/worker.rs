@@ -16,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pods::apply::{self, Cx};
 use crate::pods::backoff::Backoff;
+use crate::pods::convert::container::spec_hash;
 use crate::pods::events::{Note, Valve, event};
 use crate::pods::local::{Busy, Doom, Ending, Failure, Local, Stage};
+use crate::pods::metrics::metrics;
 use crate::pods::observe::{Observed, Phase, Seen};
 use crate::pods::plan::{self, Plan, Step, View, pod_text};
 use crate::pods::pull::History;
@@ -29,7 +31,7 @@ use crate::pods::{files, probe, start, stop};
 /// News that wait for a worker.
 pub const QUEUE: usize = 256;
 /// A status that says only that the pod is being made waits this long for a better one.
-const UNIMPORTANT: Duration = Duration::from_millis(150);
+const UNIMPORTANT: Duration = Duration::from_millis(500);
 /// A container that failed to be configured or made is tried again after this time (the kubelet's `backOffPeriod`).
 const RETRY_MS: i64 = 10_000;
 /// The first wait after failed volumes or a failed sandbox (the kubelet's `initialDurationBeforeRetry`).
@@ -57,6 +59,7 @@ pub struct Worker {
     shared: Arc<Shared>,
     order: Order,
     is_dropped: bool,
+    hashes: BTreeMap<String, String>,
     observed: Observed,
     local: Local,
     plan: Plan,
@@ -88,6 +91,7 @@ impl Worker {
             local.start_ms = created_ms;
         }
         let mut worker = Self {
+            hashes: hashes(&order),
             order,
             is_dropped: false,
             observed,
@@ -120,7 +124,8 @@ impl Worker {
             let local = self.local.container_mut(&status.name);
             local.crash = Backoff::resumed(seen.attempt, seen.created_ms);
             if is_same && seen.phase == Phase::Running {
-                (local.probed, local.started, local.ready) = (seen.id.clone(), status.started == Some(true), status.ready);
+                (local.probed, local.started, local.ready) =
+                    (seen.id.clone(), status.started == Some(true), status.ready);
                 self.hooked.insert(status.name.clone(), seen.id);
             }
         }
@@ -139,8 +144,12 @@ impl Worker {
     /// Works until the pod's last trace is gone.
     pub async fn run(mut self) {
         self.follow_order();
+        let mut is_news = true;
         loop {
-            self.advance();
+            if is_news {
+                self.advance();
+            }
+            is_news = true;
             if self.local.cleanup == Stage::Done {
                 self.told_gone();
                 return;
@@ -151,10 +160,10 @@ impl Worker {
                 biased;
                 signal = self.rx.recv() => match signal {
                     Some(signal) => {
-                        self.take(signal).await;
+                        is_news = self.take(signal).await;
                         // What came together is decided on together.
                         while let Ok(signal) = self.rx.try_recv() {
-                            self.take(signal).await;
+                            is_news |= self.take(signal).await;
                         }
                     }
                     None => return,
@@ -193,8 +202,15 @@ impl Worker {
         let own = self.order.pod.spec.termination_grace_period_seconds;
         let grace_s = meta.deletion_grace_period_seconds.or(own).unwrap_or(30).max(0);
         let known = self.local.ending.clone();
-        let since_ms = known.as_ref().filter(|known| known.removed).map_or(self.shared.clock.now_ms(), |known| known.since_ms);
+        let since_ms =
+            known.as_ref().filter(|known| known.removed).map_or(self.shared.clock.now_ms(), |known| known.since_ms);
         let (reason, message) = known.map(|known| (known.reason, known.message)).unwrap_or_default();
+        let is_sooner = self.local.ending.as_ref().is_some_and(|known| known.removed && grace_s < known.grace_s);
+        if is_sooner {
+            // What is being stopped patiently is stopped again, with less patience.
+            let stopping = self.local.containers.values_mut().filter(|c| c.busy == Some(Busy::Stopping));
+            stopping.for_each(|container| container.busy = None);
+        }
         self.local.ending = Some(Ending { grace_s, since_ms, removed: true, reason, message });
         self.ending.cancel();
     }
@@ -204,13 +220,18 @@ impl Worker {
         self.probes();
         loop {
             let now_ms = self.shared.clock.now_ms();
-            let view = View { pod: &self.order.pod, observed: &self.observed, local: &self.local, now_ms };
+            let (pod, observed, local, hashes) = (&*self.order.pod, &self.observed, &self.local, &self.hashes);
+            let view = View { pod, observed, local, hashes, now_ms };
             let next = plan::plan(view);
-            let fresh: Vec<String> = next.held.keys().filter(|name| !self.plan.held.contains_key(*name)).cloned().collect();
+            let fresh: Vec<String> =
+                next.held.keys().filter(|name| !self.plan.held.contains_key(*name)).cloned().collect();
             self.plan = next;
             for name in fresh {
                 let pod = pod_text(&self.order.pod);
-                self.note(&Note::warning("BackOff", format!("Back-off restarting failed container {name} in pod {pod}")).of(&name));
+                self.note(
+                    &Note::warning("BackOff", format!("Back-off restarting failed container {name} in pod {pod}"))
+                        .of(&name),
+                );
             }
             let steps = std::mem::take(&mut self.plan.steps);
             if steps.is_empty() {
@@ -237,7 +258,10 @@ impl Worker {
             }
             Step::RunSandbox { attempt } => {
                 if attempt > 0 && !matches!(self.local.sandbox, Stage::Failed(_)) {
-                    self.note(&Note::normal("SandboxChanged", "Pod sandbox changed, it will be killed and re-created."));
+                    self.note(&Note::normal(
+                        "SandboxChanged",
+                        "Pod sandbox changed, it will be killed and re-created.",
+                    ));
                 }
                 self.local.sandbox = Stage::Busy;
                 tokio::spawn(apply::run_sandbox(cx, attempt));
@@ -281,19 +305,23 @@ impl Worker {
         }
     }
 
-    async fn take(&mut self, signal: Signal) {
+    /// Takes news in; says whether they can change a decision.
+    async fn take(&mut self, signal: Signal) -> bool {
         match signal {
             Signal::Order(order) => self.obey(order),
             Signal::Dropped => {
                 self.is_dropped = true;
                 self.follow_order();
             }
-            Signal::Container(name, seen) => self.saw(&name, seen).await,
+            Signal::Container(name, seen) => return self.saw(&name, seen).await,
             Signal::ContainerGone(id) => self.observed.forget(&id),
-            Signal::Sandbox(sandbox) => self.observed.note_sandbox(sandbox),
+            Signal::Sandbox(sandbox) => return self.observed.note_sandbox(sandbox),
             Signal::Listed(observed) => self.relisted(observed).await,
             Signal::Probe { container, id, kind, ok } => self.probed(&container, &id, kind, ok),
-            Signal::Note(note) => self.note(&note),
+            Signal::Note(note) => {
+                self.note(&note);
+                return false;
+            }
             Signal::Volumes(Ok(places)) => {
                 self.fails.0 = 0;
                 self.places = Arc::new(places);
@@ -305,6 +333,7 @@ impl Worker {
             }
             Signal::SandboxMade(Ok(sandbox)) => {
                 self.fails.1 = 0;
+                metrics().iter().for_each(|metrics| metrics.sandboxes.inc());
                 self.local.sandbox = Stage::Done;
                 self.observed.note_sandbox(sandbox);
             }
@@ -344,6 +373,7 @@ impl Worker {
             Signal::Cleaned(Ok(())) => self.local.cleanup = Stage::Done,
             Signal::Cleaned(Err(failure)) => self.local.cleanup = Stage::Failed(failure),
         }
+        true
     }
 
     /// What failed again and again is tried again less and less often.
@@ -353,8 +383,10 @@ impl Worker {
     }
 
     fn obey(&mut self, order: Order) {
-        let is_other = order.attached.version != self.order.attached.version || order.pod.metadata.labels != self.order.pod.metadata.labels
+        let is_other = order.attached.version != self.order.attached.version
+            || order.pod.metadata.labels != self.order.pod.metadata.labels
             || order.pod.metadata.annotations != self.order.pod.metadata.annotations;
+        self.hashes = hashes(&order);
         self.order = order;
         self.is_dropped = false;
         if is_other {
@@ -363,7 +395,8 @@ impl Worker {
                 self.local.volumes = Stage::Idle;
             }
             for local in self.local.containers.values_mut() {
-                let is_config = local.failure.as_ref().is_some_and(|failure| failure.reason == "CreateContainerConfigError");
+                let is_config =
+                    local.failure.as_ref().is_some_and(|failure| failure.reason == "CreateContainerConfigError");
                 if is_config {
                     local.failure = None;
                 }
@@ -372,17 +405,17 @@ impl Worker {
         self.follow_order();
     }
 
-    /// A container is not what it was.
-    async fn saw(&mut self, name: &str, mut seen: Seen) {
+    /// A container is not what it was; says whether that is news.
+    async fn saw(&mut self, name: &str, mut seen: Seen) -> bool {
         let known = self.observed.containers.get(name).and_then(|list| list.iter().find(|known| known.id == seen.id));
         if seen.phase == Phase::Exited {
             if known.is_some_and(|known| known.phase == Phase::Exited) {
-                return;
+                return false;
             }
             self.last_words(name, &mut seen).await;
             self.probing.retain(|_, probing| probing.id != seen.id);
         }
-        self.observed.note(name, seen);
+        self.observed.note(name, seen)
     }
 
     /// Reads what a container left as its termination message.
@@ -413,12 +446,15 @@ impl Worker {
         // What is being made may be missing from the list.
         let is_making = self.local.containers.values().any(|c| c.busy == Some(Busy::Starting));
         if !is_making && self.local.sandbox != Stage::Busy {
-            let lost: Vec<String> = self.observed.all().map(|(_, seen)| seen.id.clone()).filter(|id| !ids.contains(id)).collect();
+            let lost: Vec<String> =
+                self.observed.all().map(|(_, seen)| seen.id.clone()).filter(|id| !ids.contains(id)).collect();
             lost.iter().for_each(|id| self.observed.forget(id));
             let known: Vec<&str> = listed.sandboxes.iter().map(|sandbox| sandbox.id.as_str()).collect();
             self.observed.sandboxes.retain(|sandbox| known.contains(&sandbox.id.as_str()));
         }
-        listed.sandboxes.into_iter().for_each(|sandbox| self.observed.note_sandbox(sandbox));
+        for sandbox in listed.sandboxes {
+            self.observed.note_sandbox(sandbox);
+        }
     }
 
     fn started(&mut self, name: &str, result: Result<(), StartFailure>) {
@@ -426,10 +462,13 @@ impl Worker {
         let local = self.local.container_mut(name);
         local.busy = None;
         local.failure = None;
+        let metrics = metrics();
         let Err(failed) = result else {
+            metrics.iter().for_each(|metrics| metrics.started.inc());
             (local.pull, local.pull_error) = (Backoff::default(), String::new());
             return;
         };
+        metrics.iter().for_each(|metrics| metrics.failed.inc());
         let retry_ms = match failed.reason.as_str() {
             // The container counts as crashed, and its own back-off holds it.
             "RunContainerError" => now_ms,
@@ -512,7 +551,16 @@ impl Worker {
         let spawn = |(kind, probe, verdict): (ProbeKind, Option<&masthead_api::core::probe::Probe>, bool)| {
             let (cx, container, id) = (self.cx(), container.clone(), seen.id.clone());
             let (probe, started_ms, started) = (probe?.clone(), seen.started_ms, gate.clone());
-            Some(tokio::spawn(probe::run::run(probe::run::Probed { cx, container, id, started_ms, kind, probe, verdict, started })))
+            Some(tokio::spawn(probe::run::run(probe::run::Probed {
+                cx,
+                container,
+                id,
+                started_ms,
+                kind,
+                probe,
+                verdict,
+                started,
+            })))
         };
         let tasks = probes.into_iter().filter_map(spawn).collect();
         self.probing.insert(name.clone(), Probing { id: seen.id.clone(), started, tasks });
@@ -546,12 +594,13 @@ impl Worker {
             self.tell_at = None;
             return;
         }
-        if !is_due && self.told.is_empty() && is_unimportant(&status) {
+        if !is_due && is_unimportant(&status) {
             self.tell_at.get_or_insert_with(|| Instant::now() + UNIMPORTANT);
             return;
         }
         self.tell_at = None;
         let Ok(json) = serde_json::to_vec(&status) else { return };
+        self.count(&status);
         self.before = Some(status);
         self.told = Bytes::from(json);
         if let Err(error) = files::save_status(&self.shared.pod_dir(&self.order.pod), &self.told) {
@@ -568,11 +617,32 @@ impl Worker {
         });
     }
 
+    fn count(&self, status: &PodStatus) {
+        let Some(metrics) = metrics() else { return };
+        metrics.statuses.inc();
+        let is_ready = |status: &PodStatus| status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True");
+        let was_ready = self.before.as_ref().is_some_and(is_ready);
+        let is_new = !self.observed.all().any(|(_, seen)| seen.attempt > 0);
+        if is_ready(status) && !was_ready && is_new {
+            let took_ms = self.shared.clock.now_ms() - self.local.start_ms;
+            metrics.ready_seconds.observe(took_ms as f64 / 1000.0);
+        }
+    }
+
     fn told_gone(&self) {
         let meta = &self.order.pod.metadata;
+        if meta.name.is_empty() {
+            // Traces of a pod that nobody remembers.
+            return;
+        }
         let (namespace, name) = (meta.namespace.clone(), meta.name.clone());
         self.shared.reporter.gone(report::PodGone { uid: meta.uid.as_str().into(), namespace, name });
     }
+}
+
+fn hashes(order: &Order) -> BTreeMap<String, String> {
+    let spec = &order.pod.spec;
+    spec.containers.iter().chain(&spec.init_containers).map(|c| (c.name.clone(), spec_hash(c))).collect()
 }
 
 /// Nothing but "it is being made".
@@ -592,4 +662,3 @@ async fn until(at: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
-

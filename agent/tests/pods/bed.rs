@@ -13,8 +13,8 @@ use masthead_agent::images::store::{ImageStore, Options as ImageOptions};
 use masthead_agent::network::routed::{Options as NetworkOptions, RoutedNetwork};
 use masthead_agent::pods::clock::Clock;
 use masthead_agent::pods::convert::sandbox::Site;
-use masthead_agent::pods::site::{Dirs, ImagesInUse, Reporter, Shared};
 use masthead_agent::pods::run;
+use masthead_agent::pods::site::{Dirs, ImagesInUse, Reporter, Shared};
 use masthead_agent::runtime::embedded::options::Options;
 use masthead_agent::runtime::embedded::runtime::Embedded;
 use masthead_wire::manifest::NodeManifest;
@@ -112,13 +112,17 @@ pub fn machine<F: Future<Output = ()>>(test: impl FnOnce(Bed) -> F + Send + 'sta
 
 fn busybox(store: &ImageStore) {
     let mut files = vec![(PathBuf::from("/bin/busybox"), Content::File("/bin/busybox".into()))];
-    for applet in ["sh", "cat", "sleep", "nc", "httpd", "echo", "ls", "touch", "rm", "id", "stat", "hostname", "test", "kill", "true", "false", "mount", "env"] {
+    for applet in [
+        "sh", "cat", "sleep", "nc", "httpd", "echo", "ls", "touch", "rm", "id", "stat", "hostname", "test", "kill",
+        "true", "false", "mount", "env",
+    ] {
         files.push((PathBuf::from("/bin").join(applet), Content::Link("busybox".into())));
     }
     for dir in ["/tmp", "/proc", "/dev", "/sys", "/etc", "/root"] {
         files.push((dir.into(), Content::Dir(0o755)));
     }
-    let config = Defaults { cmd: vec!["sleep".into(), "1000000".into()], env: vec!["PATH=/bin".into()], ..Defaults::default() };
+    let config =
+        Defaults { cmd: vec!["sleep".into(), "1000000".into()], env: vec!["PATH=/bin".into()], ..Defaults::default() };
     store.assemble(&Reference::parse("test/busybox:1").unwrap(), &files, config).unwrap();
 }
 
@@ -221,7 +225,8 @@ impl Agent {
             next.content.insert_pod(Arc::new(PodEntry::parse(Bytes::from(pod.to_string())).unwrap()));
         }
         for (kind, object) in attached {
-            next.content.insert_attachment(Arc::new(Attachment::parse(*kind, Bytes::from(object.to_string())).unwrap()));
+            next.content
+                .insert_attachment(Arc::new(Attachment::parse(*kind, Bytes::from(object.to_string())).unwrap()));
         }
         self.manifest.send_replace(Some(Arc::new(next)));
     }
@@ -241,15 +246,30 @@ impl Agent {
             Ok(found) => found,
             Err(_) => panic!(
                 "waited in vain for {what}; statuses {:#?}, events {:#?}",
-                self.reports.statuses.lock().unwrap().iter().map(|(n, s)| (n.clone(), s.last().cloned())).collect::<Vec<_>>(),
-                self.reports.events.lock().unwrap().iter().map(|e| format!("{} {}", e["reason"], e["message"])).collect::<Vec<_>>()
+                self.reports
+                    .statuses
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .map(|(n, s)| (n.clone(), s.last().cloned()))
+                    .collect::<Vec<_>>(),
+                self.reports
+                    .events
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .map(|e| format!("{} {}", e["reason"], e["message"]))
+                    .collect::<Vec<_>>()
             ),
         }
     }
 
     /// Waits until a pod's last status is like this.
     pub async fn status(&self, pod: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
-        self.until(&format!("{pod}: {what}"), |r| r.statuses.lock().unwrap().get(pod)?.last().filter(|s| is(s)).cloned()).await
+        self.until(&format!("{pod}: {what}"), |r| {
+            r.statuses.lock().unwrap().get(pod)?.last().filter(|s| is(s)).cloned()
+        })
+        .await
     }
 
     /// Waits until a pod is ready.

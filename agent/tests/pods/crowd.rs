@@ -11,7 +11,8 @@ use crate::pods::life::WAITS;
 fn fifty_pods_start_together() {
     machine(|bed| async move {
         let agent = bed.agent().await;
-        let pods: Vec<_> = (0..50).map(|n| pod(&format!("p{n}"), json!({"containers": [script("main", WAITS)]}))).collect();
+        let pods: Vec<_> =
+            (0..50).map(|n| pod(&format!("p{n}"), json!({"containers": [script("main", WAITS)]}))).collect();
         let began = Instant::now();
         agent.says(&pods, &[]);
         for n in 0..50 {

@@ -71,7 +71,9 @@ fn a_crashing_container_is_restarted_with_back_off() {
         let crash = script("main", "echo words > /dev/termination-log; echo to-the-log; exit 3");
         agent.says(&[pod("crash", json!({"containers": [crash]}))], &[]);
         let status = agent
-            .status("crash", "backing off", |s| s["containerStatuses"][0]["state"]["waiting"]["reason"] == "CrashLoopBackOff")
+            .status("crash", "backing off", |s| {
+                s["containerStatuses"][0]["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+            })
             .await;
         let container = &status["containerStatuses"][0];
         assert_eq!(container["restartCount"], 1);
@@ -80,7 +82,10 @@ fn a_crashing_container_is_restarted_with_back_off() {
             "back-off 10s restarting failed container=main pod=crash_test(uid-crash)"
         );
         let last = &container["lastState"]["terminated"];
-        assert_eq!((&last["exitCode"], &last["reason"], &last["message"]), (&json!(3), &json!("Error"), &json!("words\n")));
+        assert_eq!(
+            (&last["exitCode"], &last["reason"], &last["message"]),
+            (&json!(3), &json!("Error"), &json!("words\n"))
+        );
         assert_eq!(status["phase"], "Running");
         assert_eq!(agent.log("crash", "main", 0), "to-the-log\n");
         assert_eq!(agent.log("crash", "main", 1), "to-the-log\n");

@@ -9,9 +9,13 @@ use crate::pods::life::WAITS;
 fn init_containers_and_sidecars_come_in_order() {
     machine(|bed| async move {
         let agent = bed.agent().await;
-        let mut sidecar = script("side", "until test -e /shared/first; do sleep 0.01; done; touch /shared/side; trap 'exit 0' TERM; while true; do sleep 1000 & wait; done");
+        let mut sidecar = script(
+            "side",
+            "until test -e /shared/first; do sleep 0.01; done; touch /shared/side; trap 'exit 0' TERM; while true; do sleep 1000 & wait; done",
+        );
         sidecar["restartPolicy"] = json!("Always");
-        sidecar["startupProbe"] = json!({"exec": {"command": ["test", "-e", "/shared/side"]}, "periodSeconds": 1, "failureThreshold": 20});
+        sidecar["startupProbe"] =
+            json!({"exec": {"command": ["test", "-e", "/shared/side"]}, "periodSeconds": 1, "failureThreshold": 20});
         let mut first = script("first", "touch /shared/first");
         let mut main = script("main", &format!("test -e /shared/side || exit 9; {WAITS}"));
         let mount = json!([{"name": "shared", "mountPath": "/shared"}]);
@@ -38,7 +42,8 @@ fn init_containers_and_sidecars_come_in_order() {
 fn a_pod_that_must_not_restart_succeeds_or_fails() {
     machine(|bed| async move {
         let agent = bed.agent().await;
-        let once = |name: &str, text: &str| pod(name, json!({"restartPolicy": "Never", "containers": [script("main", text)]}));
+        let once =
+            |name: &str, text: &str| pod(name, json!({"restartPolicy": "Never", "containers": [script("main", text)]}));
         let mut words = once("words", "echo the last words; exit 4");
         words["spec"]["containers"][0]["terminationMessagePolicy"] = json!("FallbackToLogsOnError");
         agent.says(&[once("good", "exit 0"), words, once("none", "exec /no/such/program")], &[]);
@@ -61,14 +66,25 @@ fn programs_and_images_that_are_not_there_are_named() {
         let absent = json!({"name": "main", "image": "127.0.0.1:1/none:1"});
         let bad = json!({"name": "main", "image": "Not A Name"});
         let all = [("program", program), ("never", never), ("absent", absent), ("bad", bad)];
-        let pods: Vec<_> = all.into_iter().map(|(name, container)| pod(name, json!({"containers": [container]}))).collect();
+        let pods: Vec<_> =
+            all.into_iter().map(|(name, container)| pod(name, json!({"containers": [container]}))).collect();
         agent.says(&pods, &[]);
-        let waits = |reason: &'static str| move |s: &serde_json::Value| s["containerStatuses"][0]["state"]["waiting"]["reason"] == reason;
+        let waits = |reason: &'static str| {
+            move |s: &serde_json::Value| s["containerStatuses"][0]["state"]["waiting"]["reason"] == reason
+        };
         agent.status("program", "back-off", waits("CrashLoopBackOff")).await;
-        assert!(agent.history("program").iter().any(|s| s["containerStatuses"][0]["lastState"]["terminated"]["reason"] == "StartError"
-            || s["containerStatuses"][0]["state"]["waiting"]["reason"] == "RunContainerError"));
+        assert!(
+            agent
+                .history("program")
+                .iter()
+                .any(|s| s["containerStatuses"][0]["lastState"]["terminated"]["reason"] == "StartError"
+                    || s["containerStatuses"][0]["state"]["waiting"]["reason"] == "RunContainerError")
+        );
         let status = agent.status("never", "never", waits("ErrImageNeverPull")).await;
-        assert_eq!(status["containerStatuses"][0]["state"]["waiting"]["message"], "Container image \"test/none:1\" is not present with pull policy of Never");
+        assert_eq!(
+            status["containerStatuses"][0]["state"]["waiting"]["message"],
+            "Container image \"test/none:1\" is not present with pull policy of Never"
+        );
         agent.status("absent", "back-off", waits("ImagePullBackOff")).await;
         assert!(agent.history("absent").iter().any(|s| {
             let reason = s["containerStatuses"][0]["state"]["waiting"]["reason"].as_str().unwrap_or("");
@@ -94,7 +110,10 @@ fn hooks_run_after_the_start_and_before_the_stop() {
         let mut bad = script("main", WAITS);
         bad["lifecycle"] = json!({"postStart": {"exec": {"command": ["false"]}}});
         agent.says(
-            &[pod("hooked", json!({"containers": [main], "volumes": volumes})), pod("bad", json!({"containers": [bad]}))],
+            &[
+                pod("hooked", json!({"containers": [main], "volumes": volumes})),
+                pod("bad", json!({"containers": [bad]})),
+            ],
             &[],
         );
         agent.ready("hooked").await;

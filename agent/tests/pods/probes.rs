@@ -11,7 +11,8 @@ fn readiness_follows_a_web_server_and_liveness_restarts() {
         let serve = "mkdir -p /www; busybox httpd -f -p 8080 -h /www & echo $! > /pid; trap 'exit 0' TERM; while true; do sleep 1000 & wait; done";
         let mut web = script("main", &serve.replace("mkdir", "busybox mkdir"));
         web["ports"] = json!([{"name": "http", "containerPort": 8080}]);
-        web["readinessProbe"] = json!({"httpGet": {"path": "/ok", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1});
+        web["readinessProbe"] =
+            json!({"httpGet": {"path": "/ok", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1});
         let mut tcp = script("main", &serve.replace("mkdir", "busybox mkdir"));
         tcp["readinessProbe"] = json!({"tcpSocket": {"port": 8080}, "periodSeconds": 1});
         let mut sick = script("main", "trap 'exit 0' TERM; while true; do sleep 1000 & wait; done");
@@ -24,7 +25,8 @@ fn readiness_follows_a_web_server_and_liveness_restarts() {
         assert_eq!(condition(&status, "Ready"), "False");
         let containers = agent.shared.runtime.list_containers(Default::default()).await.unwrap();
         let web = containers.iter().find(|c| c.labels["io.kubernetes.pod.name"] == "web").unwrap();
-        let run = |text: &str| agent.shared.runtime.exec_sync(&web.id, ["sh", "-c", text].map(String::from).to_vec(), None);
+        let run =
+            |text: &str| agent.shared.runtime.exec_sync(&web.id, ["sh", "-c", text].map(String::from).to_vec(), None);
         assert_eq!(run("touch /www/ok").await.unwrap().exit_code, 0);
         agent.ready("web").await;
         assert_eq!(run("rm /www/ok").await.unwrap().exit_code, 0);
@@ -40,13 +42,21 @@ fn readiness_follows_a_web_server_and_liveness_restarts() {
 fn a_startup_probe_holds_the_others_off() {
     machine(|bed| async move {
         let agent = bed.agent().await;
-        let mut slow = script("main", "sleep 1.5; touch /up; trap 'exit 0' TERM; while true; do sleep 1000 & wait; done");
-        slow["startupProbe"] = json!({"exec": {"command": ["test", "-e", "/up"]}, "periodSeconds": 1, "failureThreshold": 10});
-        slow["livenessProbe"] = json!({"exec": {"command": ["test", "-e", "/up"]}, "periodSeconds": 1, "failureThreshold": 1});
+        let mut slow =
+            script("main", "sleep 1.5; touch /up; trap 'exit 0' TERM; while true; do sleep 1000 & wait; done");
+        slow["startupProbe"] =
+            json!({"exec": {"command": ["test", "-e", "/up"]}, "periodSeconds": 1, "failureThreshold": 10});
+        slow["livenessProbe"] =
+            json!({"exec": {"command": ["test", "-e", "/up"]}, "periodSeconds": 1, "failureThreshold": 1});
         agent.says(&[pod("slow", json!({"containers": [slow]}))], &[]);
         let status = agent.ready("slow").await;
         assert_eq!(status["containerStatuses"][0]["restartCount"], 0);
-        assert!(agent.history("slow").iter().any(|s| s["containerStatuses"][0]["started"] == false && s["phase"] == "Running"));
+        assert!(
+            agent
+                .history("slow")
+                .iter()
+                .any(|s| s["containerStatuses"][0]["started"] == false && s["phase"] == "Running")
+        );
         agent.stop().await;
     });
 }

@@ -87,7 +87,13 @@ async fn crashes_are_held_off_longer_and_longer() {
 async fn a_stubborn_container_is_killed_after_its_grace() {
     let world = World::new();
     let agent = world.agent();
-    agent.says(&[pod("s", json!({"containers": [{"name": "main", "command": ["stubborn"]}], "terminationGracePeriodSeconds": 20}))], &[]);
+    agent.says(
+        &[pod(
+            "s",
+            json!({"containers": [{"name": "main", "command": ["stubborn"]}], "terminationGracePeriodSeconds": 20}),
+        )],
+        &[],
+    );
     agent.ready("s").await;
     let before = world.clock.now_ms();
     agent.says(&[], &[]);
@@ -130,8 +136,13 @@ async fn an_agent_killed_at_any_moment_starts_nothing_twice() {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         world.runtime.calls().into_iter().for_each(|call| *counts.entry(call).or_default() += 1);
         let sandboxes = counts.keys().filter(|call| call.starts_with("sandbox")).count();
-        let restarts: Vec<&String> = counts.keys().filter(|call| call.starts_with("create") && !call.ends_with(" 0")).collect();
-        assert_eq!((sandboxes, restarts.len(), counts.get("create main 0")), (3, 0, Some(&3)), "after {steps}: {counts:?}");
+        let restarts: Vec<&String> =
+            counts.keys().filter(|call| call.starts_with("create") && !call.ends_with(" 0")).collect();
+        assert_eq!(
+            (sandboxes, restarts.len(), counts.get("create main 0")),
+            (3, 0, Some(&3)),
+            "after {steps}: {counts:?}"
+        );
         agent.stop().await;
     }
 }

@@ -43,7 +43,12 @@ async fn all(mut io: StreamIo) -> (String, Exit) {
 fn logs_exec_and_ports() {
     machine(|bed| async move {
         let agent = bed.agent().await;
-        let main = script("main", &format!("for n in 1 2 3 4 5; do echo line $n; done; busybox mkdir /www; echo hello > /www/index.html; busybox httpd -p 127.0.0.1:8080 -h /www; {WAITS}"));
+        let main = script(
+            "main",
+            &format!(
+                "for n in 1 2 3 4 5; do echo line $n; done; busybox mkdir /www; echo hello > /www/index.html; busybox httpd -p 127.0.0.1:8080 -h /www; {WAITS}"
+            ),
+        );
         agent.says(&[pod("web", json!({"containers": [main]}))], &[]);
         agent.ready("web").await;
         let logs = |change: &dyn Fn(&mut pb::Logs)| {
@@ -60,12 +65,21 @@ fn logs_exec_and_ports() {
         let (text, _) = logs(&|l| (l.timestamps, l.tail_lines) = (true, Some(1))).await;
         assert!(text.starts_with("20") && text.ends_with("Z line 5\n"), "{text}");
         let (_, exit) = logs(&|l| l.previous = true).await;
-        assert_eq!(exit, Exit::Failed { reason: "BadRequest".into(), message: "previous terminated container \"main\" in pod \"web\" not found".into() });
+        assert_eq!(
+            exit,
+            Exit::Failed {
+                reason: "BadRequest".into(),
+                message: "previous terminated container \"main\" in pod \"web\" not found".into()
+            }
+        );
         let exec = |command: &[&str], stdin: bool| {
             let command = command.iter().map(|word| (*word).to_owned()).collect();
             StreamKind::Exec(pb::Exec { command, stdin, stdout: true, stderr: true, ..pb::Exec::default() })
         };
-        assert_eq!(all(open(&agent, exec(&["sh", "-c", "echo out; exit 7"], false))).await, ("out\n".into(), Exit::Code(7)));
+        assert_eq!(
+            all(open(&agent, exec(&["sh", "-c", "echo out; exit 7"], false))).await,
+            ("out\n".into(), Exit::Code(7))
+        );
         let mut cat = open(&agent, exec(&["cat"], true));
         cat.write_all(b"typed").await.unwrap();
         cat.shutdown().await.unwrap();
@@ -75,7 +89,8 @@ fn logs_exec_and_ports() {
         let mut answer = String::new();
         port.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("hello\n"), "{answer}");
-        let mut follow = open(&agent, StreamKind::Logs(pb::Logs { follow: true, tail_lines: Some(0), ..pb::Logs::default() }));
+        let mut follow =
+            open(&agent, StreamKind::Logs(pb::Logs { follow: true, tail_lines: Some(0), ..pb::Logs::default() }));
         tokio::time::sleep(Duration::from_millis(100)).await;
         let (text, _) = all(open(&agent, exec(&["sh", "-c", "echo followed > /proc/1/fd/1"], false))).await;
         assert_eq!(text, "");

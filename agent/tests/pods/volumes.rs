@@ -18,7 +18,12 @@ fn secret() -> (&'static str, Value) {
 async fn inside(agent: &Agent, pod: &str, command: &str) -> String {
     let containers = agent.shared.runtime.list_containers(Default::default()).await.unwrap();
     let found = containers.iter().find(|c| c.labels["io.kubernetes.pod.name"] == pod).unwrap();
-    let output = agent.shared.runtime.exec_sync(&found.id, ["sh", "-c", command].map(String::from).to_vec(), None).await.unwrap();
+    let output = agent
+        .shared
+        .runtime
+        .exec_sync(&found.id, ["sh", "-c", command].map(String::from).to_vec(), None)
+        .await
+        .unwrap();
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -52,7 +57,8 @@ fn every_kind_is_there() {
         let spec = json!({"containers": [main], "volumes": volumes, "securityContext": {"fsGroup": 4242}, "hostAliases": [{"ip": "10.9.9.9", "hostnames": ["friend"]}]});
         agent.says(&[pod("v", spec)], &[config("one"), secret()]);
         agent.ready("v").await;
-        let check = async |command: &str, expect: &str| assert_eq!(inside(&agent, "v", command).await, expect, "{command}");
+        let check =
+            async |command: &str, expect: &str| assert_eq!(inside(&agent, "v", command).await, expect, "{command}");
         check("cat /conf/a /conf/b", "onetwo").await;
         check("cat /keys/in/side", "hunter2").await;
         check("cat /down/labels", "app=\"v\"").await;
@@ -63,12 +69,14 @@ fn every_kind_is_there() {
         check("touch /empty/f /deep/g; stat -c %g /empty/f; ls /empty/x/y", "4242\ng\n").await;
         check("stat -L -c '%a %g' /conf/a", "440 4242\n").await;
         check("busybox dd if=/dev/zero of=/memory/big bs=1M count=2 2>/dev/null; echo $?", "1\n").await;
-        check("busybox grep -c friend /etc/hosts; busybox grep -w v /etc/hosts; hostname", "1\n10.42.0.2\tv\nv\n").await;
+        check("busybox grep -c friend /etc/hosts; busybox grep -w v /etc/hosts; hostname", "1\n10.42.0.2\tv\nv\n")
+            .await;
         check("busybox grep nameserver /etc/resolv.conf", "nameserver 10.0.0.2\n").await;
         // What changes is seen without a restart.
         let mut manifest = (**agent.manifest.borrow().as_ref().unwrap()).clone();
         manifest.generation.counter += 1;
-        let changed = masthead_wire::object::Attachment::parse("ConfigMap", config("new").1.to_string().into()).unwrap();
+        let changed =
+            masthead_wire::object::Attachment::parse("ConfigMap", config("new").1.to_string().into()).unwrap();
         manifest.content.insert_attachment(changed.into());
         agent.manifest.send_replace(Some(manifest.into()));
         let mut seen = String::new();

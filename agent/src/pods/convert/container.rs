@@ -142,7 +142,9 @@ fn security(pod: &Pod, container: &Container) -> Result<v1::LinuxContainerSecuri
     let shared = pod.spec.security_context.as_ref().unwrap_or(&no_pod);
     let privileged = own.privileged == Some(true);
     let unmasked = own.proc_mount.as_deref() == Some("Unmasked");
-    let paths = |paths: &[&str]| if privileged || unmasked { Vec::new() } else { paths.iter().map(|p| (*p).to_owned()).collect() };
+    let paths = |paths: &[&str]| {
+        if privileged || unmasked { Vec::new() } else { paths.iter().map(|p| (*p).to_owned()).collect() }
+    };
     let mut groups = shared.supplemental_groups.clone();
     groups.extend(shared.fs_group);
     let number = |value: Option<i64>| value.map(|value| v1::Int64Value { value });
@@ -179,7 +181,9 @@ fn seccomp(profile: Option<&SeccompProfile>, privileged: bool) -> Result<v1::Sec
         _ if privileged => (ProfileType::Unconfined, String::new()),
         None | Some("RuntimeDefault") => (ProfileType::RuntimeDefault, String::new()),
         Some("Unconfined") => (ProfileType::Unconfined, String::new()),
-        Some("Localhost") => (ProfileType::Localhost, profile.and_then(|p| p.localhost_profile.clone()).unwrap_or_default()),
+        Some("Localhost") => {
+            (ProfileType::Localhost, profile.and_then(|p| p.localhost_profile.clone()).unwrap_or_default())
+        }
         Some(other) => return Err(Error(format!("unknown seccomp profile type {other:?}"))),
     };
     Ok(v1::SecurityProfile { profile_type: i32::from(kind), localhost_ref })
@@ -189,7 +193,12 @@ fn seccomp(profile: Option<&SeccompProfile>, privileged: bool) -> Result<v1::Sec
 ///
 /// # Errors
 /// In the kubelet's words.
-pub fn verify_non_root(pod: &Pod, container: &Container, image_uid: Option<i64>, image_user: &str) -> Result<(), Error> {
+pub fn verify_non_root(
+    pod: &Pod,
+    container: &Container,
+    image_uid: Option<i64>,
+    image_user: &str,
+) -> Result<(), Error> {
     let own = container.security_context.as_ref();
     let shared = pod.spec.security_context.as_ref();
     let must = own.and_then(|s| s.run_as_non_root).or(shared.and_then(|s| s.run_as_non_root)) == Some(true);
@@ -203,7 +212,13 @@ pub fn verify_non_root(pod: &Pod, container: &Container, image_uid: Option<i64>,
         (None, Some(0)) => "container has runAsNonRoot and image will run as root".to_owned(),
         (None, Some(_)) => return Ok(()),
         (None, None) if image_user.is_empty() => "container has runAsNonRoot and image will run as root".to_owned(),
-        (None, None) => format!("container has runAsNonRoot and image has non-numeric user ({image_user}), cannot verify user is non-root"),
+        (None, None) => format!(
+            "container has runAsNonRoot and image has non-numeric user ({image_user}), cannot verify user is non-root"
+        ),
     };
-    Err(Error(format!("{why} (pod: {:?}, container: {})", format!("{}_{}({})", pod.metadata.name, pod.metadata.namespace, pod.metadata.uid), container.name)))
+    Err(Error(format!(
+        "{why} (pod: {:?}, container: {})",
+        format!("{}_{}({})", pod.metadata.name, pod.metadata.namespace, pod.metadata.uid),
+        container.name
+    )))
 }

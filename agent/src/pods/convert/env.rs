@@ -39,19 +39,30 @@ pub struct Placed {
 ///
 /// # Errors
 /// A ConfigMap, Secret or key that is not optional is missing, or a field reference means nothing.
-pub fn variables(pod: &Pod, container: &Container, placed: &Placed, refs: &dyn References) -> Result<Vec<(String, Vec<u8>)>, Error> {
+pub fn variables(
+    pod: &Pod,
+    container: &Container,
+    placed: &Placed,
+    refs: &dyn References,
+) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let mut vars = Vars::default();
     for source in &container.env_from {
         if let Some(from) = &source.config_map_ref {
             match refs.config_map(&from.name) {
-                Some(map) => map.data.iter().for_each(|(key, value)| vars.set(format!("{}{key}", source.prefix), value.clone().into_bytes())),
+                Some(map) => map
+                    .data
+                    .iter()
+                    .for_each(|(key, value)| vars.set(format!("{}{key}", source.prefix), value.clone().into_bytes())),
                 None if from.optional == Some(true) => {}
                 None => return Err(Error(format!("configmap {:?} not found", from.name))),
             }
         }
         if let Some(from) = &source.secret_ref {
             match refs.secret(&from.name) {
-                Some(secret) => secret.data.iter().for_each(|(key, value)| vars.set(format!("{}{key}", source.prefix), value.0.clone())),
+                Some(secret) => secret
+                    .data
+                    .iter()
+                    .for_each(|(key, value)| vars.set(format!("{}{key}", source.prefix), value.0.clone())),
                 None if from.optional == Some(true) => {}
                 None => return Err(Error(format!("secret {:?} not found", from.name))),
             }
@@ -79,20 +90,36 @@ impl Vars {
     }
 }
 
-fn value_of(pod: &Pod, container: &Container, var: &EnvVar, placed: &Placed, refs: &dyn References, vars: &Vars) -> Result<Option<Vec<u8>>, Error> {
+fn value_of(
+    pod: &Pod,
+    container: &Container,
+    var: &EnvVar,
+    placed: &Placed,
+    refs: &dyn References,
+    vars: &Vars,
+) -> Result<Option<Vec<u8>>, Error> {
     let Some(source) = &var.value_from else {
         return Ok(Some(expand(var.value.as_bytes(), &|name| vars.values.get(name).cloned())));
     };
     from_source(pod, container, source, placed, refs)
 }
 
-fn from_source(pod: &Pod, container: &Container, source: &EnvVarSource, placed: &Placed, refs: &dyn References) -> Result<Option<Vec<u8>>, Error> {
+fn from_source(
+    pod: &Pod,
+    container: &Container,
+    source: &EnvVarSource,
+    placed: &Placed,
+    refs: &dyn References,
+) -> Result<Option<Vec<u8>>, Error> {
     if let Some(field) = &source.field_ref {
         return field_value(pod, &field.field_path, placed).map(|value| Some(value.into_bytes()));
     }
     if let Some(field) = &source.resource_field_ref {
-        let target = if field.container_name.is_empty() { container } else { container_named(pod, &field.container_name)? };
-        return resources::field_value(target, field, placed).map(|value| Some(value.to_string().into_bytes())).map_err(Error);
+        let target =
+            if field.container_name.is_empty() { container } else { container_named(pod, &field.container_name)? };
+        return resources::field_value(target, field, placed)
+            .map(|value| Some(value.to_string().into_bytes()))
+            .map_err(Error);
     }
     if let Some(key) = &source.config_map_key_ref {
         let optional = key.optional == Some(true);
@@ -102,7 +129,10 @@ fn from_source(pod: &Pod, container: &Container, source: &EnvVarSource, placed: 
             Some(map) => match map.data.get(&key.key) {
                 Some(value) => Ok(Some(value.clone().into_bytes())),
                 None if optional => Ok(None),
-                None => Err(Error(format!("couldn't find key {} in ConfigMap {}/{}", key.key, pod.metadata.namespace, key.name))),
+                None => Err(Error(format!(
+                    "couldn't find key {} in ConfigMap {}/{}",
+                    key.key, pod.metadata.namespace, key.name
+                ))),
             },
         };
     }
@@ -114,7 +144,10 @@ fn from_source(pod: &Pod, container: &Container, source: &EnvVarSource, placed: 
             Some(secret) => match secret.data.get(&key.key) {
                 Some(value) => Ok(Some(value.0.clone())),
                 None if optional => Ok(None),
-                None => Err(Error(format!("couldn't find key {} in Secret {}/{}", key.key, pod.metadata.namespace, key.name))),
+                None => Err(Error(format!(
+                    "couldn't find key {} in Secret {}/{}",
+                    key.key, pod.metadata.namespace, key.name
+                ))),
             },
         };
     }

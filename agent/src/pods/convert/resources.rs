@@ -47,10 +47,16 @@ pub fn container(pod: &Pod, container: &Container, node_memory_bytes: i64) -> v1
 pub fn pod(pod: &Pod) -> v1::LinuxContainerResources {
     let containers = running_together(pod);
     let sum = |resource: &str| -> i64 {
-        containers.iter().map(|c| amount(&c.resources.requests, resource).or_else(|| amount(&c.resources.limits, resource)).unwrap_or(0)).sum()
+        containers
+            .iter()
+            .map(|c| {
+                amount(&c.resources.requests, resource).or_else(|| amount(&c.resources.limits, resource)).unwrap_or(0)
+            })
+            .sum()
     };
     let limit = |resource: &str| -> i64 {
-        let each: Option<Vec<i64>> = containers.iter().map(|c| amount(&c.resources.limits, resource).filter(|limit| *limit > 0)).collect();
+        let each: Option<Vec<i64>> =
+            containers.iter().map(|c| amount(&c.resources.limits, resource).filter(|limit| *limit > 0)).collect();
         each.map_or(0, |each| each.iter().sum())
     };
     let inits = pod.spec.init_containers.iter().filter(|c| !is_sidecar(c));
@@ -114,13 +120,16 @@ fn amount(list: &BTreeMap<String, Quantity>, resource: &str) -> Option<i64> {
 pub fn qos_class(pod: &Pod) -> &'static str {
     let all: Vec<&Container> = pod.spec.containers.iter().chain(&pod.spec.init_containers).collect();
     let positive = |list: &BTreeMap<String, Quantity>, resource: &str| list.get(resource).is_some_and(|q| q.sign() > 0);
-    let asks = |c: &&Container| ["cpu", "memory"].iter().any(|r| positive(&c.resources.requests, r) || positive(&c.resources.limits, r));
+    let asks = |c: &&Container| {
+        ["cpu", "memory"].iter().any(|r| positive(&c.resources.requests, r) || positive(&c.resources.limits, r))
+    };
     if !all.iter().any(asks) {
         return "BestEffort";
     }
     let guaranteed = all.iter().all(|c| {
         ["cpu", "memory"].iter().all(|r| {
-            positive(&c.resources.limits, r) && c.resources.requests.get(*r).is_none_or(|q| Some(q) == c.resources.limits.get(*r))
+            positive(&c.resources.limits, r)
+                && c.resources.requests.get(*r).is_none_or(|q| Some(q) == c.resources.limits.get(*r))
         })
     });
     if guaranteed { "Guaranteed" } else { "Burstable" }
@@ -165,7 +174,9 @@ pub fn field_value(container: &Container, field: &ResourceFieldSelector, placed:
             let divisor = if field.divisor.is_zero() { 1 } else { field.divisor.value() };
             Ok(divided(value(list, resource).unwrap_or_else(|| node(resource)), divisor))
         }
-        _ if resource.starts_with("hugepages-") => Ok(divided(value(list, resource).unwrap_or(0), field.divisor.value().max(1))),
+        _ if resource.starts_with("hugepages-") => {
+            Ok(divided(value(list, resource).unwrap_or(0), field.divisor.value().max(1)))
+        }
         _ => Err(format!("unsupported container resource : {}", field.resource)),
     }
 }

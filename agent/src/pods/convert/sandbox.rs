@@ -64,7 +64,11 @@ pub fn config(pod: &Pod, site: &Site, attempt: u32) -> Result<v1::PodSandboxConf
                 run_as_user: security.and_then(|s| s.run_as_user).map(|value| v1::Int64Value { value }),
                 run_as_group: security.and_then(|s| s.run_as_group).map(|value| v1::Int64Value { value }),
                 supplemental_groups: security.map(|s| s.supplemental_groups.clone()).unwrap_or_default(),
-                privileged: pod.spec.containers.iter().any(|c| c.security_context.as_ref().is_some_and(|s| s.privileged == Some(true))),
+                privileged: pod
+                    .spec
+                    .containers
+                    .iter()
+                    .any(|c| c.security_context.as_ref().is_some_and(|s| s.privileged == Some(true))),
                 seccomp: Some(v1::SecurityProfile::default()),
                 ..v1::LinuxSandboxSecurityContext::default()
             }),
@@ -122,13 +126,20 @@ pub fn hostname(pod: &Pod, site: &Site) -> String {
 
 fn fqdn(pod: &Pod, hostname: &str, site: &Site) -> Option<String> {
     let subdomain = &pod.spec.subdomain;
-    (!subdomain.is_empty()).then(|| format!("{hostname}.{subdomain}.{}.svc.{}", pod.metadata.namespace, site.cluster_domain))
+    (!subdomain.is_empty())
+        .then(|| format!("{hostname}.{subdomain}.{}.svc.{}", pod.metadata.namespace, site.cluster_domain))
 }
 
 /// The lines of `/etc/hosts` that are about the pod itself and its aliases.
 pub fn hosts_file(pod: &Pod, ips: &[String], site: &Site) -> String {
     let mut out = String::from("# Written by Masthead for this pod.\n127.0.0.1\tlocalhost\n");
-    for line in ["::1\tlocalhost ip6-localhost ip6-loopback", "fe00::0\tip6-localnet", "fe00::0\tip6-mcastprefix", "fe00::1\tip6-allnodes", "fe00::2\tip6-allrouters"] {
+    for line in [
+        "::1\tlocalhost ip6-localhost ip6-loopback",
+        "fe00::0\tip6-localnet",
+        "fe00::0\tip6-mcastprefix",
+        "fe00::1\tip6-allnodes",
+        "fe00::2\tip6-allrouters",
+    ] {
         out.push_str(line);
         out.push('\n');
     }
@@ -161,7 +172,11 @@ pub fn dns(pod: &Pod, site: &Site) -> v1::DnsConfig {
             searches.extend(site.node_searches.clone());
             v1::DnsConfig { servers: site.cluster_nameservers.clone(), searches, options: vec!["ndots:5".to_owned()] }
         }
-        _ => v1::DnsConfig { servers: site.node_nameservers.clone(), searches: site.node_searches.clone(), options: Vec::new() },
+        _ => v1::DnsConfig {
+            servers: site.node_nameservers.clone(),
+            searches: site.node_searches.clone(),
+            options: Vec::new(),
+        },
     };
     if let Some(own) = &pod.spec.dns_config {
         extend_new(&mut dns.servers, &own.nameservers);
@@ -169,7 +184,8 @@ pub fn dns(pod: &Pod, site: &Site) -> v1::DnsConfig {
         for option in &own.options {
             let prefix = format!("{}:", option.name);
             dns.options.retain(|known| *known != option.name && !known.starts_with(&prefix));
-            dns.options.push(option.value.as_ref().map_or_else(|| option.name.clone(), |value| format!("{prefix}{value}")));
+            dns.options
+                .push(option.value.as_ref().map_or_else(|| option.name.clone(), |value| format!("{prefix}{value}")));
         }
     }
     dns.servers.truncate(NAMESERVERS_MAX);

@@ -13,7 +13,12 @@ const OUTPUT_BYTES_MAX: usize = 10 << 10;
 ///
 /// # Errors
 /// The runtime can't run it.
-pub async fn run(runtime: &dyn Runtime, id: &str, command: &[String], timeout: Duration) -> Result<Result<(), Failed>, Failed> {
+pub async fn run(
+    runtime: &dyn Runtime,
+    id: &str,
+    command: &[String],
+    timeout: Duration,
+) -> Result<Result<(), Failed>, Failed> {
     match runtime.exec_sync(id, command.to_vec(), Some(timeout)).await {
         Ok(output) if output.exit_code == 0 => Ok(Ok(())),
         Ok(output) => {

@@ -39,7 +39,10 @@ enum ServingStatus {
 /// It does not serve, or not in time.
 pub async fn check(address: &str, service: &str, timeout: Duration) -> Result<(), Failed> {
     match tokio::time::timeout(timeout, ask(address, service)).await {
-        Err(_) => Err(Failed(format!("timeout: failed to connect service {address:?} within {}s: context deadline exceeded", timeout.as_secs()))),
+        Err(_) => Err(Failed(format!(
+            "timeout: failed to connect service {address:?} within {}s: context deadline exceeded",
+            timeout.as_secs()
+        ))),
         Ok(Ok(ServingStatus::Serving)) => Ok(()),
         Ok(Ok(status)) => {
             let name = match status {
@@ -58,8 +61,10 @@ pub async fn check(address: &str, service: &str, timeout: Duration) -> Result<()
 }
 
 async fn ask(address: &str, service: &str) -> Result<ServingStatus, Status> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| Status::invalid_argument(error.to_string()))?;
-    let endpoint = endpoint.user_agent("kube-probe/1.32").map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let endpoint =
+        endpoint.user_agent("kube-probe/1.32").map_err(|error| Status::invalid_argument(error.to_string()))?;
     let channel = endpoint.connect().await.map_err(|error| Status::unavailable(error.to_string()))?;
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;

@@ -35,7 +35,11 @@ pub async fn get(request: &Http, timeout: Duration) -> Result<(), Failed> {
             None => break,
         }
     }
-    if (200..400).contains(&status) { Ok(()) } else { Err(Failed(format!("HTTP probe failed with statuscode: {status}"))) }
+    if (200..400).contains(&status) {
+        Ok(())
+    } else {
+        Err(Failed(format!("HTTP probe failed with statuscode: {status}")))
+    }
 }
 
 /// One client for all probes: it keeps no connection and trusts any certificate, as the kubelet's.

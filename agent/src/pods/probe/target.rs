@@ -54,8 +54,10 @@ pub fn http(get: &HTTPGetAction, container: &Container, pod_ip: &str) -> Result<
     let host = if get.host.is_empty() { pod_ip } else { &get.host };
     let scheme = if get.scheme.eq_ignore_ascii_case("https") { "https" } else { "http" };
     let slash = if get.path.starts_with('/') { "" } else { "/" };
-    let mut headers: Vec<(String, String)> = get.http_headers.iter().map(|h| (h.name.clone(), h.value.clone())).collect();
-    let has = |name: &str, headers: &[(String, String)]| headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+    let mut headers: Vec<(String, String)> =
+        get.http_headers.iter().map(|h| (h.name.clone(), h.value.clone())).collect();
+    let has =
+        |name: &str, headers: &[(String, String)]| headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
     for (name, value) in [("User-Agent", "kube-probe/1.32"), ("Accept", "*/*")] {
         if !has(name, &headers) {
             headers.push((name.to_owned(), value.to_owned()));
@@ -77,20 +79,29 @@ mod tests {
         let web = ContainerPort { name: "web".into(), container_port: 8080, ..ContainerPort::default() };
         let container = Container { ports: vec![web], ..Container::default() };
         let check = |get: HTTPGetAction, expect: Result<&str, Error>| {
-            assert_eq!(http(&get, &container, "10.0.0.1").map(|http| http.url).as_deref(), expect.as_ref().map(|url| *url));
+            assert_eq!(
+                http(&get, &container, "10.0.0.1").map(|http| http.url).as_deref(),
+                expect.as_ref().map(|url| *url)
+            );
         };
         let get = |port: IntOrString, path: &str| HTTPGetAction { port, path: path.into(), ..HTTPGetAction::default() };
         let text = |name: &str| IntOrString::String(name.into());
         check(get(text("web"), "/healthz"), Ok("http://10.0.0.1:8080/healthz"));
         check(get(text("81"), ""), Ok("http://10.0.0.1:81/"));
         check(get(IntOrString::Int(80), "a?b=c"), Ok("http://10.0.0.1:80/a?b=c"));
-        check(HTTPGetAction { scheme: "HTTPS".into(), host: "fd00::1".into(), ..get(IntOrString::Int(443), "/") }, Ok("https://[fd00::1]:443/"));
+        check(
+            HTTPGetAction { scheme: "HTTPS".into(), host: "fd00::1".into(), ..get(IntOrString::Int(443), "/") },
+            Ok("https://[fd00::1]:443/"),
+        );
         check(get(text("none"), "/"), Err(Error::NoPort("none".into())));
         check(get(IntOrString::Int(0), "/"), Err(Error::BadPort(0)));
         check(get(IntOrString::Int(70_000), "/"), Err(Error::BadPort(70_000)));
         let own = HTTPHeader { name: "user-agent".into(), value: "me".into() };
         let none = HTTPHeader { name: "Accept".into(), value: String::new() };
-        let headers = http(&HTTPGetAction { http_headers: vec![own, none], ..get(IntOrString::Int(80), "/") }, &container, "h").unwrap().headers;
+        let headers =
+            http(&HTTPGetAction { http_headers: vec![own, none], ..get(IntOrString::Int(80), "/") }, &container, "h")
+                .unwrap()
+                .headers;
         assert_eq!(headers, [("user-agent".to_owned(), "me".to_owned())]);
     }
 }

@@ -143,7 +143,10 @@ fn unescape(text: &str) -> PathBuf {
     let bytes = text.as_bytes();
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while let Some(byte) = bytes.get(at) {
-        let octal = bytes.get(at + 1..at + 4).and_then(|o| std::str::from_utf8(o).ok()).and_then(|o| u8::from_str_radix(o, 8).ok());
+        let octal = bytes
+            .get(at + 1..at + 4)
+            .and_then(|o| std::str::from_utf8(o).ok())
+            .and_then(|o| u8::from_str_radix(o, 8).ok());
         match (byte, octal) {
             (b'\\', Some(octal)) => {
                 out.push(octal);

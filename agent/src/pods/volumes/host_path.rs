@@ -20,14 +20,44 @@ pub fn check(path: &Path, kind: &str) -> Result<(), Error> {
     match kind {
         "" => Ok(()),
         "DirectoryOrCreate" if meta.is_err() => made(fs::create_dir_all(path)),
-        "Directory" | "DirectoryOrCreate" => if is(fs::FileType::is_dir) { Ok(()) } else { fail("a directory") },
+        "Directory" | "DirectoryOrCreate" => {
+            if is(fs::FileType::is_dir) {
+                Ok(())
+            } else {
+                fail("a directory")
+            }
+        }
         "FileOrCreate" if meta.is_err() => {
             made(fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(path).map(drop))
         }
-        "File" | "FileOrCreate" => if is(fs::FileType::is_file) { Ok(()) } else { fail("a file") },
-        "Socket" => if is(fs::FileType::is_socket) { Ok(()) } else { fail("a socket file") },
-        "CharDevice" => if is(fs::FileType::is_char_device) { Ok(()) } else { fail("a character device") },
-        "BlockDevice" => if is(fs::FileType::is_block_device) { Ok(()) } else { fail("a block device") },
+        "File" | "FileOrCreate" => {
+            if is(fs::FileType::is_file) {
+                Ok(())
+            } else {
+                fail("a file")
+            }
+        }
+        "Socket" => {
+            if is(fs::FileType::is_socket) {
+                Ok(())
+            } else {
+                fail("a socket file")
+            }
+        }
+        "CharDevice" => {
+            if is(fs::FileType::is_char_device) {
+                Ok(())
+            } else {
+                fail("a character device")
+            }
+        }
+        "BlockDevice" => {
+            if is(fs::FileType::is_block_device) {
+                Ok(())
+            } else {
+                fail("a block device")
+            }
+        }
         other => Err(Error(format!("hostPath type {other:?} is not known"))),
     }
 }

@@ -42,7 +42,8 @@ pub fn of(
         };
         // Content that the agent keeps in step is not the container's to change.
         let is_kept = pod.spec.volumes.iter().any(|v| {
-            v.name == wanted.name && (v.config_map.is_some() || v.secret.is_some() || v.downward_api.is_some() || v.projected.is_some())
+            v.name == wanted.name
+                && (v.config_map.is_some() || v.secret.is_some() || v.downward_api.is_some() || v.projected.is_some())
         });
         mounts.push(HostMount {
             container_path: absolute(&wanted.mount_path),
@@ -70,7 +71,13 @@ fn absolute(path: &str) -> String {
     if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
 }
 
-fn sub_path_of(pod: &Pod, container: &Container, wanted: &VolumeMount, placed: &Placed, refs: &dyn References) -> Result<String, Error> {
+fn sub_path_of(
+    pod: &Pod,
+    container: &Container,
+    wanted: &VolumeMount,
+    placed: &Placed,
+    refs: &dyn References,
+) -> Result<String, Error> {
     if wanted.sub_path_expr.is_empty() {
         return Ok(wanted.sub_path.clone());
     }

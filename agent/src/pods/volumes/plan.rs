@@ -57,7 +57,8 @@ pub enum Source {
 /// It names what is missing, or a kind that this node can't provide.
 pub fn source(pod: &Pod, volume: &Volume, placed: &Placed, refs: &dyn References) -> Result<Source, Error> {
     if let Some(empty) = &volume.empty_dir {
-        let limit = empty.size_limit.as_ref().and_then(|limit| u64::try_from(limit.value()).ok()).filter(|limit| *limit > 0);
+        let limit =
+            empty.size_limit.as_ref().and_then(|limit| u64::try_from(limit.value()).ok()).filter(|limit| *limit > 0);
         return match empty.medium.as_str() {
             "" => Ok(Source::Empty { memory: None }),
             "Memory" => Ok(Source::Empty { memory: Some(limit) }),
@@ -132,7 +133,13 @@ impl Files<'_> {
                     self.put(&item.path, bytes.to_vec(), mode)?;
                 }
                 None if optional => {}
-                None => return Err(Error(format!("{what} references non-existent {}key: {}", if what == "configmap" { "config " } else { "secret " }, item.key))),
+                None => {
+                    return Err(Error(format!(
+                        "{what} references non-existent {}key: {}",
+                        if what == "configmap" { "config " } else { "secret " },
+                        item.key
+                    )));
+                }
             }
         }
         Ok(())
@@ -177,7 +184,8 @@ impl Files<'_> {
                 field_value(self.pod, &field.field_path, self.placed).map_err(|error| Error(error.to_string()))?
             } else if let Some(field) = &item.resource_field_ref {
                 let spec = &self.pod.spec;
-                let named = spec.containers.iter().chain(&spec.init_containers).find(|c| c.name == field.container_name);
+                let named =
+                    spec.containers.iter().chain(&spec.init_containers).find(|c| c.name == field.container_name);
                 let container = named.ok_or_else(|| Error(format!("container {} not found", field.container_name)))?;
                 resources::field_value(container, field, self.placed).map_err(Error)?.to_string()
             } else {

@@ -28,7 +28,11 @@ pub fn bind(volume: &Path, sub: &str, target: &Path) -> Result<(), Error> {
     }
     // A container may swap a part of the path for a link between the check and the mount: what
     // is mounted is the open file, and where that is, is asked again.
-    let open = fs::OpenOptions::new().read(true).custom_flags(nix::libc::O_PATH | nix::libc::O_NOFOLLOW).open(&real).map_err(fail)?;
+    let open = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_PATH | nix::libc::O_NOFOLLOW)
+        .open(&real)
+        .map_err(fail)?;
     let through = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()));
     if fs::read_link(&through).map_err(fail)? != real {
         return Err(escapes());
