@@ -10,14 +10,15 @@ use crate::network::kernel;
 use crate::network::names::Names;
 use crate::network::netns;
 use crate::network::observe;
-use crate::network::records::Records;
+use crate::network::records::{self, Records};
 use crate::network::rules;
 
 /// Removes links, namespaces, addresses, rules and files of the instance in `data_dir`, and puts the
 /// kernel's settings back. May be repeated; an instance that is still running must be stopped first.
 pub async fn destroy(data_dir: &Path) -> Result<()> {
-    let names = Names::of(data_dir);
-    let records = Records::at(data_dir);
+    let home = records::home(data_dir);
+    let names = Names::of(&home);
+    let records = Records::at(&home);
     let host = Connection::<Route>::new().doing(|| "open netlink".to_owned())?;
     for link in observe::links(&host, &names).await? {
         kernel::remove_link(&host, link.index).await?;
@@ -25,9 +26,17 @@ pub async fn destroy(data_dir: &Path) -> Result<()> {
     for uid in records.pins()? {
         netns::unpin(&records.pin(&uid))?;
     }
-    let nft = rules::apply::connect()?;
-    rules::forward::remove(&nft, &names).await?;
-    rules::apply::remove(&nft, &names.table()).await?;
+    match remove_rules(&names).await {
+        // Where there are no rules, none of ours are.
+        Err(error) if error.is_unsupported() => {}
+        done => done?,
+    }
     host::undo(&host, &records.host()?).await?;
     records.clear()
+}
+
+async fn remove_rules(names: &Names) -> Result<()> {
+    let nft = rules::apply::connect()?;
+    rules::forward::remove(&nft, names).await?;
+    rules::apply::remove(&nft, &names.table()).await
 }

@@ -102,6 +102,27 @@ impl<T> IoContext<T> for nlink::Result<T> {
 }
 
 impl Error {
+    /// Whether the kernel lacks what was asked of it.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        match self {
+            Self::Unsupported { .. } => true,
+            Self::Netlink { source, .. } => {
+                source.is_not_supported() || source.errno() == Some(nix::libc::EPROTONOSUPPORT)
+            }
+            _ => false,
+        }
+    }
+
+    /// The same, with what it is that the kernel lacks.
+    #[must_use]
+    pub fn lacking(self, what: &'static str) -> Self {
+        match self {
+            Self::Netlink { source, .. } => Self::Unsupported { what, source },
+            other => other,
+        }
+    }
+
     /// As the contract's callers see it.
     #[must_use]
     pub fn during(self, what: &str) -> contract::Error {

@@ -89,3 +89,76 @@ pub fn tidy(observed: &Observed) -> Vec<Step> {
     }
     steps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::names::Owner;
+    use crate::network::observe::LinkView;
+    use crate::network::records::PodRecord;
+
+    fn view(record: bool, pin: Pin, link: bool) -> PodView {
+        PodView {
+            record: record.then(|| PodRecord { ips: Vec::new(), interface: String::new() }),
+            pin,
+            link: link.then(|| LinkView { index: 7, name: String::new(), owner: Owner::Pod("a".to_owned()) }),
+        }
+    }
+
+    fn all() -> impl Iterator<Item = PodView> {
+        let pins = [Pin::None, Pin::Dead, Pin::Live];
+        let links = |(record, pin)| [false, true].map(|link| view(record, pin, link));
+        [false, true].into_iter().flat_map(move |r| pins.map(|p| (r, p))).flat_map(links)
+    }
+
+    /// What steps lead to, with the least a step does.
+    fn apply(mut pod: PodView, steps: &[Step]) -> PodView {
+        let whole = view(true, Pin::Live, true);
+        let mut place = false;
+        for step in steps {
+            match step {
+                Step::Record => pod.record = whole.record.clone(),
+                Step::Place => place = true,
+                Step::Pin => {
+                    assert!(place && pod.pin == Pin::None, "pins a place where nothing is");
+                    pod.pin = Pin::Live;
+                }
+                Step::Link => {
+                    assert!(pod.pin == Pin::Live && pod.link.is_none());
+                    pod.link = whole.link.clone();
+                }
+                Step::Find => assert!(pod.pin == Pin::Live && pod.link.is_some()),
+                Step::HostEnd if place => {
+                    assert!(pod.link.is_none(), "takes the name of a link that is there");
+                    pod.link = whole.link.clone();
+                }
+                Step::PodEnd | Step::HostEnd | Step::Reach => {}
+                Step::RemoveLink { .. } => pod.link = None,
+                Step::Unpin => pod.pin = Pin::None,
+                Step::Forget => pod.record = None,
+            }
+        }
+        pod
+    }
+
+    #[test]
+    fn from_whatever_is_left_attach_leads_to_a_whole_place_and_detach_to_nothing() {
+        for pod in all() {
+            let whole = apply(pod.clone(), &attach(&pod));
+            assert_eq!((whole.record.is_some(), whole.pin, whole.link.is_some()), (true, Pin::Live, true), "{pod:?}");
+            assert_eq!(attach(&whole), [Step::Find, Step::PodEnd, Step::HostEnd, Step::Reach]);
+            assert_eq!(apply(pod.clone(), &detach(&pod)), PodView::default(), "{pod:?}");
+        }
+        assert!(detach(&PodView::default()).is_empty());
+    }
+
+    #[test]
+    fn tidying_removes_links_of_no_use_only() {
+        let mut observed = Observed::default();
+        observed.pods.insert("kept".to_owned(), view(true, Pin::Live, true));
+        assert!(tidy(&observed).is_empty());
+        observed.pods.insert("dead".to_owned(), view(true, Pin::Dead, true));
+        observed.pool.push(LinkView { index: 9, name: String::new(), owner: Owner::Pool });
+        assert_eq!(tidy(&observed).len(), 2);
+    }
+}

@@ -125,6 +125,13 @@ impl Records {
     }
 }
 
+/// One spelling of a data directory, from which all names are made; a link to it or a relative path is the same.
+#[must_use]
+pub fn home(data_dir: &Path) -> PathBuf {
+    let spelled = fs::canonicalize(data_dir).or_else(|_| std::path::absolute(data_dir));
+    spelled.unwrap_or_else(|_| data_dir.to_owned())
+}
+
 fn list(dir: &Path) -> Result<Vec<String>> {
     let what = || format!("list {}", dir.display());
     let entries = match fs::read_dir(dir) {

@@ -21,7 +21,7 @@ use crate::network::names::{self, Names};
 use crate::network::observe::{self, Pin, PodView};
 use crate::network::plan;
 use crate::network::pool::{Maker, Pool};
-use crate::network::records::{HostRecord, PodRecord, Records};
+use crate::network::records::{self, HostRecord, PodRecord, Records};
 use crate::network::routed::Options;
 use crate::network::rules;
 use crate::network::rules::ports::{Elements, HostPort};
@@ -78,8 +78,8 @@ impl Engine {
     /// Adopts what an earlier life left, and removes what it left half done.
     pub async fn start(options: Options) -> Result<Self> {
         let host = Connection::<Route>::new().doing(|| "open netlink".to_owned())?;
-        let names = Names::of(&options.data_dir);
         let records = Records::open(&options.data_dir)?;
+        let names = Names::of(&records::home(&options.data_dir));
         let observed = observe::all(&host, &names, &records).await?;
         for step in plan::tidy(&observed) {
             if let plan::Step::RemoveLink { index, .. } = step {

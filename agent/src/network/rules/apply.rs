@@ -4,7 +4,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use nlink::netlink::nftables::{RawMessage, SetElement, Transaction};
 use nlink::netlink::{Connection, Nftables};
 
-use crate::network::error::{Error, IoContext, Result};
+use crate::network::error::{IoContext, Result};
 use crate::network::rules::ports::{Change, Elements, Map};
 use crate::network::rules::table::{self, FAMILY, Table};
 
@@ -21,7 +21,10 @@ const TABLE_NAME: u16 = 1;
 
 /// A connection that takes batches of any size we send.
 pub fn connect() -> Result<Connection<Nftables>> {
-    let conn = Connection::<Nftables>::new().doing(|| "open netlink for nftables".to_owned())?;
+    let conn = match Connection::<Nftables>::new().doing(|| "open netlink for nftables".to_owned()) {
+        Err(error) if error.is_unsupported() => return Err(error.lacking("nf_tables")),
+        conn => conn?,
+    };
     setsockopt(conn.socket(), sockopt::SndBufForce, &SEND_BUFFER_BYTES)
         .doing(|| "grow the send buffer for nftables".to_owned())?;
     Ok(conn)
@@ -94,10 +97,8 @@ fn by_set(name: &str, elements: &Elements) -> Vec<(nlink::netlink::nftables::Set
 }
 
 async fn commit(conn: &Connection<Nftables>, batch: Transaction, what: &str) -> Result<()> {
-    match batch.commit(conn).await {
-        Err(source) if source.is_not_supported() || source.errno() == Some(nix::libc::EPROTONOSUPPORT) => {
-            Err(Error::Unsupported { what: "nf_tables with NAT", source: Box::new(source) })
-        }
-        done => done.doing(|| what.to_owned()),
+    match batch.commit(conn).await.doing(|| what.to_owned()) {
+        Err(error) if error.is_unsupported() => Err(error.lacking("nf_tables with NAT")),
+        done => done,
     }
 }

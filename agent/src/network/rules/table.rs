@@ -190,3 +190,31 @@ fn ports_map(map: Map, v6: bool) -> &'static str {
 fn hairpin_set(v6: bool) -> &'static str {
     if v6 { "hairpins-v6" } else { "hairpins-v4" }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_rules_read_as_they_should() {
+        let names = Names::of(Path::new("/var/lib/masthead"));
+        let cidrs: Vec<Cidr> = vec!["10.42.0.0/24".parse().unwrap(), "fd00:42::/112".parse().unwrap()];
+        let table = table(&names, &cidrs, &Elements::default()).unwrap();
+        let prefix = names.link_prefix();
+        let rules: Vec<String> = table.rules.iter().filter_map(Rule::nft_syntax).collect();
+        let expect = [
+            format!("iifname \"{prefix}*\" ip daddr 127.0.0.0/8 drop"),
+            "fib daddr type local jump host-ports".to_owned(),
+            "fib daddr type local jump host-ports".to_owned(),
+            "ip saddr . ip daddr @hairpins-v4 snat ip to 10.42.0.1".to_owned(),
+            format!("oifname \"{prefix}*\" ip saddr 127.0.0.0/8 snat ip to 10.42.0.1"),
+            "ip6 saddr . ip6 daddr @hairpins-v6 snat ip6 to fd00:42::1".to_owned(),
+            format!("ip saddr 10.42.0.0/24 ip daddr != 10.42.0.0/24 oifname != \"{prefix}*\" masquerade"),
+            format!("ip6 saddr fd00:42::/112 ip6 daddr != fd00:42::/112 oifname != \"{prefix}*\" masquerade"),
+        ];
+        assert_eq!(rules, expect);
+        assert_eq!(table.rules.len(), expect.len() + 4, "and four that look host ports up");
+    }
+}
