@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
@@ -62,10 +63,25 @@ fn the_disk_of_the_store_is_full_for_a_while() {
     let url = site.json(&["status", "-o", "json"])["repository"]["url"].as_str().expect("a URL").to_owned();
     let clone = site.dir.path().join("clone");
     // The pusher may wait for an outcome that cannot be written; it is not made to.
-    let pushed = said(Command::new("timeout").arg("20").arg("git").args(["push", "-o", "no-wait", &url, "HEAD:main"]).current_dir(&clone));
+    let pushed = said(
+        Command::new("timeout")
+            .arg("20")
+            .arg("git")
+            .args(["push", "-o", "no-wait", &url, "HEAD:main"])
+            .current_dir(&clone),
+    );
     println!("{}", pushed.err);
-    std::thread::sleep(std::time::Duration::from_secs(1));
-    assert!(processes.iter().all(|(pid, _)| Path::new(&format!("/proc/{pid}")).exists()), "a full disk ended a container");
+    let log = || fs::read_to_string(site.dir.path().join("daemons.log")).unwrap_or_default();
+    site.until("the full disk is told", || log().contains("No space left") || !pushed.ok);
+    std::thread::sleep(Duration::from_secs(1));
+    let tries = log().lines().filter(|line| line.contains("not applied yet")).count();
+    println!("{tries} tries in the second or so in which the disk was full");
+    assert!(tries < 50, "{tries} tries: a full disk is no reason to spin");
+    assert_ne!(site.status()["commit"]["outcome"], "healthy", "nothing could be written");
+    assert!(
+        processes.iter().all(|(pid, _)| Path::new(&format!("/proc/{pid}")).exists()),
+        "a full disk ended a container"
+    );
 
     fs::remove_file(store.join("ballast")).expect("removed");
     // Who runs it starts it again when it has ended by itself.

@@ -14,7 +14,8 @@ const REPLICAS: usize = 10;
 /// Kills in the middle of a rollout, of `up` and of the two processes together.
 const KILLS: usize = 25;
 /// Writes its pod's name once for each time that it starts.
-const SCRIPT: &str = "echo $(/bin/busybox hostname) $VERSION >> /starts/log; trap 'exit 0' TERM; /bin/busybox sleep 100000 & wait";
+const SCRIPT: &str =
+    "echo $(/bin/busybox hostname) $VERSION >> /starts/log; trap 'exit 0' TERM; /bin/busybox sleep 100000 & wait";
 const ONE_BY_ONE: &str = "  strategy:\n    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}\n";
 
 /// A generator whose every number follows from the seed.
@@ -34,19 +35,39 @@ fn outcome(site: &Site, app: &str) -> String {
     let mut pods: Vec<String> = site.pods(app).iter().map(|pod| pod_line(pod)).collect();
     pods.sort();
     let sets = site.json(&["get", "rs", "-l", &format!("app={app}"), "-o", "json"]);
-    let mut sizes: Vec<u64> = sets["items"].as_array().into_iter().flatten().filter_map(|set| set["status"]["replicas"].as_u64()).filter(|n| *n > 0).collect();
+    let mut sizes: Vec<u64> = sets["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|set| set["status"]["replicas"].as_u64())
+        .filter(|n| *n > 0)
+        .collect();
     sizes.sort();
     let status = &site.json(&["get", "deploy", app, "-o", "json"])["status"];
-    let counts: Vec<String> = ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"].map(|field| format!("{field}={}", status[field])).into();
+    let counts: Vec<String> = ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"]
+        .map(|field| format!("{field}={}", status[field]))
+        .into();
     format!("{counts:?} ReplicaSets {sizes:?}\n{}", pods.join("\n"))
 }
 
 fn pod_line(pod: &Value) -> String {
     let container = &pod["spec"]["containers"][0];
     let status = &pod["status"]["containerStatuses"][0];
-    let version = container["env"].as_array().into_iter().flatten().find(|var| var["name"] == "VERSION").map(|var| var["value"].clone());
+    let version = container["env"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|var| var["name"] == "VERSION")
+        .map(|var| var["value"].clone());
     let is_ending = pod["metadata"].get("deletionTimestamp").is_some();
-    format!("{} {} ready={} restarts={} ending={is_ending} {}", version.unwrap_or_default(), pod["status"]["phase"], status["ready"], status["restartCount"], container["image"])
+    format!(
+        "{} {} ready={} restarts={} ending={is_ending} {}",
+        version.unwrap_or_default(),
+        pod["status"]["phase"],
+        status["ready"],
+        status["restartCount"],
+        container["image"]
+    )
 }
 
 /// How often each pod's container began, and how many pods of a version have.
@@ -117,7 +138,9 @@ impl Daemons for Apart {
             let pid = serve.id();
             site.children.push(serve);
             if self.token.is_none() {
-                let announced = || fs::read_to_string(site.data.join("daemon.json")).is_ok_and(|body| body.contains(&pid.to_string()));
+                let announced = || {
+                    fs::read_to_string(site.data.join("daemon.json")).is_ok_and(|body| body.contains(&pid.to_string()))
+                };
                 site.until("the control plane listens", announced);
                 self.token = Some(site.ok(&["token"]).trim().to_owned());
             }
@@ -133,7 +156,8 @@ impl Daemons for Apart {
     }
 
     fn kill(&mut self, site: &mut Site, random: &mut Random) -> &'static str {
-        let (which, name): (&[usize], _) = [(&[0][..], "serve"), (&[1], "agent"), (&[0, 1], "both")][random.below(3) as usize];
+        let (which, name): (&[usize], _) =
+            [(&[0][..], "serve"), (&[1], "agent"), (&[0, 1], "both")][random.below(3) as usize];
         for at in which {
             site.children[*at].kill().expect("a kill");
             site.children[*at].wait().expect("its end");
@@ -147,7 +171,9 @@ fn rollouts_under_kills(mut site: Site, mut daemons: impl Daemons, seed: u64) {
     let folder = site.dir.path().join("starts");
     fs::create_dir_all(&folder).expect("a folder");
     let host_path = format!("hostPath: {{path: {}}}", folder.display());
-    let manifest = |name: &str, replicas, version: &str| deployment(name, replicas, version, SCRIPT, ONE_BY_ONE).replace("emptyDir: {}", &host_path);
+    let manifest = |name: &str, replicas, version: &str| {
+        deployment(name, replicas, version, SCRIPT, ONE_BY_ONE).replace("emptyDir: {}", &host_path)
+    };
     daemons.start(&mut site);
     site.ready(site.children[0].id());
     site.busybox();
@@ -186,7 +212,10 @@ fn rollouts_under_kills(mut site: Site, mut daemons: impl Daemons, seed: u64) {
         let (pods, versions) = starts(&folder);
         let twice: Vec<_> = pods.iter().filter(|(_, times)| **times > 1).collect();
         assert!(twice.is_empty(), "started more than once after {kills} kills: {twice:?}");
-        println!("{version}: {kills} kills so far {told:?}, {} containers of this version ever started", versions[&version]);
+        println!(
+            "{version}: {kills} kills so far {told:?}, {} containers of this version ever started",
+            versions[&version]
+        );
         assert_eq!(versions[&version], REPLICAS, "pods that were made without need");
     }
     println!("{kills} kills in the middle of {} rollouts: {told:?}", rollout - 1);

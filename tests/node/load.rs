@@ -14,7 +14,8 @@ use super::site::{Site, deployment_of};
 
 const REPLICAS: usize = 20;
 const CLIENTS: usize = 8;
-const PROBE: &str = "          readinessProbe:\n            httpGet: {path: /readyz, port: 8080}\n            periodSeconds: 1\n";
+const PROBE: &str =
+    "          readinessProbe:\n            httpGet: {path: /readyz, port: 8080}\n            periodSeconds: 1\n";
 
 /// What the clients know and have seen.
 #[derive(Default)]
@@ -43,7 +44,10 @@ impl Load {
 
     /// Keeps the addresses as the API tells them.
     async fn follow(self: Arc<Self>, rest: Rest) {
-        let mut lines = rest.stream("/api/v1/namespaces/default/pods?watch=true&labelSelector=app%3Dweb", JSON).await.expect("a watch");
+        let mut lines = rest
+            .stream("/api/v1/namespaces/default/pods?watch=true&labelSelector=app%3Dweb", JSON)
+            .await
+            .expect("a watch");
         while let Some(event) = lines.line().await.expect("an event") {
             self.see(&event);
         }
@@ -61,7 +65,9 @@ impl Load {
                 self.sent.fetch_add(1, Ordering::Relaxed);
                 match tokio::time::timeout(Duration::from_secs(10), request(&ip)).await {
                     Ok(Ok(body)) => *self.answered.lock().expect("a lock").entry(body).or_default() += 1,
-                    Ok(Err(error)) => self.failed.lock().expect("a lock").push(format!("{name} {ip} of {count}: {error}")),
+                    Ok(Err(error)) => {
+                        self.failed.lock().expect("a lock").push(format!("{name} {ip} of {count}: {error}"))
+                    }
                     Err(_) => self.failed.lock().expect("a lock").push(format!("{name} {ip}: no answer within 10 s")),
                 }
             }
@@ -77,7 +83,9 @@ async fn request(ip: &str) -> std::io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     match answer.split_once("\r\n\r\n") {
-        Some((head, body)) if head.starts_with("HTTP/1.1 200") && body.ends_with('\n') => Ok(body.split(" from ").next().unwrap_or_default().to_owned()),
+        Some((head, body)) if head.starts_with("HTTP/1.1 200") && body.ends_with('\n') => {
+            Ok(body.rsplit_once(" from ").unwrap_or_default().0.to_owned())
+        }
         _ => Err(std::io::Error::other(format!("{answer:?}"))),
     }
 }
@@ -96,7 +104,8 @@ fn no_request_fails_in_a_rollout() {
     site.push_healthy("v1");
     let api = site.status()["apiUrl"].as_str().expect("the API's URL").to_owned();
     let load = Arc::new(Load::default());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     runtime.spawn(load.clone().follow(Rest::to(&api, Some(&site.data)).expect("a client")));
     site.until("the clients know all pods", || load.ready.lock().expect("a lock").len() == REPLICAS);
     let clients: Vec<_> = (0..CLIENTS).map(|number| runtime.spawn(load.clone().client(number * 13))).collect();
@@ -112,9 +121,13 @@ fn no_request_fails_in_a_rollout() {
         runtime.block_on(client).expect("no panic");
     }
     runtime.shutdown_background();
-    let (failed, answered) = (load.failed.lock().expect("a lock").clone(), load.answered.lock().expect("a lock").clone());
+    let (failed, answered) =
+        (load.failed.lock().expect("a lock").clone(), load.answered.lock().expect("a lock").clone());
     println!("{} requests, {} failed; answered by {answered:?}", load.sent.load(Ordering::Relaxed), failed.len());
     assert!(failed.is_empty(), "{} failed: {:#?}", failed.len(), &failed[..failed.len().min(10)]);
-    assert!(["v1", "v2", "v3"].iter().all(|v| answered.get(&format!("Hello from Masthead {v}")).is_some_and(|n| *n > 20)), "{answered:?}");
+    assert!(
+        ["v1", "v2", "v3"].iter().all(|v| answered.get(&format!("Hello from Masthead {v}")).is_some_and(|n| *n > 20)),
+        "{answered:?}"
+    );
     site.down();
 }

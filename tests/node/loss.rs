@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use masthead::daemon::data::Data;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::site::{Site, deployment};
 use crate::push::git;
 
@@ -13,17 +17,25 @@ fn the_store_is_deleted_under_twenty_pods() {
     let Some(site) = Site::up() else { return };
     site.write("web.yaml", &deployment("web", 20, "v1", SCRIPT, ""));
     site.push_healthy("twenty");
-    let (processes, names) = (site.processes_of("web"), names(&site));
-    assert_eq!(names.len(), 20);
-    let pid = site.status()["pid"].as_u64().expect("a pid");
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), nix::sys::signal::Signal::SIGKILL).expect("a kill");
-    site.until("the daemon is dead", || !is_alive(pid));
+    let (processes, before) = (site.processes_of("web"), names(&site));
+    assert_eq!(before.len(), 20);
+    killed(&site);
+    tear(&site.data.join("store"));
+    site.detach();
+    site.until_healthy(&site.head());
+    assert_eq!(
+        (site.processes_of("web"), names(&site)),
+        (processes.clone(), before.clone()),
+        "after a torn last write"
+    );
+
+    killed(&site);
     fs::remove_dir_all(site.data.join("store")).expect("the store is deleted");
     site.detach();
     site.until_healthy(&site.head());
     let available = || site.json(&["get", "deploy", "web", "-o", "json"])["status"]["availableReplicas"] == 20;
     site.until("all are available again", available);
-    assert_eq!(names_of(&site, 0), names, "other pods than before");
+    assert_eq!(names(&site), before, "other pods than before");
     assert_eq!(site.processes_of("web"), processes, "other processes than before");
 
     // And what was rebuilt is steered as before.
@@ -31,24 +43,39 @@ fn the_store_is_deleted_under_twenty_pods() {
     let said = site.push_healthy("v2");
     println!("{said}");
     site.until("the old pods are gone", || site.pods("web").len() == 20);
-    assert!(names_of(&site, 0).iter().all(|name| !names.contains(name)), "a pod of v1 stayed");
+    assert!(names(&site).iter().all(|name| !before.contains(name)), "a pod of v1 stayed");
     site.down();
 }
 
-/// A zombie is dead.
-fn is_alive(pid: u64) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+/// Ends the daemon with no time to tidy up.
+fn killed(site: &Site) {
+    let pid = site.status()["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("a kill");
+    // A process lets go of its files a moment after it is killed.
+    site.until("the daemon is dead", || Data::open(&site.data).is_ok());
 }
 
+/// Leaves the store's last write half done, as a power failure does.
+fn tear(store: &Path) {
+    let mut logs: Vec<_> = fs::read_dir(store)
+        .expect("the store")
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.display().to_string().contains("/wal-"))
+        .collect();
+    logs.sort();
+    let last = logs.pop().expect("a log");
+    let body = fs::read(&last).expect("the log");
+    let half = &body[..body.len() - 7];
+    fs::write(&last, half).expect("the log");
+}
+
+/// The names of the pods, none of which restarted.
 fn names(site: &Site) -> Vec<String> {
-    names_of(site, 0)
-}
-
-/// The names of the pods, each of which restarted this often.
-fn names_of(site: &Site, restarts: u64) -> Vec<String> {
     let pods = site.pods("web");
-    assert!(pods.iter().all(|pod| pod["status"]["containerStatuses"][0]["restartCount"] == restarts), "a restart: {pods:#?}");
-    let mut names: Vec<String> = pods.iter().filter_map(|pod| pod["metadata"]["name"].as_str().map(str::to_owned)).collect();
+    assert!(pods.iter().all(|pod| pod["status"]["containerStatuses"][0]["restartCount"] == 0), "a restart: {pods:#?}");
+    let mut names: Vec<String> =
+        pods.iter().filter_map(|pod| pod["metadata"]["name"].as_str().map(str::to_owned)).collect();
     names.sort();
     names
 }
@@ -60,7 +87,17 @@ fn a_watched_repository_is_gone_and_broken_for_a_while() {
     site.write("web.yaml", &deployment("web", 2, "v1", SCRIPT, ""));
     site.commit("v1");
     let data = site.data.display().to_string();
-    let child = site.spawn(&["up", "--data", &data, "--listen", "127.0.0.1:0", "--node-name", "one", "--repo", &clone.display().to_string()]);
+    let child = site.spawn(&[
+        "up",
+        "--data",
+        &data,
+        "--listen",
+        "127.0.0.1:0",
+        "--node-name",
+        "one",
+        "--repo",
+        &clone.display().to_string(),
+    ]);
     let pid = child.id();
     site.children.push(child);
     site.ready(pid);

@@ -63,8 +63,14 @@ impl Site {
             return None;
         }
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let lock = File::options().create(true).truncate(false).write(true).open(std::env::temp_dir().join("masthead-node-tests.lock"));
-        let alone = Flock::lock(lock.expect("a lock file"), FlockArg::LockExclusive).map_err(|(_, errno)| errno).expect("the lock");
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(std::env::temp_dir().join("masthead-node-tests.lock"));
+        let alone = Flock::lock(lock.expect("a lock file"), FlockArg::LockExclusive)
+            .map_err(|(_, errno)| errno)
+            .expect("the lock");
         let dir = tempfile::tempdir().expect("a temporary directory");
         let data = dir.path().canonicalize().expect("a path").join("data");
         fs::create_dir_all(&data).expect("a folder");
@@ -99,7 +105,8 @@ impl Site {
     /// Waits until the daemon with this process id answers and its node is ready.
     pub fn ready(&self, pid: u32) {
         self.until("the daemon answers and its node is ready", || {
-            let daemon: Option<Value> = fs::read(self.data.join("daemon.json")).ok().and_then(|body| serde_json::from_slice(&body).ok());
+            let daemon: Option<Value> =
+                fs::read(self.data.join("daemon.json")).ok().and_then(|body| serde_json::from_slice(&body).ok());
             let is_new = daemon.is_some_and(|daemon| daemon["pid"] == pid);
             is_new && self.masthead(&["status", "-o", "json"]).out.contains("\"ready\": true")
         });
@@ -107,7 +114,10 @@ impl Site {
 
     /// The image of all tests that need no HTTP server of ours.
     pub fn busybox(&self) {
-        let files = vec![(PathBuf::from("/bin/busybox"), Content::File("/bin/busybox".into())), ("/tmp".into(), Content::Dir(0o777))];
+        let files = vec![
+            (PathBuf::from("/bin/busybox"), Content::File("/bin/busybox".into())),
+            ("/tmp".into(), Content::Dir(0o777)),
+        ];
         let entrypoint = ["/bin/busybox", "sh", "-c", "eval \"$SCRIPT\""].map(str::to_owned).to_vec();
         self.assemble(BUSYBOX, files, Defaults { entrypoint, ..Defaults::default() });
     }
@@ -126,7 +136,8 @@ impl Site {
 
     fn assemble(&self, name: &str, files: Vec<(PathBuf, Content)>, config: Defaults) {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let made = runtime.block_on(async { node::images(&self.agent_data).await?.assemble(name, files, config).await });
+        let made =
+            runtime.block_on(async { node::images(&self.agent_data).await?.assemble(name, files, config).await });
         made.expect("the image is made");
     }
 
@@ -184,7 +195,8 @@ impl Site {
     /// Commits all and pushes it to the tracked branch; whether it was taken, and what the pusher saw.
     pub fn push(&self, message: &str, extra: &[&str]) -> (bool, String) {
         self.commit(message);
-        let daemon: Value = serde_json::from_slice(&fs::read(self.data.join("daemon.json")).expect("a daemon")).expect("JSON");
+        let daemon: Value =
+            serde_json::from_slice(&fs::read(self.data.join("daemon.json")).expect("a daemon")).expect("JSON");
         let url = daemon["repositoryUrl"].as_str().expect("a URL");
         let output = git(&self.dir.path().join("clone"), &[&["push"], extra, &[url, "HEAD:main"]].concat());
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
@@ -245,7 +257,8 @@ impl Site {
         let mut found = Vec::new();
         for pod in self.pods(app) {
             let uid = pod["metadata"]["uid"].as_str().expect("a uid");
-            let own: Vec<Process> = all.iter().filter(|(_, cgroup)| cgroup.contains(uid)).map(|(process, _)| process.clone()).collect();
+            let own: Vec<Process> =
+                all.iter().filter(|(_, cgroup)| cgroup.contains(uid)).map(|(process, _)| process.clone()).collect();
             assert!(!own.is_empty(), "pod {uid} has no process: {all:?}");
             found.extend(own);
         }
@@ -266,7 +279,8 @@ impl Site {
     pub fn down(mut self) {
         self.stop_children();
         let places: Vec<PathBuf> = [self.agent_data.clone(), self.data.clone()].into_iter().collect();
-        let names: Vec<(PathBuf, Paths, Names)> = places.iter().map(|data| (data.clone(), Paths::new(data), Names::of(data))).collect();
+        let names: Vec<(PathBuf, Paths, Names)> =
+            places.iter().map(|data| (data.clone(), Paths::new(data), Names::of(data))).collect();
         for data in &places {
             let said = said(Command::new(MASTHEAD).arg("down").arg("--data").arg(data));
             assert!(said.ok, "{}{}", said.out, said.err);
@@ -330,16 +344,27 @@ fn left(data: &Path, paths: &Paths, names: &Names) -> Vec<String> {
     }
     let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
     found.extend(mounts.lines().filter(|line| line.contains(&shown)).map(|line| format!("the mount {line}")));
-    let links = fs::read_dir("/sys/class/net").expect("links").flatten().map(|link| link.file_name().to_string_lossy().into_owned());
+    let links = fs::read_dir("/sys/class/net")
+        .expect("links")
+        .flatten()
+        .map(|link| link.file_name().to_string_lossy().into_owned());
     found.extend(links.filter(|link| link.starts_with(&names.link_prefix())).map(|link| format!("the link {link}")));
     if let Ok(tables) = Command::new("nft").args(["list", "tables"]).output() {
         let tables = String::from_utf8_lossy(&tables.stdout).into_owned();
-        found.extend(tables.lines().filter(|line| line.contains(&names.table())).map(|line| format!("the nftables {line}")));
+        found.extend(
+            tables.lines().filter(|line| line.contains(&names.table())).map(|line| format!("the nftables {line}")),
+        );
     }
     let own = paths.cgroup_root();
     let own = own.trim_start_matches('/');
     let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
-    found.extend(hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]).map(|path| path.join(own)).filter(|path| path.exists()).map(|path| format!("the cgroup {}", path.display())));
+    found.extend(
+        hierarchies
+            .chain([PathBuf::from("/sys/fs/cgroup")])
+            .map(|path| path.join(own))
+            .filter(|path| path.exists())
+            .map(|path| format!("the cgroup {}", path.display())),
+    );
     found
 }
 

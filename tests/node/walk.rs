@@ -14,7 +14,7 @@ use super::site::{Site, deployment, deployment_of};
 /// Answers with its version.
 const WEB: &str = "/bin/busybox mkdir -p /www; echo \"hello $VERSION\" > /www/index.html; echo \"serving $VERSION\"; exec /bin/busybox httpd -f -p 8080 -h /www";
 /// Is never ready before the test is over.
-const SLOW: &str = "  minReadySeconds: 600\n";
+const SLOW: &str = "  minReadySeconds: 300\n";
 
 fn web(version: &str, rest: &str) -> String {
     deployment("web", 2, version, WEB, rest)
@@ -48,7 +48,8 @@ fn a_user_pushes_looks_and_reverts() {
     let plan = site.masthead(&["plan", "proposal"]);
     assert!(plan.out.contains("-") && plan.out.contains("v3"), "{}{}", plan.out, plan.err);
     site.git(&["checkout", "-q", "main"]);
-    let second = site.head();
+    // The one on top of it is empty.
+    let second = site.git(&["rev-parse", "HEAD~1"]).trim().to_owned();
     let log = site.ok(&["log"]);
     assert!(log.contains("The first") && log.contains("The second, really") && log.contains("healthy"), "{log}");
 
@@ -70,7 +71,12 @@ fn versions(site: &Site) -> Vec<String> {
 fn status_is_for_scripts(site: &Site, head: &str) {
     let status = site.status();
     assert_eq!(status["repository"]["branch"], "main", "{status}");
-    assert!(status["repository"]["url"].as_str().is_some_and(|url| url.starts_with("http://127.0.0.1:") && url.ends_with("/repo.git")), "{status}");
+    assert!(
+        status["repository"]["url"]
+            .as_str()
+            .is_some_and(|url| url.starts_with("http://127.0.0.1:") && url.ends_with("/repo.git")),
+        "{status}"
+    );
     assert!(status["apiUrl"].as_str().is_some_and(|url| url.starts_with("http://127.0.0.1:")), "{status}");
     assert_eq!(status["commit"]["commit"]["id"], head, "{status}");
     assert_eq!(status["commit"]["outcome"], "healthy", "{status}");
@@ -86,7 +92,10 @@ fn status_is_for_scripts(site: &Site, head: &str) {
 
 fn looks(site: &Site) {
     let table = site.ok(&["get", "pods", "-o", "wide"]);
-    assert!(table.starts_with("NAME ") && table.contains("1/1") && table.contains("Running") && table.contains("one"), "{table}");
+    assert!(
+        table.starts_with("NAME ") && table.contains("1/1") && table.contains("Running") && table.contains("one"),
+        "{table}"
+    );
     let deploy = site.ok(&["get", "deploy"]);
     assert!(deploy.contains("2/2"), "{deploy}");
     let name = name(site, 0);
@@ -109,7 +118,11 @@ fn forwards(site: &Site) {
     let mut forward = forward.stdout(Stdio::piped()).spawn().expect("it runs");
     let mut line = String::new();
     BufReader::new(forward.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-    let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split_whitespace().next()).and_then(|port| port.parse::<u16>().ok());
+    let port = line
+        .split("127.0.0.1:")
+        .nth(1)
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|port| port.parse::<u16>().ok());
     let mut stream = TcpStream::connect(("127.0.0.1", port.unwrap_or_else(|| panic!("{line}")))).expect("a connection");
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("a request");
     let mut answer = String::new();
@@ -124,7 +137,9 @@ fn a_deleted_pod_comes_back(site: &Site) {
     site.ok(&["delete", "pod", &gone]);
     site.until("another pod is there", || {
         let pods = site.pods("web");
-        let ready = |pod: &Value| pod["status"]["containerStatuses"][0]["ready"] == true && pod["metadata"]["name"] != gone.as_str();
+        let ready = |pod: &Value| {
+            pod["status"]["containerStatuses"][0]["ready"] == true && pod["metadata"]["name"] != gone.as_str()
+        };
         pods.len() == 2 && pods.iter().all(ready)
     });
 }
@@ -157,9 +172,18 @@ fn not_found(mut stream: TcpStream) -> Option<()> {
         line.clear();
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
     }
-    let (code, body) = if first.contains(" /v2/ ") { ("200 OK", "{}") } else { ("404 Not Found", "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"manifest unknown\"}]}") };
+    let (code, body) = if first.contains(" /v2/ ") {
+        ("200 OK", "{}")
+    } else {
+        ("404 Not Found", "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"manifest unknown\"}]}")
+    };
     let body = if first.starts_with("HEAD") { "" } else { body };
-    write!(stream, "HTTP/1.1 {code}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).ok()
+    write!(
+        stream,
+        "HTTP/1.1 {code}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .ok()
 }
 
 #[test]
@@ -188,13 +212,19 @@ fn a_missing_image_and_a_slow_rollout_are_superseded() {
     println!("a fix was healthy after {:?}", began.elapsed());
     let outcome = |subject: &str| {
         let commits = site.json(&["log", "-o", "json"]);
-        let items = commits["items"].as_array().cloned().unwrap_or_else(|| commits.as_array().cloned().unwrap_or_default());
-        items.iter().find(|item| item["commit"]["subject"] == subject).map(|item| item["outcome"].clone()).unwrap_or_default()
+        let items =
+            commits["items"].as_array().cloned().unwrap_or_else(|| commits.as_array().cloned().unwrap_or_default());
+        items
+            .iter()
+            .find(|item| item["commit"]["subject"] == subject)
+            .map(|item| item["outcome"].clone())
+            .unwrap_or_default()
     };
     assert_eq!(outcome("no such tag"), "superseded");
 
     site.write("web.yaml", &web("v3", &format!("{SLOW}{strategy}")));
-    assert!(site.push("slow", &["-o", "no-wait"]).0);
+    let (taken, said) = site.push("slow", &["-o", "no-wait"]);
+    assert!(taken, "{said}");
     site.until("the slow one rolls", || site.pods("web").len() > 2);
     site.write("web.yaml", &web("v4", strategy));
     site.push_healthy("fast");
