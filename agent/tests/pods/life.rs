@@ -15,7 +15,7 @@ fn a_pod_starts_becomes_ready_and_ends() {
         let agent = bed.agent().await;
         let web = pod("web", json!({"containers": [script("main", WAITS)]}));
         let began = Instant::now();
-        agent.says(&[web.clone()], &[]);
+        agent.says(std::slice::from_ref(&web), &[]);
         let status = agent.ready("web").await;
         println!("ready after {:?}", began.elapsed());
         assert_eq!(status["phase"], "Running");
@@ -35,7 +35,7 @@ fn a_pod_starts_becomes_ready_and_ends() {
         agent.says(&[ending], &[]);
         agent.gone("web").await;
         assert!(!agent.shared.dirs.pod("uid-web").exists());
-        assert_eq!(agent.shared.network.attached().await.unwrap(), [String::new(); 0]);
+        assert!(agent.shared.network.attached().await.unwrap().is_empty());
         agent.stop().await;
     });
 }
