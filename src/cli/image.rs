@@ -82,6 +82,6 @@ fn size(bytes: u64) -> String {
         return format!("{bytes} B");
     }
     let unit = (bytes.ilog2() / 10).clamp(1, 4);
-    let tenths = u128::from(bytes) * 10 >> (10 * unit);
+    let tenths = (u128::from(bytes) * 10) >> (10 * unit);
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit as usize - 1])
 }

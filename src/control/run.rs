@@ -47,7 +47,7 @@ pub struct Control {
 /// What woke the loop.
 enum Woken {
     Batch(Option<kv::Result<kv::WatchBatch>>),
-    Report(Option<Report>),
+    Report(Option<Box<Report>>),
     Due,
     Tasks,
 }
@@ -100,7 +100,7 @@ impl Control {
                     tracing::warn!(why = ?ended.and_then(Result::err), "the watch of the store ended; reading it anew");
                     watch = self.reload().await;
                 }
-                Woken::Report(Some(report)) => self.report(report),
+                Woken::Report(Some(report)) => self.report(*report),
                 Woken::Report(None) => return Ok(()),
                 Woken::Due | Woken::Tasks => {}
             }
@@ -133,7 +133,7 @@ impl Control {
         tokio::select! {
             biased;
             batch = watch.next() => Woken::Batch(batch),
-            report = self.reports.recv() => Woken::Report(report),
+            report = self.reports.recv() => Woken::Report(report.map(Box::new)),
             () = due => Woken::Due,
         }
     }

@@ -29,7 +29,8 @@ pub async fn run(cx: Cx, name: String, attempt: u32, sandbox_id: String, history
     let Some(container) = container_of(&cx.pod, &name) else { return };
     let (seen, result) = match begin(&cx, container, attempt, &sandbox_id, &history).await {
         Ok(seen) => (Some(seen), Ok(())),
-        Err((seen, failure)) => {
+        Err(failed) => {
+            let (seen, failure) = *failed;
             if failure.reason != "ImagePullBackOff" || history.error.is_empty() {
                 tracing::debug!(container = name, reason = failure.reason, message = failure.message, "not started");
             }
@@ -56,10 +57,11 @@ pub async fn run(cx: Cx, name: String, attempt: u32, sandbox_id: String, history
     cx.send(Signal::Started { name, seen, result }).await;
 }
 
-type Failed = (Option<Seen>, StartFailure);
+/// What there is of the container nevertheless, and why it is not up.
+type Failed = Box<(Option<Seen>, StartFailure)>;
 
 fn config_error(message: String) -> Failed {
-    (
+    Box::new((
         None,
         StartFailure {
             reason: "CreateContainerConfigError".to_owned(),
@@ -67,11 +69,11 @@ fn config_error(message: String) -> Failed {
             is_config: true,
             ..StartFailure::default()
         },
-    )
+    ))
 }
 
 fn create_error(message: String) -> Failed {
-    (None, StartFailure { reason: "CreateContainerError".to_owned(), message, ..StartFailure::default() })
+    Box::new((None, StartFailure { reason: "CreateContainerError".to_owned(), message, ..StartFailure::default() }))
 }
 
 async fn begin(
@@ -82,13 +84,17 @@ async fn begin(
     history: &History,
 ) -> Result<Seen, Failed> {
     let image = tokio::select! {
-        image = pull::ensure(cx, container, history) => image.map_err(|failure| (None, failure))?,
+        image = pull::ensure(cx, container, history) => image.map_err(|failure| Box::new((None, failure)))?,
         () = cx.ending.cancelled() => return Err(config_error("the pod ends".to_owned())),
     };
     let user = format!("{}/{}", cx.pod.metadata.uid, container.name);
     cx.shared.in_use.hold(&user, &image.id);
     let made = make(cx, container, attempt, sandbox_id, &image).await;
-    if let Ok(seen) | Err((Some(seen), _)) = &made {
+    let there = match &made {
+        Ok(seen) => Some(seen),
+        Err(failed) => failed.0.as_ref(),
+    };
+    if let Some(seen) = there {
         cx.shared.in_use.hold(&seen.id, &image.id);
     }
     cx.shared.in_use.release(&user);
@@ -121,7 +127,9 @@ async fn make(
             cx.note(Note::normal("Started", format!("Started container {}", container.name)).of(&container.name)).await;
             seen.ok_or_else(|| create_error(format!("container {id} is gone right after its start")))
         }
-        Err(error) => Err((Some(unstarted(cx, seen, id, sandbox_id, attempt, &error)), run_error(&error))),
+        Err(error) => {
+            Err(Box::new((Some(unstarted(cx, seen, id, sandbox_id, attempt, &error)), run_error(&error))))
+        }
     }
 }
 

@@ -168,7 +168,7 @@ fn spread_scores(cluster: &Cluster, pod: &Pod, possible: &[&NodeInfo]) -> Vec<f6
             .topology_spread_constraints
             .retain(|c| possible.iter().all(|node| node.label(&c.topology_key).is_some()));
     }
-    let nodes: Vec<NodeInfo> = possible.iter().map(|node| NodeInfo::clone(node)).collect();
+    let nodes: Vec<NodeInfo> = possible.iter().copied().cloned().collect();
     let constraints = spread::counted(&counted_pod, "ScheduleAnyway", &nodes);
     if constraints.is_empty() {
         return vec![0.0; possible.len()];

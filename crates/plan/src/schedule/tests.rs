@@ -1,4 +1,5 @@
 //! The recorded answers of a real scheduler, and what holds for every pod and node.
+#![expect(clippy::disallowed_methods, reason = "a test that reads recorded answers from disk")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

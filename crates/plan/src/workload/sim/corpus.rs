@@ -1,4 +1,5 @@
 //! The recorded scenarios of a real Kubernetes, played here: final objects, pods, events and bounds must agree.
+#![expect(clippy::disallowed_methods, reason = "a test that reads recorded answers from disk")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
