@@ -32,7 +32,7 @@ impl Random {
 
 /// What a rollout came to: pods, their versions, restarts, ReplicaSets at size.
 fn outcome(site: &Site, app: &str) -> String {
-    let mut pods: Vec<String> = site.pods(app).iter().map(|pod| pod_line(pod)).collect();
+    let mut pods: Vec<String> = site.pods(app).iter().map(pod_line).collect();
     pods.sort();
     let sets = site.json(&["get", "rs", "-l", &format!("app={app}"), "-o", "json"]);
     let mut sizes: Vec<u64> = sets["items"]
