@@ -101,7 +101,11 @@ async fn engine(data: &Path, store: &ImageStore) -> Result<(Embedded, RoutedNetw
 }
 
 async fn clean(data: &Path, options: Options) -> Result<()> {
-    tokio::task::spawn_blocking(move || Embedded::destroy_all(&options)).await??;
+    let destroy = move || {
+        Embedded::destroy_all(&options)?;
+        masthead_agent::node::cgroups::remove(&options.cgroup_root)
+    };
+    tokio::task::spawn_blocking(destroy).await??;
     masthead_agent::network::destroy::destroy(data).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::network::destroy as network;
+use crate::node::cgroups;
 use crate::node::lock;
 use crate::node::paths::Paths;
 use crate::pods::volumes::apply;
@@ -32,7 +33,7 @@ pub async fn destroy(data: &Path) -> Result<()> {
         if paths.pods.exists() {
             apply::unmount_below(&paths.pods).context("unmounting the pods' volumes")?;
         }
-        remove_cgroups(&paths.cgroup_root()).context("removing the cgroups")
+        cgroups::remove(&paths.cgroup_root()).context("removing the cgroups")
     })
     .await??;
     // No container is in a namespace any more.
@@ -51,37 +52,4 @@ fn gone(removed: io::Result<()>) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Removes the node's empty cgroups in every hierarchy, and `/masthead` itself when no other node uses it.
-fn remove_cgroups(root: &str) -> io::Result<()> {
-    let mut hierarchies = vec![Path::new("/sys/fs/cgroup").to_owned()];
-    for entry in fs::read_dir("/sys/fs/cgroup")? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            hierarchies.push(entry.path());
-        }
-    }
-    for hierarchy in hierarchies {
-        let own = hierarchy.join(root.trim_start_matches('/'));
-        if own.is_dir() {
-            remove_tree(&own)?;
-            if let Some(shared) = own.parent() {
-                // Others' are in it: then it stays.
-                let _ = fs::remove_dir(shared);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A cgroup's files can't be removed, its directories can, the innermost first.
-fn remove_tree(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            remove_tree(&entry.path())?;
-        }
-    }
-    gone(fs::remove_dir(dir))
 }

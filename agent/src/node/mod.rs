@@ -1,5 +1,6 @@
 //! This machine as a node: what it is, how it starts, how everything of it goes.
 
+pub mod cgroups;
 pub mod default_name;
 pub mod destroy;
 pub mod facts;

@@ -127,9 +127,7 @@ async fn make(
             cx.note(Note::normal("Started", format!("Started container {}", container.name)).of(&container.name)).await;
             seen.ok_or_else(|| create_error(format!("container {id} is gone right after its start")))
         }
-        Err(error) => {
-            Err(Box::new((Some(unstarted(cx, seen, id, sandbox_id, attempt, &error)), run_error(&error))))
-        }
+        Err(error) => Err(Box::new((Some(unstarted(cx, seen, id, sandbox_id, attempt, &error)), run_error(&error)))),
     }
 }
 

@@ -100,13 +100,25 @@ pub fn machine<F: Future<Output = ()>>(test: impl FnOnce(Bed) -> F + Send + 'sta
             busybox(&store);
             let tag = data.file_name().unwrap().to_string_lossy().trim_start_matches('.').to_owned();
             let bed = Bed { data, store, cgroup_root: format!("/masthead-test-pods-{tag}"), _dir: dir };
-            let options = bed.options();
+            let _clean = Clean(bed.options());
             test(bed).await;
-            Embedded::destroy_all(&options).unwrap();
         });
     };
     if let Err(panic) = std::thread::Builder::new().stack_size(8 << 20).spawn(work).unwrap().join() {
         std::panic::resume_unwind(panic);
+    }
+}
+
+/// Removes what a test made, also when it fails.
+struct Clean(Options);
+
+impl Drop for Clean {
+    fn drop(&mut self) {
+        let destroyed = Embedded::destroy_all(&self.0);
+        let removed = masthead_agent::node::cgroups::remove(&self.0.cgroup_root);
+        if !std::thread::panicking() {
+            destroyed.and(removed).unwrap();
+        }
     }
 }
 

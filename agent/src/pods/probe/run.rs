@@ -5,7 +5,7 @@ use std::time::Duration;
 use masthead_api::core::container::Container;
 use masthead_api::core::probe::Probe;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval_at};
+use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use crate::pods::apply::Cx;
 use crate::pods::events::Note;
@@ -13,6 +13,10 @@ use crate::pods::probe::http::Failed;
 use crate::pods::probe::threshold::Threshold;
 use crate::pods::probe::{exec, grpc, http, target, tcp};
 use crate::pods::signal::{ProbeKind, Signal};
+
+/// Waits, in milliseconds, between attempts after the first failure of a container that was never
+/// well; the first stands for the first tick.
+const EARLY_MS: [u64; 7] = [0, 25, 50, 100, 200, 300, 300];
 
 /// What is probed.
 pub struct Probed {
@@ -53,9 +57,13 @@ pub async fn run(mut probed: Probed) {
     let failures = if probe.failure_threshold == 0 { 3 } else { probe.failure_threshold };
     let mut threshold = Threshold::new(probed.verdict, probe.success_threshold, failures);
     let mut told: Option<bool> = None;
+    let mut early = EARLY_MS.iter();
     loop {
-        ticks.tick().await;
-        let Some(ok) = once(&probed).await else { continue };
+        let Some(ok) = next(&probed, &mut ticks, &mut early).await else { continue };
+        // Whoever has succeeded once is asked in the probe's own rhythm from then on.
+        if ok {
+            early = [].iter();
+        }
         let Some(verdict) = threshold.take(ok) else { continue };
         if told == Some(verdict) {
             continue;
@@ -67,6 +75,33 @@ pub async fn run(mut probed: Probed) {
             // Started is started, and what fails now is being killed.
             (ProbeKind::Startup, _) | (ProbeKind::Liveness, false) => return,
             _ => {}
+        }
+    }
+}
+
+/// The next outcome: at the next tick, or a success between the first two of them. A program that
+/// needs a moment to listen is then ready after that moment, not after a whole period more;
+/// failures count in the probe's rhythm only.
+async fn next(probed: &Probed, ticks: &mut Interval, early: &mut std::slice::Iter<'_, u64>) -> Option<bool> {
+    let mut is_first = early.len() == EARLY_MS.len();
+    loop {
+        let wait = if is_first || probed.kind == ProbeKind::Liveness { None } else { early.next() };
+        let Some(wait_ms) = wait else {
+            ticks.tick().await;
+            if is_first {
+                // One is used up by the first tick itself.
+                early.next();
+            }
+            return once(probed).await;
+        };
+        is_first = false;
+        tokio::select! {
+            _ = ticks.tick() => return once(probed).await,
+            () = tokio::time::sleep(Duration::from_millis(*wait_ms)) => {
+                if let Ok(Ok(())) = ask(probed).await {
+                    return Some(true);
+                }
+            }
         }
     }
 }
