@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 
 use masthead_agent::network::destroy::destroy;
+use masthead_agent::network::names::Names;
+use masthead_agent::network::records::home;
+use masthead_agent::network::rules::forward;
 use nlink::netlink::nftables::{BaseChain, Chain, Family, FilterHook, Policy, Priority};
 use nlink::netlink::{Connection, Nftables};
 
@@ -42,6 +45,14 @@ fn a_firewall_that_drops_forwarded_packets_lets_pods_through() {
             nft.list_rules("filter", Family::Ip).await.unwrap()
         });
         assert_eq!(rules.len(), 2, "said twice, put in once");
+
+        // Without those two the firewall would have dropped it.
+        bed.wait(async {
+            let nft = Connection::<Nftables>::new().unwrap();
+            forward::remove(&nft, &Names::of(&home(&bed.data))).await.unwrap();
+        });
+        let refused = inside(&a.netns, move || ask(ip_b, 80)).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::TimedOut, "dropped, not refused by the pod");
 
         bed.wait(network.close()).unwrap();
         bed.wait(destroy(&bed.data)).unwrap();

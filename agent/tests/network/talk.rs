@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, TcpListener};
 
+use masthead_agent::network::names::Names;
+use masthead_agent::network::records::home as home_of;
 use masthead_agent::network::routed::Options;
 use nlink::netlink::addr::Ipv4Address;
 use nlink::netlink::route::Ipv4Route;
@@ -98,14 +100,22 @@ fn a_pod_cannot_use_the_nodes_loopback_nor_anothers_address() {
         let ns = masthead_agent::network::netns::open(&a.netns).unwrap();
         bed.wait(async {
             let conn = masthead_agent::network::kernel::connect(&ns).unwrap();
-            conn.set_link_down("lo").await.unwrap();
+            conn.del_address_if_exists("lo", home, 8).await.unwrap();
             let gateway = std::net::Ipv4Addr::new(169, 254, 1, 1);
             let all = Ipv4Route::new(std::net::Ipv4Addr::new(127, 0, 0, 1), 32).gateway(gateway).dev("eth0").onlink();
             conn.add_route(all).await.unwrap();
         });
         inside(&a.netns, || std::fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1").unwrap());
         assert!(inside(&a.netns, move || ask(home, 90)).is_err(), "the node's loopback is its own");
-        drop(local);
+        // Without the rule it would have got there.
+        bed.wait(async {
+            let nft = masthead_agent::network::rules::apply::connect().unwrap();
+            let names = Names::of(&home_of(&bed.data));
+            masthead_agent::network::rules::apply::remove(&nft, &names.table()).await.unwrap();
+        });
+        let served = serve(local);
+        inside(&a.netns, move || ask(home, 90)).unwrap();
+        served.join().unwrap();
         let stolen = b.ips[0];
         bed.wait(async {
             let conn = masthead_agent::network::kernel::connect(&ns).unwrap();
@@ -114,10 +124,18 @@ fn a_pod_cannot_use_the_nodes_loopback_nor_anothers_address() {
         });
         let node = std::net::UdpSocket::bind("10.42.0.1:91").unwrap();
         node.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
-        inside(&a.netns, move || {
-            let own = std::net::UdpSocket::bind((stolen, 0)).unwrap();
-            own.send_to(b"spoofed", "10.42.0.1:91").unwrap();
-        });
+        let spoof = || {
+            inside(&a.netns, move || {
+                let own = std::net::UdpSocket::bind((stolen, 0)).unwrap();
+                own.send_to(b"spoofed", "10.42.0.1:91").unwrap();
+            });
+        };
+        spoof();
         assert!(node.recv(&mut [0; 16]).is_err(), "a packet from another pod's address arrives");
+        for conf in ["all", &a.interface] {
+            std::fs::write(format!("/proc/sys/net/ipv4/conf/{conf}/rp_filter"), "0").unwrap();
+        }
+        spoof();
+        assert!(node.recv(&mut [0; 16]).is_ok(), "it is the link's filter that stops it");
     });
 }
