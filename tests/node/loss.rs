@@ -47,6 +47,18 @@ fn the_store_is_deleted_under_twenty_pods() {
     site.down();
 }
 
+/// What a web hook sends.
+fn poke(site: &Site) {
+    let api = site.status()["apiUrl"].as_str().expect("the API's URL").replace("http://", "");
+    let mut stream = std::net::TcpStream::connect(&api).expect("a connection");
+    let request = format!(
+        "POST /apis/masthead.dev/v1/poll HTTP/1.1\r\nHost: {api}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    std::io::Write::write_all(&mut stream, request.as_bytes()).expect("a request");
+    let answer = std::io::read_to_string(stream).expect("an answer");
+    assert!(answer.contains("\"polling\":true"), "{answer}");
+}
+
 /// Ends the daemon with no time to tidy up.
 fn killed(site: &Site) {
     let pid = site.status()["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
@@ -107,6 +119,8 @@ fn a_watched_repository_is_gone_and_broken_for_a_while() {
 
     let away = clone.with_file_name("away");
     fs::rename(&clone, &away).expect("moved away");
+    // The kernel tells nobody that a folder above was renamed; a hook that means "look now" does.
+    poke(&site);
     site.until("the trouble is told", || !site.status()["repository"]["trouble"].is_null());
     let text = site.ok(&["status"]);
     assert!(text.contains("cannot be read") && text.contains("the last good commit stays applied"), "{text}");
