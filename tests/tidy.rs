@@ -46,7 +46,13 @@ fn rust() -> Vec<(String, String)> {
 }
 
 fn is_test(path: &str) -> bool {
-    path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("tests.rs") || path.contains("/examples/") || path.contains("/sim/") || path.contains("conformance") || TEST_ONLY.contains(&path)
+    path.starts_with("tests/")
+        || path.contains("/tests/")
+        || path.ends_with("tests.rs")
+        || path.contains("/examples/")
+        || path.contains("/sim/")
+        || path.contains("conformance")
+        || TEST_ONLY.contains(&path)
 }
 
 /// Files that are compiled for tests alone, by their module's `#[cfg(test)]`.
@@ -78,7 +84,11 @@ fn functions_are_short() {
         let lines: Vec<&str> = text.lines().collect();
         for (at, line) in lines.iter().enumerate() {
             let indent = line.len() - line.trim_start().len();
-            let words = line.trim_start().trim_start_matches("pub ").trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");
+            let words = line
+                .trim_start()
+                .trim_start_matches("pub ")
+                .trim_start_matches("pub(crate) ")
+                .trim_start_matches("pub(super) ");
             let words = words.trim_start_matches("const ").trim_start_matches("async ");
             if !words.starts_with("fn ") {
                 continue;
@@ -151,7 +161,18 @@ fn what_decides_does_no_io() {
         assert!(text.contains("#![deny(clippy::disallowed_methods"), "{pure} does not deny what does I/O");
     }
     let pure_names = ["plan.rs", "step.rs", "target.rs", "rules.rs", "convert.rs"];
-    let effects = ["std::fs::", "fs::read", "fs::write", "std::net::Tcp", "process::Command", "Instant::now", "SystemTime::now", "tokio::spawn", "tokio::fs", ".await"];
+    let effects = [
+        "std::fs::",
+        "fs::read",
+        "fs::write",
+        "std::net::Tcp",
+        "process::Command",
+        "Instant::now",
+        "SystemTime::now",
+        "tokio::spawn",
+        "tokio::fs",
+        ".await",
+    ];
     let mut faults = Vec::new();
     for (path, text) in rust() {
         let name = path.rsplit('/').next().unwrap_or_default();

@@ -3,7 +3,9 @@
 /// The table with its header; each line ends in a newline and in no spaces.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let rows: Vec<Vec<String>> = rows.into_iter().collect();
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
     let widths: Vec<usize> = header.iter().enumerate().map(|(i, name)| name.chars().count().max(width(i))).collect();
     let mut out = String::new();
     let header: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();

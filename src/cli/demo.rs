@@ -67,7 +67,12 @@ pub async fn push(url: &str, branch: &str, view: &Arc<View>) -> Result<()> {
         let who = ["-c", "user.name=Masthead demo", "-c", "user.email=demo@localhost"];
         init::git(&path, &[&who[..], &["commit", "--quiet", "-m", "The demonstration"]].concat())?;
         println!("\n$ git push {url} {branch}");
-        let pushed = Command::new("git").current_dir(&path).args(["push", &url, &branch]).stdin(Stdio::null()).status().context("running git")?;
+        let pushed = Command::new("git")
+            .current_dir(&path)
+            .args(["push", &url, &branch])
+            .stdin(Stdio::null())
+            .status()
+            .context("running git")?;
         if !pushed.success() {
             bail!("git push failed; the repository may hold something already");
         }
@@ -92,7 +97,8 @@ pub async fn push(url: &str, branch: &str, view: &Arc<View>) -> Result<()> {
 fn address(view: &View) -> Option<String> {
     let cluster = view.read();
     let ready = |pod: &Arc<Pod>| pod.status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True");
-    let mut pods = cluster.list::<Pod>("default").filter(|pod| pod.metadata.labels.get("app").is_some_and(|app| app == "web"));
+    let mut pods =
+        cluster.list::<Pod>("default").filter(|pod| pod.metadata.labels.get("app").is_some_and(|app| app == "web"));
     let pod = pods.find(ready)?;
     (!pod.status.pod_ip.is_empty()).then(|| format!("{}:8080", pod.status.pod_ip))
 }

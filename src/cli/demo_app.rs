@@ -80,7 +80,11 @@ async fn serve(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn answer(request: Request<Incoming>, text: Arc<String>, ready: bool) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    text: Arc<String>,
+    ready: bool,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let (code, body) = match request.uri().path() {
         "/readyz" if !ready => (503, "not ready\n".to_owned()),
         "/readyz" | "/healthz" => (200, "ok\n".to_owned()),

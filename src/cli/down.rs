@@ -46,7 +46,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             kept = true;
             continue;
         }
-        let removed = if path.is_dir() && !path.is_symlink() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        let removed = if path.is_dir() && !path.is_symlink() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
         removed.with_context(|| format!("removing {}", path.display()))?;
     }
     if !kept {
@@ -70,5 +74,8 @@ fn stop_daemon(args: &Args) -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    bail!("the daemon (process {pid}) did not stop within {} s; end it with kill -9 {pid} and try again", STOP_MAX.as_secs())
+    bail!(
+        "the daemon (process {pid}) did not stop within {} s; end it with kill -9 {pid} and try again",
+        STOP_MAX.as_secs()
+    )
 }

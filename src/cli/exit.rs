@@ -48,11 +48,27 @@ pub fn configuration(message: impl Into<String>, hint: impl Into<String>) -> any
     Blamed { blame: Blame::Configuration, message: message.into(), hint: hint.into() }.into()
 }
 
+/// Ends the program quietly when whoever reads its output has gone (`masthead get pods | head`): the print macros panic
+/// then, and nothing is wrong.
+pub fn quiet_when_nobody_reads() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload_as_str().unwrap_or_default();
+        if said.starts_with("failed printing to") && said.contains("Broken pipe") {
+            std::process::exit(0);
+        }
+        hook(panic);
+    }));
+}
+
 /// Prints an error and chooses the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let blamed = error.downcast_ref::<Blamed>();
     // A reader that went away (`masthead get | head`) is no error.
-    if error.chain().any(|e| e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)) {
+    if error
+        .chain()
+        .any(|e| e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe))
+    {
         return ExitCode::SUCCESS;
     }
     eprintln!("error: {error:#}");

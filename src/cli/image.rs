@@ -51,7 +51,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let images = node::images(&args.data).await?;
         match args.command {
             Command::Import { path, name } => {
-                let imported = images.import(&path, name.as_deref()).await.with_context(|| format!("importing {}", path.display()))?;
+                let imported = images
+                    .import(&path, name.as_deref())
+                    .await
+                    .with_context(|| format!("importing {}", path.display()))?;
                 for reference in imported {
                     println!("imported {reference}");
                 }

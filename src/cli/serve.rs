@@ -25,7 +25,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         let mut running = serve::serve(&args.start.options(NODES_PORT)?).await?;
         println!("API          {}", running.daemon.api_url);
         println!("repository   {} (branch {})", running.daemon.repository_url, running.daemon.branch);
-        println!("agents dial  {}   (masthead token --data {} makes their token)", running.daemon.nodes_address, args.start.data.display());
+        println!(
+            "agents dial  {}   (masthead token --data {} makes their token)",
+            running.daemon.nodes_address,
+            args.start.data.display()
+        );
         let failed = tokio::select! {
             () = stopped() => false,
             () = running.ended() => true,

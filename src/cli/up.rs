@@ -75,7 +75,9 @@ async fn foreground(args: Args) -> Result<ExitCode> {
     if failed {
         return Ok(ExitCode::FAILURE);
     }
-    eprintln!("stopped; containers go on running. `masthead up` takes them up again, `masthead down` removes everything.");
+    eprintln!(
+        "stopped; containers go on running. `masthead up` takes them up again, `masthead down` removes everything."
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -114,10 +116,12 @@ fn welcome(running: &Running) {
 
 /// Starts this program again without a terminal, and waits until it answers.
 fn detach(args: &Args) -> Result<ExitCode> {
-    std::fs::create_dir_all(args.start.data.join("logs")).with_context(|| format!("making {}", args.start.data.display()))?;
+    std::fs::create_dir_all(args.start.data.join("logs"))
+        .with_context(|| format!("making {}", args.start.data.display()))?;
     let root = std::fs::canonicalize(&args.start.data)?;
     let log_path = root.join("logs/daemon.log");
-    let out = File::options().create(true).append(true).open(&log_path).with_context(|| log_path.display().to_string())?;
+    let out =
+        File::options().create(true).append(true).open(&log_path).with_context(|| log_path.display().to_string())?;
     let again = std::env::args_os().skip(1).filter(|arg| arg != "--detach");
     let mut child = Command::new(std::env::current_exe()?);
     child.args(again).current_dir("/").stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);

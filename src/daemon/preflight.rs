@@ -21,14 +21,20 @@ pub fn check(embedded: bool) -> Result<(), Lacking> {
     if !nix::unistd::geteuid().is_root() {
         missing.push(("root: pods need namespaces, mounts and cgroups", "run it with sudo, or as root"));
     }
-    let git = Command::new("git").arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let git =
+        Command::new("git").arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !git.is_ok_and(|status| status.success()) {
         missing.push(("git: pushes are served by its http-backend", "install git, on Debian: apt-get install git"));
     }
     if embedded {
         if !has("overlay") {
             // Many kernels have it as a module that nothing has asked for yet.
-            let _ = Command::new("modprobe").arg("overlay").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            let _ = Command::new("modprobe")
+                .arg("overlay")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
         }
         if !has("overlay") {
             missing.push(("overlayfs: containers stand on it", "load it: modprobe overlay"));

@@ -41,7 +41,11 @@ fn main() -> Result<()> {
         }
     }
     bare.sort();
-    println!("bare runtime, {PODS} pods with their networks: best {} ms, median {} ms", bare[0].as_millis(), bare[bare.len() / 2].as_millis());
+    println!(
+        "bare runtime, {PODS} pods with their networks: best {} ms, median {} ms",
+        bare[0].as_millis(),
+        bare[bare.len() / 2].as_millis()
+    );
     let site = Site::start(&runtime)?;
     let outcome = site.measure(bare[bare.len() / 2]);
     site.down()?;
@@ -51,7 +55,8 @@ fn main() -> Result<()> {
 /// The image both sides run: busybox alone.
 async fn image(images: &ImagesHandle) -> Result<()> {
     let files = vec![(PathBuf::from("/bin/busybox"), Content::File(PathBuf::from("/bin/busybox")))];
-    let config = Defaults { entrypoint: ["/bin/busybox", "sleep", "100000"].map(str::to_owned).to_vec(), ..Defaults::default() };
+    let config =
+        Defaults { entrypoint: ["/bin/busybox", "sleep", "100000"].map(str::to_owned).to_vec(), ..Defaults::default() };
     images.assemble(IMAGE, files, config).await?;
     Ok(())
 }
@@ -88,7 +93,12 @@ async fn one_pod(runtime: &Embedded, network: &RoutedNetwork, dir: &Path, number
     let name = format!("bare-{number}");
     let attached = network.attach(&name).await?;
     let config = v1::PodSandboxConfig {
-        metadata: Some(v1::PodSandboxMetadata { name: name.clone(), uid: name.clone(), namespace: "bench".into(), attempt: 0 }),
+        metadata: Some(v1::PodSandboxMetadata {
+            name: name.clone(),
+            uid: name.clone(),
+            namespace: "bench".into(),
+            attempt: 0,
+        }),
         hostname: name.clone(),
         log_directory: dir.join("logs").join(&name).to_string_lossy().into_owned(),
         ..Default::default()
@@ -96,7 +106,8 @@ async fn one_pod(runtime: &Embedded, network: &RoutedNetwork, dir: &Path, number
     let ips = attached.ips.iter().map(ToString::to_string).collect();
     let request = SandboxRequest { config, netns_path: Some(attached.netns), ips, ..Default::default() };
     let sandbox = runtime.run_pod_sandbox(request).await?;
-    let security = v1::LinuxContainerSecurityContext { seccomp: Some(v1::SecurityProfile::default()), ..Default::default() };
+    let security =
+        v1::LinuxContainerSecurityContext { seccomp: Some(v1::SecurityProfile::default()), ..Default::default() };
     let config = v1::ContainerConfig {
         metadata: Some(v1::ContainerMetadata { name: "c".into(), attempt: 0 }),
         image: Some(v1::ImageSpec { image: IMAGE.into(), ..Default::default() }),
@@ -104,7 +115,8 @@ async fn one_pod(runtime: &Embedded, network: &RoutedNetwork, dir: &Path, number
         linux: Some(v1::LinuxContainerConfig { resources: None, security_context: Some(security) }),
         ..Default::default()
     };
-    let request = v1::CreateContainerRequest { pod_sandbox_id: sandbox.clone(), config: Some(config), sandbox_config: None };
+    let request =
+        v1::CreateContainerRequest { pod_sandbox_id: sandbox.clone(), config: Some(config), sandbox_config: None };
     let id = runtime.create_container(request).await?;
     runtime.start_container(&id).await?;
     Ok(sandbox)
@@ -121,7 +133,9 @@ impl Site {
     fn start(runtime: &tokio::runtime::Runtime) -> Result<Site> {
         let dir = tempfile::tempdir()?;
         let data = dir.path().join("data");
-        run(Command::new(MASTHEAD).args(["up", "--detach", "--listen", "127.0.0.1:0", "--node-name", "bench", "--data"]).arg(&data))?;
+        run(Command::new(MASTHEAD)
+            .args(["up", "--detach", "--listen", "127.0.0.1:0", "--node-name", "bench", "--data"])
+            .arg(&data))?;
         runtime.block_on(async { image(&node::images(&data).await?).await })?;
         let daemon: serde_json::Value = serde_json::from_slice(&fs::read(data.join("daemon.json"))?)?;
         let pid = daemon["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).context("the daemon's pid")?;
@@ -176,7 +190,9 @@ impl Site {
 
     fn wait_until_empty(&self) -> Result<()> {
         for _ in 0..2000 {
-            let left = run(Command::new(MASTHEAD).args(["get", "pods", "-o", "name", "--data"]).arg(self.dir.path().join("data")))?;
+            let left = run(Command::new(MASTHEAD)
+                .args(["get", "pods", "-o", "name", "--data"])
+                .arg(self.dir.path().join("data")))?;
             if !left.contains("pod/") {
                 return Ok(());
             }
@@ -201,7 +217,11 @@ impl Site {
         std::thread::sleep(REST);
         let ticks = self.ticks()? - before;
         let share = ticks as f64 / REST.as_secs_f64();
-        println!("at rest with {PODS} pods: {share:.2} % of one core (under 0.5 wanted), {} bytes written to the store in {} s (leases)", self.store_bytes()?.saturating_sub(log_before), REST.as_secs());
+        println!(
+            "at rest with {PODS} pods: {share:.2} % of one core (under 0.5 wanted), {} bytes written to the store in {} s (leases)",
+            self.store_bytes()?.saturating_sub(log_before),
+            REST.as_secs()
+        );
         Ok(())
     }
 
@@ -254,7 +274,11 @@ fn docker(ours: Duration) -> Result<()> {
     let mut daemon = Command::new("dockerd");
     daemon.args(["--host", &socket, "--bridge=none", "--iptables=false", "--data-root"]).arg(dir.path().join("root"));
     daemon.arg("--exec-root").arg(dir.path().join("exec")).arg("--pidfile").arg(dir.path().join("pid"));
-    let mut daemon = daemon.stdout(Stdio::null()).stderr(fs::File::create(dir.path().join("log"))?).spawn().context("dockerd (Debian's docker.io)")?;
+    let mut daemon = daemon
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(dir.path().join("log"))?)
+        .spawn()
+        .context("dockerd (Debian's docker.io)")?;
     let outcome = docker_service(&socket, dir.path(), ours);
     daemon.kill()?;
     daemon.wait()?;
@@ -273,9 +297,27 @@ fn docker_service(socket: &str, dir: &Path, ours: Duration) -> Result<()> {
     docker(&["import", &archive.display().to_string(), "sleeper:v1"])?;
     docker(&["swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1"])?;
     let began = Instant::now();
-    docker(&["service", "create", "-q", "--replicas", &PODS.to_string(), "--name", "bench", "--network", "host", "sleeper:v1", "/bin/busybox", "sleep", "100000"])?;
+    docker(&[
+        "service",
+        "create",
+        "-q",
+        "--replicas",
+        &PODS.to_string(),
+        "--name",
+        "bench",
+        "--network",
+        "host",
+        "sleeper:v1",
+        "/bin/busybox",
+        "sleep",
+        "100000",
+    ])?;
     let took = began.elapsed();
-    println!("docker service create --replicas {PODS}: {} ms; ours is {:.1} times as fast (at least 8 wanted)", took.as_millis(), took.as_secs_f64() / ours.as_secs_f64());
+    println!(
+        "docker service create --replicas {PODS}: {} ms; ours is {:.1} times as fast (at least 8 wanted)",
+        took.as_millis(),
+        took.as_secs_f64() / ours.as_secs_f64()
+    );
     docker(&["service", "rm", "bench"])?;
     docker(&["swarm", "leave", "--force"])?;
     Ok(())

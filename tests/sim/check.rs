@@ -289,7 +289,7 @@ impl Checker {
                 key.1.as_str(),
             );
             let live = cluster.get(&key).ok_or_else(|| format!("{key} is missing"))?.value();
-            if live["data"]["a"] != content.to_string() {
+            if live["data"]["a"].as_str() != Some(&content.to_string()) {
                 return Err(format!("{key} holds {}", live["data"]));
             }
         }

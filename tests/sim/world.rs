@@ -302,10 +302,10 @@ impl World {
             Ev::StartControl => self.start_control(),
             Ev::Dial { node, run } => self.dial(node, run),
             Ev::Greets { node, session, hello } => {
-                self.to_control(node, session, |control, name| control.admit(name, session, *hello))
+                self.deliver(node, session, |control, name| control.admit(name, session, *hello))
             }
             Ev::Says { node, session, message } => {
-                self.to_control(node, session, |control, name| control.hear(name, session, *message))
+                self.deliver(node, session, |control, name| control.hear(name, session, *message))
             }
             Ev::Down { node, session } => {
                 let name = self.agents[node].name.clone();
@@ -342,7 +342,7 @@ impl World {
         }
     }
 
-    fn to_control(&mut self, node: usize, session: u64, act: impl FnOnce(&mut Control, &str)) {
+    fn deliver(&mut self, node: usize, session: u64, act: impl FnOnce(&mut Control, &str)) {
         if self.links[node].session == session
             && let Some(control) = &mut self.control
         {

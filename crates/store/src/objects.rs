@@ -190,16 +190,14 @@ impl Part {
             Change::Create { object, .. } => {
                 (Compare::absent(store_key.clone()), Op::put(store_key, object.body().clone()))
             }
-            Change::Update { object, base, .. } => (
-                Compare::unchanged(store_key.clone(), Revision(*base)),
-                Op::put(store_key, object.body().clone()),
-            ),
+            Change::Update { object, base, .. } => {
+                (Compare::unchanged(store_key.clone(), Revision(*base)), Op::put(store_key, object.body().clone()))
+            }
             Change::Delete { base, .. } => {
                 (Compare::unchanged(store_key.clone(), Revision(*base)), Op::delete(store_key))
             }
         };
-        let mut part =
-            Part { compare: vec![compare], bytes: op_bytes(&op), ops: vec![op], keys: vec![key.clone()] };
+        let mut part = Part { compare: vec![compare], bytes: op_bytes(&op), ops: vec![op], keys: vec![key.clone()] };
         if let Some(record) = record {
             part.add(Part::record(key, record));
         }

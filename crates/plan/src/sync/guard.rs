@@ -46,7 +46,13 @@ impl Default for DeleteBudget {
 
 /// What the entries need confirmed; `wanted` is how many objects the commit asks for, `managed` how many came from git
 /// before this plan.
-pub fn refusals(entries: &[Entry], wanted: usize, managed: usize, budget: DeleteBudget, confirmed: Confirmed) -> Vec<Refusal> {
+pub fn refusals(
+    entries: &[Entry],
+    wanted: usize,
+    managed: usize,
+    budget: DeleteBudget,
+    confirmed: Confirmed,
+) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     let deletes: Vec<&Entry> = entries.iter().filter(|e| e.action == Action::Delete).collect();
     let refusal = |what: String, word: &str| Refusal { what, trailer: format!("{CONFIRM_TRAILER}: {word}") };
@@ -61,7 +67,10 @@ pub fn refusals(entries: &[Entry], wanted: usize, managed: usize, budget: Delete
         let over = deletes.len() > budget.count && deletes.len() as f64 > budget.share * managed as f64;
         if wanted == 0 && !deletes.is_empty() {
             // An empty tree is rather an accident than a wish, however few the objects are.
-            refusals.push(refusal(format!("the tree asks for nothing at all, so it deletes all {managed} objects that came from git"), "delete"));
+            refusals.push(refusal(
+                format!("the tree asks for nothing at all, so it deletes all {managed} objects that came from git"),
+                "delete",
+            ));
         } else if over {
             refusals.push(refusal(
                 format!(
