@@ -320,5 +320,7 @@ fn docker_service(socket: &str, dir: &Path, ours: Duration) -> Result<()> {
     );
     docker(&["service", "rm", "bench"])?;
     docker(&["swarm", "leave", "--force"])?;
+    // The swarm's own bridge outlives it.
+    docker(&["network", "rm", "docker_gwbridge"])?;
     Ok(())
 }
