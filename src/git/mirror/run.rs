@@ -59,6 +59,7 @@ pub fn start(options: Options) -> Result<Handle, Error> {
         asked,
         source_events: None,
         confirmed: None,
+        held: None,
         rebuild: false,
         failures: 0,
         idle_wakes: 0,
@@ -79,6 +80,8 @@ struct Run {
     /// Changes of a source on this machine.
     source_events: Option<RefEvents>,
     confirmed: Option<CommitId>,
+    /// The tip that the last look refused to follow.
+    held: Option<CommitId>,
     /// Whether a reader found the mirror damaged.
     rebuild: bool,
     failures: u32,
@@ -214,7 +217,7 @@ impl Run {
         })
         .await??;
         if judgement == Judgement::Unrelated && !confirmed {
-            self.status.send_modify(|s| s.held = Some(new));
+            self.held = Some(new);
             let old = last.map_or(String::new(), |id| id.short());
             let why = format!(
                 "{branch} is now {}, which shares no history with {old}: another repository? confirm it to follow",
@@ -262,19 +265,21 @@ impl Run {
 
     fn bad(&mut self, failure: &Failure) {
         self.failures = self.failures.saturating_add(1);
-        let before = self.status.borrow().fault.clone();
+        let (before, held_before) = {
+            let status = self.status.borrow();
+            (status.fault.clone(), status.held)
+        };
+        let held = self.held.take().filter(|_| failure.kind == FaultKind::Unrelated);
         let since = before.as_ref().map_or_else(SystemTime::now, |f| f.since);
         let fault = Fault { since, why: failure.why.clone(), kind: failure.kind };
-        if before.as_ref() == Some(&fault) {
+        if before.as_ref() == Some(&fault) && held_before == held {
             return;
         }
         tracing::warn!(source = %self.options.source, kind = ?fault.kind, why = %fault.why, "the repository can't be followed, the last good commit stays");
         self.status.send_modify(|s| {
             s.branch.clone_from(&self.branch);
             s.fault = Some(fault.clone());
-            if fault.kind != FaultKind::Unrelated {
-                s.held = None;
-            }
+            s.held = held;
         });
         let _ = self.events.send(Event::Fault(fault));
         // What is put back has other inodes than those watched.
