@@ -18,6 +18,7 @@ pub mod intstr;
 pub mod key;
 pub mod kind;
 pub mod meta;
+pub mod networking;
 pub mod object;
 pub mod problem;
 pub mod quantity;
