@@ -116,5 +116,5 @@ fn attach(cluster: &Cluster, node: &str, content: &mut NodeContent) {
             }
         }
     }
-    content.attachments = wanted;
+    content.attachments.set_own(wanted);
 }

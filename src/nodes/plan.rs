@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use masthead_wire::manifest::{Generation, Holding, Manifest, NodeContent};
-use masthead_wire::object::{AttachmentKey, Digest};
+use masthead_wire::object::{Attachment, AttachmentKey, Digest};
 
 /// Heartbeats that name another manifest than the one sent, before it counts as lost.
 const MISSED_BEATS: u32 = 2;
@@ -29,10 +29,25 @@ impl Held {
         }
     }
 
-    fn attachment(&self, key: &AttachmentKey) -> Option<Digest> {
+    /// Attachments to send and to take away. Of content that we sent, the cost follows what differs.
+    fn attachments(&self, wanted: &NodeContent) -> (Vec<Arc<Attachment>>, Vec<AttachmentKey>) {
         match self {
-            Self::Reported(h) => h.attachments.get(key).copied(),
-            Self::Content(c) => c.attachments.get(key).map(|a| a.digest),
+            Self::Reported(h) => {
+                let is_held = |a: &Attachment| h.attachments.get(&a.key) == Some(&a.digest);
+                let send = wanted.attachments.values().filter(|a| !is_held(a)).cloned().collect();
+                let gone = h.attachments.keys().filter(|key| !wanted.attachments.contains_key(key)).cloned().collect();
+                (send, gone)
+            }
+            Self::Content(c) => {
+                let (mut send, mut gone) = (Vec::new(), Vec::new());
+                for difference in wanted.attachments.since(&c.attachments) {
+                    match (difference.old, difference.new) {
+                        (_, Some(new)) => send.push(new),
+                        (old, None) => gone.extend(old.map(|old| old.key.clone())),
+                    }
+                }
+                (send, gone)
+            }
         }
     }
 }
@@ -46,10 +61,10 @@ fn missing<K: Ord + Clone, A, B>(old: &BTreeMap<K, A>, new: &BTreeMap<K, B>) -> 
 /// The step from `held` (at `base`) to `wanted`.
 fn delta(base: Generation, held: &Held, generation: Generation, wanted: &NodeContent) -> Manifest {
     let pods = wanted.pods.values();
-    let attachments = wanted.attachments.values();
-    let (removed_pods, removed_attachments) = match held {
-        Held::Reported(h) => (missing(&h.pods, &wanted.pods), missing(&h.attachments, &wanted.attachments)),
-        Held::Content(c) => (missing(&c.pods, &wanted.pods), missing(&c.attachments, &wanted.attachments)),
+    let (attachments, removed_attachments) = held.attachments(wanted);
+    let removed_pods = match held {
+        Held::Reported(h) => missing(&h.pods, &wanted.pods),
+        Held::Content(c) => missing(&c.pods, &wanted.pods),
     };
     Manifest {
         base: Some(base),
@@ -57,7 +72,7 @@ fn delta(base: Generation, held: &Held, generation: Generation, wanted: &NodeCon
         setup: wanted.setup.clone(),
         pods: pods.filter(|p| held.pod(&p.uid) != Some(p.digest)).cloned().collect(),
         removed_pods,
-        attachments: attachments.filter(|a| held.attachment(&a.key) != Some(a.digest)).cloned().collect(),
+        attachments,
         removed_attachments,
     }
 }
@@ -67,17 +82,12 @@ fn same(old: &Arc<NodeContent>, new: &Arc<NodeContent>) -> bool {
     Arc::ptr_eq(old, new)
         || (old.setup == new.setup
             && old.pods.len() == new.pods.len()
-            && old.attachments.len() == new.attachments.len()
             && old
                 .pods
                 .values()
                 .zip(new.pods.values())
                 .all(|(a, b)| Arc::ptr_eq(a, b) || (a.uid == b.uid && a.digest == b.digest))
-            && old
-                .attachments
-                .values()
-                .zip(new.attachments.values())
-                .all(|(a, b)| Arc::ptr_eq(a, b) || (a.key == b.key && a.digest == b.digest)))
+            && old.attachments == new.attachments)
 }
 
 /// What happens to a node.

@@ -3,6 +3,7 @@
 //! Knows nothing of stores, controllers or containers. Both sides share what must agree: what a
 //! manifest is and how it is cut into messages, what an object's digest is, and who is trusted.
 
+pub mod attachments;
 pub mod channel;
 pub mod convert;
 pub mod limits;

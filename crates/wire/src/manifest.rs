@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::attachments::Attachments;
 use crate::object::{Attachment, AttachmentKey, Digest, PodEntry};
 
 /// Orders the manifests of a node: a later term wins over any counter.
@@ -39,7 +40,7 @@ pub struct NodeContent {
     /// By uid.
     pub pods: BTreeMap<Arc<str>, Arc<PodEntry>>,
     /// By key.
-    pub attachments: BTreeMap<AttachmentKey, Arc<Attachment>>,
+    pub attachments: Attachments,
 }
 
 impl NodeContent {
@@ -50,7 +51,7 @@ impl NodeContent {
 
     /// Adds or replaces an attachment.
     pub fn insert_attachment(&mut self, attachment: Arc<Attachment>) {
-        self.attachments.insert(attachment.key.clone(), attachment);
+        self.attachments.insert(attachment);
     }
 }
 

@@ -28,9 +28,9 @@ pub enum Error {
     Missing(&'static str),
 }
 
-/// Tells two objects apart by what was intended: `status`, `metadata.resourceVersion` and
-/// `metadata.managedFields` don't count, so that an agent's own report never comes back to it as
-/// a change.
+/// Tells two objects apart by what was intended: `metadata.resourceVersion` and `metadata.managedFields` don't count.
+/// Of a pod its `status` does not count either, so that an agent's own report never comes back to it as a change; of an
+/// attachment it does, for nodes act on it (addresses of nodes and of load balancers).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 16]);
 
@@ -67,7 +67,7 @@ pub struct PodEntry {
 impl PodEntry {
     /// Reads the keys of a pod's JSON.
     pub fn parse(bytes: Bytes) -> Result<Self, Error> {
-        let head = Head::parse(&bytes)?;
+        let head = Head::parse(&bytes, Status::Left)?;
         Ok(Self {
             uid: head.uid.ok_or(Error::Missing("metadata.uid"))?.into(),
             namespace: head.namespace.ok_or(Error::Missing("metadata.namespace"))?,
@@ -120,7 +120,7 @@ pub struct Attachment {
 impl Attachment {
     /// Reads the keys of an object's JSON; the kind is the caller's, as list items carry none.
     pub fn parse(kind: impl Into<String>, bytes: Bytes) -> Result<Self, Error> {
-        let head = Head::parse(&bytes)?;
+        let head = Head::parse(&bytes, Status::Counts)?;
         Ok(Self {
             key: AttachmentKey {
                 kind: kind.into(),
@@ -145,6 +145,13 @@ impl fmt::Debug for Attachment {
     }
 }
 
+/// Whether `status` is part of the digest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Counts,
+    Left,
+}
+
 struct Head {
     uid: Option<String>,
     namespace: Option<String>,
@@ -160,7 +167,7 @@ fn json(e: serde_json::Error) -> Error {
 }
 
 impl Head {
-    fn parse(bytes: &[u8]) -> Result<Self, Error> {
+    fn parse(bytes: &[u8], status: Status) -> Result<Self, Error> {
         if bytes.len() > MAX_OBJECT_BYTES {
             return Err(Error::TooLarge(bytes.len()));
         }
@@ -183,7 +190,7 @@ impl Head {
                     .iter()
                     .filter(|(key, _)| !matches!(key.as_str(), "resourceVersion" | "managedFields"))
                     .for_each(|(key, value)| hash_field(&mut hash, b'm', key, value)),
-                "status" => {}
+                "status" if status == Status::Left => {}
                 _ => hash_field(&mut hash, b'o', key, value),
             }
         }
@@ -234,6 +241,15 @@ mod tests {
         for text in other {
             assert_ne!(pod(text).unwrap().digest, base.digest, "{text}");
         }
+    }
+
+    #[test]
+    fn the_status_of_an_attachment_counts() {
+        let digest =
+            |json: &'static str| Attachment::parse("Service", Bytes::from_static(json.as_bytes())).unwrap().digest;
+        let one = digest(r#"{"metadata":{"name":"a","resourceVersion":"1"},"status":{"x":1}}"#);
+        assert_ne!(one, digest(r#"{"metadata":{"name":"a"},"status":{"x":2}}"#));
+        assert_eq!(one, digest(r#"{"metadata":{"name":"a","resourceVersion":"2"},"status":{"x":1}}"#));
     }
 
     #[test]
