@@ -1,5 +1,6 @@
 //! The node agent: runs the pods that the control plane assigns to this machine.
 
+pub mod fleet;
 pub mod images;
 pub mod link;
 pub mod logs;
