@@ -63,6 +63,8 @@ pub struct Composer<'a, 'l> {
     alias_nodes: usize,
     alias_bytes: usize,
     root: Option<Value>,
+    /// Whether a float that is whole stays a float.
+    floats: bool,
     /// Faults that do not keep the rest of the document from being read.
     faults: Vec<Error>,
 }
@@ -78,8 +80,15 @@ impl<'a, 'l> Composer<'a, 'l> {
             alias_nodes: 0,
             alias_bytes: 0,
             root: None,
+            floats: false,
             faults: Vec::new(),
         }
+    }
+
+    /// Keeps a float a float where Go's way through JSON text would make an integer of a whole one.
+    pub fn keeping_floats(mut self) -> Self {
+        self.floats = true;
+        self
     }
 
     /// Reads to the document's end, whose start was read; all its faults when there is one.
@@ -258,7 +267,7 @@ impl<'a, 'l> Composer<'a, 'l> {
     fn value(&mut self, node: Node<'_>, mark: Mark, events: &Events<'a>) -> Result<Value, Fault> {
         match node {
             Node::Tree(value) => Ok(value),
-            Node::Scalar(scalar) => match scalar.into_value() {
+            Node::Scalar(scalar) => match scalar.into_value(self.floats) {
                 Ok(value) => Ok(value),
                 Err(fault) => self.note(fault, mark, events).map(|()| Value::Null),
             },
@@ -287,7 +296,7 @@ impl<'a, 'l> Composer<'a, 'l> {
                     let was_merged = !merged.is_empty() && merged.remove(&key);
                     let value = match node {
                         Node::Tree(value) => value,
-                        Node::Scalar(scalar) => match scalar.into_value() {
+                        Node::Scalar(scalar) => match scalar.into_value(self.floats) {
                             Ok(value) => value,
                             Err(fault) => return self.note(fault, mark, events),
                         },

@@ -12,6 +12,8 @@ pub struct Error {
     pub column: usize,
     /// What is wrong.
     pub fault: Fault,
+    /// The line that Go's message names, which is not always the one above; `None` when it names none.
+    pub go_line: Option<usize>,
 }
 
 /// What is wrong with a text.

@@ -142,7 +142,7 @@ impl<'a> Events<'a> {
     }
 
     fn error(&self, words: &'static str) -> Error {
-        self.scanner.error_at(self.scanner.next_mark(), words)
+        self.scanner.grammar_error_at(self.scanner.next_mark(), words)
     }
 
     fn pop_state(&mut self) {
@@ -214,10 +214,10 @@ impl<'a> Events<'a> {
                 Kind::VersionDirective => {
                     let token = self.scanner.take();
                     if version {
-                        return Err(self.scanner.error_at(token.mark, "found duplicate %YAML directive"));
+                        return Err(self.scanner.grammar_error_at(token.mark, "found duplicate %YAML directive"));
                     }
                     if token.value != "1.1" {
-                        return Err(self.scanner.error_at(token.mark, "found incompatible YAML document"));
+                        return Err(self.scanner.grammar_error_at(token.mark, "found incompatible YAML document"));
                     }
                     version = true;
                 }
@@ -225,7 +225,7 @@ impl<'a> Events<'a> {
                     let token = self.scanner.take();
                     let (handle, prefix) = token.tag.map(|tag| *tag).unwrap_or_default();
                     if self.tag_directives.iter().any(|(known, _)| *known == handle) {
-                        return Err(self.scanner.error_at(token.mark, "found duplicate %TAG directive"));
+                        return Err(self.scanner.grammar_error_at(token.mark, "found duplicate %TAG directive"));
                     }
                     self.tag_directives.push((handle, prefix));
                 }

@@ -51,7 +51,7 @@ fn at_end(text: &str, fault: Fault) -> Error {
 pub fn error_at(text: &str, at: usize, first_line: usize, fault: Fault) -> Error {
     let before = &text[..at];
     let line = first_line + count_breaks(before.as_bytes());
-    Error { line: line + 1, column: column_of(before), fault }
+    Error { line: line + 1, column: column_of(before), fault, go_line: None }
 }
 
 /// Column from 1, in characters, of the end of `before`.

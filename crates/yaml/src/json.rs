@@ -13,7 +13,7 @@ use crate::limits::{Duplicates, Limits};
 pub fn parse(text: &[u8], limits: &Limits) -> Result<Value, Error> {
     if text.len() > limits.input_bytes {
         let fault = Fault::Limit { name: "input_bytes", limit: limits.input_bytes };
-        return Err(Error { line: 1, column: 1, fault });
+        return Err(Error { line: 1, column: 1, fault, go_line: None });
     }
     let text = std::str::from_utf8(text).map_err(|fault| {
         let good = std::str::from_utf8(&text[..fault.valid_up_to()]).unwrap_or_default();

@@ -13,6 +13,7 @@ pub mod compose;
 pub mod emit;
 pub mod error;
 pub mod events;
+pub mod go_words;
 pub mod input;
 pub mod json;
 pub mod limits;

@@ -46,6 +46,15 @@ pub fn documents(text: &[u8], limits: &Limits) -> (Vec<Document>, Vec<Error>) {
 
 /// The first document's value, null when there is none: what Helm and `fromYaml` read. What follows it is not looked at.
 pub fn value(text: &[u8], limits: &Limits) -> Result<Value, Vec<Error>> {
+    first(text, limits, Composer::new(limits))
+}
+
+/// The same with every float a float: `1e3` is 1000.0, where [`value`] makes 1000 of it.
+pub fn value_keeping_floats(text: &[u8], limits: &Limits) -> Result<Value, Vec<Error>> {
+    first(text, limits, Composer::new(limits).keeping_floats())
+}
+
+fn first(text: &[u8], limits: &Limits, composer: Composer<'_, '_>) -> Result<Value, Vec<Error>> {
     let bytes = checked(text, limits).and_then(|()| input::decode(text)).map_err(|fault| vec![fault])?;
     let mut first_line = 0;
     for piece in split::pieces(&bytes) {
@@ -55,7 +64,7 @@ pub fn value(text: &[u8], limits: &Limits) -> Result<Value, Vec<Error>> {
         let start = events.next_event().map_err(|fault| vec![fault])?;
         // A piece of comments alone is no document.
         if start.kind != EventKind::StreamEnd {
-            return Composer::new(limits).document(&mut events);
+            return composer.document(&mut events);
         }
         first_line += input::count_breaks(part);
     }
@@ -74,7 +83,7 @@ pub fn positions(text: &[u8], document: &Document, limits: &Limits) -> Positions
 fn checked(text: &[u8], limits: &Limits) -> Result<(), Error> {
     if text.len() > limits.input_bytes {
         let fault = Fault::Limit { name: "input_bytes", limit: limits.input_bytes };
-        return Err(Error { line: 1, column: 1, fault });
+        return Err(Error { line: 1, column: 1, fault, go_line: None });
     }
     Ok(())
 }

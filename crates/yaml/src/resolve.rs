@@ -24,14 +24,14 @@ pub enum Scalar<'a> {
 }
 
 impl<'a> Scalar<'a> {
-    /// The JSON value: a float that is whole becomes an integer, as it would on the way through JSON text.
-    pub fn into_value(self) -> Result<Value, Fault> {
+    /// The JSON value: unless floats are kept, one that is whole becomes an integer, as on the way through JSON text.
+    pub fn into_value(self, keep_floats: bool) -> Result<Value, Fault> {
         Ok(match self {
             Scalar::Null => Value::Null,
             Scalar::Bool(flag) => Value::Bool(flag),
             Scalar::Number(Number::Int(int)) => Value::from(int),
             Scalar::Number(Number::Uint(uint)) => Value::from(uint),
-            Scalar::Number(Number::Float(float)) => return float_value(float),
+            Scalar::Number(Number::Float(float)) => return float_value(float, keep_floats),
             Scalar::Text(text) => Value::String(text.into_owned()),
         })
     }
@@ -69,8 +69,9 @@ impl<'a> Scalar<'a> {
     }
 }
 
-fn float_value(float: f64) -> Result<Value, Fault> {
+fn float_value(float: f64, keep: bool) -> Result<Value, Fault> {
     match number::whole(float) {
+        _ if keep => {}
         Some(Number::Int(int)) => return Ok(Value::from(int)),
         Some(Number::Uint(uint)) => return Ok(Value::from(uint)),
         _ => {}

@@ -148,16 +148,29 @@ impl<'a> Scanner<'a> {
     }
 
     pub(crate) fn error(&self, words: &'static str) -> Error {
-        self.fault_at(self.mark(), Fault::Syntax(words))
+        self.error_at(self.mark(), words)
     }
 
     pub(crate) fn error_at(&self, mark: Mark, words: &'static str) -> Error {
-        self.fault_at(mark, Fault::Syntax(words))
+        // Go names the line the scanner stands in, unless it is the first.
+        let here = self.first_line + self.line;
+        Error { go_line: (here > 0).then_some(here + 1), ..self.fault_at(mark, Fault::Syntax(words)) }
+    }
+
+    /// A fault of the grammar, for which Go names the line before.
+    pub(crate) fn grammar_error_at(&self, mark: Mark, words: &'static str) -> Error {
+        let before = self.first_line + mark.line + usize::from(self.is_end_mark(mark));
+        Error { go_line: (before > 0).then_some(before), ..self.fault_at(mark, Fault::Syntax(words)) }
+    }
+
+    /// Whether libyaml would put the mark at the start of a line after the last, which has no line break.
+    fn is_end_mark(&self, mark: Mark) -> bool {
+        mark.at >= self.bytes.len() && mark.at > self.line_start
     }
 
     pub(crate) fn fault_at(&self, mark: Mark, fault: Fault) -> Error {
         let column = input::column_of(&self.text[..mark.at]);
-        Error { line: self.first_line + mark.line + 1, column, fault }
+        Error { line: self.first_line + mark.line + 1, column, fault, go_line: None }
     }
 
     fn limit_depth(&self) -> Error {
