@@ -5,6 +5,7 @@ pub mod client;
 pub mod clock;
 pub mod control;
 pub mod daemon;
+pub mod fleet;
 pub mod git;
 pub mod nodes;
 pub mod server;

@@ -1,14 +1,16 @@
 //! `masthead agent`: joins a control plane and runs the pods it assigns to this node.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use masthead_agent::node;
 use masthead_wire::pki::token::Token;
+use tokio::sync::oneshot;
 
 use crate::cli::serve::stopped;
-use crate::cli::{block_on, exit};
+use crate::cli::{block_on, exit, words};
 use crate::daemon::options::DATA_DIR;
 use crate::daemon::preflight;
 
@@ -27,6 +29,15 @@ pub struct Args {
     /// Where the node keeps images, logs and state.
     #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
     pub data: PathBuf,
+    /// Labels that the node registers with, `key=value`, separated by commas.
+    #[arg(long, value_name = "LABELS", value_delimiter = ',')]
+    pub node_labels: Vec<String>,
+    /// Taints that the node registers with the first time, `key[=value]:effect`, separated by commas.
+    #[arg(long, value_name = "TAINTS", value_delimiter = ',')]
+    pub register_with_taints: Vec<String>,
+    /// End when standard input does: for a supervisor that may be killed.
+    #[arg(long, hide = true)]
+    pub supervised: bool,
     /// Run pods on this CRI runtime, such as unix:///run/containerd/containerd.sock [default: the embedded one].
     #[arg(long, value_name = "SOCKET")]
     pub runtime: Option<String>,
@@ -45,6 +56,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
             data: args.data.clone(),
             servers: args.join.clone(),
             token,
+            labels: words::labels(&args.node_labels).context("--node-labels")?,
+            taints: taints(&args.register_with_taints)?,
             runtime: node::RuntimeChoice::parse(args.runtime.as_deref())?,
             shim: node::Shim::this_program()?,
             cluster_domain: "cluster.local".to_owned(),
@@ -52,8 +65,35 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let name = options.name.clone();
         let node = node::start(options).await.context("starting the node")?;
         println!("node {name} is joined to {}", args.join.join(", "));
-        stopped().await;
+        tokio::select! {
+            () = stopped() => {}
+            () = abandoned(), if args.supervised => {}
+        }
         node.stop().await;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Checks taints as the kubelet does.
+fn taints(texts: &[String]) -> Result<Vec<String>> {
+    for text in texts {
+        let effect = text.rsplit_once(':').map(|(_, effect)| effect);
+        if !matches!(effect, Some("NoSchedule" | "PreferNoSchedule" | "NoExecute")) {
+            bail!("--register-with-taints: {text:?} is not of the form key[=value]:effect");
+        }
+    }
+    Ok(texts.to_vec())
+}
+
+/// Waits until whoever supervises this process is gone.
+async fn abandoned() {
+    let (tell, told) = oneshot::channel::<()>();
+    // A thread of its own: a runtime would wait for the read before it ends.
+    std::thread::spawn(move || {
+        // Nothing is ever said; an end and a failure both mean that nobody is there.
+        while std::io::stdin().read(&mut [0]).is_ok_and(|read| read > 0) {}
+        drop(tell);
+    });
+    // The answer is that there is none any more.
+    let _ = told.await;
 }

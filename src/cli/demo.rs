@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use masthead_agent::images::assemble;
 use masthead_agent::images::manifest::Defaults;
-use masthead_agent::node::Node;
+use masthead_agent::node::ImagesHandle;
 use masthead_api::core::pod::Pod;
 
 use crate::cli::init;
@@ -34,10 +34,7 @@ const READY_MAX: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// The files cannot be read, or the image store is full.
-pub async fn images(node: &Node) -> Result<()> {
-    let Some(images) = node.images() else {
-        bail!("the demonstration needs the embedded runtime: a CRI runtime takes images from a registry");
-    };
+pub async fn images(images: &ImagesHandle) -> Result<()> {
     let program = std::env::current_exe()?;
     for version in VERSIONS {
         let reference = format!("{IMAGE}:{version}");

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 
 use crate::daemon::data::{self, Data};
 use crate::daemon::options::DATA_DIR;
+use crate::fleet::run as fleet;
 
 /// How long the daemon may take to stop.
 const STOP_MAX: Duration = Duration::from_secs(20);
@@ -38,7 +39,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     stop_daemon(args)?;
     // From here on no daemon can start beside us.
     let data = Data::open(&args.data)?;
-    crate::cli::block_on(node::destroy(data.root()))?;
+    crate::cli::block_on(async {
+        fleet::destroy(data.root()).await?;
+        node::destroy(data.root()).await
+    })?;
     let mut kept = false;
     for entry in std::fs::read_dir(data.root())? {
         let path = entry?.path();

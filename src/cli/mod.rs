@@ -4,6 +4,7 @@ pub mod agent;
 pub mod attach;
 pub mod columns;
 pub mod completion;
+pub mod cri;
 pub mod delete;
 pub mod demo;
 pub mod demo_app;
@@ -18,6 +19,7 @@ pub mod init;
 pub mod log;
 pub mod logging;
 pub mod logs;
+pub mod node;
 pub mod paint;
 pub mod plan;
 pub mod port_forward;
@@ -62,6 +64,8 @@ pub enum Command {
     Serve(serve::Args),
     /// Run a node agent.
     Agent(agent::Args),
+    /// List, add, remove, stop and start the nodes of `up --nodes`.
+    Node(node::Args),
     /// Make a token with which nodes join.
     Token(token::Args),
     /// Write the skeleton of a repository of desired state.
@@ -101,6 +105,9 @@ pub enum Command {
     Version(version::Args),
     /// Print shell completions.
     Completion(completion::Args),
+    /// Serve the embedded runtime as a CRI socket, for CRI's own tools.
+    #[command(hide = true)]
+    Cri(cri::Args),
     /// The demo application: answers HTTP with its version.
     #[command(hide = true)]
     DemoApp(demo_app::Args),
@@ -118,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Down(args) => down::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Agent(args) => agent::run(args),
+        Command::Node(args) => node::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Image(args) => image::run(args),
@@ -137,6 +145,7 @@ pub fn main() -> ExitCode {
         Command::Wait(args) => rollout::wait(args),
         Command::Version(args) => version::run(args),
         Command::Completion(args) => completion::run(&args),
+        Command::Cri(args) => cri::run(args),
         Command::DemoApp(args) => demo_app::run(&args),
     };
     done.unwrap_or_else(|error| exit::report(&error))

@@ -1,7 +1,8 @@
 //! `masthead up`: a control plane and one node in one process, and what to type next.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,10 @@ use masthead_agent::node;
 use crate::cli::{block_on, demo, exit, serve as command, start};
 use crate::daemon::serve::{self, Running};
 use crate::daemon::{data, preflight};
+use crate::fleet::config;
+use crate::fleet::handle::Handle as Fleet;
+use crate::fleet::record::Record;
+use crate::fleet::run::{self, Prepared};
 
 /// How long `--detach` waits for the daemon.
 const READY_MAX: Duration = Duration::from_secs(60);
@@ -30,6 +35,12 @@ pub struct Args {
     /// Also push a demonstration to the repository.
     #[arg(long, conflicts_with = "repo")]
     pub demo: bool,
+    /// Make this many nodes on this machine, each a network namespace with an agent of its own.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=250), conflicts_with_all = ["node_name", "runtime"])]
+    pub nodes: Option<u8>,
+    /// Make the nodes of a kind cluster configuration (roles, labels, extraPortMappings, extraMounts).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "node_name", "runtime"])]
+    pub config: Option<PathBuf>,
     /// The name of this machine's node [default: the host's name].
     #[arg(long, value_name = "NAME")]
     pub node_name: Option<String>,
@@ -51,12 +62,25 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 async fn foreground(args: Args) -> Result<ExitCode> {
-    let options = args.start.options(0)?;
+    let mut options = args.start.options(0)?;
+    let fleet = prepare(&args).await?;
+    if let Some(fleet) = &fleet {
+        options.listen_nodes.set_ip(fleet.listen());
+    }
     let mut running = serve::serve(&options).await?;
-    let node = start_node(&args, &running).await?;
+    let node = match fleet {
+        None => Local::Machine(start_node(&args, &running).await?),
+        Some(fleet) => {
+            let nodes = fleet.nodes();
+            let handle = fleet.run(running.plane()).await?;
+            // Nobody else sets it.
+            let _ = running.api.fleet.set(handle.clone());
+            Local::Fleet(handle, nodes)
+        }
+    };
     welcome(&running);
     if args.demo {
-        demo::images(&node).await?;
+        node.demo_images().await?;
         let url = running.daemon.repository_url.clone();
         let branch = running.daemon.branch.clone();
         let view = running.api.view.clone();
@@ -81,6 +105,67 @@ async fn foreground(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What runs the pods of `up`.
+enum Local {
+    /// This machine, by an agent in this process.
+    Machine(node::Node),
+    /// Several nodes, with their data directories.
+    Fleet(Fleet, Vec<PathBuf>),
+}
+
+impl Local {
+    async fn demo_images(&self) -> Result<()> {
+        match self {
+            Local::Machine(node) => match node.images() {
+                Some(images) => demo::images(&images).await,
+                None => {
+                    bail!("the demonstration needs the embedded runtime: a CRI runtime takes images from a registry")
+                }
+            },
+            Local::Fleet(_, nodes) => {
+                for data in nodes {
+                    demo::images(&node::images(data).await?).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn stop(self) {
+        match self {
+            Local::Machine(node) => node.stop().await,
+            Local::Fleet(handle, _) => handle.close().await,
+        }
+    }
+}
+
+/// The network of several nodes, when they are asked for now or were by an earlier run.
+async fn prepare(args: &Args) -> Result<Option<Prepared>> {
+    let wanted = match (&args.config, args.nodes) {
+        (Some(path), _) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+            let wanted = config::read(&text).map_err(|faults| {
+                let lines: Vec<String> = faults.iter().map(|fault| format!("{}: {fault}", path.display())).collect();
+                exit::configuration(lines.join("\n"), "kind's configuration is read but for what is named above")
+            })?;
+            wanted.nodes
+        }
+        (None, Some(count)) => config::plain(count),
+        (None, None) => Vec::new(),
+    };
+    let is_fleet = Record::load(&args.start.data)?.is_some();
+    if wanted.is_empty() && !is_fleet {
+        return Ok(None);
+    }
+    if !is_fleet && args.start.data.join("node").exists() {
+        bail!(
+            "{} has a node already, the machine itself: `masthead down` first, or give another --data",
+            args.start.data.display()
+        );
+    }
+    run::prepare(&args.start.data, &wanted).await.map(Some)
+}
+
 async fn start_node(args: &Args, running: &Running) -> Result<node::Node> {
     let name = match &args.node_name {
         Some(name) => name.clone(),
@@ -92,6 +177,8 @@ async fn start_node(args: &Args, running: &Running) -> Result<node::Node> {
         data: root.to_owned(),
         servers: vec![running.daemon.nodes_address.clone()],
         token: Some(running.own_token().await?),
+        labels: BTreeMap::new(),
+        taints: Vec::new(),
         runtime: node::RuntimeChoice::parse(args.runtime.as_deref())?,
         shim: node::Shim::this_program()?,
         cluster_domain: "cluster.local".to_owned(),
@@ -131,13 +218,16 @@ fn detach(args: &Args) -> Result<ExitCode> {
     std::os::unix::process::CommandExt::process_group(&mut child, 0);
     let mut child = child.spawn().context("starting the daemon")?;
     let began = Instant::now();
+    // A fleet is there when the first of its agents can be; without one there is one node.
+    let running = |record: Record| record.nodes.values().filter(|member| !member.is_stopped).count();
     while began.elapsed() < READY_MAX {
         if let Some(status) = child.try_wait()? {
             bail!("the daemon ended with {status}:\n{}", tail(&log_path));
         }
+        let count = Record::load(&root)?.map_or(1, running);
         if let Ok(daemon) = data::read(&root)
             && daemon.pid == child.id()
-            && crate::daemon::ready::node_is_ready(&daemon, &root)
+            && crate::daemon::ready::are_ready(&daemon, &root, count)
         {
             println!("Masthead is up (process {}, log in {}).", daemon.pid, log_path.display());
             println!("  repository  {}   (branch {})", daemon.repository_url, daemon.branch);

@@ -1,12 +1,31 @@
 //! Small words that commands share: durations, the default container, whether output is a terminal.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use masthead_api::validate::name;
 use serde_json::Value;
 
 /// The annotation that names the container kubectl takes when none is given.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+
+/// Reads labels, `key=value` each.
+///
+/// # Errors
+/// One is not of this form, or Kubernetes would not take it.
+pub fn labels(texts: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut labels = BTreeMap::new();
+    for text in texts {
+        let Some((key, value)) = text.split_once('=') else { bail!("{text:?} is not of the form key=value") };
+        let faults = [name::qualified_name(key), name::label_value(value)].concat();
+        if let Some(fault) = faults.first() {
+            bail!("{text:?}: {fault}");
+        }
+        labels.insert(key.to_owned(), value.to_owned());
+    }
+    Ok(labels)
+}
 
 /// Reads Go's durations, `1h2m3.5s`; a plain number is seconds.
 ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use masthead_api::change::{EventKind, EventNote};
 use masthead_api::core::event::Event;
-use masthead_api::core::node::{NodeAddress, NodeSystemInfo};
+use masthead_api::core::node::{NodeAddress, NodeSystemInfo, Taint};
 use masthead_api::core::pod::Pod;
 use masthead_api::core::pod_status::PodStatus;
 use masthead_api::key::ObjectKey;
@@ -247,6 +247,13 @@ impl Reports {
     }
 }
 
+/// `key[=value]:effect`; what is not of this form is left out, since its agent has checked it.
+fn taint(text: &str) -> Option<Taint> {
+    let (word, effect) = text.rsplit_once(':')?;
+    let (key, value) = word.split_once('=').unwrap_or((word, ""));
+    Some(Taint { key: key.to_owned(), value: value.to_owned(), effect: effect.to_owned(), time_added: None })
+}
+
 /// The agent's facts as the node deciders take them; a quantity that cannot be read is left out.
 fn facts(told: &NodeFacts) -> Facts {
     let quantities = |map: &BTreeMap<String, String>| {
@@ -257,6 +264,7 @@ fn facts(told: &NodeFacts) -> Facts {
     let info = |field: &str| told.node_info.get(field).cloned().unwrap_or_default();
     Facts {
         labels: told.labels.clone(),
+        taints: told.taints.iter().filter_map(|text| taint(text)).collect(),
         capacity: quantities(&told.capacity),
         allocatable: quantities(&told.allocatable),
         addresses: told

@@ -6,9 +6,10 @@ use crate::cli::block_on;
 use crate::client::rest::Rest;
 use crate::daemon::data::Daemon;
 
-/// Whether a node is connected and ready; false while the API does not answer.
-pub fn node_is_ready(daemon: &Daemon, data: &std::path::Path) -> bool {
+/// Whether `count` nodes are connected and ready; false while the API does not answer.
+pub fn are_ready(daemon: &Daemon, data: &std::path::Path, count: usize) -> bool {
     let status = block_on(async { Rest::to(&daemon.api_url, Some(data))?.get("/apis/masthead.dev/v1/status").await });
     let nodes = status.as_ref().ok().and_then(|status| status.get("nodes")).and_then(Value::as_array);
-    nodes.is_some_and(|nodes| nodes.iter().any(|node| node.get("ready") == Some(&Value::Bool(true))))
+    let is_ready = |node: &&Value| node.get("ready") == Some(&Value::Bool(true));
+    nodes.is_some_and(|nodes| nodes.iter().filter(is_ready).count() >= count)
 }

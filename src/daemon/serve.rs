@@ -22,6 +22,7 @@ use crate::daemon::data::{Daemon, Data};
 use crate::daemon::options::Options;
 use crate::daemon::repository;
 use crate::daemon::tokens::Tokens;
+use crate::fleet::run as fleet;
 use crate::nodes::dispatcher;
 use crate::server::api;
 use crate::server::listen;
@@ -116,6 +117,7 @@ pub async fn serve(options: &Options) -> Result<Running> {
         poke: repository.poke(),
         tokens: tokens.clone(),
         ca_digest: authority.digest(),
+        fleet: Arc::default(),
         started_s: clock::now_s(),
     };
     let routes = api::router(api.clone()).merge(repository.routes(&data));
@@ -126,6 +128,17 @@ pub async fn serve(options: &Options) -> Result<Running> {
 }
 
 impl Running {
+    /// What a fleet of nodes needs of this control plane.
+    pub fn plane(&self) -> fleet::Plane {
+        fleet::Plane {
+            join: self.daemon.nodes_address.clone(),
+            tokens: self.tokens.clone(),
+            ca_digest: self.authority.digest(),
+            view: self.api.view.clone(),
+            services: None,
+        }
+    }
+
     /// A token with which a node may join once, soon.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The state behind the API, and its routes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::routing::get;
@@ -9,9 +9,10 @@ use masthead_store::objects::Objects;
 use crate::control::view::View;
 use crate::daemon::data::Daemon;
 use crate::daemon::tokens::Tokens;
+use crate::fleet::handle::Handle as Fleet;
 use crate::git::mirror::handle::Handle as Mirror;
 use crate::nodes::dispatcher::Handle as Nodes;
-use crate::server::{dispatch, metrics, own, probes};
+use crate::server::{dispatch, fleet, metrics, own, probes};
 use crate::sync::handle::Handle as Sync;
 
 /// What the handlers share; cheap to clone.
@@ -33,6 +34,8 @@ pub struct State {
     pub tokens: Arc<Tokens>,
     /// SHA-256 of the cluster's CA, which join tokens pin.
     pub ca_digest: [u8; 32],
+    /// The nodes on this machine, when there are several.
+    pub fleet: Arc<OnceLock<Fleet>>,
     /// When this process began, in Unix seconds.
     pub started_s: i64,
 }
@@ -47,6 +50,7 @@ pub fn router(state: State) -> Router {
         .route("/version", get(probes::version))
         .route("/metrics", get(metrics::text))
         .merge(own::routes())
+        .merge(fleet::routes())
         .fallback(dispatch::answer)
         .with_state(state)
 }

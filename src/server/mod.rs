@@ -6,6 +6,7 @@ pub mod containers;
 pub mod discovery;
 pub mod dispatch;
 pub mod exec;
+pub mod fleet;
 pub mod forward;
 pub mod listen;
 pub mod logs;

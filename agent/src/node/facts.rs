@@ -7,6 +7,8 @@ use std::path::Path;
 
 use masthead_wire::report::{NodeAddress, NodeFacts};
 
+use crate::node::options::Options;
+
 /// Pods on one node (the kubelet's `maxPods`).
 const PODS_MAX: u32 = 110;
 
@@ -42,7 +44,8 @@ fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
 }
 
 /// The facts of a node.
-pub fn facts(name: &str, capacity: Capacity, addresses: &[IpAddr], runtime_version: &str) -> NodeFacts {
+pub fn facts(options: &Options, capacity: Capacity, addresses: &[IpAddr], runtime_version: &str) -> NodeFacts {
+    let name = options.name.as_str();
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let image = field(&release, "PRETTY_NAME=").map(|text| text.trim_matches('"').to_owned());
     let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
@@ -81,8 +84,10 @@ pub fn facts(name: &str, capacity: Capacity, addresses: &[IpAddr], runtime_versi
         ("beta.kubernetes.io/os", "linux"),
         ("beta.kubernetes.io/arch", arch),
     ];
+    let own = options.labels.clone().into_iter();
     NodeFacts {
-        labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        labels: own.chain(labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()))).collect(),
+        taints: options.taints.clone(),
         allocatable: resources.clone(),
         capacity: resources,
         addresses: told,

@@ -1,5 +1,6 @@
 //! How a node is set up.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -16,6 +17,10 @@ pub struct Options {
     pub servers: Vec<String>,
     /// Needed once: a node that has joined has a certificate.
     pub token: Option<Token>,
+    /// Labels that the node registers with, besides Kubernetes' own.
+    pub labels: BTreeMap<String, String>,
+    /// Taints that the node registers with the first time, `key[=value]:effect`.
+    pub taints: Vec<String>,
     /// What runs containers.
     pub runtime: RuntimeChoice,
     /// What the embedded runtime starts for each container.

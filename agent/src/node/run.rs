@@ -63,7 +63,7 @@ pub async fn start(options: Options) -> Result<Node> {
     let engine = engine(&options, &paths, &in_use).await?;
     let capacity = facts::capacity(&options.data);
     let addresses = facts::addresses();
-    let node_facts = facts::facts(&options.name, capacity, &addresses, &engine.version);
+    let node_facts = facts::facts(&options, capacity, &addresses, &engine.version);
     let resolver = resolver::observe();
     let site = Site {
         node: options.name.clone(),

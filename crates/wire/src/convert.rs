@@ -84,6 +84,7 @@ impl From<NodeFacts> for pb::NodeFacts {
             allocatable: f.allocatable,
             addresses: f.addresses.into_iter().map(address).collect(),
             node_info: f.node_info,
+            taints: f.taints,
         }
     }
 }
@@ -97,6 +98,7 @@ impl From<pb::NodeFacts> for NodeFacts {
             allocatable: f.allocatable,
             addresses: f.addresses.into_iter().map(address).collect(),
             node_info: f.node_info,
+            taints: f.taints,
         }
     }
 }

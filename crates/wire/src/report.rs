@@ -28,6 +28,8 @@ pub struct NodeFacts {
     pub addresses: Vec<NodeAddress>,
     /// Fields of Kubernetes' `nodeInfo`: `kernelVersion`, `osImage`, `containerRuntimeVersion`, `bootID`.
     pub node_info: BTreeMap<String, String>,
+    /// Taints of a node that registers for the first time, `key[=value]:effect`.
+    pub taints: Vec<String>,
 }
 
 /// First message of a session.

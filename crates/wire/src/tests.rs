@@ -158,6 +158,7 @@ fn messages_survive_the_wire() {
                 allocatable: r.map(),
                 addresses: vec![NodeAddress { kind: r.text(), address: r.text() }],
                 node_info: r.map(),
+                taints: vec![r.text()],
             },
             held: (r.below(2) == 0).then(|| r.generation()),
             holding: Holding::from(&content),

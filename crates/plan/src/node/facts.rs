@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use masthead_api::core::node::{NodeAddress, NodeSystemInfo};
+use masthead_api::core::node::{NodeAddress, NodeSystemInfo, Taint};
 use masthead_api::quantity::Quantity;
 
 /// A node as its agent describes it; the name comes from the agent's certificate.
@@ -10,6 +10,8 @@ use masthead_api::quantity::Quantity;
 pub struct Facts {
     /// Labels the agent asks for; those of the `kubernetes.io/` domain are set from the other facts.
     pub labels: BTreeMap<String, String>,
+    /// Taints of a node that is new (the kubelet's `--register-with-taints`); later they are the cluster's to change.
+    pub taints: Vec<Taint>,
     /// What the machine has: `cpu`, `memory` (bytes), `pods`, `ephemeral-storage`.
     pub capacity: BTreeMap<String, Quantity>,
     /// What of it pods may use.

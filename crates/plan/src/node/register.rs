@@ -67,7 +67,7 @@ pub fn register(
         Some(node) => node.metadata.uid.clone(),
         None => cx.ids.uid(),
     };
-    let mut node = known.as_deref().cloned().unwrap_or_else(|| newborn(name, &uid, cx));
+    let mut node = known.as_deref().cloned().unwrap_or_else(|| newborn(name, &uid, facts, cx));
     describe(&mut node, name, facts);
     if node.spec.pod_cidr.is_empty() {
         let taken = cluster.list::<Node>("").map(|node| node.spec.pod_cidr.clone()).collect();
@@ -128,8 +128,9 @@ pub fn register(
     Ok(reaction)
 }
 
-fn newborn(name: &str, uid: &str, cx: &Context) -> Node {
+fn newborn(name: &str, uid: &str, facts: &Facts, cx: &Context) -> Node {
     let mut node = Node::default();
+    node.spec.taints.clone_from(&facts.taints);
     node.metadata.name = name.to_owned();
     node.metadata.uid = uid.to_owned();
     node.metadata.creation_timestamp = Some(cx.now);

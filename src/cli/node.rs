@@ -1,0 +1,140 @@
+//! `masthead node`: the nodes of `up --nodes` on this machine, added, removed, switched off and on, listed.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+use serde_json::Value;
+
+use crate::cli::{block_on, words};
+use crate::client::locate;
+use crate::client::rest::Rest;
+use crate::fleet::config::{NodeSpec, Role};
+use crate::fleet::handle::NodeState;
+
+/// Where nodes of the machine are.
+const MACHINES: &str = "/apis/masthead.dev/v1/machines";
+
+/// Arguments of `node`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The control plane.
+    #[command(flatten)]
+    pub server: locate::Args,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done with nodes.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Add a node.
+    Add {
+        /// Its name [default: the next free `node-N`].
+        name: Option<String>,
+        /// A label, `key=value`; may be repeated.
+        #[arg(long = "label", value_name = "KEY=VALUE")]
+        labels: Vec<String>,
+    },
+    /// Remove a node with all that it runs.
+    Rm {
+        /// Names.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Switch a node off at once, as a power failure would.
+    Stop {
+        /// Names.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Switch a node on.
+    Start {
+        /// Names.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// List the nodes.
+    Ls,
+}
+
+/// Does it.
+///
+/// # Errors
+/// No fleet runs there, or there is no such node.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    block_on(async {
+        let rest = Rest::find(&args.server)?;
+        match &args.command {
+            Command::Add { name, labels } => {
+                let spec = NodeSpec {
+                    name: name.clone().unwrap_or_default(),
+                    role: Role::Worker,
+                    labels: words::labels(labels).context("--label")?,
+                    ports: Vec::new(),
+                    mounts: Vec::new(),
+                };
+                let added = rest.post(MACHINES, &serde_json::to_value(spec)?).await?;
+                println!("node/{} added", added.get("name").and_then(Value::as_str).unwrap_or_default());
+            }
+            Command::Rm { names } => {
+                for name in names {
+                    rest.delete(&format!("{MACHINES}/{name}"), &Value::Null).await?;
+                    // The machine is gone; now its entry among the nodes, which may never have been made.
+                    let entry = rest.delete(&format!("/api/v1/nodes/{name}"), &Value::Null).await;
+                    if let Err(error) = entry
+                        && !error.to_string().contains("not found")
+                    {
+                        return Err(error);
+                    }
+                    println!("node/{name} removed");
+                }
+            }
+            Command::Stop { names } => switch(&rest, names, "stop", "stopped").await?,
+            Command::Start { names } => switch(&rest, names, "start", "started").await?,
+            Command::Ls => list(&rest).await?,
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn switch(rest: &Rest, names: &[String], verb: &str, past: &str) -> Result<()> {
+    for name in names {
+        rest.post(&format!("{MACHINES}/{name}/{verb}"), &Value::Null).await?;
+        println!("node/{name} {past}");
+    }
+    Ok(())
+}
+
+async fn list(rest: &Rest) -> Result<()> {
+    let machines = rest.get(MACHINES).await?;
+    let machines: Vec<NodeState> = serde_json::from_value(machines.get("items").cloned().unwrap_or_default())?;
+    let status = rest.get("/apis/masthead.dev/v1/status").await?;
+    let nodes = status.get("nodes").and_then(Value::as_array).cloned().unwrap_or_default();
+    let known = |name: &str| nodes.iter().find(|node| node.get("name").and_then(Value::as_str) == Some(name));
+    let rows = machines.iter().map(|machine| {
+        let node = known(&machine.name);
+        let ready = match node.and_then(|node| node.get("ready")) {
+            Some(Value::Bool(true)) => "Ready",
+            Some(_) => "NotReady",
+            None => "<none>",
+        };
+        let pods = node.and_then(|node| node.get("pods")).map_or_else(|| "0".to_owned(), ToString::to_string);
+        let ports = if machine.ports.is_empty() { "<none>".to_owned() } else { machine.ports.join(",") };
+        vec![
+            machine.name.clone(),
+            machine.state.clone(),
+            ready.to_owned(),
+            machine.role.name().to_owned(),
+            machine.address.clone(),
+            pods,
+            ports,
+        ]
+    });
+    print!("{}", crate::cli::columns::table(&["NAME", "STATE", "STATUS", "ROLE", "ADDRESS", "PODS", "PORTS"], rows));
+    for machine in machines.iter().filter(|machine| machine.why.is_some()) {
+        eprintln!("{}: {}", machine.name, machine.why.as_deref().unwrap_or_default());
+    }
+    Ok(())
+}
