@@ -16,6 +16,7 @@ use crate::runtime::cri::convert::{About, error, start_error};
 use crate::runtime::cri::dial;
 use crate::runtime::cri::endpoint::channel;
 use crate::runtime::cri::events;
+use crate::runtime::cri::known::Known;
 use crate::runtime::cri::spdy;
 use crate::runtime::error::{Error, Result};
 use crate::runtime::streams::{BoxDuplex, Session};
@@ -35,6 +36,8 @@ pub struct CriRuntime {
     pub(crate) images: ImageServiceClient<Channel>,
     /// Set once the server has refused a WebSocket that can tell the end of stdin.
     needs_spdy: Arc<AtomicBool>,
+    /// What it last said, where changes are found by listing.
+    pub(crate) known: Arc<Known>,
 }
 
 impl CriRuntime {
@@ -48,6 +51,7 @@ impl CriRuntime {
             runtime: RuntimeServiceClient::new(channel.clone()).max_decoding_message_size(MESSAGE_MAX),
             images: ImageServiceClient::new(channel).max_decoding_message_size(MESSAGE_MAX),
             needs_spdy: Arc::default(),
+            known: Arc::default(),
         })
     }
 
@@ -177,7 +181,9 @@ impl Runtime for CriRuntime {
         async move {
             let message = v1::PodSandboxStatusRequest { pod_sandbox_id: id.to_owned(), verbose: false };
             let answer = self.client().pod_sandbox_status(timed(message)).await.map_err(|s| error(sandbox(id), s))?;
-            answer.into_inner().status.ok_or_else(|| missing("sandbox status"))
+            let status = answer.into_inner().status.ok_or_else(|| missing("sandbox status"))?;
+            self.known.note_sandbox(&status);
+            Ok(status)
         }
         .boxed()
     }
@@ -244,7 +250,9 @@ impl Runtime for CriRuntime {
         async move {
             let message = v1::ContainerStatusRequest { container_id: id.to_owned(), verbose: false };
             let answer = self.client().container_status(timed(message)).await.map_err(|s| error(container(id), s))?;
-            answer.into_inner().status.ok_or_else(|| missing("container status"))
+            let status = answer.into_inner().status.ok_or_else(|| missing("container status"))?;
+            self.known.note_container(&status);
+            Ok(status)
         }
         .boxed()
     }
@@ -261,6 +269,7 @@ impl Runtime for CriRuntime {
                 ..Default::default()
             };
             let answer = self.client().update_container_resources(timed(message)).await;
+            self.known.forget(id);
             answer.map(drop).map_err(|s| error(container(id), s))
         }
         .boxed()

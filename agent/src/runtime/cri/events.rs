@@ -12,7 +12,7 @@ use tonic::{Code, Request};
 use crate::runtime::contract::Runtime;
 use crate::runtime::cri::client::CriRuntime;
 use crate::runtime::cri::convert::{About, error};
-use crate::runtime::cri::relist::{Change, Listing};
+use crate::runtime::cri::relist::{Change, Listing, Phase};
 use crate::runtime::error::{Error, Result};
 use crate::runtime::v1;
 
@@ -64,14 +64,16 @@ fn give(out: &Out, event: v1::ContainerEventResponse) -> Result<()> {
 }
 
 async fn relist(runtime: &CriRuntime, out: &Out) -> Result<()> {
+    runtime.known.begin();
     let mut before = list(runtime).await?;
     let mut ticks = tokio::time::interval(RELIST_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let now = list(runtime).await?;
+        runtime.known.retain(&now.ids());
         let changes = before.changes(&now);
-        tell(runtime, out, &changes).await?;
+        tell(runtime, out, &now, &changes).await?;
         before = now;
     }
 }
@@ -84,20 +86,22 @@ async fn list(runtime: &CriRuntime) -> Result<Listing> {
     Ok(Listing::new(&sandboxes, &containers))
 }
 
+type State = (v1::PodSandboxStatus, Vec<v1::ContainerStatus>);
+
 /// Sends the changes with the state of their sandboxes, which is asked for once each.
-async fn tell(runtime: &CriRuntime, out: &Out, changes: &[Change]) -> Result<()> {
-    let mut states: HashMap<&str, (Option<v1::PodSandboxStatus>, Vec<v1::ContainerStatus>)> = HashMap::new();
+async fn tell(runtime: &CriRuntime, out: &Out, now: &Listing, changes: &[Change]) -> Result<()> {
+    let mut states: HashMap<&str, State> = HashMap::new();
     for change in changes {
         if !states.contains_key(change.sandbox.as_str()) {
-            states.insert(&change.sandbox, state(runtime, &change.sandbox).await?);
+            states.insert(&change.sandbox, state(runtime, now, &change.sandbox).await?);
         }
         let (sandbox, containers) = &states[change.sandbox.as_str()];
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let event = v1::ContainerEventResponse {
             container_id: change.id.clone(),
             container_event_type: change.kind as i32,
-            created_at: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX),
-            pod_sandbox_status: sandbox.clone(),
+            created_at: i64::try_from(at.as_nanos()).unwrap_or(i64::MAX),
+            pod_sandbox_status: Some(sandbox.clone()),
             containers_statuses: containers.clone(),
         };
         give(out, event)?;
@@ -105,24 +109,40 @@ async fn tell(runtime: &CriRuntime, out: &Out, changes: &[Change]) -> Result<()>
     Ok(())
 }
 
-async fn state(
-    runtime: &CriRuntime,
-    sandbox: &str,
-) -> Result<(Option<v1::PodSandboxStatus>, Vec<v1::ContainerStatus>)> {
-    let status = match runtime.pod_sandbox_status(sandbox).await {
-        Ok(status) => Some(status),
-        // Gone: the event still says whose it was.
-        Err(e) if e.is_not_found() => Some(v1::PodSandboxStatus {
-            id: sandbox.to_owned(),
-            state: v1::PodSandboxState::SandboxNotready as i32,
-            ..Default::default()
-        }),
-        Err(e) => return Err(e),
+/// A sandbox with its containers. What somebody has asked for since it came to be what it is now is not asked for again:
+/// of fifty pods that just started, everything is known.
+async fn state(runtime: &CriRuntime, now: &Listing, sandbox: &str) -> Result<State> {
+    let gone = || v1::PodSandboxStatus {
+        id: sandbox.to_owned(),
+        state: v1::PodSandboxState::SandboxNotready as i32,
+        ..Default::default()
     };
-    let filter = v1::ContainerFilter { pod_sandbox_id: sandbox.to_owned(), ..Default::default() };
+    let known = now.sandbox(sandbox).and_then(|phase| {
+        let ready = v1::PodSandboxState::SandboxReady;
+        let state = if phase == Phase::Running { ready } else { v1::PodSandboxState::SandboxNotready };
+        runtime.known.sandbox(sandbox, state)
+    });
+    let status = match known {
+        Some(status) => status,
+        None => match runtime.pod_sandbox_status(sandbox).await {
+            Ok(status) => status,
+            // Gone: the event still says whose it was.
+            Err(e) if e.is_not_found() => gone(),
+            Err(e) => return Err(e),
+        },
+    };
     let mut containers = Vec::new();
-    for container in runtime.list_containers(filter).await? {
-        match runtime.container_status(&container.id).await {
+    for (id, phase) in now.containers_of(sandbox) {
+        let state = match phase {
+            Phase::Created => v1::ContainerState::ContainerCreated,
+            Phase::Running => v1::ContainerState::ContainerRunning,
+            Phase::Exited => v1::ContainerState::ContainerExited,
+        };
+        if let Some(status) = runtime.known.container(id, state) {
+            containers.push(status);
+            continue;
+        }
+        match runtime.container_status(id).await {
             Ok(status) => containers.push(status),
             Err(e) if e.is_not_found() => {}
             Err(e) => return Err(e),

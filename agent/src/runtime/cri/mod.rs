@@ -7,6 +7,7 @@ pub mod convert;
 pub mod dial;
 pub mod endpoint;
 pub mod events;
+pub mod known;
 pub mod pump;
 pub mod relist;
 pub mod server;

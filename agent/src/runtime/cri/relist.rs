@@ -1,6 +1,6 @@
 //! Compares two listings of a node and says what happened between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::runtime::v1::{Container, ContainerEventType, ContainerState, PodSandbox, PodSandboxState};
 
@@ -14,10 +14,14 @@ struct Item {
     phase: Phase,
 }
 
+/// Where a thing is in its life; a sandbox is never only created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
+pub enum Phase {
+    /// Made, not started.
     Created,
+    /// Runs, or is ready.
     Running,
+    /// Ended.
     Exited,
 }
 
@@ -48,6 +52,22 @@ impl Listing {
             (c.id.clone(), Item { sandbox: c.pod_sandbox_id.clone(), phase })
         });
         Self(sandboxes.chain(containers).collect())
+    }
+
+    /// A sandbox's phase; none when it is not there.
+    pub fn sandbox(&self, id: &str) -> Option<Phase> {
+        self.0.get(id).map(|item| item.phase)
+    }
+
+    /// The containers of a sandbox.
+    pub fn containers_of<'a>(&'a self, sandbox: &'a str) -> impl Iterator<Item = (&'a str, Phase)> {
+        let of = move |(id, item): &(&String, &Item)| item.sandbox == sandbox && id.as_str() != sandbox;
+        self.0.iter().filter(of).map(|(id, item)| (id.as_str(), item.phase))
+    }
+
+    /// Every id.
+    pub fn ids(&self) -> HashSet<&str> {
+        self.0.keys().map(String::as_str).collect()
     }
 
     /// What happened from `self` to `next`, in the order of ids; each step a thing passed through is told.

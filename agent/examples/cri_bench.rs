@@ -1,0 +1,345 @@
+//! Fifty pods on a containerd of their own: bare CRI calls, then the agent on the same socket, in one run.
+//!
+//! As root, with containerd, runc, CNI's plugins in /usr/lib/cni and a static busybox:
+//! `cargo run --release -p masthead-agent --example cri_bench [COUNT]`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use futures::StreamExt;
+use masthead_agent::node::host_only::HostOnly;
+use masthead_agent::pods::clock::Clock;
+use masthead_agent::pods::convert::sandbox::Site;
+use masthead_agent::pods::run;
+use masthead_agent::pods::site::{Dirs, ImagesInUse, Reporter, Shared};
+use masthead_agent::runtime::contract::{Runtime, SandboxRequest};
+use masthead_agent::runtime::cri::client::CriRuntime;
+use masthead_agent::runtime::v1;
+use masthead_wire::manifest::NodeManifest;
+use masthead_wire::object::PodEntry;
+use masthead_wire::report::{PodGone, PodStatus};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Calls under way at a time, on both sides; more gain nothing on two cores.
+const CONCURRENCY: usize = 4;
+const IMAGE: &str = "docker.io/bench/busybox:1";
+const ROUNDS: usize = 3;
+/// How long containerd may take to come up, or a pod to go.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn main() -> Result<()> {
+    let count = std::env::args().nth(1).map_or(Ok(50), |text| text.parse()).context("COUNT is a number")?;
+    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("a machine of its own (needs root)")?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+    // What containerd and CNI keep outside of their own directories goes with this process.
+    for dir in ["/run", "/var/lib"] {
+        mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let containerd = Containerd::start().await?;
+        let mut ratios = Vec::new();
+        for round in 0..ROUNDS {
+            let bare = bare(&containerd, round, count).await?;
+            containerd.clear().await?;
+            let agent = agent(&containerd, round, count).await?;
+            containerd.clear().await?;
+            let ratio = agent.as_secs_f64() / bare.as_secs_f64();
+            println!("round {round}: bare {bare:.3?}, agent {agent:.3?}, ratio {ratio:.2}");
+            ratios.push(ratio);
+        }
+        ratios.sort_by(f64::total_cmp);
+        println!("{count} pods ready on containerd: median ratio {:.2} (at most 1.15)", ratios[ROUNDS / 2]);
+        Ok(())
+    })
+}
+
+/// A running containerd; it goes with all it made when dropped.
+struct Containerd {
+    dir: tempfile::TempDir,
+    child: Child,
+    client: CriRuntime,
+}
+
+impl Containerd {
+    async fn start() -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let at = dir.path().display().to_string();
+        std::fs::create_dir_all(dir.path().join("cni"))?;
+        std::fs::write(dir.path().join("config.toml"), config(&at))?;
+        std::fs::write(dir.path().join("cni/10-bench.conflist"), network(&at))?;
+        let said = Command::new("ip").args(["link", "set", "lo", "up"]).status().context("ip")?;
+        ensure!(said.success(), "ip link set lo up: {said}");
+        let log = std::fs::File::create(dir.path().join("log"))?;
+        let child = Command::new("containerd")
+            .args(["--config", &format!("{at}/config.toml")])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("containerd")?;
+        let client = CriRuntime::new(&format!("unix://{at}/c.sock"))?;
+        let this = Self { dir, child, client };
+        let until = Instant::now() + PATIENCE;
+        while this.client.version().await.is_err() {
+            if Instant::now() > until {
+                bail!("containerd is not ready: {}", std::fs::read_to_string(this.dir.path().join("log"))?);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        std::fs::write(this.dir.path().join("image.tar"), image()?)?;
+        let said = Command::new("ctr")
+            .args(["-a", &format!("{at}/c.sock"), "-n", "k8s.io", "images", "import", &format!("{at}/image.tar")])
+            .output()
+            .context("ctr")?;
+        ensure!(said.status.success(), "ctr: {}", String::from_utf8_lossy(&said.stderr));
+        Ok(this)
+    }
+
+    /// Removes every pod.
+    async fn clear(&self) -> Result<()> {
+        let sandboxes = self.client.list_pod_sandboxes(v1::PodSandboxFilter::default()).await?;
+        let remove = |sandbox: v1::PodSandbox| async move {
+            self.client.stop_pod_sandbox(&sandbox.id).await?;
+            self.client.remove_pod_sandbox(&sandbox.id).await?;
+            anyhow::Ok(())
+        };
+        let removed = futures::stream::iter(sandboxes).map(remove).buffer_unordered(CONCURRENCY);
+        removed.collect::<Vec<_>>().await.into_iter().collect()
+    }
+
+    fn cgroup(&self) -> String {
+        format!("/masthead-cri-bench-{}", std::process::id())
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        let _ = nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap_or_default()),
+            nix::sys::signal::Signal::SIGTERM,
+        );
+        let _ = self.child.wait();
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let below = mounts.lines().filter_map(|l| l.split(' ').nth(1)).filter(|p| Path::new(p).starts_with(&self.dir));
+        for path in below.collect::<Vec<_>>().into_iter().rev() {
+            let _ = umount2(Path::new(path), MntFlags::MNT_DETACH);
+        }
+        let _ = masthead_agent::node::cgroups::remove(&self.cgroup());
+    }
+}
+
+fn config(at: &str) -> String {
+    format!(
+        r#"version = 2
+root = "{at}/root"
+state = "{at}/state"
+[grpc]
+address = "{at}/c.sock"
+[ttrpc]
+address = "{at}/t.sock"
+[plugins."io.containerd.internal.v1.opt"]
+path = "{at}/opt"
+[plugins."io.containerd.grpc.v1.cri"]
+disable_hugetlb_controller = true
+restrict_oom_score_adj = true
+disable_apparmor = true
+sandbox_image = "{IMAGE}"
+[plugins."io.containerd.grpc.v1.cri".cni]
+bin_dir = "/usr/lib/cni"
+conf_dir = "{at}/cni"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+SystemdCgroup = false
+"#
+    )
+}
+
+fn network(at: &str) -> String {
+    serde_json::json!({
+        "cniVersion": "0.4.0", "name": "bench", "plugins": [{
+            "type": "bridge", "bridge": "bench0", "isDefaultGateway": true,
+            "ipam": {"type": "host-local", "dataDir": format!("{at}/ipam"), "ranges": [[{"subnet": "10.98.0.0/22"}]]},
+        }],
+    })
+    .to_string()
+}
+
+/// A busybox as `docker save` writes it.
+fn image() -> Result<Vec<u8>> {
+    let mut layer = tar::Builder::new(Vec::new());
+    let header = |kind: tar::EntryType, mode: u32, size: u64| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(size);
+        header
+    };
+    for dir in ["bin/", "proc/", "dev/", "sys/", "etc/", "tmp/"] {
+        layer.append_data(&mut header(tar::EntryType::Directory, 0o755, 0), dir, std::io::empty())?;
+    }
+    let busybox = std::fs::read("/bin/busybox").context("a static /bin/busybox")?;
+    let mut file = header(tar::EntryType::Regular, 0o755, u64::try_from(busybox.len())?);
+    layer.append_data(&mut file, "bin/busybox", &busybox[..])?;
+    layer.append_link(&mut header(tar::EntryType::Symlink, 0o777, 0), "bin/sleep", "busybox")?;
+    let layer = layer.into_inner()?;
+    let hex = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let config = serde_json::to_vec(&serde_json::json!({
+        "architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/sleep", "1000000"]},
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", hex(&layer))]},
+    }))?;
+    let name = format!("{}.json", hex(&config));
+    let manifest = serde_json::to_vec(&serde_json::json!([
+        {"Config": name, "RepoTags": [IMAGE], "Layers": ["layer.tar"]},
+    ]))?;
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, bytes) in [(name.as_str(), &config), ("layer.tar", &layer), ("manifest.json", &manifest)] {
+        let mut file = header(tar::EntryType::Regular, 0o644, u64::try_from(bytes.len())?);
+        archive.append_data(&mut file, path, &bytes[..])?;
+    }
+    let mut archive = archive.into_inner()?;
+    archive.flush()?;
+    Ok(archive)
+}
+
+async fn bare(containerd: &Containerd, round: usize, count: usize) -> Result<Duration> {
+    let logs = containerd.dir.path().join(format!("bare-{round}"));
+    let began = Instant::now();
+    let one = |n: usize| {
+        let (runtime, logs) = (&containerd.client, logs.join(n.to_string()));
+        async move {
+            let uid = format!("bare-{round}-{n}");
+            let sandbox_config = v1::PodSandboxConfig {
+                metadata: Some(v1::PodSandboxMetadata {
+                    name: uid.clone(),
+                    uid: uid.clone(),
+                    namespace: "bench".into(),
+                    attempt: 0,
+                }),
+                hostname: uid.clone(),
+                log_directory: logs.to_string_lossy().into_owned(),
+                linux: Some(v1::LinuxPodSandboxConfig {
+                    cgroup_parent: format!("{}/besteffort/pod{uid}", containerd.cgroup()),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            };
+            let request = SandboxRequest { config: sandbox_config.clone(), ..Default::default() };
+            let sandbox = runtime.run_pod_sandbox(request).await?;
+            std::fs::create_dir_all(logs.join("main"))?;
+            let config = v1::ContainerConfig {
+                metadata: Some(v1::ContainerMetadata { name: "main".into(), attempt: 0 }),
+                image: Some(v1::ImageSpec { image: IMAGE.into(), ..Default::default() }),
+                command: vec!["/bin/sleep".into(), "100000".into()],
+                log_path: "main/0.log".into(),
+                linux: Some(v1::LinuxContainerConfig::default()),
+                ..Default::default()
+            };
+            let request = v1::CreateContainerRequest {
+                pod_sandbox_id: sandbox,
+                config: Some(config),
+                sandbox_config: Some(sandbox_config),
+            };
+            let id = runtime.create_container(request).await?;
+            runtime.start_container(&id).await?;
+            anyhow::Ok(())
+        }
+    };
+    let starts = futures::stream::iter(0..count).map(one).buffer_unordered(CONCURRENCY);
+    starts.collect::<Vec<_>>().await.into_iter().collect::<Result<Vec<()>>>()?;
+    Ok(began.elapsed())
+}
+
+/// Counts pods that are ready, and those that are gone.
+#[derive(Default)]
+struct Ready {
+    names: Mutex<std::collections::BTreeSet<String>>,
+    ready: AtomicUsize,
+    gone: AtomicUsize,
+    news: Notify,
+}
+
+impl Reporter for Ready {
+    fn status(&self, status: PodStatus) {
+        let json: serde_json::Value = serde_json::from_slice(&status.status).unwrap_or_default();
+        let conditions = json["conditions"].as_array().cloned().unwrap_or_default();
+        if conditions.iter().any(|c| c["type"] == "Ready" && c["status"] == "True") {
+            let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+            names.insert(status.name);
+            self.ready.store(names.len(), Ordering::Release);
+            self.news.notify_one();
+        }
+    }
+
+    fn gone(&self, _: PodGone) {
+        self.gone.fetch_add(1, Ordering::AcqRel);
+        self.news.notify_one();
+    }
+
+    fn event(&self, _: Bytes) {}
+}
+
+async fn agent(containerd: &Containerd, round: usize, count: usize) -> Result<Duration> {
+    let data: PathBuf = containerd.dir.path().join(format!("agent-{round}"));
+    // A client of its own, as an agent that starts has.
+    let client = CriRuntime::new(&format!("unix://{}/c.sock", containerd.dir.path().display()))?;
+    let ready = Arc::new(Ready::default());
+    let shared = Arc::new(Shared {
+        node: "bench".into(),
+        runtime: Arc::new(client.clone()),
+        runtime_name: "containerd".into(),
+        images: Arc::new(client),
+        image_store: None,
+        network: Arc::new(HostOnly),
+        reporter: ready.clone(),
+        clock: Clock::System,
+        dirs: Dirs { pods: data.join("pods"), logs: data.join("logs") },
+        site: Site { node: "bench".into(), cgroup_root: containerd.cgroup(), ..Site::default() },
+        host_ips: vec!["192.0.2.1".into()],
+        cpu_milli: 2000,
+        memory_bytes: 1 << 30,
+        slots: Semaphore::new(CONCURRENCY),
+        pulls: Semaphore::new(4),
+        in_use: Arc::new(ImagesInUse::default()),
+    });
+    let (manifest, receiver) = watch::channel(Some(Arc::new(NodeManifest::default())));
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(run::run(shared, receiver, stop.clone()));
+    let mut next = NodeManifest::default();
+    for n in 0..count {
+        let pod = serde_json::json!({
+            "metadata": {"name": format!("p{n}"), "namespace": "bench", "uid": format!("uid-{round}-{n}")},
+            "spec": {"restartPolicy": "Always", "terminationGracePeriodSeconds": 0, "containers": [{
+                "name": "main", "image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": ["/bin/sleep", "100000"],
+                "terminationMessagePath": "/dev/termination-log",
+            }]},
+        });
+        next.content.insert_pod(Arc::new(PodEntry::parse(Bytes::from(pod.to_string()))?));
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let began = Instant::now();
+    manifest.send_replace(Some(Arc::new(next)));
+    while ready.ready.load(Ordering::Acquire) < count {
+        ready.news.notified().await;
+    }
+    let took = began.elapsed();
+    manifest.send_replace(Some(Arc::new(NodeManifest::default())));
+    let until = Instant::now() + PATIENCE;
+    while ready.gone.load(Ordering::Acquire) < count {
+        ensure!(Instant::now() < until, "{} of {count} pods are gone", ready.gone.load(Ordering::Acquire));
+        let _ = tokio::time::timeout(Duration::from_secs(1), ready.news.notified()).await;
+    }
+    stop.cancel();
+    task.await?;
+    Ok(took)
+}
