@@ -12,6 +12,7 @@ pub mod id;
 pub mod layout;
 pub mod limits;
 pub mod namespaces;
+pub mod networked;
 pub mod options;
 pub mod record;
 pub mod restore;

@@ -42,6 +42,16 @@ impl Embedded {
         Ok(Self { store })
     }
 
+    /// The ports a sandbox was asked for with.
+    ///
+    /// # Errors
+    /// There is no such sandbox.
+    pub fn port_mappings(&self, sandbox_id: &str) -> Result<Vec<v1::PortMapping>> {
+        let sandbox = self.store.sandbox(sandbox_id)?;
+        let mappings = sandbox.record().config.port_mappings.clone();
+        Ok(mappings)
+    }
+
     /// Removes everything that runtimes with this state directory have made; needs none running.
     pub fn destroy_all(options: &Options) -> std::io::Result<()> {
         match std::fs::canonicalize(&options.state_dir) {
