@@ -1,0 +1,259 @@
+//! Go's maps with string keys: shared, mutable in place, kept in the order of their keys.
+use crate::kind::{MAP_ANY, MapType};
+use crate::string::Str;
+use crate::value::Value;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// One key and its value.
+pub type Entry = (Str, Value);
+
+/// A map. Clones share the entries: what one changes, all see, as in Go.
+#[derive(Clone)]
+pub struct Map {
+    data: Option<Rc<MapData>>,
+    typ: &'static MapType,
+}
+
+/// Entries are behind a second `Rc` so that a loop keeps what it started with while its body changes the map.
+pub(crate) struct MapData {
+    entries: RefCell<Rc<Vec<Entry>>>,
+    path: Cell<u32>,
+}
+
+/// What Go says when a nil map is written to.
+pub const NIL_MAP: &str = "assignment to entry in nil map";
+
+impl Map {
+    /// An empty `map[string]interface {}`.
+    pub fn any() -> Map {
+        Map::new(&MAP_ANY)
+    }
+
+    /// An empty map of a given type.
+    pub fn new(typ: &'static MapType) -> Map {
+        Map::from_sorted(typ, Vec::new())
+    }
+
+    /// A map of a given type; of equal keys the last one wins.
+    pub fn from_pairs(typ: &'static MapType, mut pairs: Vec<Entry>) -> Map {
+        if pairs.windows(2).any(|two| two[0].0 >= two[1].0) {
+            pairs.reverse();
+            pairs.sort_by(|a, b| a.0.cmp(&b.0));
+            pairs.dedup_by(|later, first| later.0 == first.0);
+        }
+        Map::from_sorted(typ, pairs)
+    }
+
+    fn from_sorted(typ: &'static MapType, pairs: Vec<Entry>) -> Map {
+        let data = MapData { entries: RefCell::new(Rc::new(pairs)), path: Cell::new(0) };
+        Map { data: Some(Rc::new(data)), typ }
+    }
+
+    /// A nil map of the type: empty, `null` in JSON, and refuses writes.
+    pub fn nil(typ: &'static MapType) -> Map {
+        Map { data: None, typ }
+    }
+
+    /// Is it a nil map?
+    pub fn is_nil(&self) -> bool {
+        self.data.is_none()
+    }
+
+    /// Its type.
+    pub fn typ(&self) -> &'static MapType {
+        self.typ
+    }
+
+    /// The same entries under another type with the same element type.
+    pub fn retyped(&self, typ: &'static MapType) -> Map {
+        Map { data: self.data.clone(), typ }
+    }
+
+    /// The value of a key.
+    #[inline]
+    pub fn get(&self, key: &[u8]) -> Option<Value> {
+        let entries = self.data.as_ref()?.entries.borrow();
+        let at = entries.binary_search_by(|entry| entry.0.as_bytes().cmp(key)).ok()?;
+        Some(entries[at].1.clone())
+    }
+
+    /// Is the key there?
+    pub fn contains(&self, key: &[u8]) -> bool {
+        let Some(data) = &self.data else { return false };
+        data.entries.borrow().binary_search_by(|entry| entry.0.as_bytes().cmp(key)).is_ok()
+    }
+
+    /// Sets a key in place; fails on a nil map with Go's own words.
+    pub fn insert(&self, key: Str, value: Value) -> Result<(), String> {
+        let Some(data) = &self.data else { return Err(NIL_MAP.to_owned()) };
+        let old = {
+            let mut shared = data.entries.borrow_mut();
+            let entries = Rc::make_mut(&mut shared);
+            match entries.binary_search_by(|entry| entry.0.cmp(&key)) {
+                Ok(at) => Some(std::mem::replace(&mut entries[at].1, value)),
+                Err(at) => {
+                    entries.insert(at, (key, value));
+                    None
+                }
+            }
+        };
+        drop(old);
+        Ok(())
+    }
+
+    /// Takes a key out in place; nothing happens where it is not there.
+    pub fn remove(&self, key: &[u8]) -> Option<Value> {
+        let data = self.data.as_ref()?;
+        let mut shared = data.entries.borrow_mut();
+        let at = shared.binary_search_by(|entry| entry.0.as_bytes().cmp(key)).ok()?;
+        Some(Rc::make_mut(&mut shared).remove(at).1)
+    }
+
+    /// Takes out all entries. The way to break the cycles that a template made, once its values are done with.
+    pub fn clear(&self) {
+        if let Some(data) = &self.data {
+            let old = data.entries.replace(Rc::new(Vec::new()));
+            drop(old);
+        }
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.data.as_ref().map_or(0, |data| data.entries.borrow().len())
+    }
+
+    /// Has it no entry?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The entries as they are now, in the order of their keys; later changes are not seen. Cheap.
+    pub fn entries(&self) -> Rc<Vec<Entry>> {
+        self.data.as_ref().map_or_else(Default::default, |data| Rc::clone(&data.entries.borrow()))
+    }
+
+    /// The keys in order.
+    pub fn keys(&self) -> Vec<Str> {
+        self.entries().iter().map(|entry| entry.0.clone()).collect()
+    }
+
+    /// A copy that shares the values but not the entries.
+    pub fn shallow_copy(&self) -> Map {
+        let Some(data) = &self.data else { return self.clone() };
+        let entries = RefCell::new(Rc::clone(&data.entries.borrow()));
+        Map { data: Some(Rc::new(MapData { entries, path: Cell::new(0) })), typ: self.typ }
+    }
+
+    /// Do both share their entries in memory?
+    pub fn same(&self, other: &Map) -> bool {
+        match (&self.data, &other.data) {
+            (Some(a), Some(b)) => Rc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    /// Which path of the values this map stands at, for tracing; 0 means none.
+    pub fn path_id(&self) -> u32 {
+        self.data.as_ref().map_or(0, |data| data.path.get())
+    }
+
+    /// Says which path of the values this map stands at.
+    pub fn set_path_id(&self, id: u32) {
+        if let Some(data) = &self.data {
+            data.path.set(id);
+        }
+    }
+
+    /// A number that tells this map from others while both live.
+    pub(crate) fn address(&self) -> usize {
+        self.data.as_ref().map_or(0, |data| Rc::as_ptr(data) as usize)
+    }
+}
+
+impl FromIterator<Entry> for Map {
+    fn from_iter<I: IntoIterator<Item = Entry>>(iter: I) -> Map {
+        Map::from_pairs(&MAP_ANY, iter.into_iter().collect())
+    }
+}
+
+impl Drop for MapData {
+    fn drop(&mut self) {
+        if let Some(entries) = Rc::get_mut(self.entries.get_mut())
+            && entries.iter().any(|entry| entry.1.is_container())
+        {
+            dismantle(std::mem::take(entries).into_iter().map(|entry| entry.1).collect());
+        }
+    }
+}
+
+/// Drops values without recursion: a template can nest lists deeper than a stack is.
+pub(crate) fn dismantle(mut stack: Vec<Value>) {
+    while let Some(value) = stack.pop() {
+        match value {
+            Value::List(list) => {
+                if let Some(mut data) = list.into_data().and_then(Rc::into_inner) {
+                    stack.append(&mut data.items);
+                }
+            }
+            Value::Map(map) => {
+                if let Some(mut data) = map.data.and_then(Rc::into_inner)
+                    && let Some(entries) = Rc::get_mut(data.entries.get_mut())
+                {
+                    stack.extend(std::mem::take(entries).into_iter().map(|entry| entry.1));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Map, NIL_MAP};
+    use crate::kind::MAP_ANY;
+    use crate::list::List;
+    use crate::string::Str;
+    use crate::value::Value;
+
+    fn pair(key: &str, value: i64) -> (Str, Value) {
+        (key.into(), Value::int(value))
+    }
+
+    #[test]
+    fn keeps_order_and_the_last_of_equal_keys() {
+        let map = Map::from_pairs(&MAP_ANY, vec![pair("b", 1), pair("a", 2), pair("b", 3)]);
+        assert_eq!(map.keys(), ["a", "b"].map(Str::from));
+        assert!(matches!(map.get(b"b"), Some(Value::Int(_, 3))));
+        map.insert("aa".into(), Value::Nil).unwrap();
+        assert_eq!(map.keys(), ["a", "aa", "b"].map(Str::from));
+        map.remove(b"a");
+        assert_eq!(map.len(), 2);
+        assert_eq!(Map::nil(&MAP_ANY).insert("a".into(), Value::Nil), Err(NIL_MAP.to_owned()));
+    }
+
+    #[test]
+    fn clones_share_and_loops_keep_what_they_began_with() {
+        let map = Map::from_pairs(&MAP_ANY, vec![pair("a", 1)]);
+        let twin = map.clone();
+        let seen = map.entries();
+        twin.insert("b".into(), Value::Bool(true)).unwrap();
+        assert_eq!((map.len(), seen.len()), (2, 1));
+        let copy = map.shallow_copy();
+        copy.insert("c".into(), Value::Nil).unwrap();
+        assert_eq!(map.len(), 2);
+    }
+
+    #[test]
+    fn a_million_nested_lists_are_dropped() {
+        let mut value = Value::Nil;
+        for at in 0..1_000_000 {
+            value = match at % 2 {
+                0 => Value::List(List::any(vec![value])),
+                _ => Value::Map([("a".into(), value)].into_iter().collect()),
+            };
+        }
+        drop(value);
+    }
+}
