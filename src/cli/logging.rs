@@ -5,6 +5,10 @@ use std::io::IsTerminal;
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
+/// What is logged unless told otherwise. The netlink library warns of each refusal that we ask for, such as that
+/// of removing what is not there.
+const DEFAULT: &str = "warn,nlink=error";
+
 /// How traces look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -22,7 +26,7 @@ pub struct Args {
     #[arg(long = "log-format", value_enum, default_value = "text", global = true)]
     pub format: Format,
     /// What is logged: a level, or `target=level` pairs.
-    #[arg(long = "log", env = "MASTHEAD_LOG", default_value = "warn", global = true)]
+    #[arg(long = "log", env = "MASTHEAD_LOG", default_value = DEFAULT, global = true)]
     pub filter: String,
 }
 
@@ -30,7 +34,7 @@ pub struct Args {
 pub fn start(args: &Args) {
     let filter = EnvFilter::try_new(&args.filter).unwrap_or_else(|error| {
         eprintln!("--log {:?} is not understood ({error}); logging warnings", args.filter);
-        EnvFilter::new("warn")
+        EnvFilter::new(DEFAULT)
     });
     let to = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // The one subscriber of the process; a second start would be a fault of ours, and changes nothing.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::{block_on, words};
 use crate::client::locate;
@@ -18,9 +18,6 @@ const MACHINES: &str = "/apis/masthead.dev/v1/machines";
 /// Arguments of `node`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The control plane.
-    #[command(flatten)]
-    pub server: locate::Args,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -31,6 +28,9 @@ pub struct Args {
 pub enum Command {
     /// Add a node.
     Add {
+        /// The control plane.
+        #[command(flatten)]
+        server: locate::Args,
         /// Its name [default: the next free `node-N`].
         name: Option<String>,
         /// A label, `key=value`; may be repeated.
@@ -39,24 +39,37 @@ pub enum Command {
     },
     /// Remove a node with all that it runs.
     Rm {
+        /// The control plane.
+        #[command(flatten)]
+        server: locate::Args,
         /// Names.
         #[arg(required = true)]
         names: Vec<String>,
     },
     /// Switch a node off at once, as a power failure would.
     Stop {
+        /// The control plane.
+        #[command(flatten)]
+        server: locate::Args,
         /// Names.
         #[arg(required = true)]
         names: Vec<String>,
     },
     /// Switch a node on.
     Start {
+        /// The control plane.
+        #[command(flatten)]
+        server: locate::Args,
         /// Names.
         #[arg(required = true)]
         names: Vec<String>,
     },
     /// List the nodes.
-    Ls,
+    Ls {
+        /// The control plane.
+        #[command(flatten)]
+        server: locate::Args,
+    },
 }
 
 /// Does it.
@@ -65,9 +78,14 @@ pub enum Command {
 /// No fleet runs there, or there is no such node.
 pub fn run(args: &Args) -> Result<ExitCode> {
     block_on(async {
-        let rest = Rest::find(&args.server)?;
+        let (Command::Add { server, .. }
+        | Command::Rm { server, .. }
+        | Command::Stop { server, .. }
+        | Command::Start { server, .. }
+        | Command::Ls { server }) = &args.command;
+        let rest = Rest::find(server)?;
         match &args.command {
-            Command::Add { name, labels } => {
+            Command::Add { name, labels, .. } => {
                 let spec = NodeSpec {
                     name: name.clone().unwrap_or_default(),
                     role: Role::Worker,
@@ -78,11 +96,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
                 let added = rest.post(MACHINES, &serde_json::to_value(spec)?).await?;
                 println!("node/{} added", added.get("name").and_then(Value::as_str).unwrap_or_default());
             }
-            Command::Rm { names } => {
+            Command::Rm { names, .. } => {
                 for name in names {
-                    rest.delete(&format!("{MACHINES}/{name}"), &Value::Null).await?;
+                    rest.delete(&format!("{MACHINES}/{name}"), &json!({})).await?;
                     // The machine is gone; now its entry among the nodes, which may never have been made.
-                    let entry = rest.delete(&format!("/api/v1/nodes/{name}"), &Value::Null).await;
+                    let entry = rest.delete(&format!("/api/v1/nodes/{name}"), &json!({})).await;
                     if let Err(error) = entry
                         && !error.to_string().contains("not found")
                     {
@@ -91,9 +109,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
                     println!("node/{name} removed");
                 }
             }
-            Command::Stop { names } => switch(&rest, names, "stop", "stopped").await?,
-            Command::Start { names } => switch(&rest, names, "start", "started").await?,
-            Command::Ls => list(&rest).await?,
+            Command::Stop { names, .. } => switch(&rest, names, "stop", "stopped").await?,
+            Command::Start { names, .. } => switch(&rest, names, "start", "started").await?,
+            Command::Ls { .. } => list(&rest).await?,
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -101,7 +119,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 async fn switch(rest: &Rest, names: &[String], verb: &str, past: &str) -> Result<()> {
     for name in names {
-        rest.post(&format!("{MACHINES}/{name}/{verb}"), &Value::Null).await?;
+        rest.post(&format!("{MACHINES}/{name}/{verb}"), &json!({})).await?;
         println!("node/{name} {past}");
     }
     Ok(())

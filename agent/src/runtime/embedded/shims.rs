@@ -110,9 +110,21 @@ impl Zygote {
 /// The program under a read-only mount: a container that gets hold of /proc/PID/exe of a shim
 /// can't write to it (CVE-2019-5736).
 fn sealed(program: &Path, place: &Path) -> io::Result<PathBuf> {
-    let program = fs::canonicalize(program)?;
     unmount(place);
-    File::create(place)?;
+    let program = match fs::canonicalize(program) {
+        Ok(program) => {
+            File::create(place)?;
+            program
+        }
+        // The program was replaced on the disk while it ran: what runs can still be read by its link, not mounted.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let fresh = place.with_extension("new");
+            fs::copy(program, &fresh)?;
+            fs::rename(&fresh, place)?;
+            place.to_path_buf()
+        }
+        Err(error) => return Err(error),
+    };
     let none = None::<&str>;
     let flags = MsFlags::MS_BIND;
     mount(Some(&program), place, none, flags, none)?;
