@@ -6,7 +6,10 @@ use anyhow::{Context, Result, bail};
 use masthead_api::core::event::Event;
 use masthead_api::describe::{self, Related};
 use masthead_api::kind::Kind;
-use masthead_api::kind::registry::{DEPLOYMENT, EVENT, LEASE, NODE, POD, REPLICA_SET, SECRET, SERVICE_ACCOUNT};
+use masthead_api::kind::registry::{
+    DEPLOYMENT, ENDPOINT_SLICE, EVENT, INGRESS, INGRESS_CLASS, LEASE, NODE, POD, REPLICA_SET, SECRET, SERVICE,
+    SERVICE_ACCOUNT,
+};
 use masthead_api::meta::Time;
 use masthead_api::object::Object;
 use serde::de::DeserializeOwned;
@@ -115,13 +118,23 @@ async fn text(args: &Args, rest: &Rest, value: Value) -> Result<String> {
     };
     let replica_sets =
         if kind == DEPLOYMENT { typed(rest, &collection(REPLICA_SET, namespace)).await? } else { Vec::new() };
+    let slices = match kind {
+        SERVICE | INGRESS => typed(rest, &collection(ENDPOINT_SLICE, namespace)).await?,
+        _ => Vec::new(),
+    };
+    let selectable = if kind == SERVICE { Some(typed(rest, &collection(POD, namespace)).await?) } else { None };
+    let services = if kind == INGRESS { typed(rest, &collection(SERVICE, namespace)).await? } else { Vec::new() };
+    let classes = if kind == INGRESS { Some(typed(rest, &collection(INGRESS_CLASS, "")).await?) } else { None };
     let secrets = if kind == SERVICE_ACCOUNT { Some(typed(rest, &collection(SECRET, namespace)).await?) } else { None };
     let lease = if kind == NODE { lease(rest, &key.name).await? } else { None };
     let related = Related {
         events: events.as_deref(),
         pods: &pods,
         replica_sets: &replica_sets,
-        endpoint_slices: &[],
+        endpoint_slices: &slices,
+        selectable: selectable.as_deref(),
+        services: &services,
+        ingress_classes: classes.as_deref(),
         secrets: secrets.as_deref(),
         lease: lease.as_ref(),
     };

@@ -5,6 +5,7 @@ use crate::apps::deployment::{Deployment, DeploymentStatus};
 use crate::apps::replica_set::{ReplicaSet, ReplicaSetStatus};
 use crate::coordination::lease::Lease;
 use crate::core::config::{ConfigMap, Secret, ServiceAccount};
+use crate::core::endpoints::Endpoints;
 use crate::core::event::Event;
 use crate::core::namespace::{Namespace, NamespaceStatus};
 use crate::core::node::Node;
@@ -12,7 +13,10 @@ use crate::core::pod::Pod;
 use crate::core::reference::ObjectReference;
 use crate::core::service::Service;
 use crate::default;
+use crate::discovery::endpoint_slice::EndpointSlice;
 use crate::kind::{Kind, registry};
+use crate::networking::ingress::{Ingress, IngressClass};
+use crate::networking::network_policy::NetworkPolicy;
 use crate::validate;
 use crate::validate::error::Errors;
 
@@ -25,9 +29,14 @@ pub fn with<V: Visit>(kind: Kind, visit: V) -> V::Out {
         registry::SECRET => visit.visit::<Secret>(),
         registry::CONFIG_MAP => visit.visit::<ConfigMap>(),
         registry::SERVICE => visit.visit::<Service>(),
+        registry::ENDPOINTS => visit.visit::<Endpoints>(),
+        registry::ENDPOINT_SLICE => visit.visit::<EndpointSlice>(),
+        registry::NETWORK_POLICY => visit.visit::<NetworkPolicy>(),
         registry::POD => visit.visit::<Pod>(),
         registry::REPLICA_SET => visit.visit::<ReplicaSet>(),
         registry::DEPLOYMENT => visit.visit::<Deployment>(),
+        registry::INGRESS_CLASS => visit.visit::<IngressClass>(),
+        registry::INGRESS => visit.visit::<Ingress>(),
         registry::LEASE => visit.visit::<Lease>(),
         registry::EVENT => visit.visit::<Event>(),
     }

@@ -12,6 +12,7 @@ use crate::validate::name::path_segment;
 
 pub mod admission;
 pub mod kinds;
+pub mod network;
 pub mod pod;
 pub mod service;
 #[cfg(test)]

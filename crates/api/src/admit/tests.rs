@@ -37,6 +37,34 @@ fn manifests() -> Vec<Value> {
         of("v1", "Secret", json!({"stringData": {"a": "b"}, "data": {"c": "Zm9v"}})),
         of("v1", "ConfigMap", json!({"data": {"a": "b"}, "binaryData": {"c": "Zm9v"}})),
         of("v1", "Service", json!({"spec": {"selector": {"a": "b"}, "type": "NodePort", "ports": [{"port": 80}]}})),
+        of(
+            "v1",
+            "Endpoints",
+            json!({"subsets": [{"addresses": [{"ip": "192.0.2.1", "nodeName": "n"}], "ports": [{"port": 80}]}]}),
+        ),
+        of(
+            "discovery.k8s.io/v1",
+            "EndpointSlice",
+            json!({"addressType": "IPv4", "endpoints": [{"addresses": ["192.0.2.1"], "conditions": {"ready": true},
+                "hints": {"forZones": [{"name": "z"}]}}], "ports": [{"port": 80}]}),
+        ),
+        of(
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            json!({"spec": {"podSelector": {"matchLabels": {"a": "b"}}, "egress": [{"ports": [{"port": "dns"}],
+                "to": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}]}]}}),
+        ),
+        of(
+            "networking.k8s.io/v1",
+            "IngressClass",
+            json!({"spec": {"controller": "a.b/c", "parameters": {"kind": "K", "name": "n"}}}),
+        ),
+        of(
+            "networking.k8s.io/v1",
+            "Ingress",
+            json!({"spec": {"tls": [{"hosts": ["*.a.b"], "secretName": "s"}], "rules": [{"host": "*.a.b", "http": {"paths": [
+                {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "s", "port": {"number": 80}}}}]}}]}}),
+        ),
         of("v1", "Pod", json!({"spec": spec})),
         of("apps/v1", "ReplicaSet", json!({"spec": workload})),
         of("apps/v1", "Deployment", json!({"spec": workload})),

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod image;
+pub mod network;
 pub mod pod;
 pub mod service;
 pub mod workload;

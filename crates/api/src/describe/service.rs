@@ -2,19 +2,20 @@
 
 use crate::core::service::{LoadBalancerIngress, Service, ServicePort};
 use crate::describe::event::Events;
+use crate::describe::network::SERVICE_NAME;
 use crate::describe::page::Page;
+use crate::describe::{Related, unserved};
 use crate::discovery::endpoint_slice::EndpointSlice;
 use crate::table::text::pairs;
 
-/// The label that ties a slice to its service.
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// So many addresses are shown.
 const SHOWN: usize = 3;
 
 /// A service.
-pub fn describe(service: &Service, slices: &[EndpointSlice], events: &Events) -> String {
+pub fn describe(service: &Service, related: &Related, events: &Events) -> String {
     let (meta, spec) = (&service.metadata, &service.spec);
-    let slices: Vec<&EndpointSlice> = slices
+    let slices: Vec<&EndpointSlice> = related
+        .endpoint_slices
         .iter()
         .filter(|s| s.metadata.namespace == meta.namespace && s.metadata.labels.get(SERVICE_NAME) == Some(&meta.name))
         .collect();
@@ -28,6 +29,9 @@ pub fn describe(service: &Service, slices: &[EndpointSlice], events: &Events) ->
     for port in &spec.ports {
         one_port(&mut page, port, &slices);
     }
+    if let Some(why) = related.selectable.and_then(|pods| unserved::reason(service, &slices, pods)) {
+        page.field(0, "No Endpoints", why);
+    }
     page.field(0, "Session Affinity", &spec.session_affinity);
     if !spec.external_traffic_policy.is_empty() {
         page.field(0, "External Traffic Policy", &spec.external_traffic_policy);
@@ -40,6 +44,9 @@ pub fn describe(service: &Service, slices: &[EndpointSlice], events: &Events) ->
     }
     if !spec.load_balancer_source_ranges.is_empty() {
         page.field(0, "LoadBalancer Source Ranges", spec.load_balancer_source_ranges.join(","));
+    }
+    if let Some(distribution) = &spec.traffic_distribution {
+        page.field(0, "Traffic Distribution", distribution);
     }
     events.write(&mut page);
     page.finish()
@@ -83,6 +90,9 @@ fn one_port(page: &mut Page, port: &ServicePort, slices: &[&EndpointSlice]) {
     let protocol = &port.protocol;
     page.put(0, format_args!("Port:\t{name}\t{}/{protocol}\n", port.port));
     page.put(0, format_args!("TargetPort:\t{}/{protocol}\n", port.target_port));
+    if let Some(protocol) = &port.app_protocol {
+        page.field(0, "AppProtocol", protocol);
+    }
     if port.node_port != 0 {
         page.put(0, format_args!("NodePort:\t{name}\t{}/{protocol}\n", port.node_port));
     }
@@ -90,7 +100,7 @@ fn one_port(page: &mut Page, port: &ServicePort, slices: &[&EndpointSlice]) {
 }
 
 /// The ready addresses of one port; slices without ports, as of headless services, count for every port.
-fn endpoints(slices: &[&EndpointSlice], port: &str) -> String {
+pub(crate) fn endpoints(slices: &[&EndpointSlice], port: &str) -> String {
     if slices.is_empty() {
         return "<none>".to_owned();
     }

@@ -4,13 +4,17 @@ use crate::apps::deployment::Deployment;
 use crate::apps::replica_set::ReplicaSet;
 use crate::coordination::lease::Lease;
 use crate::core::config::{ConfigMap, Secret, ServiceAccount};
+use crate::core::endpoints::Endpoints;
 use crate::core::event::Event;
 use crate::core::namespace::Namespace;
 use crate::core::node::Node;
 use crate::core::pod::Pod;
 use crate::core::service::Service;
+use crate::discovery::endpoint_slice::EndpointSlice;
 use crate::kind::{Kind, KindInfo, Resource};
 use crate::meta::object_meta::ObjectMeta;
+use crate::networking::ingress::{Ingress, IngressClass};
+use crate::networking::network_policy::NetworkPolicy;
 
 macro_rules! registry {
     ($( $konst:ident $ty:ident $group:literal $version:literal $plural:literal $singular:literal $namespaced:literal
@@ -63,10 +67,15 @@ registry! {
     SECRET Secret "" "v1" "secrets" "secret" true [], [], [];
     CONFIG_MAP ConfigMap "" "v1" "configmaps" "configmap" true ["cm"], [], [];
     SERVICE Service "" "v1" "services" "service" true ["svc"], ["all"], ["proxy", "status"];
+    ENDPOINTS Endpoints "" "v1" "endpoints" "endpoints" true ["ep"], [], [];
+    ENDPOINT_SLICE EndpointSlice "discovery.k8s.io" "v1" "endpointslices" "endpointslice" true [], [], [];
+    NETWORK_POLICY NetworkPolicy "networking.k8s.io" "v1" "networkpolicies" "networkpolicy" true ["netpol"], [], [];
     POD Pod "" "v1" "pods" "pod" true ["po"], ["all"],
         ["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "resize", "status"];
     REPLICA_SET ReplicaSet "apps" "v1" "replicasets" "replicaset" true ["rs"], ["all"], ["scale", "status"];
     DEPLOYMENT Deployment "apps" "v1" "deployments" "deployment" true ["deploy"], ["all"], ["scale", "status"];
+    INGRESS_CLASS IngressClass "networking.k8s.io" "v1" "ingressclasses" "ingressclass" false [], [], [];
+    INGRESS Ingress "networking.k8s.io" "v1" "ingresses" "ingress" true ["ing"], [], ["status"];
     LEASE Lease "coordination.k8s.io" "v1" "leases" "lease" true [], [], [];
     EVENT Event "" "v1" "events" "event" true ["ev"], [], [];
 }

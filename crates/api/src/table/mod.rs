@@ -9,6 +9,7 @@ use crate::object::{Error, Object};
 
 pub mod age;
 pub mod document;
+pub mod network;
 pub mod objects;
 pub mod pod;
 pub mod text;

@@ -20,7 +20,7 @@ use crate::table::age::since;
 use crate::table::text::pairs;
 use crate::table::{AGE, CONTAINERS, Column, IMAGES, NAME, Printed, column, number, or_none, wide};
 
-fn age(meta: &ObjectMeta, now: Time) -> Value {
+pub(crate) fn age(meta: &ObjectMeta, now: Time) -> Value {
     since(meta.creation_timestamp, now).into()
 }
 

@@ -193,6 +193,11 @@ impl Errors {
         self.push(ErrorKind::TooLong, path, None, &format!("may not be more than {max} bytes"));
     }
 
+    /// A list has more than `max` elements.
+    pub fn too_many(&mut self, path: &Path<'_>, count: usize, max: usize) {
+        self.push(ErrorKind::TooMany, path, Some(count.to_string()), &format!("must have at most {max} items"));
+    }
+
     /// A number must not be negative.
     pub fn non_negative(&mut self, path: &Path<'_>, value: i64) {
         if value < 0 {

@@ -32,11 +32,17 @@ pub fn is_v6(text: &str) -> bool {
 
 /// The address of `address/bits`.
 pub fn parse_cidr(text: &str) -> Option<IpAddr> {
+    parse_network(text).map(|(ip, _)| ip)
+}
+
+/// The address and the length of the prefix of `address/bits`.
+pub fn parse_network(text: &str) -> Option<(IpAddr, u32)> {
     let (address, bits) = text.split_once('/')?;
     let ip = parse(address)?;
     let max = if ip.is_ipv4() { 32 } else { 128 };
     let plain = !bits.is_empty() && bits.len() <= 3 && bits.bytes().all(|b| b.is_ascii_digit());
-    (plain && bits.parse::<u32>().ok()? <= max).then_some(ip)
+    let bits = bits.parse::<u32>().ok().filter(|bits| plain && *bits <= max)?;
+    Some((ip, bits))
 }
 
 /// An address, written without leading zeros and without IPv4 within IPv6; says whether it can be read at all.

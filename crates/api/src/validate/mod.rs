@@ -3,11 +3,14 @@
 pub mod claim;
 pub mod config;
 pub mod diff;
+pub mod endpoints;
 pub mod error;
+pub mod ingress;
 pub mod internal;
 pub mod ip;
 pub mod meta;
 pub mod name;
+pub mod network_policy;
 pub mod node;
 pub mod path;
 pub mod pod;

@@ -86,6 +86,23 @@ fn subdomain(text: &str, unit: &str) -> Faults {
     faults
 }
 
+/// A DNS name whose first label is `*`.
+pub fn wildcard_subdomain(text: &str) -> Faults {
+    let mut faults = Faults::new();
+    if text.len() > 253 {
+        faults.push(too_long(253));
+    }
+    if !text.strip_prefix("*.").is_some_and(is_subdomain) {
+        faults.push(pattern(
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of \
+             lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
+            &format!("\\*\\.{SUBDOMAIN}"),
+            &["*.example.com"],
+        ));
+    }
+    faults
+}
+
 /// As [`dns_subdomain`], with underscores.
 pub fn dns_subdomain_underscore(text: &str) -> Faults {
     let label = |part: &str| {

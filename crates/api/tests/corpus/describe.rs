@@ -31,6 +31,13 @@ fn masked(line: &str, is_service: bool) -> String {
             words[i] = "<TIME>";
         }
         let is_address = words[i].parse::<std::net::IpAddr>().is_ok();
+        // The recording masks the network of a policy as an address and its prefix.
+        if let Some((address, bits)) = words[i].split_once('/')
+            && line.trim_start().starts_with("CIDR:")
+            && address.parse::<std::net::IpAddr>().is_ok()
+        {
+            return line.replace(words[i], &format!("<IP>/{bits}"));
+        }
         if is_service && (line.starts_with("IP:") || line.starts_with("IPs:")) && is_address {
             words[i] = "<IP>";
         }

@@ -1,7 +1,7 @@
 //! Recorded objects of every supported kind → typed → the same JSON.
 
 use masthead_api::kind::{Kind, Resource, registry};
-use masthead_api::{apps, coordination, core};
+use masthead_api::{apps, coordination, core, discovery, networking};
 use serde_json::Value;
 
 use crate::read::cases;
@@ -58,6 +58,11 @@ fn recorded_objects_keep_their_json() {
             registry::SECRET => round::<core::config::Secret>(&object),
             registry::CONFIG_MAP => round::<core::config::ConfigMap>(&object),
             registry::SERVICE => round::<core::service::Service>(&object),
+            registry::ENDPOINTS => round::<core::endpoints::Endpoints>(&object),
+            registry::ENDPOINT_SLICE => round::<discovery::endpoint_slice::EndpointSlice>(&object),
+            registry::INGRESS => round::<networking::ingress::Ingress>(&object),
+            registry::INGRESS_CLASS => round::<networking::ingress::IngressClass>(&object),
+            registry::NETWORK_POLICY => round::<networking::network_policy::NetworkPolicy>(&object),
             registry::EVENT => round::<core::event::Event>(&object),
             registry::LEASE => round::<coordination::lease::Lease>(&object),
             registry::DEPLOYMENT => round::<apps::deployment::Deployment>(&object),

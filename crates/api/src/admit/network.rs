@@ -1,0 +1,103 @@
+//! Endpoints, ingresses, their classes and network policies on their way into the store.
+
+use crate::admit::Admitted;
+use crate::core::endpoints::Endpoints;
+use crate::default::network as default;
+use crate::discovery::endpoint_slice::EndpointSlice;
+use crate::networking::ingress::{Ingress, IngressClass, IngressStatus};
+use crate::networking::network_policy::NetworkPolicy;
+use crate::validate::error::Errors;
+use crate::validate::{endpoints, ingress, network_policy};
+
+impl Admitted for Endpoints {
+    fn fill_defaults(&mut self) {
+        default::endpoints(self);
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        endpoints::validate_create(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        endpoints::validate_update(self, old, errors);
+    }
+}
+
+impl Admitted for EndpointSlice {
+    fn fill_defaults(&mut self) {
+        default::endpoint_slice(self);
+    }
+    fn prepare_create(&mut self) {
+        self.metadata.generation = 1;
+        // Version v1 has no topology that one could set.
+        self.endpoints.iter_mut().for_each(|endpoint| endpoint.deprecated_topology.clear());
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        if (&self.endpoints, &self.ports, &self.address_type) != (&old.endpoints, &old.ports, &old.address_type) {
+            self.metadata.generation += 1;
+        }
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        endpoints::validate_slice_create(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        endpoints::validate_slice_update(self, old, errors);
+    }
+}
+
+impl Admitted for Ingress {
+    fn prepare_create(&mut self) {
+        self.status = IngressStatus::default();
+        self.metadata.generation = 1;
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        self.status.clone_from(&old.status);
+        if self.spec != old.spec {
+            self.metadata.generation += 1;
+        }
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        ingress::validate_create(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        ingress::validate_update(self, old, errors);
+    }
+}
+
+impl Admitted for IngressClass {
+    fn fill_defaults(&mut self) {
+        default::ingress_class(self);
+    }
+    fn prepare_create(&mut self) {
+        self.metadata.generation = 1;
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        if self.spec != old.spec {
+            self.metadata.generation += 1;
+        }
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        ingress::validate_class_create(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        ingress::validate_class_update(self, old, errors);
+    }
+}
+
+impl Admitted for NetworkPolicy {
+    fn fill_defaults(&mut self) {
+        default::network_policy(self);
+    }
+    fn prepare_create(&mut self) {
+        self.metadata.generation = 1;
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        if self.spec != old.spec {
+            self.metadata.generation += 1;
+        }
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        network_policy::validate_create(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        network_policy::validate_update(self, old, errors);
+    }
+}

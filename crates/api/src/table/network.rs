@@ -1,0 +1,144 @@
+//! Endpoints, ingresses, their classes and network policies to the rows that `get` prints.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::core::endpoints::{EndpointSubset, Endpoints};
+use crate::discovery::endpoint_slice::{DiscoveryPort, EndpointSlice};
+use crate::meta::time::Time;
+use crate::networking::ingress::{Ingress, IngressClass, IngressLoadBalancerStatus};
+use crate::networking::network_policy::NetworkPolicy;
+use crate::table::objects::age;
+use crate::table::{AGE, Column, NAME, Printed, column};
+
+/// So many are shown.
+const SHOWN: usize = 3;
+
+/// The first few of a list, and how many more there are.
+fn few(all: impl Iterator<Item = String>, nothing: &str) -> String {
+    let mut all = all.fuse();
+    let shown: Vec<String> = all.by_ref().take(SHOWN).collect();
+    match all.count() {
+        0 if shown.is_empty() => nothing.to_owned(),
+        0 => shown.join(","),
+        more => format!("{} + {more} more...", shown.join(",")),
+    }
+}
+
+/// `address:port`, with brackets around IPv6.
+pub fn with_port(address: &str, port: i32) -> String {
+    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+}
+
+impl Printed for Endpoints {
+    const COLUMNS: &'static [Column] = &[NAME, column("Endpoints", "Addresses with their ports."), AGE];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        let of = |subset: &EndpointSubset| -> Vec<String> {
+            if subset.ports.is_empty() {
+                return subset.addresses.iter().map(|a| a.ip.clone()).collect();
+            }
+            let pairs = subset.ports.iter().flat_map(|port| subset.addresses.iter().map(move |a| (a, port)));
+            pairs.map(|(address, port)| with_port(&address.ip, port.port)).collect()
+        };
+        let text = match self.subsets.as_slice() {
+            [] => "<none>".to_owned(),
+            subsets => few(subsets.iter().flat_map(of), ""),
+        };
+        vec![self.metadata.name.as_str().into(), text.into(), age(&self.metadata, now)]
+    }
+}
+
+impl Printed for EndpointSlice {
+    const COLUMNS: &'static [Column] = &[
+        NAME,
+        column("AddressType", "Kind of its addresses."),
+        column("Ports", "Ports of all endpoints."),
+        column("Endpoints", "Addresses."),
+        AGE,
+    ];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        let port = |port: &DiscoveryPort| match (port.port, &port.name) {
+            (Some(number), _) => number.to_string(),
+            (None, Some(name)) => name.clone(),
+            (None, None) => "*".to_owned(),
+        };
+        vec![
+            self.metadata.name.as_str().into(),
+            self.address_type.as_str().into(),
+            few(self.ports.iter().map(port), "<unset>").into(),
+            few(self.endpoints.iter().flat_map(|e| e.addresses.iter().cloned()), "<unset>").into(),
+            age(&self.metadata, now),
+        ]
+    }
+}
+
+/// Where an ingress is reached.
+pub fn ingress_addresses(status: &IngressLoadBalancerStatus) -> String {
+    let points: BTreeSet<&str> = status
+        .ingress
+        .iter()
+        .map(|i| if i.ip.is_empty() { i.hostname.as_str() } else { &i.ip })
+        .filter(|point| !point.is_empty())
+        .collect();
+    points.into_iter().collect::<Vec<_>>().join(",")
+}
+
+impl Printed for Ingress {
+    const COLUMNS: &'static [Column] = &[
+        NAME,
+        column("Class", "Its class."),
+        column("Hosts", "Hosts that it serves."),
+        column("Address", "Where it is reached."),
+        column("Ports", "Ports on which it is reached."),
+        AGE,
+    ];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        let hosts = self.spec.rules.iter().map(|rule| rule.host.clone()).filter(|host| !host.is_empty());
+        vec![
+            self.metadata.name.as_str().into(),
+            self.spec.ingress_class_name.as_deref().unwrap_or("<none>").into(),
+            few(hosts, "*").into(),
+            ingress_addresses(&self.status.load_balancer).into(),
+            if self.spec.tls.is_empty() { "80" } else { "80, 443" }.into(),
+            age(&self.metadata, now),
+        ]
+    }
+}
+
+impl Printed for IngressClass {
+    const COLUMNS: &'static [Column] = &[
+        NAME,
+        column("Controller", "Who serves its ingresses."),
+        column("Parameters", "An object with its settings."),
+        AGE,
+    ];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        let parameters = self.spec.parameters.as_ref().map_or_else(
+            || "<none>".to_owned(),
+            |p| match &p.api_group {
+                Some(group) => format!("{}.{group}/{}", p.kind, p.name),
+                None => format!("{}/{}", p.kind, p.name),
+            },
+        );
+        vec![
+            self.metadata.name.as_str().into(),
+            self.spec.controller.as_str().into(),
+            parameters.into(),
+            age(&self.metadata, now),
+        ]
+    }
+}
+
+impl Printed for NetworkPolicy {
+    const COLUMNS: &'static [Column] = &[NAME, column("Pod-Selector", "The pods that it is about."), AGE];
+
+    fn cells(&self, now: Time) -> Vec<Value> {
+        let selector = self.spec.pod_selector.to_string();
+        vec![self.metadata.name.as_str().into(), selector.into(), age(&self.metadata, now)]
+    }
+}
