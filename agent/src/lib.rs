@@ -1,6 +1,7 @@
 //! The node agent: runs the pods that the control plane assigns to this machine.
 
 pub mod fleet;
+pub mod dns;
 pub mod images;
 pub mod link;
 pub mod logs;
