@@ -19,6 +19,7 @@ pub mod manifest;
 pub mod platform;
 pub mod policy;
 pub mod pull;
+pub mod push;
 pub mod reference;
 pub mod registry;
 pub mod source;

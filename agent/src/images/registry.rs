@@ -21,6 +21,11 @@ use crate::images::error::{Context, Error};
 use crate::images::manifest;
 use crate::images::reference::Reference;
 
+/// What is asked for to read.
+const PULL: &str = "pull";
+/// What is asked for to read and write.
+const PUSH: &str = "pull,push";
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest silence in the middle of a body (containerd's `image_pull_progress_timeout` is of this order).
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,12 +47,14 @@ pub struct Connector {
 
 /// One pull's dealings with a registry.
 pub struct Session {
-    client: reqwest::Client,
-    base: String,
+    pub(in crate::images) client: reqwest::Client,
+    pub(in crate::images) base: String,
     reference: Reference,
     credentials: Option<Credentials>,
     /// The `Authorization` header the registry has accepted or is about to see.
     token: Mutex<Option<HeaderValue>>,
+    /// What a token is asked for when the registry does not say.
+    actions: &'static str,
 }
 
 #[derive(Deserialize)]
@@ -90,6 +97,7 @@ impl Connector {
             reference: reference.clone(),
             credentials,
             token: Mutex::new(None),
+            actions: PULL,
         })
     }
 }
@@ -124,6 +132,12 @@ fn is_loopback(host: &str) -> bool {
 }
 
 impl Session {
+    /// The same, with the right to write.
+    #[must_use]
+    pub fn writing(self) -> Self {
+        Self { actions: PUSH, ..self }
+    }
+
     /// Fetches a manifest or index by tag or digest; a digest is checked.
     ///
     /// # Errors
@@ -190,7 +204,14 @@ impl Session {
         check(&what, digest, &written.context(|| format!("write {what}"))?)
     }
 
-    async fn small(&self, mut from: Response, what: &str, limit: &'static str, bound: u64) -> Result<Bytes, Error> {
+    /// A whole body of at most `bound` bytes.
+    pub(in crate::images) async fn small(
+        &self,
+        mut from: Response,
+        what: &str,
+        limit: &'static str,
+        bound: u64,
+    ) -> Result<Bytes, Error> {
         let mut bytes = Vec::new();
         while let Some(chunk) = from.chunk().await.map_err(|e| self.unavailable(&e))? {
             bytes.extend_from_slice(&chunk);
@@ -203,14 +224,20 @@ impl Session {
 
     /// One request, and a second with authorization when the first is answered with a challenge.
     async fn get(&self, url: &str, accept: &'static str) -> Result<Response, Error> {
+        let response = self.answer(|| self.client.get(url).header(ACCEPT, accept)).await?;
+        self.succeed(response).await
+    }
+
+    /// Sends a request, once more with a token when the registry asks for one.
+    pub(in crate::images) async fn answer(&self, request: impl Fn() -> RequestBuilder) -> Result<Response, Error> {
         let used = self.token.lock().await.clone();
-        let response = self.send(url, accept, used.clone()).await?;
+        let response = self.send(request(), used.clone()).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
-            return self.succeed(response).await;
+            return Ok(response);
         }
         let header = response.headers().get(WWW_AUTHENTICATE).and_then(|h| h.to_str().ok()).map(str::to_owned);
         let Some(challenge) = header.as_deref().and_then(challenge::parse) else {
-            return self.succeed(response).await;
+            return Ok(response);
         };
         let token = {
             let mut token = self.token.lock().await;
@@ -220,12 +247,10 @@ impl Session {
             }
             token.clone()
         };
-        let response = self.send(url, accept, token).await?;
-        self.succeed(response).await
+        self.send(request(), token).await
     }
 
-    async fn send(&self, url: &str, accept: &'static str, token: Option<HeaderValue>) -> Result<Response, Error> {
-        let mut request = self.client.get(url).header(ACCEPT, accept);
+    async fn send(&self, mut request: RequestBuilder, token: Option<HeaderValue>) -> Result<Response, Error> {
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, token);
         }
@@ -243,7 +268,9 @@ impl Session {
             }
             (Challenge::Basic, _) => Err(self.unauthorized("the registry asks for a user name and a password")),
             (Challenge::Bearer { realm, service, scope }, credentials) => {
-                let scope = scope.clone().unwrap_or_else(|| format!("repository:{}:pull", self.reference.repository()));
+                let scope = scope
+                    .clone()
+                    .unwrap_or_else(|| format!("repository:{}:{}", self.reference.repository(), self.actions));
                 let request = self.token_request(realm, service.as_deref(), &scope, credentials.as_ref())?;
                 self.token(request).await
             }
@@ -306,9 +333,10 @@ impl Session {
         Ok(value)
     }
 
-    async fn succeed(&self, mut response: Response) -> Result<Response, Error> {
+    /// The answer, when it is a success.
+    pub(in crate::images) async fn succeed(&self, mut response: Response) -> Result<Response, Error> {
         let status = response.status();
-        if status == StatusCode::OK {
+        if status.is_success() {
             return Ok(response);
         }
         let mut body = Vec::new();
@@ -334,7 +362,7 @@ impl Session {
         self.unavailable_because(text(error))
     }
 
-    fn unavailable_because(&self, detail: String) -> Error {
+    pub(in crate::images) fn unavailable_because(&self, detail: String) -> Error {
         Error::RegistryUnavailable { host: self.reference.host().to_owned(), detail }
     }
 }
