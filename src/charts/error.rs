@@ -1,0 +1,90 @@
+//! Why a chart could not be had from where it is.
+
+use masthead_agent::images::error::Error as Registry;
+
+/// A chart that could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address of a repository is none that can be used.
+    #[error("{url:?} is no chart repository: {why}")]
+    Address {
+        /// As it was written.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The server did not answer, or not with what was asked for.
+    #[error("{url}: {why}")]
+    Fetch {
+        /// What was fetched.
+        url: String,
+        /// What came instead.
+        why: String,
+    },
+    /// A registry refused.
+    #[error("{reference}: {source}")]
+    Registry {
+        /// The chart's reference.
+        reference: String,
+        /// What it said.
+        #[source]
+        source: Box<Registry>,
+    },
+    /// More bytes than allowed.
+    #[error("{url}: more than {bound} bytes ({limit})")]
+    Limit {
+        /// What was fetched.
+        url: String,
+        /// The bound's name.
+        limit: &'static str,
+        /// The bound.
+        bound: u64,
+    },
+    /// An index does not read.
+    #[error("the index of {url} does not read: {why}")]
+    Index {
+        /// The repository.
+        url: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A version or a range is none.
+    #[error("version {text:?}: {why}")]
+    Version {
+        /// As it was written.
+        text: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// No version fits.
+    #[error("no version of chart {name} in {from} fits {range:?}; the newest is {newest}")]
+    NoVersion {
+        /// The chart.
+        name: String,
+        /// The repository.
+        from: String,
+        /// What was asked for.
+        range: String,
+        /// The newest there is, `none` when there is no chart of that name.
+        newest: String,
+    },
+    /// What came is not what was pinned.
+    #[error("{what} has the digest {actual}, not {expect}")]
+    Digest {
+        /// What came.
+        what: String,
+        /// What was pinned or promised.
+        expect: String,
+        /// What it is.
+        actual: String,
+    },
+    /// The disk, for what is kept.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}

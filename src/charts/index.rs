@@ -1,0 +1,143 @@
+//! The index of a chart repository and a range of versions → the newest version that fits, with where it is.
+
+use masthead_sprig::semver::{constraint, version};
+use masthead_yaml::limits::{Duplicates, Limits};
+use masthead_yaml::parse;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::charts::error::Error;
+
+/// Largest index that is read as a whole, when it is not laid out as helm writes it.
+const WHOLE_BYTES_MAX: usize = 8 << 20;
+
+/// One version of a chart.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Entry {
+    /// The version.
+    pub version: String,
+    /// Where its archive is; relative to the index or absolute.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    /// SHA-256 of the archive in hexadecimal, when the index says it.
+    #[serde(default)]
+    pub digest: Option<String>,
+}
+
+/// The versions of one chart in an index.
+///
+/// An index of tens of megabytes is mostly about other charts: where it is laid out as helm writes it, only the chart's
+/// own lines are read.
+///
+/// # Errors
+/// The index does not read.
+pub fn entries(url: &str, index: &[u8], name: &str) -> Result<Vec<Entry>, Error> {
+    let fault = |why: String| Error::Index { url: url.to_owned(), why };
+    let value = match own_lines(index, name) {
+        Some(lines) => read(&lines).map_err(fault)?,
+        None if index.len() > WHOLE_BYTES_MAX => {
+            return Err(fault(format!("it has {} bytes and is not laid out as helm writes an index", index.len())));
+        }
+        None => read(index).map_err(fault)?.get("entries").cloned().unwrap_or_default(),
+    };
+    let Some(list) = value.get(name) else { return Ok(Vec::new()) };
+    let Some(list) = list.as_array() else { return Err(fault(format!("entries.{name} is no list"))) };
+    // As helm does: an entry that does not read is left out.
+    Ok(list.iter().filter_map(|entry| serde_json::from_value(entry.clone()).ok()).collect())
+}
+
+fn read(text: &[u8]) -> Result<Value, String> {
+    let limits = Limits { duplicates: Duplicates::LastWins, ..Limits::default() };
+    parse::value(text, &limits).map_err(|errors| errors.first().map_or_else(String::new, ToString::to_string))
+}
+
+/// The lines of one chart below `entries:`, as helm writes them: names with two spaces, all else with more or a dash.
+fn own_lines(index: &[u8], name: &str) -> Option<Vec<u8>> {
+    let lines = || index.split_inclusive(|byte| *byte == b'\n');
+    if !lines().any(|line| line.trim_ascii_end() == b"entries:") {
+        return None;
+    }
+    let is_name = |line: &[u8]| line.starts_with(b"  ") && !matches!(line.get(2), None | Some(b' ' | b'-' | b'#'));
+    let wanted = format!("  {name}:");
+    let mut inside = lines().skip_while(|line| line.trim_ascii_end() != b"entries:").skip(1).peekable();
+    // Any other indentation is somebody else's layout.
+    if inside.peek().is_some_and(|line| !is_name(line) && !line.trim_ascii().is_empty()) {
+        return None;
+    }
+    let own = inside
+        .take_while(|line| line.starts_with(b" ") || line.trim_ascii().is_empty())
+        .skip_while(|line| line.trim_ascii_end() != wanted.as_bytes());
+    let mut out = Vec::new();
+    for line in own {
+        if is_name(line) && !out.is_empty() {
+            break;
+        }
+        out.extend_from_slice(line);
+    }
+    Some(out)
+}
+
+/// The newest of some versions that fits a range, as helm picks it; an empty range takes the newest that is no
+/// pre-release.
+///
+/// # Errors
+/// The range is none.
+pub fn newest<'v>(versions: impl IntoIterator<Item = &'v str>, range: &str) -> Result<Option<&'v str>, Error> {
+    // Helm's own meaning of no version.
+    let asked = if range.is_empty() { "*" } else { range };
+    let wrong = |why: String| Error::Version { text: range.to_owned(), why };
+    let constraints = constraint::parse(asked.as_bytes()).map_err(|e| wrong(e.to_string()))?;
+    let mut best: Option<(version::Version, &str)> = None;
+    for text in versions {
+        // Others' tags stand among those of charts.
+        let Ok(parsed) = version::parse(text.as_bytes()) else { continue };
+        // An exact version is that one, also when it is a pre-release.
+        let fits = text == range || constraints.check(&parsed);
+        if fits && best.as_ref().is_none_or(|(known, _)| parsed.compare(known).is_gt()) {
+            best = Some((parsed, text));
+        }
+    }
+    Ok(best.map(|(_, text)| text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INDEX: &[u8] = b"apiVersion: v1\nentries:\n  alpha:\n  - apiVersion: v2\n    version: 1.0.0\n    urls:\n    - alpha-1.0.0.tgz\n  beta:\n  - version: 2.1.0\n    digest: abc\n    urls: [https://x/beta-2.1.0.tgz]\n  - version: 2.0.0\n    urls: [beta-2.0.0.tgz]\n  - broken\ngenerated: \"2020\"\n";
+
+    fn versions(index: &[u8], name: &str) -> Vec<String> {
+        entries("u", index, name).unwrap().into_iter().map(|entry| entry.version).collect()
+    }
+
+    #[test]
+    fn one_chart_is_read_out_of_an_index() {
+        assert_eq!(versions(INDEX, "alpha"), ["1.0.0"]);
+        assert_eq!(versions(INDEX, "beta"), ["2.1.0", "2.0.0"]);
+        assert!(versions(INDEX, "bet").is_empty());
+        assert!(versions(INDEX, "generated").is_empty());
+    }
+
+    #[test]
+    fn another_layout_is_read_as_a_whole() {
+        assert_eq!(versions(b"{\"entries\": {\"a\": [{\"version\": \"1.0.0\"}]}}", "a"), ["1.0.0"]);
+        assert_eq!(versions(b"entries:\n    a:\n    - version: 1.0.0\n", "a"), ["1.0.0"]);
+        assert!(entries("u", b"entries: [", "a").is_err());
+        assert!(entries("u", b"entries:\n  a: text\n", "a").is_err());
+        let long = [b"{\"x\": \"".as_slice(), &vec![b'x'; WHOLE_BYTES_MAX], b"\"}"].concat();
+        assert!(entries("u", &long, "a").unwrap_err().to_string().contains("not laid out"));
+    }
+
+    #[test]
+    fn the_newest_that_fits() {
+        let all = ["1.0.0", "1.2.0", "2.0.0-rc.1", "latest", "1.10.0"];
+        let check = |range: &str, expect: Option<&str>| assert_eq!(newest(all, range).unwrap(), expect, "{range}");
+        check("", Some("1.10.0"));
+        check("~1.2", Some("1.2.0"));
+        check("^1", Some("1.10.0"));
+        check("2.0.0-rc.1", Some("2.0.0-rc.1"));
+        check(">=2", None);
+        check(">0.0.0-0", Some("2.0.0-rc.1"));
+        assert!(newest(all, "no range").is_err());
+    }
+}

@@ -1,0 +1,10 @@
+//! Charts that are elsewhere: found by a range of versions, pinned by a lock file, fetched once, kept by digest.
+
+pub mod credentials;
+pub mod error;
+pub mod fetch;
+pub mod index;
+pub mod lock;
+pub mod oci;
+pub mod repository;
+pub mod store;
