@@ -1,6 +1,7 @@
 //! Everything of the agent that needs root, sockets or time, in one binary with a module per room.
 
 mod cri;
+mod dns;
 mod images;
 mod network;
 mod pods;

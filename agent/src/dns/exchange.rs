@@ -141,7 +141,9 @@ async fn over_udp(server: SocketAddr, packet: &[u8]) -> Result<Option<Got>, Erro
             Match::Same => match Message::from_vec(answer) {
                 Ok(message) => return Ok(Some(Got { message, keeps_case: true })),
                 // Cut in the middle of a record, as some servers do.
-                Err(_) if answer[2] & 0x02 != 0 => return over_tcp(server, packet).await.map(|message| Some(Got { message, keeps_case: true })),
+                Err(_) if answer[2] & 0x02 != 0 => {
+                    return over_tcp(server, packet).await.map(|message| Some(Got { message, keeps_case: true }));
+                }
                 Err(error) => return Err(Error::Malformed { server, why: error.to_string() }),
             },
             Match::OtherCase => return Ok(None),
@@ -196,10 +198,13 @@ mod tests {
         assert_eq!(with(&|a| a[0] ^= 1), Match::Stranger);
         assert_eq!(with(&|a| a[2] &= 0x7f), Match::Stranger);
         assert_eq!(with(&|a| a.truncate(5)), Match::Stranger);
-        assert_eq!(with(&|a| {
-            a.truncate(12);
-            a[5] = 0;
-        }), Match::OtherCase);
+        assert_eq!(
+            with(&|a| {
+                a.truncate(12);
+                a[5] = 0;
+            }),
+            Match::OtherCase
+        );
         let spelled = (0..64).map(|_| encode(&question, true)).filter(|mixed| mixed[12..] != packet[12..]).count();
         assert!(spelled > 32, "{spelled} of 64 were spelled otherwise");
     }

@@ -47,7 +47,8 @@ pub struct Changes {
 impl Changes {
     /// Puts the changes into a zone; says how many services changed.
     pub fn apply(self, zone: &mut Zone) -> usize {
-        let changed = self.services.into_iter().filter_map(|(key, records)| zone.set_service(&key, records).then_some(()));
+        let changed =
+            self.services.into_iter().filter_map(|(key, records)| zone.set_service(&key, records).then_some(()));
         let count = changed.count();
         if let Some(nodes) = self.nodes {
             zone.set_nodes(nodes);

@@ -17,10 +17,10 @@ use crate::dns::upstream::Upstreams;
 
 /// Questions that are put to other servers at a time.
 const ASKED_MAX: usize = 1024;
-/// How long one server may take.
-const ATTEMPT: Duration = Duration::from_millis(1500);
-/// How long it may take in all: the C library's own patience is 5 s.
-const IN_ALL: Duration = Duration::from_millis(4500);
+/// How long one server may take. The C library's own patience is 5 s, in which three can be asked.
+pub const ATTEMPT: Duration = Duration::from_millis(1500);
+/// How many attempts fit into what a question may take in all.
+const ATTEMPTS: u32 = 3;
 /// How often all servers are asked.
 const ROUNDS: usize = 2;
 /// How the probe for loops begins.
@@ -51,11 +51,20 @@ pub struct Forwarder {
     open: Mutex<HashMap<Question, watch::Receiver<Told>>>,
     slots: Arc<Semaphore>,
     nonce: String,
+    attempt: Duration,
 }
 
 impl Default for Forwarder {
     fn default() -> Self {
+        Self::new(ATTEMPT)
+    }
+}
+
+impl Forwarder {
+    /// A forwarder without servers, which gives each this long.
+    pub fn new(attempt: Duration) -> Self {
         Self {
+            attempt,
             upstreams: Upstreams::default(),
             cache: Mutex::new(Cache::new(ENTRIES_MAX)),
             open: Mutex::default(),
@@ -157,7 +166,7 @@ impl Forwarder {
         let order = self.upstreams.order(begin);
         let mut failed = Err(Error::NoServer);
         for upstream in std::iter::repeat_n(&order, ROUNDS).flatten() {
-            let patience = ATTEMPT.min(IN_ALL.saturating_sub(begin.elapsed()));
+            let patience = self.attempt.min((self.attempt * ATTEMPTS).saturating_sub(begin.elapsed()));
             if patience.is_zero() {
                 break;
             }
@@ -194,7 +203,7 @@ impl Forwarder {
                 dnssec_ok: false,
                 checking_disabled: false,
             };
-            if let Err(error) = exchange::ask(server, &question, false, ATTEMPT).await {
+            if let Err(error) = exchange::ask(server, &question, false, self.attempt).await {
                 tracing::debug!(%error, "a name server did not answer the probe for loops");
             }
         }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dns::facts::Facts;
 use crate::dns::follow::Follower;
+use crate::dns::forward::{ATTEMPT, Forwarder};
 use crate::dns::metrics::metrics;
 use crate::dns::serve::{self, Server};
 use crate::dns::tcp;
@@ -49,12 +50,21 @@ pub struct Options {
     pub ensure_address: Option<EnsureAddress>,
     /// Sockets that share the work.
     pub workers: usize,
+    /// How long a server that is asked may take.
+    pub attempt: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { port: 53, addresses: None, servers: None, ensure_address: None, workers: cores.min(WORKERS_MAX) }
+        Self {
+            port: 53,
+            addresses: None,
+            servers: None,
+            ensure_address: None,
+            workers: cores.min(WORKERS_MAX),
+            attempt: ATTEMPT,
+        }
     }
 }
 
@@ -75,7 +85,7 @@ pub fn start(
     options: Options,
     stop: CancellationToken,
 ) -> Handle {
-    let server = Arc::new(Server::default());
+    let server = Arc::new(Server::new(Forwarder::new(options.attempt)));
     let (told, listening) = watch::channel(Vec::new());
     let run = Run {
         server: server.clone(),
@@ -222,7 +232,8 @@ async fn open(options: &Options, address: IpAddr) -> Result<(Vec<UdpSocket>, Tcp
     let text = |error: io::Error| error.to_string();
     let listener = TcpListener::bind((address, options.port)).await.map_err(text)?;
     let place = listener.local_addr().map_err(text)?;
-    let sockets = (0..options.workers.max(1)).map(|_| udp_socket(place)).collect::<io::Result<Vec<_>>>().map_err(text)?;
+    let sockets =
+        (0..options.workers.max(1)).map(|_| udp_socket(place)).collect::<io::Result<Vec<_>>>().map_err(text)?;
     Ok((sockets, listener, place))
 }
 

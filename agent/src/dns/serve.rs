@@ -36,11 +36,7 @@ pub struct Server {
 
 impl Default for Server {
     fn default() -> Self {
-        Self {
-            zone: RwLock::default(),
-            forwarder: Arc::default(),
-            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
-        }
+        Self { zone: RwLock::default(), forwarder: Arc::default(), waiting: Arc::new(Semaphore::new(WAITING_MAX)) }
     }
 }
 
@@ -63,6 +59,11 @@ pub enum Transport {
 }
 
 impl Server {
+    /// A server with an empty zone.
+    pub fn new(forwarder: Forwarder) -> Self {
+        Self { zone: RwLock::default(), forwarder: Arc::new(forwarder), waiting: Arc::new(Semaphore::new(WAITING_MAX)) }
+    }
+
     /// Answers a packet into `out`, which stays empty when nothing is to be said, or gives back what others must be
     /// asked.
     pub fn handle(&self, packet: &[u8], transport: Transport, out: &mut Vec<u8>) -> Option<Box<Pending>> {
@@ -174,7 +175,9 @@ pub async fn udp(server: Arc<Server>, socket: Arc<UdpSocket>, stop: Cancellation
 fn one(server: &Arc<Server>, socket: &Arc<UdpSocket>, packet: &[u8], peer: SocketAddr, out: &mut Vec<u8>) {
     out.clear();
     let Some(pending) = server.handle(packet, Transport::Udp, out) else {
-        if !out.is_empty() && let Err(error) = socket.try_send_to(out, peer) {
+        if !out.is_empty()
+            && let Err(error) = socket.try_send_to(out, peer)
+        {
             metrics().iter().for_each(|m| m.dropped.inc());
             tracing::debug!(%error, %peer, "an answer could not be sent");
         }

@@ -58,7 +58,8 @@ async fn connection(server: &Server, stream: TcpStream) {
     // Without it, small answers wait for each other; if it can't be had, they do.
     let _ = stream.set_nodelay(true);
     let (read, mut write) = stream.into_split();
-    let codec = LengthDelimitedCodec::builder().length_field_length(2).max_frame_length(usize::from(u16::MAX)).new_codec();
+    let codec =
+        LengthDelimitedCodec::builder().length_field_length(2).max_frame_length(usize::from(u16::MAX)).new_codec();
     let mut frames = FramedRead::new(read, codec);
     let mut open = FuturesUnordered::new();
     let mut ended = false;

@@ -46,9 +46,10 @@ impl Upstreams {
             rests_until: None,
             is_loop: false,
         };
-        let next = servers.iter().take(SERVERS_MAX).map(|server| {
-            list.iter().find(|known| known.server == *server).cloned().unwrap_or_else(|| fresh(server))
-        });
+        let next = servers
+            .iter()
+            .take(SERVERS_MAX)
+            .map(|server| list.iter().find(|known| known.server == *server).cloned().unwrap_or_else(|| fresh(server)));
         *list = next.collect();
         true
     }
