@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod create;
+pub mod device_filter;
 pub mod error;
 pub mod executor;
 pub mod exit;

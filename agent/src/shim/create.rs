@@ -14,13 +14,14 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::pipe2;
 
+use crate::runtime::embedded::cgroup::Cgroup;
 use crate::shim::error::{Context, Error, Result, chain};
 use crate::shim::executor::Launch;
 use crate::shim::output::read_message;
 use crate::shim::overlay::{Inside, mount_rootfs};
 use crate::shim::task::{Task, files};
 use crate::shim::trace::Causes;
-use crate::shim::{process, users, zygote};
+use crate::shim::{device_filter, process, users, zygote};
 
 /// A container's stdin, stdout and stderr; none of them with a terminal.
 pub type Stdio = Option<[OwnedFd; 3]>;
@@ -52,6 +53,10 @@ pub fn create(dir: &Path, stdio: Stdio) -> Result<i32> {
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let start_time = process::stat(pid).map_or(0, |stat| stat.start_time);
     fs::write(dir.join(files::PID), format!("{pid} {start_time}")).context("write the pid")?;
+    if Cgroup::open(&task.cgroup).is_v2() {
+        // Version 1 has a controller for it, which libcontainer knows.
+        device_filter::restrict(&task)?;
+    }
     container.start().map_err(failed)?;
     // Its end closes when the program is executed, and tells when it can't be.
     let refusal = read_message(&report);
@@ -70,9 +75,12 @@ fn finish_spec(dir: &Path, task: &mut Task) -> Result<()> {
     if let Some(process) = task.spec.process_mut() {
         // As runc and containerd do, a working directory that is not there is made.
         inside.create_dir_all(process.cwd())?;
+        let numbers = [&[identity.uid, identity.gid], identity.groups.as_slice()].concat();
         let mut user = User::default();
         user.set_uid(identity.uid).set_gid(identity.gid).set_additional_gids(Some(identity.groups));
         process.set_user(user);
+        let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+        fs::write(dir.join(files::USER), numbers.join(" ")).context("write the user")?;
         let mut env = process.env().clone().unwrap_or_default();
         if !env.iter().any(|entry| entry.starts_with("HOME=")) {
             env.push(format!("HOME={}", identity.home));

@@ -21,6 +21,8 @@ pub enum Message {
     /// Connect to the container's streams: bit 0 stdin, 1 stdout, 2 stderr. Two file
     /// descriptors come along, for stdout and stderr.
     Attach(u8),
+    /// No more comes from this connection for the container's stdin, which ends there when it is for one client.
+    CloseStdin,
     /// The container runs: pid and start in nanoseconds since the epoch.
     Started(i32, i64),
     /// The container could not be started.
@@ -51,6 +53,7 @@ impl Message {
             Self::Exec(_) => 3,
             Self::KillExec => 4,
             Self::Attach(_) => 5,
+            Self::CloseStdin => 6,
             Self::Started(..) => 64,
             Self::Failed(_) => 65,
             Self::Exited(_) => 66,
@@ -80,7 +83,7 @@ impl Message {
             Self::Failed(text) | Self::Exited(text) | Self::ExecFailed(text) | Self::Refused(text) => {
                 payload.extend(cut(text).as_bytes())
             }
-            Self::ReopenLog | Self::KillExec | Self::Attached | Self::Done | Self::Busy => {}
+            Self::ReopenLog | Self::KillExec | Self::CloseStdin | Self::Attached | Self::Done | Self::Busy => {}
         }
         let length = u16::try_from(payload.len()).unwrap_or(u16::MAX).to_le_bytes();
         let mut frame = vec![self.kind(), length[0], length[1]];
@@ -102,6 +105,7 @@ impl Message {
             3 => Self::Exec(u32::from_le_bytes(array(payload)?)),
             4 => Self::KillExec,
             5 => Self::Attach(u8::from_le_bytes(array(payload)?)),
+            6 => Self::CloseStdin,
             64 if length == 12 => {
                 let at = i64::from_le_bytes(array(&payload[4..])?);
                 Self::Started(i32_of(&payload[..4])?, at)
@@ -153,6 +157,7 @@ mod tests {
             Message::Exec(7),
             Message::KillExec,
             Message::Attach(5),
+            Message::CloseStdin,
             Message::Started(42, 1_700_000_000_000_000_000),
             Message::Failed("no such file".into()),
             Message::Exited("{}".into()),

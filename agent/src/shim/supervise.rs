@@ -269,6 +269,13 @@ impl Shim {
             Message::Exec(number) => self.exec(index, *number)?,
             Message::KillExec => self.kill_command(index),
             Message::Attach(bits) => self.attach(index, *bits)?,
+            Message::CloseStdin => {
+                // A terminal has no end of input but what its line discipline makes of a character.
+                let ends = matches!(self.clients[index].usage, Use::Attached(true)) && self.brief.stdin_once;
+                if ends && !self.brief.tty {
+                    self.stdin = None;
+                }
+            }
             other => return Err(Error::Protocol(format!("not for a shim: {other:?}"))),
         }
         Ok(())

@@ -29,6 +29,8 @@ pub mod files {
     pub const POD: &str = "pod";
     /// The mount point of the root file system.
     pub const ROOTFS: &str = "rootfs";
+    /// Who its first process is: user, group, then supplementary groups, as numbers.
+    pub const USER: &str = "user";
     /// The pty master's way out of the container.
     pub const CONSOLE: &str = "console.sock";
 }

@@ -24,6 +24,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Utf8Bytes};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::runtime::contract::{AttachRequest, ExecRequest, Runtime};
@@ -206,7 +208,7 @@ async fn run(mut socket: Socket, stream: Stream, can_close: bool, runtime: Arc<d
         Ok(session) => talk(socket, session, can_close).await,
         Err(e) => {
             let _ = socket.send(Message::binary(channel::status(&Err(e.to_string())))).await;
-            let _ = socket.close(None).await;
+            let _ = socket.send(over()).await;
         }
     }
 }
@@ -293,7 +295,12 @@ async fn tell(
     if let Some(outcome) = outcome {
         let _ = sink.send(Message::binary(channel::status(&outcome))).await;
     }
-    let _ = sink.close().await;
+    let _ = sink.send(over()).await;
+}
+
+/// Kubernetes' clients take any other end for a broken connection.
+fn over() -> Message {
+    Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() }))
 }
 
 async fn some(from: &mut Option<BoxRead>, buffer: &mut [u8]) -> usize {
@@ -343,7 +350,7 @@ async fn forward(socket: Socket, sandbox_id: &str, ports: &[u16], runtime: &dyn 
                 return;
             }
         }
-        let _ = sink.close().await;
+        let _ = sink.send(over()).await;
     };
     tokio::select! {
         () = hear => {}

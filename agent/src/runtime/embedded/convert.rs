@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::runtime::embedded::record::{ContainerRecord, SandboxRecord};
-use crate::runtime::embedded::store::State;
+use crate::runtime::embedded::store::{Container, State};
 use crate::runtime::v1;
 
 /// A sandbox in a list.
@@ -79,7 +79,9 @@ pub fn container(record: &ContainerRecord, state: &State) -> v1::Container {
 }
 
 /// A container's status.
-pub fn container_status(record: &ContainerRecord, state: &State) -> v1::ContainerStatus {
+pub fn container_status(container: &Container) -> v1::ContainerStatus {
+    let (state, user) = (&container.state(), container.user());
+    let record = &*container.record();
     let config = &record.config;
     let resources = config.linux.as_ref().and_then(|linux| linux.resources.clone());
     let mut status = v1::ContainerStatus {
@@ -96,6 +98,7 @@ pub fn container_status(record: &ContainerRecord, state: &State) -> v1::Containe
         log_path: record.log_path.clone(),
         resources: Some(v1::ContainerResources { linux: resources }),
         stop_signal: config.stop_signal,
+        user: user.map(|linux| v1::ContainerUser { linux: Some(linux) }),
         ..Default::default()
     };
     match state {

@@ -33,10 +33,9 @@ fn say(store: &Store, container: &Container, kind: ContainerEventType) {
     if store.events.receiver_count() == 0 {
         return;
     }
-    let state = container.state();
-    let record = container.record();
-    let sandbox = store.find_sandbox(&record.sandbox_id);
-    let status = convert::container_status(&record, &state);
+    let sandbox_id = container.record().sandbox_id.clone();
+    let sandbox = store.find_sandbox(&sandbox_id);
+    let status = convert::container_status(container);
     let _ = store.events.send(ContainerEventResponse {
         container_id: container.id.clone(),
         container_event_type: kind.into(),

@@ -5,14 +5,15 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::FutureExt;
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
-use tokio::io::{AsyncReadExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
 use tokio::net::UnixStream;
-use tokio::net::unix::pipe;
+use tokio::net::unix::{OwnedWriteHalf, pipe};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -152,18 +153,20 @@ pub async fn attach(store: &Store, request: AttachRequest) -> Result<Session> {
     send(&stream, &Message::Attach(bits), &theirs[1..]).await?;
     drop(theirs);
     let (held, way_in) = attached(&stream, &container).await?;
+    let (from_shim, to_shim) = stream.into_split();
     match way_in {
         Some(master) if tty => {
+            to_shim.forget();
             let stdout = session.stdout.take();
             terminal(&mut session, master, request.stdin, Some(stdout))?;
         }
         Some(write) if request.stdin => {
-            let write = pipe::Sender::from_owned_fd(write).map_err(internal("attach"))?;
-            session.stdin = Some(Box::pin(write) as BoxWrite);
+            let pipe = pipe::Sender::from_owned_fd(write).map_err(internal("attach"))?;
+            session.stdin = Some(Box::pin(Stdin { pipe: Some(pipe), shim: Some(to_shim) }) as BoxWrite);
         }
-        _ => {}
+        _ => to_shim.forget(),
     }
-    let mut frames = Frames::with(stream, held);
+    let mut frames = Frames::with(from_shim, held);
     session.exit = async move {
         loop {
             match frames.next().await? {
@@ -179,6 +182,48 @@ pub async fn attach(store: &Store, request: AttachRequest) -> Result<Session> {
     }
     .boxed();
     Ok(session)
+}
+
+/// The way into a container's stdin. The shim holds one as well, and is told when this one ends.
+struct Stdin {
+    pipe: Option<pipe::Sender>,
+    shim: Option<OwnedWriteHalf>,
+}
+
+impl Stdin {
+    fn end(&mut self) {
+        self.pipe = None;
+        if let Some(shim) = self.shim.take() {
+            // A frame of three bytes always fits; a shim that is gone has closed it already.
+            let _ = shim.try_write(&Message::CloseStdin.encode());
+            // The connection goes on with its other half.
+            shim.forget();
+        }
+    }
+}
+
+impl Drop for Stdin {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl AsyncWrite for Stdin {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.pipe {
+            Some(pipe) => Pin::new(pipe).poll_write(cx, bytes),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pipe.as_mut().map_or(Poll::Ready(Ok(())), |pipe| Pin::new(pipe).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.end();
+        Poll::Ready(Ok(()))
+    }
 }
 
 /// Waits for the answer to an attach, and the file descriptor with it.

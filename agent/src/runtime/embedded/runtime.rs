@@ -163,9 +163,7 @@ impl Runtime for Embedded {
     fn container_status<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<v1::ContainerStatus>> {
         async {
             let container = self.store.container(id)?;
-            let state = container.state();
-            let record = container.record();
-            Ok(convert::container_status(&record, &state))
+            Ok(convert::container_status(&container))
         }
         .boxed()
     }
@@ -200,7 +198,7 @@ impl Runtime for Embedded {
         async {
             let container = self.store.container(id)?;
             container.running()?;
-            shims::tell(&container, &Message::ReopenLog).await
+            shims::ask(&container, &Message::ReopenLog).await
         }
         .boxed()
     }

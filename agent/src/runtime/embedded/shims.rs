@@ -277,6 +277,23 @@ pub async fn tell(container: &Container, message: &Message) -> Result<()> {
     write.write_all(&message.encode()).await.map_err(|_| gone())
 }
 
+/// Asks the shim of a running container for something, and waits until it is done.
+pub async fn ask(container: &Container, message: &Message) -> Result<()> {
+    use tokio::io::AsyncWriteExt;
+    let gone = || Error::FailedPrecondition(format!("container {} does not run", container.id));
+    let (read, mut write) = connect(&container.dir).map_err(|_| gone())?.into_split();
+    write.write_all(&message.encode()).await.map_err(|_| gone())?;
+    let mut frames = Frames::new(read);
+    loop {
+        match frames.next().await? {
+            Some(Message::Done) => return Ok(()),
+            Some(Message::Refused(text)) => return Err(Error::FailedPrecondition(text)),
+            Some(Message::Started(..)) => {}
+            _ => return Err(gone()),
+        }
+    }
+}
+
 /// Messages out of a stream.
 #[derive(Debug)]
 pub struct Frames<R> {

@@ -96,6 +96,10 @@ fn bind(wanted: &Mount) -> Result<OciMount> {
             let text = format!("mount at {path}: recursively read-only but not read-only");
             return Err(Error::InvalidArgument(text));
         }
+        (true, true) if propagation != "rprivate" => {
+            let text = format!("mount at {path}: recursively read-only with propagation");
+            return Err(Error::InvalidArgument(text));
+        }
         (true, true) => "rro",
         (true, false) => "ro",
         (false, false) => "rw",
@@ -145,7 +149,12 @@ mod tests {
         let relative = wanted("a", false);
         let image = Mount { image: Some(Default::default()), ..wanted("/a", true) };
         let recursive = Mount { recursive_read_only: true, ..wanted("/a", false) };
-        for mount in [relative, image, recursive] {
+        let propagated = Mount {
+            recursive_read_only: true,
+            propagation: MountPropagation::PropagationHostToContainer.into(),
+            ..wanted("/a", true)
+        };
+        for mount in [relative, image, recursive, propagated] {
             assert!(build(std::slice::from_ref(&mount), &PodFiles::default(), false, false).is_err(), "{mount:?}");
         }
     }

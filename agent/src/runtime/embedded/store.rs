@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{broadcast, watch};
 
@@ -14,8 +14,9 @@ use crate::runtime::embedded::shims::Zygote;
 use crate::runtime::embedded::stats::Samples;
 use crate::runtime::error::{Error, Result};
 use crate::runtime::images::Layers;
-use crate::runtime::v1::ContainerEventResponse;
+use crate::runtime::v1::{ContainerEventResponse, LinuxContainerUser};
 use crate::shim::exit::ExitRecord;
+use crate::shim::task::files;
 
 /// The most events a slow listener may be behind.
 const EVENTS_MAX: usize = 4096;
@@ -56,6 +57,8 @@ pub struct Container {
     pub lock: tokio::sync::Mutex<()>,
     /// The way to its shim.
     pub control: tokio::sync::Mutex<Option<tokio::net::unix::OwnedWriteHalf>>,
+    /// Who its first process is, once that was looked up.
+    user: OnceLock<LinuxContainerUser>,
 }
 
 impl Container {
@@ -68,6 +71,7 @@ impl Container {
             state: watch::Sender::new(state),
             lock: tokio::sync::Mutex::default(),
             control: tokio::sync::Mutex::default(),
+            user: OnceLock::new(),
         })
     }
 
@@ -79,6 +83,21 @@ impl Container {
     /// Its state now.
     pub fn state(&self) -> State {
         self.state.borrow().clone()
+    }
+
+    /// Who its first process is; None before its start, and for one that an older program has started.
+    pub fn user(&self) -> Option<LinuxContainerUser> {
+        if matches!(*self.state.borrow(), State::Created) {
+            return None;
+        }
+        if let Some(known) = self.user.get() {
+            return Some(known.clone());
+        }
+        let numbers = std::fs::read_to_string(self.dir.join(files::USER)).ok()?;
+        let numbers: Vec<i64> = numbers.split(' ').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+        let [uid, gid, supplemental_groups @ ..] = numbers.as_slice() else { return None };
+        let user = LinuxContainerUser { uid: *uid, gid: *gid, supplemental_groups: supplemental_groups.to_vec() };
+        Some(self.user.get_or_init(|| user).clone())
     }
 
     /// The pid of its first process while it runs.
