@@ -22,6 +22,7 @@ pub mod networking;
 pub mod object;
 pub mod problem;
 pub mod quantity;
+pub mod release;
 pub mod scheduling;
 pub mod schema;
 pub mod status;

@@ -17,6 +17,7 @@ use crate::discovery::endpoint_slice::EndpointSlice;
 use crate::kind::{Kind, registry};
 use crate::networking::ingress::{Ingress, IngressClass};
 use crate::networking::network_policy::NetworkPolicy;
+use crate::release::release::{HOOKS_RUN, Release};
 use crate::validate;
 use crate::validate::error::Errors;
 
@@ -37,6 +38,7 @@ pub fn with<V: Visit>(kind: Kind, visit: V) -> V::Out {
         registry::DEPLOYMENT => visit.visit::<Deployment>(),
         registry::INGRESS_CLASS => visit.visit::<IngressClass>(),
         registry::INGRESS => visit.visit::<Ingress>(),
+        registry::RELEASE => visit.visit::<Release>(),
         registry::LEASE => visit.visit::<Lease>(),
         registry::EVENT => visit.visit::<Event>(),
     }
@@ -122,6 +124,28 @@ impl Admitted for Service {
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
         service::validate_update(self, old, errors);
+    }
+}
+
+impl Admitted for Release {
+    fn fill_defaults(&mut self) {
+        if self.spec.hooks.is_empty() {
+            HOOKS_RUN.clone_into(&mut self.spec.hooks);
+        }
+    }
+    fn prepare_create(&mut self) {
+        self.metadata.generation = 1;
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        if self.spec != old.spec {
+            self.metadata.generation += 1;
+        }
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        validate::release::validate_create(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        validate::release::validate_update(self, old, errors);
     }
 }
 

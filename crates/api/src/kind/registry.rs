@@ -15,6 +15,7 @@ use crate::kind::{Kind, KindInfo, Resource};
 use crate::meta::object_meta::ObjectMeta;
 use crate::networking::ingress::{Ingress, IngressClass};
 use crate::networking::network_policy::NetworkPolicy;
+use crate::release::release::Release;
 
 macro_rules! registry {
     ($( $konst:ident $ty:ident $group:literal $version:literal $plural:literal $singular:literal $namespaced:literal
@@ -76,6 +77,7 @@ registry! {
     DEPLOYMENT Deployment "apps" "v1" "deployments" "deployment" true ["deploy"], ["all"], ["scale", "status"];
     INGRESS_CLASS IngressClass "networking.k8s.io" "v1" "ingressclasses" "ingressclass" false [], [], [];
     INGRESS Ingress "networking.k8s.io" "v1" "ingresses" "ingress" true ["ing"], [], ["status"];
+    RELEASE Release "masthead.dev" "v1" "releases" "release" true [], [], [];
     LEASE Lease "coordination.k8s.io" "v1" "leases" "lease" true [], [], [];
     EVENT Event "" "v1" "events" "event" true ["ev"], [], [];
 }

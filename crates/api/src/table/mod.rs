@@ -12,6 +12,7 @@ pub mod document;
 pub mod network;
 pub mod objects;
 pub mod pod;
+pub mod release;
 pub mod text;
 
 /// One column.

@@ -15,6 +15,7 @@ pub mod node;
 pub mod path;
 pub mod pod;
 pub mod record;
+pub mod release;
 pub mod resource;
 pub mod selector;
 pub mod service;

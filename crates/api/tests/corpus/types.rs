@@ -67,6 +67,7 @@ fn recorded_objects_keep_their_json() {
             registry::LEASE => round::<coordination::lease::Lease>(&object),
             registry::DEPLOYMENT => round::<apps::deployment::Deployment>(&object),
             registry::REPLICA_SET => round::<apps::replica_set::ReplicaSet>(&object),
+            registry::RELEASE => round::<masthead_api::release::release::Release>(&object),
         };
         without_nulls(&mut object);
         without_nulls(&mut back);
