@@ -14,6 +14,7 @@ pub mod records;
 pub mod relay;
 pub mod run;
 pub mod serve;
+pub mod site;
 pub mod tcp;
 pub mod upstream;
 pub mod zone;

@@ -20,6 +20,8 @@ pub struct Resolver {
     pub local: Vec<IpAddr>,
     /// Search domains.
     pub searches: Vec<String>,
+    /// Options.
+    pub options: Vec<String>,
 }
 
 /// The node's settings. Behind a local stub (systemd-resolved) it is the stub's own servers that count.
@@ -61,6 +63,7 @@ pub fn parse(text: &str) -> Resolver {
             // The last of these lines counts; `domain` is one name.
             Some("search") => found.searches = words.map(str::to_owned).collect(),
             Some("domain") => found.searches = words.take(1).map(str::to_owned).collect(),
+            Some("options") => found.options.extend(words.map(str::to_owned)),
             _ => {}
         }
     }
@@ -117,6 +120,7 @@ mod tests {
         );
         assert_eq!(got.nameservers, ["10.0.0.2", "fd00::2"]);
         assert_eq!(got.searches, ["a.example", "b.example"]);
+        assert_eq!(got.options, ["edns0"]);
         assert_eq!(parse("search a b\ndomain c d\n").searches, ["c"]);
     }
 

@@ -4,20 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use masthead_wire::manifest::NodeManifest;
 use masthead_wire::report::NodeFacts;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::dns::{run as dns, site};
 use crate::images::store::{ImageStore, Options as ImageOptions};
 use crate::link::handle::{self as link, Handle, LinkState};
 use crate::network::contract::PodNetwork;
+use crate::network::local_address::ensure_local_address;
 use crate::network::routed::{Options as NetworkOptions, RoutedNetwork};
 use crate::node::images::ImagesHandle;
 use crate::node::options::{Options, RuntimeChoice};
 use crate::node::paths::Paths;
 use crate::node::{facts, host_only::HostOnly, lock, resolver, setup};
 use crate::pods::clock::Clock;
+use crate::pods::convert::names::Learned;
 use crate::pods::convert::sandbox::Site;
 use crate::pods::site::{Dirs, ImagesInUse, Shared};
 use crate::pods::streams::PodStreams;
@@ -65,12 +69,13 @@ pub async fn start(options: Options) -> Result<Node> {
     let addresses = facts::addresses();
     let node_facts = facts::facts(&options, capacity, &addresses, &engine.version);
     let resolver = resolver::observe();
-    let site = Site {
+    let pod_site = Site {
         node: options.name.clone(),
         log_directory: String::new(),
         node_nameservers: resolver.nameservers,
         node_searches: resolver.searches,
-        cluster_nameservers: Vec::new(),
+        node_options: resolver.options,
+        learned: Learned::default(),
         cluster_domain: options.cluster_domain.clone(),
         cgroup_root: paths.cgroup_root(),
     };
@@ -78,7 +83,10 @@ pub async fn start(options: Options) -> Result<Node> {
     let (link, link_task) = connect(&options, &paths, node_facts, streams)?;
     let stop = CancellationToken::new();
     let store = engine.store.clone();
+    let is_served = engine.routed.is_some();
     let manifest = setup::after_ranges(link.manifest(), engine.routed, stop.clone());
+    let manifest = site::before_pods(manifest, pod_site.learned.clone(), is_served, stop.clone());
+    let names = is_served.then(|| names(&paths, manifest.clone(), stop.clone()));
     let shared = Arc::new(Shared {
         node: options.name.clone(),
         runtime: engine.runtime,
@@ -89,7 +97,7 @@ pub async fn start(options: Options) -> Result<Node> {
         reporter: Arc::new(link.clone()),
         clock: Clock::System,
         dirs: Dirs { pods: paths.pods.clone(), logs: paths.logs.clone() },
-        site,
+        site: pod_site,
         host_ips: addresses.iter().map(ToString::to_string).collect(),
         cpu_milli: capacity.cpu_milli,
         memory_bytes: capacity.memory_bytes,
@@ -97,14 +105,25 @@ pub async fn start(options: Options) -> Result<Node> {
         pulls: Semaphore::new(PULLS),
         in_use,
     });
-    let tasks = vec![
+    let mut tasks = vec![
         link_task,
         tokio::spawn(pods::run(shared.clone(), manifest, stop.clone())),
         tokio::spawn(housekeeping::run(shared, link.clone(), options.data.clone(), stop.clone())),
     ];
+    tasks.extend(names.map(|names| names.task));
     let node = Node { link, stop, tasks, images: store.map(ImagesHandle::new), _lock: lock };
     node.up().await?;
     Ok(node)
+}
+
+/// The cluster's names, on the address that the manifest says.
+fn names(paths: &Paths, manifest: watch::Receiver<Option<Arc<NodeManifest>>>, stop: CancellationToken) -> dns::Handle {
+    let data = paths.data.clone();
+    let ensure_address: dns::EnsureAddress = Arc::new(move |ip| {
+        let data = data.clone();
+        Box::pin(async move { ensure_local_address(&data, ip).await.map_err(|error| error.to_string()) })
+    });
+    dns::start(manifest, dns::Options { ensure_address: Some(ensure_address), ..dns::Options::default() }, stop)
 }
 
 async fn engine(options: &Options, paths: &Paths, in_use: &Arc<ImagesInUse>) -> Result<Engine> {

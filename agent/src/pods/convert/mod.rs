@@ -3,5 +3,6 @@
 pub mod container;
 pub mod env;
 pub mod labels;
+pub mod names;
 pub mod resources;
 pub mod sandbox;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use masthead_api::core::pod::Pod;
 
 use crate::pods::convert::env::Error;
+use crate::pods::convert::names::Learned;
 use crate::pods::convert::{labels, resources};
 use crate::runtime::v1;
 
@@ -19,18 +20,31 @@ pub struct Site {
     pub node_nameservers: Vec<String>,
     /// The node's search domains.
     pub node_searches: Vec<String>,
-    /// The cluster's nameservers; empty while the cluster has no DNS of its own, and pods take the node's.
-    pub cluster_nameservers: Vec<String>,
-    /// The cluster's domain, `cluster.local`.
+    /// Options of the node's resolver.
+    pub node_options: Vec<String>,
+    /// What the control plane tells of the cluster's DNS, and the node's hosts file.
+    pub learned: Learned,
+    /// The cluster's domain where the control plane tells none, `cluster.local`.
     pub cluster_domain: String,
     /// The cgroup below which pods have theirs, `/masthead`.
     pub cgroup_root: String,
+}
+
+impl Site {
+    /// The cluster's domain.
+    pub fn domain(&self) -> String {
+        self.learned.get().domain.clone().unwrap_or_else(|| self.cluster_domain.clone())
+    }
 }
 
 /// The longest host name the kernel takes.
 const HOSTNAME_MAX: usize = 63;
 /// The limit on nameservers that the C library reads.
 const NAMESERVERS_MAX: usize = 3;
+/// The limits on search domains, in number and in characters with the blanks between (the kubelet's
+/// `MaxDNSSearchPaths` and `MaxDNSSearchListChars`).
+const SEARCHES_MAX: usize = 32;
+const SEARCH_CHARS_MAX: usize = 2048;
 
 /// The sandbox of a pod; `attempt` counts the sandboxes it had before.
 ///
@@ -127,13 +141,22 @@ pub fn hostname(pod: &Pod, site: &Site) -> String {
 fn fqdn(pod: &Pod, hostname: &str, site: &Site) -> Option<String> {
     let subdomain = &pod.spec.subdomain;
     (!subdomain.is_empty())
-        .then(|| format!("{hostname}.{subdomain}.{}.svc.{}", pod.metadata.namespace, site.cluster_domain))
+        .then(|| format!("{hostname}.{subdomain}.{}.svc.{}", pod.metadata.namespace, site.domain()))
 }
 
-/// The lines of `/etc/hosts` that are about the pod itself and its aliases.
+/// A pod's `/etc/hosts`: itself and its aliases; with the node's network, the node's file and its aliases.
 pub fn hosts_file(pod: &Pod, ips: &[String], site: &Site) -> String {
-    let mut out = String::from("# Written by Masthead for this pod.\n127.0.0.1\tlocalhost\n");
+    let mut out = String::from("# Written by Masthead for this pod.\n");
+    if pod.spec.host_network {
+        out.push_str(&site.learned.get().node_hosts);
+        if !out.ends_with('\n') {
+            out.push('\n');
+        }
+        aliases(pod, &mut out);
+        return out;
+    }
     for line in [
+        "127.0.0.1\tlocalhost",
         "::1\tlocalhost ip6-localhost ip6-loopback",
         "fe00::0\tip6-localnet",
         "fe00::0\tip6-mcastprefix",
@@ -148,34 +171,39 @@ pub fn hosts_file(pod: &Pod, ips: &[String], site: &Site) -> String {
     for ip in ips {
         out.push_str(&format!("{ip}\t{names}\n"));
     }
+    aliases(pod, &mut out);
+    out
+}
+
+fn aliases(pod: &Pod, out: &mut String) {
     if !pod.spec.host_aliases.is_empty() {
         out.push_str("\n# Entries added by HostAliases.\n");
         for alias in &pod.spec.host_aliases {
             out.push_str(&format!("{}\t{}\n", alias.ip, alias.hostnames.join("\t")));
         }
     }
-    out
 }
 
 /// The resolver's settings after policy and the pod's own additions.
 pub fn dns(pod: &Pod, site: &Site) -> v1::DnsConfig {
+    let learned = site.learned.get();
     let in_cluster = match pod.spec.dns_policy.as_str() {
         "ClusterFirstWithHostNet" => true,
         "ClusterFirst" | "" => !pod.spec.host_network,
         _ => false,
-    } && !site.cluster_nameservers.is_empty();
+    } && !learned.nameservers.is_empty();
     let mut dns = match pod.spec.dns_policy.as_str() {
         "None" => v1::DnsConfig::default(),
         _ if in_cluster => {
-            let (namespace, domain) = (&pod.metadata.namespace, &site.cluster_domain);
-            let mut searches = vec![format!("{namespace}.svc.{domain}"), format!("svc.{domain}"), domain.clone()];
-            searches.extend(site.node_searches.clone());
-            v1::DnsConfig { servers: site.cluster_nameservers.clone(), searches, options: vec!["ndots:5".to_owned()] }
+            let (namespace, domain) = (&pod.metadata.namespace, site.domain());
+            let mut searches = vec![format!("{namespace}.svc.{domain}"), format!("svc.{domain}"), domain];
+            extend_new(&mut searches, &site.node_searches);
+            v1::DnsConfig { servers: learned.nameservers.clone(), searches, options: vec!["ndots:5".to_owned()] }
         }
         _ => v1::DnsConfig {
             servers: site.node_nameservers.clone(),
             searches: site.node_searches.clone(),
-            options: Vec::new(),
+            options: site.node_options.clone(),
         },
     };
     if let Some(own) = &pod.spec.dns_config {
@@ -189,6 +217,10 @@ pub fn dns(pod: &Pod, site: &Site) -> v1::DnsConfig {
         }
     }
     dns.servers.truncate(NAMESERVERS_MAX);
+    dns.searches.truncate(SEARCHES_MAX);
+    while dns.searches.iter().map(|search| search.len() + 1).sum::<usize>() > SEARCH_CHARS_MAX + 1 {
+        dns.searches.pop();
+    }
     dns
 }
 

@@ -58,7 +58,7 @@ pub fn of(
         read_only: false,
         propagation: MountPropagation::PropagationPrivate,
     };
-    if !pod.spec.host_network && !mounts.iter().any(|mount| mount.container_path == "/etc/hosts") {
+    if !mounts.iter().any(|mount| mount.container_path == "/etc/hosts") {
         mounts.push(own("/etc/hosts", files::hosts_path(pod_dir)));
     }
     if let Some(message) = message {
