@@ -92,7 +92,7 @@ fn general(out: &mut Vec<u8>, value: f64, precision: Option<usize>, verb: u8) {
     let exponent = point - 1;
     if value != 0.0 && (exponent < -4 || exponent >= limit) {
         digits = digits.min(have);
-        return exponential(out, &decimal, (digits - 1).max(0) as usize, verb - b'g' + b'e');
+        return exponential(out, &decimal, (digits - 1).max(0) as usize, verb - 2);
     }
     if digits > point {
         digits = have;

@@ -165,11 +165,6 @@ impl Map {
             data.path.set(id);
         }
     }
-
-    /// A number that tells this map from others while both live.
-    pub(crate) fn address(&self) -> usize {
-        self.data.as_ref().map_or(0, |data| Rc::as_ptr(data) as usize)
-    }
 }
 
 impl FromIterator<Entry> for Map {
