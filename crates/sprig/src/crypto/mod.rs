@@ -1,0 +1,3 @@
+//! Keys, certificates, passwords and the random bytes they come from.
+
+pub mod rng;

@@ -1,0 +1,140 @@
+//! Values to JSON, YAML, TOML, base64 and base32, and back.
+
+use masthead_gotmpl::function::{Call, Function, Param};
+use masthead_gotmpl::json::{self, Numbers};
+use masthead_gotmpl::kind::MAP_ANY;
+use masthead_gotmpl::list::List;
+use masthead_gotmpl::map::Map;
+use masthead_gotmpl::value::Value;
+use masthead_yaml::error::Fault;
+use masthead_yaml::limits::{Duplicates, Limits};
+use masthead_yaml::{emit, parse};
+
+use crate::args::{any_list, at, text};
+use crate::codec::json_write::{Style, write};
+use crate::codec::{base32, base64, json_read};
+use crate::table::fixed;
+
+const S: Param = Param::Str;
+const ANY: Param = Param::Any;
+const COMPACT: Style = Style { html: true, pretty: false };
+const PRETTY: Style = Style { html: true, pretty: true };
+const RAW: Style = Style { html: false, pretty: false };
+
+/// `toYaml`, `fromJson`, `b64enc` and their kind; where both have one, Helm's.
+pub static FUNCTIONS: [Function; 17] = [
+    fixed("toJson", &[ANY], |_, a| Ok(Value::str(write(at(a, 0), COMPACT).unwrap_or_default()))),
+    fixed("mustToJson", &[ANY], |_, a| write(at(a, 0), COMPACT).map(Value::str)),
+    fixed("toPrettyJson", &[ANY], |_, a| Ok(Value::str(write(at(a, 0), PRETTY).unwrap_or_default()))),
+    fixed("mustToPrettyJson", &[ANY], |_, a| write(at(a, 0), PRETTY).map(Value::str)),
+    fixed("toRawJson", &[ANY], |_, a| write(at(a, 0), RAW).map(Value::str)),
+    fixed("mustToRawJson", &[ANY], |_, a| write(at(a, 0), RAW).map(Value::str)),
+    fixed("fromJson", &[S], from_json),
+    fixed("fromJsonArray", &[S], from_json_array),
+    fixed("mustFromJson", &[S], |_, a| {
+        let read = json_read::read(text(a, 0))?;
+        read.fault.map_or(Ok(read.value), Err)
+    }),
+    fixed("toYaml", &[ANY], |_, a| Ok(Value::from(yaml(at(a, 0), emit::to_string)))),
+    fixed("toYamlPretty", &[ANY], |_, a| Ok(Value::from(yaml(at(a, 0), emit::pretty)))),
+    fixed("fromYaml", &[S], from_yaml),
+    fixed("fromYamlArray", &[S], from_yaml_array),
+    fixed("b64enc", &[S], |_, a| Ok(Value::from(base64::encode(text(a, 0))))),
+    fixed("b64dec", &[S], |_, a| Ok(base64::decode(text(a, 0)).map_or_else(Value::from, Value::str))),
+    fixed("b32enc", &[S], |_, a| Ok(Value::from(base32::encode(text(a, 0))))),
+    fixed("b32dec", &[S], |_, a| Ok(base32::decode(text(a, 0)).map_or_else(Value::from, Value::str))),
+];
+
+/// Text without its last line break; empty where the value has no JSON form, as Helm swallows errors here.
+fn yaml(value: &Value, emit: fn(&serde_json::Value) -> String) -> String {
+    let Ok(json) = json::to_json(value) else { return String::new() };
+    let mut text = emit(&json);
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    text
+}
+
+/// Helm's way to tell an error: the member `Error` beside what was read until then.
+fn error_in(map: Map, error: &str) -> Value {
+    // A map that was just made takes a member.
+    let written = map.insert("Error".into(), Value::from(error));
+    debug_assert!(written.is_ok());
+    Value::Map(map)
+}
+
+fn with_error(result: Result<Map, String>) -> Value {
+    match result {
+        Ok(map) => Value::Map(map),
+        Err(error) => error_in(Map::any(), &error),
+    }
+}
+
+fn from_json(_: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
+    Ok(match json_read::read(text(a, 0)) {
+        Err(error) => error_in(Map::any(), &error),
+        Ok(read) => match (read.value, read.fault) {
+            (Value::Map(map), None) => Value::Map(map),
+            (Value::Map(map), Some(fault)) => error_in(map, &fault),
+            (Value::Nil, None) => Value::Map(Map::nil(&MAP_ANY)),
+            (other, _) => error_in(Map::any(), &json_read::type_fault(&other, MAP_ANY.name)),
+        },
+    })
+}
+
+fn from_json_array(_: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
+    let fault = |error: String| any_list(vec![Value::from(error)]);
+    Ok(match json_read::read(text(a, 0)) {
+        Err(error) => fault(error),
+        Ok(read) => match (read.value, read.fault) {
+            (_, Some(error)) => fault(error),
+            (Value::List(list), None) => Value::List(list),
+            (Value::Nil, None) => Value::List(List::nil(&masthead_gotmpl::kind::LIST_ANY)),
+            (other, None) => fault(json_read::type_fault(&other, "[]interface {}")),
+        },
+    })
+}
+
+/// The first YAML document, as `sigs.k8s.io/yaml.Unmarshal` reads it, or its error.
+fn read_yaml(source: &[u8]) -> Result<Value, String> {
+    let limits = Limits { duplicates: Duplicates::LastWins, ..Limits::default() };
+    match parse::value(source, &limits) {
+        Ok(json) => Ok(json::from_json(&json, Numbers::Float)),
+        Err(errors) => Err(yaml_fault(&errors)),
+    }
+}
+
+fn yaml_fault(errors: &[masthead_yaml::error::Error]) -> String {
+    let Some(first) = errors.first() else { return "error converting YAML to JSON: yaml: unknown".to_owned() };
+    match &first.fault {
+        fault @ (Fault::UnsupportedFloat(_) | Fault::UnsupportedKey(_)) => {
+            format!("error converting YAML to JSON: {fault}")
+        }
+        fault => match first.go_line {
+            Some(line) => format!("error converting YAML to JSON: yaml: line {line}: {fault}"),
+            None => format!("error converting YAML to JSON: yaml: {fault}"),
+        },
+    }
+}
+
+fn from_yaml(_: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
+    Ok(match read_yaml(text(a, 0)) {
+        Err(error) => error_in(Map::any(), &error),
+        Ok(Value::Map(map)) => Value::Map(map),
+        Ok(Value::Nil) => Value::Map(Map::any()),
+        Ok(other) => error_in(Map::any(), &decoding(&other, MAP_ANY.name)),
+    })
+}
+
+fn from_yaml_array(_: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
+    Ok(match read_yaml(text(a, 0)) {
+        Err(error) => any_list(vec![Value::from(error)]),
+        Ok(Value::List(list)) => Value::List(list),
+        Ok(Value::Nil) => any_list(Vec::new()),
+        Ok(other) => any_list(vec![Value::from(decoding(&other, "[]interface {}"))]),
+    })
+}
+
+fn decoding(value: &Value, wanted: &str) -> String {
+    format!("error unmarshaling JSON: while decoding JSON: {}", json_read::type_fault(value, wanted))
+}

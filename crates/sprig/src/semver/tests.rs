@@ -1,0 +1,1 @@
+//! Versions and constraints against what Masterminds' semver gave for the same input.

@@ -1,0 +1,6 @@
+//! TOML as BurntSushi's library reads and writes it.
+
+pub mod encode;
+pub mod parse;
+pub mod read;
+pub mod tables;
