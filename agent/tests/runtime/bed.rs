@@ -242,7 +242,7 @@ impl Bed {
 }
 
 pub async fn ended(runtime: &Embedded, id: &str) -> v1::ContainerStatus {
-    for _ in 0..3000 {
+    for _ in 0..6000 {
         let status = runtime.container_status(id).await.unwrap();
         if status.state() == v1::ContainerState::ContainerExited {
             return status;
@@ -254,7 +254,7 @@ pub async fn ended(runtime: &Embedded, id: &str) -> v1::ContainerStatus {
 
 /// Waits for something that another process does.
 pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..1000 {
+    for _ in 0..6000 {
         if done() {
             return;
         }

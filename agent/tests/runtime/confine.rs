@@ -26,7 +26,10 @@ async fn users_and_directories() {
         security.run_as_group = Some(Int64Value { value: 77 });
         security.supplemental_groups = vec![88];
     });
-    assert_eq!(text(&bed, numbers).await, "4242\n77\n77 88\n/\n");
+    let (status, printed) = bed.run(numbers).await;
+    assert_eq!(printed, "4242\n77\n77 88\n/\n");
+    let user = status.user.and_then(|user| user.linux).map(|user| (user.uid, user.gid, user.supplemental_groups));
+    assert_eq!(user, Some((4242, 77, vec![77, 88])));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,6 +39,13 @@ async fn a_read_only_root_and_hidden_kernel_files() {
         cat /proc/timer_list 2>/dev/null | wc -c; touch /dev/shm/x && echo shm; exit 0";
     let config = security(script("ro", tried), |security| security.readonly_rootfs = true);
     assert_eq!(text(&bed, config).await, "0\nshm\n");
+    let config = security(
+        script("masked", "cat /etc/passwd; ls /srv | wc -l; echo 1 2>/dev/null >/etc/group || echo ro"),
+        |s| {
+            (s.masked_paths, s.readonly_paths) = (vec!["/etc/passwd".into(), "/srv".into()], vec!["/etc/group".into()]);
+        },
+    );
+    assert_eq!(text(&bed, config).await, "0\nro\n");
     let config = script("rw", "touch /x && echo root; cat /etc/hostname; grep p$ /etc/hosts");
     assert_eq!(text(&bed, config).await, "root\np\n10.9.8.7\tp\n");
     assert!(!bed.dir.join("layers/base/x").exists(), "an image was written to");

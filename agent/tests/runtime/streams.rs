@@ -102,10 +102,10 @@ async fn a_terminal_that_is_resized() {
     resize.send(TerminalSize { columns: 101, rows: 33 }).await.unwrap();
     let mut stdin = session.stdin.take().unwrap();
     let mut stdout = session.stdout.take().unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    stdin.write_all(b"stty size; tty; exit 6\n").await.unwrap();
+    let typed = b"until stty size | grep -q '33 101'; do sleep 0.05; done; stty size; tty; exit 6\n";
+    stdin.write_all(typed).await.unwrap();
     let mut text = String::new();
-    timeout(Duration::from_secs(10), stdout.read_to_string(&mut text)).await.unwrap().unwrap();
+    timeout(Duration::from_secs(60), stdout.read_to_string(&mut text)).await.unwrap().unwrap();
     assert!(text.contains("33 101") && text.contains("/dev/pts/"), "{text}");
     assert_eq!(session.exit.await.unwrap(), 6);
 }
@@ -147,10 +147,43 @@ async fn attach_sees_output_and_gives_input() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_input_reaches_a_container_for_one_client_and_its_output_goes_on() {
+    let Some(bed) = bed().await else { return };
+    let pod = bed.pod("p").await;
+    for once in [true, false] {
+        let name = if once { "once" } else { "always" };
+        let mut config = script(name, "while read line; do echo got $line; done; echo end; exit 9");
+        (config.stdin, config.stdin_once) = (true, once);
+        let id = bed.start(&pod, config).await;
+        let request = AttachRequest { container_id: id.clone(), stdin: true, stdout: true, stderr: false };
+        let mut session = bed.runtime.attach(request.clone()).await.unwrap();
+        let mut stdin = session.stdin.take().unwrap();
+        stdin.write_all(b"one\n").await.unwrap();
+        stdin.shutdown().await.unwrap();
+        assert!(stdin.write_all(b"two\n").await.is_err(), "after the end");
+        let mut stdout = session.stdout.take().unwrap();
+        if once {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).await.unwrap();
+            assert_eq!((text.as_str(), session.exit.await.unwrap()), ("got one\nend\n", 9));
+            continue;
+        }
+        drop(stdin);
+        let mut second = bed.runtime.attach(request).await.unwrap();
+        second.stdin.as_mut().unwrap().write_all(b"three\n").await.unwrap();
+        let mut text = [0; 18];
+        stdout.read_exact(&mut text).await.unwrap();
+        assert_eq!(&text, b"got one\ngot three\n");
+        bed.runtime.stop_container(&id, Duration::ZERO).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_container_with_a_terminal() {
     let Some(bed) = bed().await else { return };
     let pod = bed.pod("p").await;
-    let mut config = script("c", "tty; read line; echo got $line; stty size");
+    let text = "tty; read line; echo got $line; until stty size | grep -q '20 90'; do sleep 0.05; done; stty size";
+    let mut config = script("c", text);
     config.stdin = true;
     config.tty = true;
     let id = bed.start(&pod, config).await;
@@ -158,11 +191,10 @@ async fn a_container_with_a_terminal() {
     let mut session = bed.runtime.attach(request).await.unwrap();
     let resize = session.resize.take().unwrap();
     resize.send(TerminalSize { columns: 90, rows: 20 }).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
     session.stdin.as_mut().unwrap().write_all(b"x\n").await.unwrap();
     let mut text = String::new();
     let mut stdout = session.stdout.take().unwrap();
-    timeout(Duration::from_secs(10), stdout.read_to_string(&mut text)).await.unwrap().unwrap();
+    timeout(Duration::from_secs(60), stdout.read_to_string(&mut text)).await.unwrap().unwrap();
     assert!(text.contains("got x") && text.contains("20 90"), "{text}");
     assert_eq!(session.exit.await.unwrap(), 0);
     let log = bed.text("p", "c");

@@ -100,6 +100,37 @@ fn seccomp_keeps_what_its_filter_needs_and_says_what_to_drop() {
 }
 
 #[test]
+#[expect(deprecated, reason = "clients of before fill the old fields")]
+fn security_modules_are_refused_by_name() {
+    let profile = |kind: ProfileType| Some(SecurityProfile { profile_type: kind.into(), localhost_ref: "p".into() });
+    let plain = LinuxContainerSecurityContext::default;
+    let labels = SeLinuxOption { level: "s0:c1".into(), ..Default::default() };
+    for (security, expect) in [
+        (plain(), None),
+        (LinuxContainerSecurityContext { apparmor: profile(ProfileType::Unconfined), ..plain() }, None),
+        (LinuxContainerSecurityContext { apparmor_profile: "unconfined".into(), ..plain() }, None),
+        (LinuxContainerSecurityContext { selinux_options: Some(Default::default()), ..plain() }, None),
+        (LinuxContainerSecurityContext { apparmor: profile(ProfileType::RuntimeDefault), ..plain() }, Some("AppArmor")),
+        (LinuxContainerSecurityContext { apparmor: profile(ProfileType::Localhost), ..plain() }, Some("AppArmor")),
+        (LinuxContainerSecurityContext { apparmor_profile: "localhost/p".into(), ..plain() }, Some("AppArmor")),
+        (LinuxContainerSecurityContext { selinux_options: Some(labels), ..plain() }, Some("SELinux options :::s0:c1")),
+        (LinuxContainerSecurityContext { seccomp_profile_path: "localhost/p".into(), ..plain() }, Some("seccomp")),
+    ] {
+        let error = built(&with(security), &ImageConfig::default(), &host()).err().map(|error| error.to_string());
+        match expect {
+            None => assert_eq!(error, None),
+            Some(word) => assert!(error.as_ref().is_some_and(|text| text.contains(word)), "{word}: {error:?}"),
+        }
+    }
+    let config = ContainerConfig {
+        cdi_devices: vec![crate::runtime::v1::CdiDevice { name: "vendor.example/gpu=0".into() }],
+        command: list(&["sh"]),
+        ..Default::default()
+    };
+    assert!(built(&config, &ImageConfig::default(), &host()).is_err());
+}
+
+#[test]
 fn paths_and_devices_of_a_privileged_container() {
     let plain = built(&with(Default::default()), &ImageConfig::default(), &host()).unwrap();
     let masked = |spec: &Spec| spec.linux().as_ref().unwrap().masked_paths().clone().unwrap();
