@@ -17,7 +17,7 @@ crate::conformance_cases![
     one_leads_and_its_term_fences,
 ];
 
-const TTL: Duration = Duration::from_secs(3);
+const TTL: Duration = Duration::from_secs(6);
 
 async fn put_with(t: &Case<'_>, name: &str, lease: LeaseId) -> Revision {
     let op = Op::Put { key: t.key(name), value: "v".into(), lease };
@@ -85,8 +85,9 @@ async fn an_expired_lease_takes_its_keys_along(t: &Case<'_>) {
 async fn a_renewed_lease_lives_on(t: &Case<'_>) {
     let lease = t.kv.lease_grant(TTL.as_secs(), None).await.unwrap().id;
     put_with(t, "a", lease).await;
-    for _ in 0..3 {
-        t.fixture.pass(TTL / 2).await;
+    // Renewed with two thirds of its life left, which a busy machine may take.
+    for _ in 0..4 {
+        t.fixture.pass(TTL / 3).await;
         assert_eq!(t.kv.lease_keep_alive(lease).await.unwrap().ttl_s, TTL.as_secs());
     }
     assert_eq!(t.all().await.len(), 1, "it has lived longer than one life");
@@ -139,6 +140,6 @@ async fn one_leads_and_its_term_fences(t: &Case<'_>) {
         t.delete("leader").await;
         second.hold().await
     };
-    let lost = tokio::time::timeout(Duration::from_secs(20), deposed).await.unwrap();
+    let lost = tokio::time::timeout(Duration::from_secs(120), deposed).await.unwrap();
     assert!(matches!(lost, crate::lease::leader::Lost::Deposed), "{lost:?}");
 }

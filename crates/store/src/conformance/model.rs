@@ -13,7 +13,7 @@ use crate::kv::{
 };
 
 /// How long a store may take to tell a watcher what another has told.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A seeded generator (xorshift64*).
 #[derive(Debug, Clone)]

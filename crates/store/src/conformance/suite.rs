@@ -11,7 +11,7 @@ use crate::conformance::{cases, leases, watches};
 use crate::kv::{Error, KeyRange, Kv, Range, Result, Revision, Txn, TxnResult, WatchBatch, WatchRequest, WatchStream};
 
 /// How long a watch may take to say what it should.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A store under test, and its time.
 pub trait Fixture: Send + Sync {

@@ -4,6 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use tokio::sync::mpsc::{self, Sender, WeakSender};
@@ -23,6 +24,9 @@ use crate::mvcc::engine::Engine;
 use crate::mvcc::housekeeping::{self, Expire};
 use crate::mvcc::keyspace::Retention;
 
+/// How often a lock that somebody holds is tried again: the kernel tells nobody when it is given back.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// How a store is opened.
 #[derive(Clone)]
 pub struct Options {
@@ -35,6 +39,8 @@ pub struct Options {
     pub log_bytes_max: u64,
     /// Commands that wait for the writer before a caller waits for a place.
     pub queue_max: usize,
+    /// How long another holder of the directory may take to go.
+    pub patience: Duration,
     /// What the leases live by.
     pub clock: Arc<dyn Clock>,
     /// What makes bytes durable.
@@ -48,6 +54,7 @@ impl Default for Options {
             retention: Retention::default(),
             log_bytes_max: 32 << 20,
             queue_max: 4096,
+            patience: Duration::from_secs(2),
             clock: Arc::new(SystemClock::new()),
             disk: Arc::new(SystemDisk),
         }
@@ -82,8 +89,8 @@ impl Embedded {
 
     fn start(dir: PathBuf, options: Options) -> Result<(Self, WeakSender<Job>), OpenError> {
         layout::make_dir(&dir).map_err(OpenError::io("create", &dir))?;
-        let lock = lock(&dir)?;
-        let Options { limits, retention, log_bytes_max, queue_max, clock, disk } = options;
+        let Options { limits, retention, log_bytes_max, queue_max, patience, clock, disk } = options;
+        let lock = lock(&dir, patience)?;
         let Recovered { mut space, log, snapshot_bytes } = recover(&dir, Arc::clone(&disk), limits, retention)?;
         space.leases.renew_all(clock.now_ms());
         let engine = Arc::new(Engine::new(space, limits, clock));
@@ -113,13 +120,18 @@ impl Embedded {
     }
 }
 
-fn lock(dir: &Path) -> Result<File, OpenError> {
+/// Locks a store's directory; a holder that is just going, such as one that was killed, is waited for.
+fn lock(dir: &Path, patience: Duration) -> Result<File, OpenError> {
     let path = dir.join(layout::LOCK);
     let file = layout::open(&path).map_err(OpenError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(dir.to_owned())),
-        Err(TryLockError::Error(source)) => Err(OpenError::io("lock", &path)(source)),
+    let until = Instant::now() + patience;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOOK_AGAIN),
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked(dir.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(OpenError::io("lock", &path)(source)),
+        }
     }
 }
 
