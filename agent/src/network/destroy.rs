@@ -7,6 +7,7 @@ use nlink::netlink::{Connection, Route};
 use crate::network::error::{IoContext, Result};
 use crate::network::host;
 use crate::network::kernel;
+use crate::network::local_address;
 use crate::network::names::Names;
 use crate::network::netns;
 use crate::network::observe;
@@ -30,6 +31,9 @@ pub async fn destroy(data_dir: &Path) -> Result<()> {
         // Where there are no rules, none of ours are.
         Err(error) if error.is_unsupported() => {}
         done => done?,
+    }
+    for ip in records.local_ips()? {
+        local_address::take_away(&host, ip).await?;
     }
     host::undo(&host, &records.host()?).await?;
     records.clear()

@@ -57,6 +57,18 @@ pub enum Error {
     /// A host port asked for twice, or with something that is not a port.
     #[error("host port {0}")]
     HostPort(String),
+    /// A pod's host port is in use; it is tried again with the pod's next attempt.
+    #[error("host port {port}/{protocol}{at} of the pod is already in use on the node, by {by}")]
+    HostPortTaken {
+        /// `TCP`, `UDP` or `SCTP`.
+        protocol: &'static str,
+        /// The node's port.
+        port: u16,
+        /// ` on ADDRESS`, or nothing for all of them.
+        at: String,
+        /// Who has it.
+        by: String,
+    },
     /// The kernel cannot do what the rules need.
     #[error("this kernel lacks {what}, which the pod network needs: {source}")]
     Unsupported {

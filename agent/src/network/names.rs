@@ -37,6 +37,30 @@ impl Names {
         format!("masthead-{}", self.tag)
     }
 
+    /// The table of services.
+    #[must_use]
+    pub fn services_table(&self) -> String {
+        format!("masthead-{}-services", self.tag)
+    }
+
+    /// The table of NetworkPolicies.
+    #[must_use]
+    pub fn policy_table(&self) -> String {
+        format!("masthead-{}-policy", self.tag)
+    }
+
+    /// Whether a table is one of this instance's.
+    #[must_use]
+    pub fn is_own_table(&self, table: &str) -> bool {
+        [self.table(), self.services_table(), self.policy_table()].iter().any(|own| own == table)
+    }
+
+    /// The link of the overlay; it has the prefix of pods' links, and no pod's hash is as short.
+    #[must_use]
+    pub fn overlay_link(&self) -> String {
+        format!("{}vx", self.link_prefix())
+    }
+
     /// The comment on rules this instance puts into others' chains.
     #[must_use]
     pub fn comment(&self) -> String {

@@ -26,6 +26,9 @@ pub struct PodRecord {
 pub struct HostRecord {
     /// The CIDRs pods get addresses from.
     pub cidrs: Vec<String>,
+    /// The CIDRs of all nodes' pods.
+    #[serde(default)]
+    pub cluster: Vec<String>,
     /// Where the search for a free address goes on.
     pub cursors: Vec<IpAddr>,
     /// Ports of the node that lead to pods.
@@ -43,6 +46,7 @@ pub struct Records {
     pins: PathBuf,
     pods: PathBuf,
     host: PathBuf,
+    local: PathBuf,
 }
 
 impl Records {
@@ -60,7 +64,12 @@ impl Records {
     pub fn at(data_dir: &Path) -> Self {
         let node = data_dir.join("node");
         let network = node.join("network");
-        Self { pins: node.join("netns"), pods: network.join("pods"), host: network.join("host.json") }
+        Self {
+            pins: node.join("netns"),
+            pods: network.join("pods"),
+            host: network.join("host.json"),
+            local: network.join("local.json"),
+        }
     }
 
     /// Where a pod's namespace is pinned.
@@ -105,13 +114,25 @@ impl Records {
         write(&self.host, record)
     }
 
+    /// Addresses that are served on this node alone.
+    pub fn local_ips(&self) -> Result<Vec<IpAddr>> {
+        Ok(read(&self.local)?.unwrap_or_default())
+    }
+
+    /// Writes them.
+    pub fn keep_local_ips(&self, ips: &[IpAddr]) -> Result<()> {
+        write(&self.local, &ips)
+    }
+
     /// Removes all files and the directories, which must hold nothing else.
     pub fn clear(&self) -> Result<()> {
         for uid in list(&self.pods)? {
             self.forget_pod(&uid)?;
         }
-        remove(&self.host)?;
-        remove(&draft(&self.host))?;
+        for file in [&self.host, &self.local] {
+            remove(file)?;
+            remove(&draft(file))?;
+        }
         for dir in [Some(self.pods.as_path()), self.pods.parent(), Some(self.pins.as_path())] {
             match dir.map(fs::remove_dir) {
                 Some(Err(e)) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {}

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::network::apply::Interrupt;
 use crate::network::contract::{self, Attachment, PodNetwork};
 use crate::network::error::{Error, IoContext, Result};
+use crate::network::pod_ports::Asked;
 use crate::network::rules::ports::HostPort;
 use crate::network::run::{Call, Engine};
 
@@ -80,7 +81,18 @@ impl RoutedNetwork {
 
     /// Where pods' addresses come from: at most one CIDR of each family. Pods that have a place keep it.
     pub async fn set_cidrs(&self, cidrs: Vec<String>) -> Result<()> {
-        self.call(|reply| Call::SetCidrs(cidrs, reply)).await
+        self.set_ranges(cidrs, Vec::new()).await
+    }
+
+    /// The same, with the ranges of all nodes' pods: among these, packets keep their source.
+    pub async fn set_ranges(&self, cidrs: Vec<String>, cluster: Vec<String>) -> Result<()> {
+        self.call(|reply| Call::SetRanges(cidrs, cluster, reply)).await
+    }
+
+    /// Which ports of the node pods ask for. They lead to a pod from its attach to its detach; an attach fails
+    /// while another pod or process has one of them.
+    pub async fn set_pod_ports(&self, asked: Asked) -> Result<()> {
+        self.call(|reply| Call::SetPodPorts(asked, reply)).await
     }
 
     /// Which ports of the node lead to pods: the whole list, of which only what changed is sent on.

@@ -3,12 +3,14 @@
 //! It is one thread with a runtime of its own, so that calls cannot race for an address, and so that
 //! everything happens in the network namespace of whoever started it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use nlink::netlink::{Connection, Nftables, Route};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
 use crate::network::apply::{self, Interrupt, Tools};
 use crate::network::cidr::{self, Cidr};
@@ -20,14 +22,36 @@ use crate::network::kernel;
 use crate::network::names::{self, Names};
 use crate::network::observe::{self, Pin, PodView};
 use crate::network::plan;
+use crate::network::pod_ports::{self, Asked};
 use crate::network::pool::{Maker, Pool};
 use crate::network::records::{self, HostRecord, PodRecord, Records};
+use crate::network::reserve::{self, Reservations};
 use crate::network::routed::Options;
 use crate::network::rules;
-use crate::network::rules::ports::{Elements, HostPort};
+use crate::network::rules::ports::{Elements, HostPort, Protocol};
+use crate::network::rules::watch::Watch;
 
 /// Addresses given out between two writes of where the search goes on.
 const CURSOR_STRIDE: u32 = 32;
+
+/// How long after a change of nftables others' tables are looked at.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// Waits for a change of nftables, for ever where that is not known.
+async fn heard(watch: Option<&Watch>) -> Result<()> {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a moment, for ever when there is none.
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
 
 /// A call, with where its answer goes.
 pub enum Call {
@@ -37,8 +61,10 @@ pub enum Call {
     Detach(String, oneshot::Sender<Result<()>>),
     /// Whose places there are.
     Attached(oneshot::Sender<Result<Vec<String>>>),
-    /// Change where pods' addresses come from.
-    SetCidrs(Vec<String>, oneshot::Sender<Result<()>>),
+    /// Change where pods' addresses come from, and those of all nodes' pods.
+    SetRanges(Vec<String>, Vec<String>, oneshot::Sender<Result<()>>),
+    /// Change which ports of the node pods ask for.
+    SetPodPorts(Asked, oneshot::Sender<Result<()>>),
     /// Change which ports of the node lead to pods.
     SetHostPorts(Vec<HostPort>, oneshot::Sender<Result<()>>),
     /// Give back what waits in the pool, and end.
@@ -63,6 +89,14 @@ pub struct Engine {
     host_record: HostRecord,
     /// What the table's maps hold.
     elements: Elements,
+    /// The ranges of all nodes' pods.
+    cluster: Vec<Cidr>,
+    /// Ports that were set as a list.
+    given: Vec<HostPort>,
+    /// Ports that pods ask for.
+    asked: Asked,
+    /// Those that are held.
+    reserved: Reservations,
     /// Every pod with a record.
     pods: BTreeMap<String, PodRecord>,
     /// Addresses that may still be given out before the next cursor is written.
@@ -100,6 +134,10 @@ impl Engine {
             pool,
             ipam: Ipam::default(),
             elements: Elements::of(&host_record.ports)?,
+            cluster: cidr::node_cidrs(&host_record.cluster)?,
+            given: Vec::new(),
+            asked: Asked::new(),
+            reserved: Reservations::default(),
             host_record,
             pods: BTreeMap::new(),
             stride: 0,
@@ -110,17 +148,35 @@ impl Engine {
         for (uid, pod) in observed.pods {
             engine.adopt(&uid, pod)?;
         }
-        let cidrs = engine.host_record.cidrs.clone();
+        let (cidrs, cluster) = (engine.host_record.cidrs.clone(), engine.host_record.cluster.clone());
         if !cidrs.is_empty() {
-            engine.set_cidrs(&cidrs).await?;
+            engine.set_ranges(&cidrs, &cluster).await?;
         }
         Ok(engine)
     }
 
     /// Answers calls until nobody can make one.
     pub async fn run(mut self, mut calls: mpsc::Receiver<Call>) {
+        let watch = Watch::open();
+        if let Err(error) = &watch {
+            tracing::warn!(%error, "firewalls that are set up later may keep pods' packets");
+        }
+        let mut watch = watch.ok();
+        // Others' tables are looked at a moment after they changed, for a change seldom comes alone.
+        let mut look_at: Option<Instant> = None;
         loop {
             tokio::select! {
+                changed = heard(watch.as_ref()) => match changed {
+                    Ok(()) => look_at = look_at.or_else(|| Some(Instant::now() + QUIET)),
+                    Err(error) => {
+                        tracing::warn!(%error, "firewalls that are set up later may keep pods' packets");
+                        watch = None;
+                    }
+                },
+                () = due(look_at) => {
+                    look_at = None;
+                    self.look_again().await;
+                }
                 Some(left) = self.departures.join_next() => self.departed(left).await,
                 call = calls.recv() => match call {
                     Some(Call::Close(reply)) => {
@@ -134,6 +190,15 @@ impl Engine {
         }
     }
 
+    /// Leads pods through firewalls that came since.
+    async fn look_again(&mut self) {
+        if self.ipam.cidrs().next().is_some()
+            && let Err(error) = rules::forward::ensure_with(&self.nft, &self.names, &self.cluster).await
+        {
+            tracing::warn!(%error, "a firewall of this machine may keep pods' packets");
+        }
+    }
+
     /// Who no longer waits for an answer has lost nothing: every call may be repeated.
     async fn answer(&mut self, call: Call) {
         match call {
@@ -143,7 +208,8 @@ impl Engine {
             },
             Call::Detach(uid, reply) => self.detach(uid, reply).await,
             Call::Attached(reply) => drop(reply.send(Ok(self.pods.keys().cloned().collect()))),
-            Call::SetCidrs(cidrs, reply) => drop(reply.send(self.set_cidrs(&cidrs).await)),
+            Call::SetRanges(cidrs, cluster, reply) => drop(reply.send(self.set_ranges(&cidrs, &cluster).await)),
+            Call::SetPodPorts(asked, reply) => drop(reply.send(self.set_pod_ports(asked).await)),
             Call::SetHostPorts(ports, reply) => drop(reply.send(self.set_host_ports(ports).await)),
             Call::Close(reply) => drop(reply.send(Ok(()))),
         }
@@ -181,9 +247,20 @@ impl Engine {
             }
             None => (self.choose(uid)?, PodView::default()),
         };
+        if let Err(error) = self.claim(uid, &record) {
+            let held = reserve::slots(self.pods_ports().iter());
+            self.reserved.keep(&held);
+            if !self.pods.contains_key(uid) {
+                self.ipam.release(&record.ips);
+            }
+            return Err(error);
+        }
         let steps = plan::attach(&view);
         self.pods.insert(uid.to_owned(), record.clone());
-        let done = self.tools().run(uid, &record, &steps).await;
+        let mut done = self.tools().run(uid, &record, &steps).await;
+        if done.is_ok() && self.asked.contains_key(uid) {
+            done = self.put_ports().await;
+        }
         match done {
             Ok(()) => Ok(Attachment { netns: self.records.pin(uid), ips: record.ips, interface: record.interface }),
             Err(error @ Error::Interrupted(_)) => Err(error),
@@ -231,6 +308,11 @@ impl Engine {
             && let Some(record) = self.pods.remove(&uid)
         {
             self.ipam.release(&record.ips);
+            if self.asked.contains_key(&uid)
+                && let Err(error) = self.put_ports().await
+            {
+                tracing::warn!(uid, %error, "taking a pod's host ports away failed");
+            }
         }
         drop(reply.send(done));
         for call in after {
@@ -249,15 +331,17 @@ impl Engine {
         Ok(())
     }
 
-    async fn set_cidrs(&mut self, cidrs: &[String]) -> Result<()> {
-        let cidrs = cidr::node_cidrs(cidrs)?;
-        if self.ipam.cidrs().eq(cidrs.iter().copied()) {
-            return rules::forward::ensure(&self.nft, &self.names).await;
+    async fn set_ranges(&mut self, cidrs: &[String], cluster: &[String]) -> Result<()> {
+        let (cidrs, cluster) = (cidr::node_cidrs(cidrs)?, cidr::node_cidrs(cluster)?);
+        if self.ipam.cidrs().eq(cidrs.iter().copied()) && self.cluster == cluster {
+            return rules::forward::ensure_with(&self.nft, &self.names, &self.cluster).await;
         }
+        self.host_record.cluster = cluster.iter().map(Cidr::to_string).collect();
         host::ensure(&self.host, &self.records, &mut self.host_record, &cidrs).await?;
-        let table = rules::table::table(&self.names, &cidrs, &self.elements);
+        let table = rules::table::table(&self.names, &cidrs, &cluster, &self.elements);
         rules::apply::replace(&self.nft, table.doing(|| "build the nftables table".to_owned())?).await?;
-        rules::forward::ensure(&self.nft, &self.names).await?;
+        self.cluster = cluster;
+        rules::forward::ensure_with(&self.nft, &self.names, &self.cluster).await?;
         let fresh = self.ipam.cidrs().next().is_none();
         self.ipam.set_cidrs(&cidrs);
         if fresh {
@@ -267,6 +351,56 @@ impl Engine {
     }
 
     async fn set_host_ports(&mut self, ports: Vec<HostPort>) -> Result<()> {
+        let before = std::mem::replace(&mut self.given, ports);
+        let done = self.put_ports().await;
+        if done.is_err() {
+            self.given = before;
+        }
+        done
+    }
+
+    async fn set_pod_ports(&mut self, asked: Asked) -> Result<()> {
+        if self.asked == asked {
+            return Ok(());
+        }
+        self.asked = asked;
+        let held = reserve::slots(self.pods_ports().iter());
+        if let Err((protocol, ip, port)) = self.reserved.take(&held) {
+            // A pod of an earlier life of the agent: its rules hold, whoever has opened the port since.
+            tracing::warn!(?protocol, %ip, port, "another process has the host port of a pod");
+        }
+        self.put_ports().await
+    }
+
+    /// What leads to the pods that have a place.
+    fn pods_ports(&self) -> Vec<HostPort> {
+        let placed = self.asked.iter().filter_map(|(uid, ports)| Some((ports, self.pods.get(uid)?)));
+        placed.flat_map(|(ports, record)| pod_ports::of_pod(ports, &record.ips)).collect()
+    }
+
+    /// Makes sure that nobody else has the ports of the node that a pod asks for.
+    fn claim(&mut self, uid: &str, record: &PodRecord) -> Result<()> {
+        let Some(ports) = self.asked.get(uid) else { return Ok(()) };
+        let fault = |protocol: Protocol, ip: Option<IpAddr>, port: u16, by: String| Error::HostPortTaken {
+            protocol: protocol.name(),
+            port,
+            at: ip.filter(|ip| !ip.is_unspecified()).map_or_else(String::new, |ip| format!(" on {ip}")),
+            by,
+        };
+        let holders: BTreeSet<&str> = self.pods.keys().map(String::as_str).collect();
+        if let Some((port, other)) = pod_ports::taken(&self.asked, uid, &holders) {
+            return Err(fault(port.protocol, port.host_ip, port.port, format!("pod {other}")));
+        }
+        let wanted: Vec<HostPort> = pod_ports::of_pod(ports, &record.ips).collect();
+        let taken = self.reserved.take(&reserve::slots(wanted.iter()));
+        taken.map_err(|(protocol, ip, port)| fault(protocol, Some(ip), port, "another process".to_owned()))
+    }
+
+    /// Brings the table's maps to what is set and what pods ask for.
+    async fn put_ports(&mut self) -> Result<()> {
+        let mut ports = self.pods_ports();
+        self.reserved.keep(&reserve::slots(ports.iter()));
+        ports.extend(self.given.iter().cloned());
         let wanted = Elements::of(&ports)?;
         if self.ipam.cidrs().next().is_none() && !ports.is_empty() {
             return Err(Error::NoCidr);

@@ -1,4 +1,4 @@
-//! The link's manifest → the same manifest, once the network has taken the node's ranges from it.
+//! The link's manifest → the same manifest, once the network has taken the node's ranges and host ports from it.
 
 use std::sync::Arc;
 
@@ -6,25 +6,40 @@ use masthead_wire::manifest::NodeManifest;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::network::pod_ports::Reader;
 use crate::network::routed::RoutedNetwork;
 
 type Manifest = watch::Receiver<Option<Arc<NodeManifest>>>;
 
-/// Gives each manifest on after its ranges have been set, so that no pod asks for an address before.
+/// The fact that names the ranges of all nodes' pods, one of a family, divided by commas.
+pub const CLUSTER_CIDR: &str = "cluster_cidr";
+
+/// A fact that is a list, in its parts.
+pub fn list(manifest: &NodeManifest, fact: &str) -> Vec<String> {
+    let text = manifest.content.setup.facts.get(fact).map_or("", String::as_str);
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+/// Gives each manifest on after its ranges have been set, so that no pod asks for an address before, and after its
+/// pods' host ports are known, so that a pod that is attached has them or fails.
 pub fn after_ranges(mut from: Manifest, network: Option<RoutedNetwork>, stop: CancellationToken) -> Manifest {
     let Some(network) = network else { return from };
     let (to, manifest) = watch::channel(None);
     tokio::spawn(async move {
-        let mut set: Option<Vec<String>> = None;
+        let mut set: Option<(Vec<String>, Vec<String>)> = None;
+        let mut reader = Reader::default();
         loop {
             let next = from.borrow_and_update().clone();
             if let Some(next) = next {
-                let ranges = &next.content.setup.pod_cidrs;
-                if !ranges.is_empty() && set.as_ref() != Some(ranges) {
-                    match network.set_cidrs(ranges.clone()).await {
-                        Ok(()) => set = Some(ranges.clone()),
+                let ranges = (next.content.setup.pod_cidrs.clone(), list(&next, CLUSTER_CIDR));
+                if !ranges.0.is_empty() && set.as_ref() != Some(&ranges) {
+                    match network.set_ranges(ranges.0.clone(), ranges.1.clone()).await {
+                        Ok(()) => set = Some(ranges),
                         Err(error) => tracing::error!(%error, ?ranges, "the network can't take the node's ranges"),
                     }
+                }
+                if let Err(error) = network.set_pod_ports(reader.read(&next.content)).await {
+                    tracing::error!(%error, "the network can't take the pods' host ports");
                 }
                 to.send_replace(Some(next));
             }

@@ -9,12 +9,15 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use masthead_agent::network::contract::{Attachment, PodNetwork};
+use masthead_agent::network::names::Names;
 use masthead_agent::network::netns;
+use masthead_agent::network::records::home;
 use masthead_agent::network::routed::{Options, RoutedNetwork};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nlink::netlink::addr::Ipv4Address;
 use nlink::netlink::link::VethLink;
+use nlink::netlink::nftables::{BaseChain, Chain, Family, FilterHook, Policy, Priority};
 use nlink::netlink::route::Ipv4Route;
 use nlink::netlink::{Connection, Nftables, Route};
 
@@ -92,6 +95,36 @@ impl Bed {
             host.add_route(Ipv4Route::default_route().gateway(gateway)).await.unwrap();
         });
         path
+    }
+
+    /// Leads the machine outside to everything by way of the node.
+    pub fn way_in(&self, outside: &Path) {
+        let ns = netns::open(outside).unwrap();
+        let gateway = Ipv4Route::default_route().gateway(Ipv4Addr::new(192, 0, 2, 2));
+        self.wait(async { Connection::<Route>::new_in(ns.as_fd()).unwrap().replace_route(gateway).await.unwrap() });
+    }
+
+    /// The chains of the service table with their handles: who is there and how often it was made.
+    pub fn services_chains(&self) -> Vec<(String, u64)> {
+        let table = Names::of(&home(&self.data)).services_table();
+        self.wait(async {
+            let nft = Connection::<Nftables>::new().unwrap();
+            let chains = nft.list_chains_in(table.as_str(), Family::Inet).await.unwrap();
+            chains.into_iter().map(|c| (c.name, c.handle)).collect()
+        })
+    }
+
+    /// A firewall as Docker's: what is forwarded is dropped.
+    pub fn drop_forwarded(&self) {
+        self.wait(async {
+            let nft = Connection::<Nftables>::new().unwrap();
+            for family in [Family::Ip, Family::Ip6] {
+                nft.add_table("filter", family).await.unwrap();
+                let base = BaseChain::filter(FilterHook::Forward, Priority::Filter).policy(Policy::Drop);
+                let chain = Chain::new("filter", "FORWARD").unwrap().family(family).base(base);
+                nft.add_chain(chain).await.unwrap();
+            }
+        });
     }
 
     /// Everything the network could leave behind, as text to compare.

@@ -6,7 +6,7 @@ use masthead_agent::network::destroy::destroy;
 use masthead_agent::network::names::Names;
 use masthead_agent::network::records::home;
 use masthead_agent::network::rules::forward;
-use nlink::netlink::nftables::{BaseChain, Chain, Family, FilterHook, Policy, Priority};
+use nlink::netlink::nftables::Family;
 use nlink::netlink::{Connection, Nftables};
 
 use super::bed::{ask, inside, machine, serve_in};
@@ -15,15 +15,7 @@ use super::bed::{ask, inside, machine, serve_in};
 fn a_firewall_that_drops_forwarded_packets_lets_pods_through() {
     machine(|bed| {
         let outside = bed.outside();
-        bed.wait(async {
-            let nft = Connection::<Nftables>::new().unwrap();
-            for family in [Family::Ip, Family::Ip6] {
-                nft.add_table("filter", family).await.unwrap();
-                let base = BaseChain::filter(FilterHook::Forward, Priority::Filter).policy(Policy::Drop);
-                let chain = Chain::new("filter", "FORWARD").unwrap().family(family).base(base);
-                nft.add_chain(chain).await.unwrap();
-            }
-        });
+        bed.drop_forwarded();
         // As Docker sets it; absent where the kernel has no br_netfilter.
         let _ = std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", "1");
         let before = bed.world();

@@ -1,8 +1,10 @@
 //! The pod network on a real kernel, each test in a network and mount namespace of its own.
 
 mod bed;
+mod cluster;
 mod crash;
 mod firewall;
 mod life;
 mod ports;
+mod services;
 mod talk;

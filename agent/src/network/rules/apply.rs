@@ -11,7 +11,7 @@ use crate::network::rules::table::{self, FAMILY, Table};
 /// A batch goes out in one message, and the default buffer refuses one of some hundred elements.
 const SEND_BUFFER_BYTES: usize = 32 << 20;
 /// Elements in one netlink attribute, whose length is 16 bits.
-const ELEMENTS: usize = 500;
+pub const ELEMENTS: usize = 500;
 /// `NFT_MSG_NEWTABLE`.
 const NEW_TABLE: u8 = 0;
 /// `NLM_F_CREATE`: make it where missing.
@@ -72,7 +72,7 @@ pub async fn remove(conn: &Connection<Nftables>, name: &str) -> Result<()> {
 
 /// Makes the table where it is missing, so that deleting it cannot fail (the kernel's own message for
 /// that is newer than 6.3).
-fn ensure(name: &str) -> RawMessage {
+pub fn ensure(name: &str) -> RawMessage {
     let length = u16::try_from(name.len() + 5).unwrap_or(u16::MAX);
     let mut attribute = length.to_ne_bytes().to_vec();
     attribute.extend(TABLE_NAME.to_ne_bytes());
@@ -96,7 +96,8 @@ fn by_set(name: &str, elements: &Elements) -> Vec<(nlink::netlink::nftables::Set
     sets
 }
 
-async fn commit(conn: &Connection<Nftables>, batch: Transaction, what: &str) -> Result<()> {
+/// Sends a batch.
+pub async fn commit(conn: &Connection<Nftables>, batch: Transaction, what: &str) -> Result<()> {
     match batch.commit(conn).await.doing(|| what.to_owned()) {
         Err(error) if error.is_unsupported() => Err(error.lacking("nf_tables with NAT")),
         done => done,

@@ -34,7 +34,7 @@ pub struct Table {
 ///
 /// It has no forward chain: an accept there would not undo a drop in another table, see
 /// [`crate::network::rules::forward`].
-pub fn table(names: &Names, cidrs: &[Cidr], elements: &Elements) -> nlink::Result<Table> {
+pub fn table(names: &Names, cidrs: &[Cidr], cluster: &[Cidr], elements: &Elements) -> nlink::Result<Table> {
     let name = names.table();
     let chain = |chain: &str| Chain::new(name.as_str(), chain).map(|c| c.family(FAMILY));
     let chains = vec![
@@ -55,7 +55,7 @@ pub fn table(names: &Names, cidrs: &[Cidr], elements: &Elements) -> nlink::Resul
         let rule = Rule::new(&name, hook).family(FAMILY);
         rules.push(rule.match_fib_type(FibFlags::DADDR, RouteType::Local).try_jump("host-ports")?);
     }
-    rules.extend(leaving(names, cidrs));
+    rules.extend(leaving(names, cidrs, cluster));
     Ok(Table { sets: sets(&name, elements), name, chains, rules })
 }
 
@@ -65,8 +65,8 @@ fn guard(names: &Names) -> Rule {
     rule.match_iif_prefix(&names.link_prefix()).match_daddr(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8).drop()
 }
 
-/// What leaves with another source than it had.
-fn leaving(names: &Names, cidrs: &[Cidr]) -> Vec<Rule> {
+/// What leaves with another source than it had. Among the pods of the cluster everybody is seen as he is.
+fn leaving(names: &Names, cidrs: &[Cidr], cluster: &[Cidr]) -> Vec<Rule> {
     let (table, prefix) = (names.table(), names.link_prefix());
     let rule = || Rule::new(&table, "leaving").family(FAMILY);
     let mut rules = Vec::new();
@@ -85,7 +85,10 @@ fn leaving(names: &Names, cidrs: &[Cidr]) -> Vec<Rule> {
         }
     }
     for cidr in cidrs {
-        let outside = rule().match_saddr(cidr.base(), cidr.bits()).match_daddr_not(cidr.base(), cidr.bits());
+        let mut outside = rule().match_saddr(cidr.base(), cidr.bits()).match_daddr_not(cidr.base(), cidr.bits());
+        for all in cluster.iter().filter(|all| all.is_v6() == cidr.is_v6() && *all != cidr) {
+            outside = outside.match_daddr_not(all.base(), all.bits());
+        }
         let other_link = Match::ne(Field::Oifname, Value::NamePrefix(prefix.clone()));
         rules.push(outside.then(other_link).masquerade());
     }
@@ -114,7 +117,7 @@ fn ports_rule(table: &str, map: Map, v6: bool) -> Rule {
 }
 
 /// The attributes of a `nat` expression that takes address and port from registers.
-fn dnat(family: u32, address: Register, port: Register) -> Vec<u8> {
+pub fn dnat(family: u32, address: Register, port: Register) -> Vec<u8> {
     let values =
         [(1u16, NAT_DNAT), (2, family), (3, address.wire()), (4, address.wire()), (5, port.wire()), (6, port.wire())];
     let attribute = |(kind, value): (u16, u32)| {
@@ -201,7 +204,8 @@ mod tests {
     fn the_rules_read_as_they_should() {
         let names = Names::of(Path::new("/var/lib/masthead"));
         let cidrs: Vec<Cidr> = vec!["10.42.0.0/24".parse().unwrap(), "fd00:42::/112".parse().unwrap()];
-        let table = table(&names, &cidrs, &Elements::default()).unwrap();
+        let cluster: Vec<Cidr> = vec!["10.42.0.0/16".parse().unwrap()];
+        let table = table(&names, &cidrs, &cluster, &Elements::default()).unwrap();
         let prefix = names.link_prefix();
         let rules: Vec<String> = table.rules.iter().filter_map(Rule::nft_syntax).collect();
         let expect = [
@@ -211,7 +215,9 @@ mod tests {
             "ip saddr . ip daddr @hairpins-v4 snat ip to 10.42.0.1".to_owned(),
             format!("oifname \"{prefix}*\" ip saddr 127.0.0.0/8 snat ip to 10.42.0.1"),
             "ip6 saddr . ip6 daddr @hairpins-v6 snat ip6 to fd00:42::1".to_owned(),
-            format!("ip saddr 10.42.0.0/24 ip daddr != 10.42.0.0/24 oifname != \"{prefix}*\" masquerade"),
+            format!(
+                "ip saddr 10.42.0.0/24 ip daddr != 10.42.0.0/24 ip daddr != 10.42.0.0/16 oifname != \"{prefix}*\" masquerade"
+            ),
             format!("ip6 saddr fd00:42::/112 ip6 daddr != fd00:42::/112 oifname != \"{prefix}*\" masquerade"),
         ];
         assert_eq!(rules, expect);

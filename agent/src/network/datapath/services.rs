@@ -1,0 +1,243 @@
+//! Services as the manifest has them → the service table in the kernel, by the smallest change.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use masthead_wire::attachments::Difference;
+use masthead_wire::manifest::NodeManifest;
+use masthead_wire::object::{Attachment, AttachmentKey};
+use nlink::netlink::nftables::Chain;
+use nlink::netlink::{Connection, Nftables};
+
+use crate::network::error::{IoContext, Result};
+use crate::network::names::Names;
+use crate::network::rules::apply;
+use crate::network::rules::contents::{self, Ops, Skeleton};
+use crate::network::rules::table::FAMILY;
+use crate::network::services::book::{Book, Change};
+use crate::network::services::conntrack;
+use crate::network::services::decode;
+use crate::network::services::element::{Element, Shape};
+use crate::network::services::health::Health;
+use crate::network::services::model::{Here, Name};
+use crate::network::services::table;
+use crate::network::services::want::{Scope, Spot};
+
+/// The kind of a service's attachment.
+pub const SERVICE: &str = "Service";
+/// The kind of a slice's.
+pub const SLICE: &str = "EndpointSlice";
+
+/// The service table and what it is made from.
+pub struct Services {
+    nft: Connection<Nftables>,
+    table: String,
+    book: Book,
+    skeleton: Option<Skeleton>,
+    /// Whether the kernel holds what the book says.
+    is_sure: bool,
+    health: Health,
+    /// UDP flows that are to be looked through.
+    udp: Option<HashSet<Spot>>,
+    /// Objects that are not used, and why.
+    faults: BTreeMap<AttachmentKey, String>,
+    problems: BTreeMap<Name, String>,
+}
+
+impl Services {
+    /// Nothing is known yet, and the kernel is left as it is.
+    pub fn new(names: &Names) -> Result<Self> {
+        Ok(Self {
+            nft: apply::connect()?,
+            table: names.services_table(),
+            book: Book::default(),
+            skeleton: None,
+            is_sure: false,
+            health: Health::default(),
+            udp: None,
+            faults: BTreeMap::new(),
+            problems: BTreeMap::new(),
+        })
+    }
+
+    /// How many services and endpoints the table has.
+    pub fn counts(&self) -> (usize, usize) {
+        self.book.counts()
+    }
+
+    /// What is not done, and why.
+    pub fn faults(&self) -> Vec<String> {
+        let objects = self.faults.iter();
+        let objects = objects.map(|(key, text)| format!("{} {}/{}: {text}", key.kind, key.namespace, key.name));
+        let problems = self.problems.iter().map(|(name, text)| format!("Service {}/{}: {text}", name.namespace, name.name));
+        objects.chain(problems).collect()
+    }
+
+    /// The table may be other than the book says: it is looked at before the next change.
+    pub fn doubt(&mut self) {
+        self.is_sure = false;
+    }
+
+    /// Takes in what differs, or everything when the node itself is another.
+    pub fn take(&mut self, here: &Here, manifest: &NodeManifest, differences: Option<&[Difference]>) -> Result<()> {
+        match differences {
+            Some(differences) if here == self.book.here() && self.skeleton.is_some() => {
+                for difference in differences {
+                    if let Some(key) = difference.key() {
+                        self.set(key, difference.new.as_deref());
+                    }
+                }
+            }
+            _ => {
+                let skeleton = table::skeleton(&self.table, here).doing(|| "build the service table".to_owned())?;
+                self.skeleton = Some(skeleton);
+                self.book = Book::new(here.clone());
+                self.is_sure = false;
+                self.faults.clear();
+                self.problems.clear();
+                for attachment in manifest.content.attachments.values() {
+                    self.set(&attachment.key, Some(attachment));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, key: &AttachmentKey, attachment: Option<&Attachment>) {
+        let name = Name::new(&key.namespace, &key.name);
+        let fault = match (key.kind.as_str(), attachment) {
+            (SERVICE, attachment) => {
+                let read = attachment.map(|a| decode::service(&a.bytes)).transpose();
+                let (service, fault) = kept(read);
+                self.book.set_service(name, service);
+                fault
+            }
+            (SLICE, attachment) => {
+                let read = attachment.map(|a| decode::slice(&a.bytes, self.book.here())).transpose();
+                let (slice, fault) = kept(read);
+                self.book.set_slice(name, slice);
+                fault
+            }
+            _ => return,
+        };
+        match fault {
+            Some(fault) => {
+                tracing::warn!(?key, fault, "an object is not used");
+                self.faults.insert(key.clone(), fault);
+            }
+            None => drop(self.faults.remove(key)),
+        }
+    }
+
+    /// Brings the kernel to what the book says.
+    ///
+    /// # Errors
+    /// The kernel. What the book says stays to be done.
+    pub async fn apply(&mut self) -> Result<()> {
+        let Some(skeleton) = &self.skeleton else { return Ok(()) };
+        let change = self.book.settle();
+        for (name, _) in &change.problems {
+            self.problems.remove(name);
+        }
+        self.problems.extend(change.problems.iter().cloned());
+        if change.is_udp_touched || !change.gone_udp.is_empty() {
+            self.udp.get_or_insert_default().extend(change.gone_udp.iter().copied());
+        }
+        if self.is_sure {
+            // Until the kernel has taken it, nothing is certain.
+            self.is_sure = false;
+            let ops = ops(&self.table, &change)?;
+            contents::change(&self.nft, &self.table, &skeleton.sets, ops).await?;
+        } else {
+            self.udp.get_or_insert_default();
+            self.whole(skeleton).await?;
+        }
+        self.is_sure = true;
+        if let Some(gone) = self.udp.take()
+            && let Err(error) = conntrack::forget(&self.book, &gone).await
+        {
+            tracing::warn!(%error, "UDP flows may stay with endpoints that are gone");
+        }
+        for fault in self.health.set(&self.book.health()) {
+            tracing::warn!(fault, "a load balancer will not be answered");
+        }
+        Ok(())
+    }
+
+    /// Makes the table right by what there is of it: rules that serve stay, and with them who is led by them.
+    async fn whole(&self, skeleton: &Skeleton) -> Result<()> {
+        let (nft, table) = (&self.nft, self.table.as_str());
+        let elements: Vec<Element> = self.book.elements().collect();
+        let shapes = chains(elements.iter());
+        let held = contents::chains(nft, table).await?;
+        let mut ops = Ops::default();
+        if !held.contains(&skeleton.version) {
+            for element in &elements {
+                put(&mut ops.add, element);
+            }
+            for (scope, shape) in shapes {
+                ops.new_chains.push(chain(table, scope, shape)?);
+            }
+            return contents::replace(nft, table, skeleton, ops).await;
+        }
+        let wanted: BTreeMap<String, (Scope, Shape)> =
+            shapes.into_iter().map(|(scope, shape)| (shape.chain(scope), (scope, shape))).collect();
+        for (scope, shape) in wanted.iter().filter(|(name, _)| !held.contains(*name)).map(|(_, of)| of) {
+            ops.new_chains.push(chain(table, *scope, *shape)?);
+        }
+        let own = |name: &&String| name.starts_with("in-") || name.starts_with("out-");
+        ops.old_chains = held.iter().filter(own).filter(|name| !wanted.contains_key(*name)).cloned().collect();
+        let mut sets: BTreeMap<&str, BTreeMap<_, _>> = BTreeMap::new();
+        for element in &elements {
+            let (set, key, value) = element.parts();
+            sets.entry(set).or_default().insert(key, value);
+        }
+        let none = BTreeMap::new();
+        for set in skeleton.sets.iter().map(|set| set.name()).filter(|name| !name.starts_with("clients")) {
+            let there = contents::read(nft, table, set).await?;
+            ops.differ(set, &there, sets.get(set).unwrap_or(&none));
+        }
+        contents::change(nft, table, &skeleton.sets, ops).await
+    }
+}
+
+/// What was read, and why nothing was.
+fn kept<T>(read: std::result::Result<Option<Option<T>>, decode::Error>) -> (Option<T>, Option<String>) {
+    match read {
+        Ok(object) => (object.flatten(), None),
+        Err(error) => (None, Some(error.to_string())),
+    }
+}
+
+fn chains<'a>(elements: impl Iterator<Item = &'a Element>) -> BTreeSet<(Scope, Shape)> {
+    let of = |element: &Element| match element {
+        Element::Shape(scope, shape) if shape.parts().0 > 0 => Some((*scope, *shape)),
+        _ => None,
+    };
+    elements.filter_map(of).collect()
+}
+
+fn chain(table: &str, scope: Scope, shape: Shape) -> Result<(Chain, Vec<nlink::netlink::nftables::Rule>)> {
+    let what = || "build a chain of the service table".to_owned();
+    let chain = Chain::new(table, shape.chain(scope)).doing(what)?.family(FAMILY);
+    Ok((chain, table::chain_rules(table, scope, shape).doing(what)?))
+}
+
+fn put(sets: &mut BTreeMap<String, Vec<(contents::Key, contents::Value)>>, element: &Element) {
+    let (set, key, value) = element.parts();
+    match sets.get_mut(set) {
+        Some(all) => all.push((key, value)),
+        None => drop(sets.insert(set.to_owned(), vec![(key, value)])),
+    }
+}
+
+/// A change of the book as a change of the table.
+fn ops(table: &str, change: &Change) -> Result<Ops> {
+    let mut ops = Ops::default();
+    change.remove.iter().for_each(|element| put(&mut ops.remove, element));
+    change.add.iter().for_each(|element| put(&mut ops.add, element));
+    for (scope, shape) in chains(change.add.iter()) {
+        ops.new_chains.push(chain(table, scope, shape)?);
+    }
+    ops.old_chains = chains(change.remove.iter()).into_iter().map(|(scope, shape)| shape.chain(scope)).collect();
+    Ok(ops)
+}
