@@ -1,7 +1,9 @@
 //! The state of the cluster → what the controllers, the scheduler and the nodes make of it, as one loop.
 
+pub mod common;
 pub mod dispatch;
 pub mod events;
+pub mod heard;
 pub mod record;
 pub mod report;
 pub mod run;

@@ -1,6 +1,7 @@
 //! What agents report → the newest word about each pod and node, decided on together in the next round.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use masthead_api::change::{EventKind, EventNote};
@@ -15,13 +16,14 @@ use masthead_api::object::Object;
 use masthead_api::quantity::Quantity;
 use masthead_plan::cluster::view::Cluster;
 use masthead_plan::context::{Context, Reaction};
+use masthead_plan::network::nodes::Blocks;
 use masthead_plan::node::facts::Facts;
 use masthead_plan::node::pod::About;
-use masthead_plan::node::register::ClusterCidr;
 use masthead_plan::node::{beat, import, pod, register};
 use masthead_plan::round::Round;
 use masthead_wire::report::NodeFacts;
 
+use crate::control::heard;
 use crate::nodes::dispatcher::{Report, What};
 
 /// What a report asks of the loop at once.
@@ -43,7 +45,6 @@ const EVENTS_MAX: usize = 4096;
 /// Reports that no round has taken in yet.
 pub struct Reports {
     born: Time,
-    cidr: ClusterCidr,
     hellos: BTreeMap<String, Facts>,
     beats: BTreeSet<String>,
     statuses: BTreeMap<Arc<str>, (About, PodStatus)>,
@@ -62,7 +63,6 @@ impl Reports {
     pub fn new(born_s: i64) -> Reports {
         Reports {
             born: Time(born_s),
-            cidr: ClusterCidr::default(),
             hellos: BTreeMap::new(),
             beats: BTreeSet::new(),
             statuses: BTreeMap::new(),
@@ -104,8 +104,9 @@ impl Reports {
                     }
                 });
                 self.recalled.entry(node.clone()).or_default().extend(pods);
-                if last && let Some(facts) = self.asked.remove(&node) {
+                if last && let Some(mut facts) = self.asked.remove(&node) {
                     let pods = self.recalled.remove(&node).unwrap_or_default();
+                    facts.pod_ips = pods.iter().flat_map(|pod| self.ips(pod)).collect();
                     self.hellos.insert(node.clone(), facts);
                     self.held.insert(node, pods);
                 }
@@ -175,6 +176,15 @@ impl Reports {
         self.asked.contains_key(node) || self.held.contains_key(node)
     }
 
+    /// The addresses of a pod that a node held, by its own word and by ours of long ago.
+    fn ips(&self, object: &Arc<Object>) -> Vec<IpAddr> {
+        let Ok(pod) = object.typed::<Pod>() else { return Vec::new() };
+        let told = self.statuses.get(pod.metadata.uid.as_str()).map(|(_, status)| status);
+        let texts = told.into_iter().chain([&pod.status]).flat_map(|status| status.pod_ips.iter().map(|ip| &ip.ip));
+        // Pods on the node's own network say nothing about its pods' addresses.
+        if pod.spec.host_network { Vec::new() } else { texts.filter_map(|text| text.parse().ok()).collect() }
+    }
+
     /// The pods that a node held, as they are by its own word: what came last from here may be long ago.
     fn as_reported(&self, held: &[Arc<Object>], now: Time) -> Vec<Arc<Object>> {
         let found = |object: &Arc<Object>| {
@@ -213,8 +223,9 @@ impl Reports {
             Ok(reaction) => round.collect(None, reaction),
             Err(error) => tracing::error!(what, %error, "a report is left out"),
         };
+        let mut blocks = Blocks::of(cluster);
         for (node, facts) in &self.hellos {
-            collect(node, register::register(cluster, node, facts, self.cidr, cx));
+            collect(node, register::register(cluster, node, facts, &mut blocks, cx));
         }
         for (node, held) in &self.held {
             collect(node, import::import(cluster, node, &self.as_reported(held, cx.now), self.born));
@@ -227,6 +238,13 @@ impl Reports {
         }
         for about in self.gone.values().filter(|about| !self.is_unknown(&about.node)) {
             collect(&about.name, Ok(pod::gone(cluster, about)));
+        }
+        // After what the agents say of their pods, which counts for more.
+        for node in &self.beats {
+            match heard::pods(cluster, node, cx.now) {
+                Ok(reactions) => reactions.into_iter().for_each(|reaction| round.collect(None, reaction)),
+                Err(error) => tracing::error!(node, %error, "pods of a node that is heard of again"),
+            }
         }
         round.collect(None, Reaction { events: self.events.clone(), ..Reaction::default() });
     }
@@ -272,6 +290,7 @@ fn facts(told: &NodeFacts) -> Facts {
             .iter()
             .map(|a| NodeAddress { type_: a.kind.clone(), address: a.address.clone() })
             .collect(),
+        pod_ips: Vec::new(),
         info: NodeSystemInfo {
             machine_id: info("machineID"),
             system_uuid: info("systemUUID"),

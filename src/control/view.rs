@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use masthead_plan::cluster::event::{Changed, Event};
 use masthead_plan::cluster::view::Cluster;
+use masthead_plan::network::ranges::Network;
 use masthead_store::objects::Stored;
 use tokio::sync::watch;
 
@@ -31,6 +32,11 @@ impl Default for View {
 }
 
 impl View {
+    /// Sets the ranges that the cluster was started with; before the first load.
+    pub fn set_network(&self, network: Arc<Network>) {
+        self.cluster.write().unwrap_or_else(PoisonError::into_inner).set_network(network);
+    }
+
     /// The newest state. Do not hold it over an await.
     pub fn read(&self) -> RwLockReadGuard<'_, Cluster> {
         // A panic while writing leaves a whole state: each event is one insert or remove.
@@ -115,7 +121,9 @@ impl View {
     pub fn replace(&self, stored: Vec<Stored>, revision: u64) -> Vec<Changed> {
         {
             let mut cluster = self.cluster.write().unwrap_or_else(PoisonError::into_inner);
+            let network = cluster.network().clone();
             *cluster = Cluster::default();
+            cluster.set_network(network);
         }
         self.take(stored, revision)
     }

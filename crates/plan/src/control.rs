@@ -7,7 +7,7 @@ use masthead_api::apps::deployment::Deployment;
 use masthead_api::apps::replica_set::ReplicaSet;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Kind;
-use masthead_api::kind::registry::{DEPLOYMENT, NAMESPACE, POD, REPLICA_SET};
+use masthead_api::kind::registry::{DEPLOYMENT, ENDPOINTS, INGRESS, NAMESPACE, POD, REPLICA_SET, SERVICE};
 use masthead_api::object::{Error, Object};
 
 use crate::cluster::event::Changed;
@@ -16,6 +16,7 @@ use crate::context::{Context, Reaction};
 use crate::garbage;
 use crate::garbage::owners::waits_for_dependents;
 use crate::namespace;
+use crate::service;
 use crate::workload::{deployment, replicaset};
 
 /// The objects that a change concerns, in order; `cluster` is the view after it.
@@ -35,6 +36,7 @@ pub fn affected(cluster: &Cluster, changed: &Changed) -> Vec<ObjectKey> {
         selecting(cluster, side, &mut keys);
         in_namespace(cluster, side, &mut keys);
     }
+    service::affected::affected(cluster, changed, &mut keys);
     keys.into_iter().collect()
 }
 
@@ -104,6 +106,9 @@ pub fn reconcile(cluster: &Cluster, key: &ObjectKey, cx: &mut Context) -> Result
         DEPLOYMENT => deployment::reconcile::reconcile(cluster, &object, cx)?,
         REPLICA_SET => replicaset::reconcile::reconcile(cluster, &object, cx)?,
         NAMESPACE => namespace::reconcile::reconcile(cluster, &object, cx)?,
+        SERVICE => service::reconcile::reconcile(cluster, &object, cx)?,
+        ENDPOINTS => service::mirror::reconcile(cluster, &object, cx)?,
+        INGRESS => service::ingress::reconcile(cluster, &object)?,
         _ => Reaction::default(),
     });
     Ok(reaction)

@@ -9,6 +9,7 @@ use masthead_api::coordination::lease::Lease;
 use masthead_api::core::namespace::Namespace;
 use masthead_api::core::node::Node;
 use masthead_api::core::pod::Pod;
+use masthead_api::core::service::Service;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Resource;
 
@@ -16,13 +17,16 @@ use crate::cluster::event::Changed;
 use crate::cluster::view::Cluster;
 use crate::context::{Context, Reaction};
 use crate::node::register::LEASE_NAMESPACE;
-use crate::{control, node, schedule, system};
+use crate::service::{allocate, claims};
+use crate::{control, node, schedule, service, system};
 
 /// Something to decide.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Task {
-    /// What every cluster has: its namespaces.
+    /// What every cluster has: its namespaces, services and ingress class.
     System,
+    /// All services that lack an address or a port.
+    Allocate,
     /// One object, by the controller of its kind.
     Object(ObjectKey),
     /// The health of a node.
@@ -75,6 +79,12 @@ pub fn tasks(cluster: &Cluster, changed: &Changed) -> BTreeSet<Task> {
     let mut tasks: BTreeSet<Task> = control::affected(cluster, changed).into_iter().map(Task::Object).collect();
     for side in changed.sides() {
         let kind = side.kind();
+        if kind == Service::KIND && cluster.is_claimed(claims::OPEN) {
+            tasks.insert(Task::Allocate);
+        }
+        if changed.new.is_none() && service::system::is_made_here(side.key()) {
+            tasks.insert(Task::System);
+        }
         if kind == Pod::KIND || kind == Node::KIND {
             tasks.insert(Task::Schedule);
         }
@@ -114,6 +124,7 @@ pub fn decide(cluster: &Cluster, tasks: &BTreeSet<Task>, cx: &mut Context, round
         }
         let reaction = match task {
             Task::System => Ok(system::bootstrap(cluster, cx)),
+            Task::Allocate => allocate::allocate(cluster),
             Task::Object(key) => control::reconcile(cluster, key, cx).map(|mut reaction| {
                 if key.kind == Namespace::KIND && cluster.get(key).is_some() {
                     reaction.append(system::default_account(cluster, &key.name, cx));
@@ -134,8 +145,9 @@ pub fn decide(cluster: &Cluster, tasks: &BTreeSet<Task>, cx: &mut Context, round
 mod tests {
     use super::*;
     use crate::cluster::event::Event;
+    use crate::network::nodes::Blocks;
     use crate::node::facts::Facts;
-    use crate::node::register::{ClusterCidr, register};
+    use crate::node::register::register;
     use crate::node::{beat, health};
     use masthead_api::object::Object;
     use std::sync::Arc;
@@ -186,7 +198,7 @@ mod tests {
     }
 
     fn hello(cluster: &Cluster, cx: &mut Context) -> Reaction {
-        register(cluster, "n1", &Facts::default(), ClusterCidr::default(), cx).unwrap()
+        register(cluster, "n1", &Facts::default(), &mut Blocks::of(cluster), cx).unwrap()
     }
 
     fn beats(cluster: &Cluster, cx: &mut Context) -> Reaction {

@@ -8,6 +8,9 @@ use crate::discovery::endpoint_slice::EndpointSlice;
 use crate::intstr::IntOrString;
 use crate::table::text::pairs;
 
+/// The annotation of a service that every node answers itself, so that it needs no endpoints.
+pub const SERVED_BY: &str = "masthead.dev/served-by";
+
 /// So many pods are named.
 const NAMED: usize = 3;
 
@@ -15,7 +18,7 @@ const NAMED: usize = 3;
 pub fn reason(service: &Service, slices: &[&EndpointSlice], pods: &[Pod]) -> Option<String> {
     let (meta, spec) = (&service.metadata, &service.spec);
     let served = slices.iter().any(|slice| slice.endpoints.iter().any(|e| e.conditions.ready != Some(false)));
-    if spec.type_ == "ExternalName" || served {
+    if spec.type_ == "ExternalName" || served || meta.annotations.contains_key(SERVED_BY) {
         return None;
     }
     if spec.selector.is_empty() {

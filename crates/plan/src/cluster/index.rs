@@ -36,7 +36,7 @@ impl Index {
     }
 
     /// The keys under a text, in order.
-    pub fn keys(&self, text: &str) -> impl Iterator<Item = &ObjectKey> {
+    pub fn keys<'i>(&'i self, text: &str) -> impl Iterator<Item = &'i ObjectKey> + use<'i> {
         self.0.get(text).into_iter().flat_map(|set| set.iter())
     }
 

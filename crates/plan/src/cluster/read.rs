@@ -10,6 +10,7 @@ use masthead_api::object::Object;
 use crate::cluster::event::Fault;
 use crate::cluster::shard::Shard;
 use crate::cluster::view::{Applied, Cluster, controller_of};
+use crate::network::ranges::Network;
 
 impl Cluster {
     /// The object of a key.
@@ -104,6 +105,21 @@ impl Cluster {
     /// As [`Cluster::recovered`], of all namespaces.
     pub fn recovered_everywhere(&self) -> impl Iterator<Item = &Arc<Object>> {
         self.recovered.all().filter_map(|key| self.get(key))
+    }
+
+    /// Services under a text of [`claims`](crate::service::claims), by namespace and name.
+    pub fn services_with<'c>(&'c self, text: &str) -> impl Iterator<Item = &'c Arc<Object>> + use<'c> {
+        self.services.keys(text).filter_map(|key| self.get(key))
+    }
+
+    /// Whether any service is under a text of [`claims`](crate::service::claims).
+    pub fn is_claimed(&self, text: &str) -> bool {
+        self.services.count(text) > 0
+    }
+
+    /// The ranges that the cluster was started with.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
     }
 
     /// Whether a namespace is on its way out, so that nothing new may be made in it.

@@ -5,18 +5,25 @@ use std::sync::Arc;
 
 use masthead_api::apps::deployment::Deployment;
 use masthead_api::apps::replica_set::ReplicaSet;
+use masthead_api::core::endpoints::Endpoints;
 use masthead_api::core::namespace::Namespace;
 use masthead_api::core::node::Node;
 use masthead_api::core::pod::Pod;
+use masthead_api::core::service::Service;
+use masthead_api::discovery::endpoint_slice::EndpointSlice;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::{Kind, Resource};
 use masthead_api::meta::OwnerReference;
+use masthead_api::networking::ingress::{Ingress, IngressClass};
+use masthead_api::networking::network_policy::NetworkPolicy;
 use masthead_api::object::Object;
 
 use crate::cluster::event::{Changed, Event, Fault};
 use crate::cluster::index::Index;
 use crate::cluster::shard::Shard;
 use crate::desired::Origin;
+use crate::network::ranges::Network;
+use crate::service::claims;
 
 /// What git last asked for of one object.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +54,10 @@ pub struct Cluster {
     pub(super) orphans: Index,
     /// Pods that agents brought into an empty store and that found no owner yet, by namespace.
     pub(super) recovered: Index,
+    /// Services by what they hold, lack and select ([`claims`]).
+    pub(super) services: Index,
     pub(super) faults: Arc<BTreeMap<ObjectKey, Fault>>,
+    pub(super) network: Arc<Network>,
 }
 
 impl Cluster {
@@ -116,6 +126,8 @@ impl Cluster {
             Arc::make_mut(&mut self.faults).insert(key.clone(), fault);
         } else if let Ok(pod) = object.typed::<Pod>() {
             self.pods_by_node.add(&pod.spec.node_name, key);
+        } else if let Ok(service) = object.typed::<Service>() {
+            claims::of(&service).iter().for_each(|text| self.services.add(text, key));
         }
     }
 
@@ -132,6 +144,8 @@ impl Cluster {
             Arc::make_mut(&mut self.faults).remove(key);
         } else if let Ok(pod) = object.typed::<Pod>() {
             self.pods_by_node.remove(&pod.spec.node_name, key);
+        } else if let Ok(service) = object.typed::<Service>() {
+            claims::of(&service).iter().for_each(|text| self.services.remove(text, key));
         }
     }
 
@@ -156,6 +170,11 @@ impl Cluster {
                 records.remove(&key);
             }
         }
+    }
+
+    /// Sets the ranges that the cluster was started with.
+    pub fn set_network(&mut self, network: Arc<Network>) {
+        self.network = network;
     }
 
     /// Notes that all writes of a commit are in this view.
@@ -193,6 +212,12 @@ fn decodes(object: &Object) -> Result<(), String> {
         _ if kind == Deployment::KIND => object.typed::<Deployment>().map(drop),
         _ if kind == Node::KIND => object.typed::<Node>().map(drop),
         _ if kind == Namespace::KIND => object.typed::<Namespace>().map(drop),
+        _ if kind == Service::KIND => object.typed::<Service>().map(drop),
+        _ if kind == EndpointSlice::KIND => object.typed::<EndpointSlice>().map(drop),
+        _ if kind == Endpoints::KIND => object.typed::<Endpoints>().map(drop),
+        _ if kind == Ingress::KIND => object.typed::<Ingress>().map(drop),
+        _ if kind == IngressClass::KIND => object.typed::<IngressClass>().map(drop),
+        _ if kind == NetworkPolicy::KIND => object.typed::<NetworkPolicy>().map(drop),
         _ => Ok(()),
     };
     result.map_err(|error| error.to_string())

@@ -1,5 +1,7 @@
 //! A pod → the objects that its node needs beside it: what its volumes, environment and pulls refer to.
 
+pub mod common;
+
 use std::collections::BTreeSet;
 
 use masthead_api::core::config::{ConfigMap, Secret, ServiceAccount};

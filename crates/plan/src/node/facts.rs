@@ -1,6 +1,7 @@
 //! What an agent says about its node when it connects, parsed once.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use masthead_api::core::node::{NodeAddress, NodeSystemInfo, Taint};
 use masthead_api::quantity::Quantity;
@@ -18,6 +19,8 @@ pub struct Facts {
     pub allocatable: BTreeMap<String, Quantity>,
     /// Addresses: `InternalIP`, `Hostname`.
     pub addresses: Vec<NodeAddress>,
+    /// Addresses of the pods that it held when the store knew none of them: it gets the block they are of.
+    pub pod_ips: Vec<IpAddr>,
     /// Ids and versions.
     pub info: NodeSystemInfo,
 }

@@ -1,7 +1,5 @@
 //! An agent's facts → its Node object and its Lease, made or brought up to date.
 
-use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use masthead_api::change::{Change, EventKind, EventNote};
@@ -14,6 +12,7 @@ use masthead_api::object::{Error, Object};
 
 use crate::cluster::view::Cluster;
 use crate::context::{Context, Reaction};
+use crate::network::nodes::Blocks;
 use crate::node::facts::Facts;
 
 /// The namespace of the leases of nodes.
@@ -22,34 +21,7 @@ pub const LEASE_NAMESPACE: &str = "kube-node-lease";
 /// How long a lease says it is good for without renewal, in seconds (Kubernetes' `nodeLeaseDurationSeconds`).
 pub const LEASE_DURATION_S: i32 = 40;
 
-/// The addresses that pods get: one `/24` a node out of a `/16`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClusterCidr {
-    /// The first address of the `/16`.
-    pub base: Ipv4Addr,
-}
-
-impl Default for ClusterCidr {
-    fn default() -> ClusterCidr {
-        ClusterCidr { base: Ipv4Addr::new(10, 88, 0, 0) }
-    }
-}
-
-/// How many `/24` a `/16` holds.
-const BLOCKS: u32 = 256;
-
-impl ClusterCidr {
-    fn block(self, index: u32) -> String {
-        format!("{}/24", Ipv4Addr::from(u32::from(self.base) + (index << 8)))
-    }
-
-    /// The first block that no node has; `None` when all are taken.
-    fn free(self, taken: &BTreeSet<String>) -> Option<String> {
-        (0..BLOCKS).map(|index| self.block(index)).find(|block| !taken.contains(block))
-    }
-}
-
-/// Registers a node that connected, or updates what changed about it.
+/// Registers a node that connected, or updates what changed about it; a new one gets its addresses from `blocks`.
 ///
 /// # Errors
 /// The Node object cannot be written as JSON.
@@ -57,7 +29,7 @@ pub fn register(
     cluster: &Cluster,
     name: &str,
     facts: &Facts,
-    cidr: ClusterCidr,
+    blocks: &mut Blocks,
     cx: &mut Context,
 ) -> Result<Reaction, Error> {
     let mut reaction = Reaction::default();
@@ -70,11 +42,10 @@ pub fn register(
     let mut node = known.as_deref().cloned().unwrap_or_else(|| newborn(name, &uid, facts, cx));
     describe(&mut node, name, facts);
     if node.spec.pod_cidr.is_empty() {
-        let taken = cluster.list::<Node>("").map(|node| node.spec.pod_cidr.clone()).collect();
-        match cidr.free(&taken) {
-            Some(block) => {
-                node.spec.pod_cidrs = vec![block.clone()];
-                node.spec.pod_cidr = block;
+        match blocks.give(cluster.network(), name, &facts.pod_ips) {
+            Some(given) => {
+                node.spec.pod_cidrs = given.iter().map(ToString::to_string).collect();
+                node.spec.pod_cidr = node.spec.pod_cidrs.first().cloned().unwrap_or_default();
             }
             None => reaction.events.push(note(
                 &key,

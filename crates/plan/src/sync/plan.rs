@@ -13,6 +13,7 @@ use crate::cluster::view::{Applied, Cluster};
 use crate::context::Context;
 use crate::delete::{self, Propagation};
 use crate::desired::{Desired, Problem, Wanted};
+use crate::service::check;
 use crate::sync::entry::{Action, Entry, Record, SyncPlan};
 use crate::sync::guard::{self, Confirmed, DeleteBudget};
 use crate::sync::order;
@@ -60,6 +61,7 @@ pub fn plan(desired: &Desired, cluster: &Cluster, rules: Rules, cx: &mut Context
         gone(record, &mut out.entries, cx);
     }
     problems.append(&mut removal_problems);
+    problems.append(&mut check::check(desired, cluster));
     out.entries.sort_by_cached_key(place);
     out.refusals = guard::refusals(&out.entries, desired.objects.len(), managed, rules.budget, rules.confirmed);
     (out, problems)
@@ -212,7 +214,8 @@ fn newborn(wanted: &Object, cx: &mut Context) -> Result<Arc<Object>, String> {
     Ok(Arc::new(Object::from_value(value).map_err(|e| e.to_string())?))
 }
 
-fn problem(wanted: &Wanted, field: String, message: String) -> Problem {
+/// A fault of one object of a commit.
+pub(crate) fn problem(wanted: &Wanted, field: String, message: String) -> Problem {
     let key = wanted.object.key();
     Problem {
         path: wanted.origin.path.to_string(),

@@ -1,4 +1,4 @@
-//! An empty store → what every cluster has: the system's namespaces, and an account in each namespace.
+//! An empty store → what every cluster has: the system's namespaces and services, and an account in each namespace.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use masthead_api::object::Object;
 
 use crate::cluster::view::Cluster;
 use crate::context::{Context, Reaction};
+use crate::service;
 
 /// The namespaces that exist in every cluster, as in Kubernetes.
 pub const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -31,6 +32,7 @@ pub fn bootstrap(cluster: &Cluster, cx: &mut Context) -> Reaction {
             create(&mut reaction, namespace, cx);
         }
     }
+    reaction.append(service::system::bootstrap(cluster, cx));
     reaction
 }
 

@@ -1,0 +1,122 @@
+//! The nodes → the addresses at which services of type LoadBalancer, and ingresses, are reached from outside.
+//!
+//! A small cluster has no balancer before it: its nodes' own addresses are what clients dial.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use masthead_api::change::{Change, EventNote};
+use masthead_api::core::node::Node;
+use masthead_api::core::service::{LoadBalancerIngress, LoadBalancerStatus, Service};
+use masthead_api::object::{Error, Object};
+
+use crate::cluster::view::Cluster;
+use crate::context::Reaction;
+use crate::service::allocate::warning;
+use crate::service::claims;
+use crate::service::told::is_told;
+
+/// The label of nodes that take no traffic from outside.
+const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+/// Whether clients outside may be sent to a node.
+pub fn takes_traffic(node: &Node) -> bool {
+    node.metadata.deletion_timestamp.is_none()
+        && !node.metadata.labels.contains_key(EXCLUDED)
+        && node.status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
+}
+
+/// The addresses of a node that clients outside dial: the external ones, else the internal ones.
+pub fn addresses(node: &Node) -> Vec<IpAddr> {
+    let of = |kind: &str| -> Vec<IpAddr> {
+        let all = node.status.addresses.iter().filter(|address| address.type_ == kind);
+        all.filter_map(|address| address.address.parse().ok()).collect()
+    };
+    let external = of("ExternalIP");
+    if external.is_empty() { of("InternalIP") } else { external }
+}
+
+/// The addresses of all nodes that take traffic, of which `wanted` are asked for; IPv4 first, then by number.
+pub fn node_addresses(cluster: &Cluster, wanted: impl Fn(&Node) -> bool) -> BTreeSet<IpAddr> {
+    cluster
+        .list::<Node>("")
+        .filter(|node| takes_traffic(node) && wanted(node))
+        .flat_map(|node| addresses(&node))
+        .collect()
+}
+
+/// Keeps `status.loadBalancer` of a service.
+///
+/// # Errors
+/// The service cannot be written as JSON.
+pub fn status(cluster: &Cluster, object: &Arc<Object>, service: &Service) -> Result<Reaction, Error> {
+    let mut reaction = Reaction::default();
+    if !claims::is_balanced(service) {
+        // What a balancer of another class wrote is left alone; a service that is none any more has none.
+        let left = service.spec.type_ != "LoadBalancer" && !service.status.load_balancer.ingress.is_empty();
+        return if left { write(object, service, LoadBalancerStatus::default()) } else { Ok(reaction) };
+    }
+    let wanted = match taken_by(cluster, object, service) {
+        Some((port, owner)) => {
+            reaction.events.extend(taken(cluster, object, service, &port, &owner));
+            LoadBalancerStatus::default()
+        }
+        None => LoadBalancerStatus { ingress: points(cluster, service) },
+    };
+    if service.status.load_balancer != wanted {
+        reaction.append(write(object, service, wanted)?);
+    }
+    Ok(reaction)
+}
+
+fn write(object: &Arc<Object>, service: &Service, wanted: LoadBalancerStatus) -> Result<Reaction, Error> {
+    let mut new = Service::clone(service);
+    new.status.load_balancer = wanted;
+    let change = Change::Update {
+        object: Arc::new(Object::of(&new)?),
+        base: object.revision(),
+        reason: "the nodes that take its traffic".to_owned(),
+    };
+    Ok(Reaction { changes: vec![change], ..Reaction::default() })
+}
+
+fn points(cluster: &Cluster, service: &Service) -> Vec<LoadBalancerIngress> {
+    let local = service.spec.external_traffic_policy == "Local";
+    // The pods themselves are asked, not the slices: those follow in this very round.
+    let nodes: BTreeSet<String> = if local {
+        let pods = crate::service::reconcile::selected(cluster, service);
+        pods.iter()
+            .filter(|pod| crate::workload::pods::is_ready(pod) && pod.metadata.deletion_timestamp.is_none())
+            .map(|pod| pod.spec.node_name.clone())
+            .collect()
+    } else {
+        BTreeSet::new()
+    };
+    let families = &service.spec.ip_families;
+    node_addresses(cluster, |node| !local || nodes.contains(&node.metadata.name))
+        .into_iter()
+        .filter(|ip| families.iter().any(|family| (family == "IPv4") == ip.is_ipv4()))
+        .map(|ip| LoadBalancerIngress {
+            ip: ip.to_string(),
+            ip_mode: Some("VIP".to_owned()),
+            ..LoadBalancerIngress::default()
+        })
+        .collect()
+}
+
+/// The first port of a service that an older one has on the nodes' addresses already.
+fn taken_by(cluster: &Cluster, object: &Arc<Object>, service: &Service) -> Option<(String, Arc<Object>)> {
+    let rank = |object: &Arc<Object>| (object.meta().creation_timestamp, object.key().clone());
+    service.spec.ports.iter().find_map(|port| {
+        let text = claims::balanced_port(&port.protocol, port.port);
+        let first = cluster.services_with(&text).min_by_key(|other| rank(other))?;
+        (first.key() != object.key()).then(|| (format!("{}/{}", port.port, port.protocol), first.clone()))
+    })
+}
+
+fn taken(cluster: &Cluster, object: &Arc<Object>, service: &Service, port: &str, owner: &Object) -> Option<EventNote> {
+    let message = format!("it gets no addresses: {} has port {port} of the nodes", owner.key());
+    let note = warning(object.key(), &service.metadata.uid, "PortAlreadyTaken", &message);
+    (!is_told(cluster, &note)).then_some(note)
+}

@@ -1,0 +1,164 @@
+//! (Cluster, one service) → its slices, its Endpoints and its status as they should be.
+
+use std::sync::Arc;
+
+use masthead_api::core::pod::Pod;
+use masthead_api::core::service::Service;
+use masthead_api::discovery::endpoint_slice::{Endpoint, EndpointHints, EndpointSlice, ForNode, ForZone};
+use masthead_api::kind::registry::POD;
+use masthead_api::kind::{Kind, Resource};
+use masthead_api::meta::{ObjectMeta, OwnerReference};
+use masthead_api::object::{Error, Object};
+use masthead_api::validate::service::is_headless;
+
+use crate::cluster::view::Cluster;
+use crate::context::{Context, Reaction};
+use crate::service::slices::{self, Group, HEADLESS, MANAGED_BY, SERVICE_NAME, Template};
+use crate::service::{balancer, claims, clash, endpoint, legacy};
+
+/// Who writes the slices of services with a selector.
+const CONTROLLER: &str = "endpointslice-controller.k8s.io";
+
+/// What a service needs next.
+///
+/// # Errors
+/// The service does not decode, or an object cannot be written as JSON.
+pub fn reconcile(cluster: &Cluster, object: &Arc<Object>, cx: &mut Context) -> Result<Reaction, Error> {
+    let service = object.typed::<Service>()?;
+    if service.metadata.deletion_timestamp.is_some() {
+        return Ok(Reaction::default());
+    }
+    let mut reaction = clash::judge(cluster, object, &service)?;
+    if !reaction.changes.is_empty() {
+        return Ok(reaction);
+    }
+    reaction.append(endpoints(cluster, &service, cx)?);
+    reaction.append(balancer::status(cluster, object, &service)?);
+    Ok(reaction)
+}
+
+/// The slices and the Endpoints of a service; those of one without a selector are its users'.
+fn endpoints(cluster: &Cluster, service: &Service, cx: &mut Context) -> Result<Reaction, Error> {
+    let spec = &service.spec;
+    let external = spec.type_ == "ExternalName";
+    if spec.selector.is_empty() && !external {
+        return Ok(Reaction::default());
+    }
+    let existing: Vec<(Arc<Object>, Arc<EndpointSlice>)> =
+        owned_slices(cluster, &service.metadata.uid).filter(|(_, slice)| is_slice_by(slice, CONTROLLER)).collect();
+    let template = template(service);
+    if external {
+        return slices::sync(existing, Vec::new(), &template, None, cx);
+    }
+    let pods = selected(cluster, service);
+    let families = spec.ip_families.iter().map(String::as_str);
+    let families: Vec<&str> = families.filter(|family| cluster.network().services_of(family).is_some()).collect();
+    let families = if families.is_empty() { vec!["IPv4"] } else { families };
+    let mut groups: Vec<Group> = Vec::new();
+    for family in &families {
+        for pod in &pods {
+            let Some(mut endpoint) = endpoint::endpoint(cluster, service, pod, family) else { continue };
+            endpoint.hints = hints(spec.traffic_distribution.as_deref(), &endpoint);
+            let ports = endpoint::ports(service, pod);
+            match groups.iter_mut().find(|group| group.address_type == *family && group.ports == ports) {
+                Some(group) => group.endpoints.push(endpoint),
+                None => {
+                    groups.push(Group { address_type: (*family).to_owned(), ports, endpoints: vec![endpoint] });
+                }
+            }
+        }
+    }
+    let mut reaction = slices::sync(existing, groups, &template, Some(families[0]), cx)?;
+    reaction.append(legacy::sync(cluster, service, &pods, cx)?);
+    Ok(reaction)
+}
+
+fn template(service: &Service) -> Template {
+    let meta = &service.metadata;
+    let mut labels = meta.labels.clone();
+    for label in [SERVICE_NAME, MANAGED_BY, HEADLESS] {
+        labels.remove(label);
+    }
+    labels.insert(SERVICE_NAME.to_owned(), meta.name.clone());
+    labels.insert(MANAGED_BY.to_owned(), CONTROLLER.to_owned());
+    if is_headless(service) {
+        labels.insert(HEADLESS.to_owned(), String::new());
+    }
+    Template {
+        namespace: meta.namespace.clone(),
+        prefix: meta.name.clone(),
+        labels,
+        annotations: Default::default(),
+        owner: owner_of(Service::KIND, meta),
+    }
+}
+
+/// The pods that a service selects, by name.
+pub fn selected(cluster: &Cluster, service: &Service) -> Vec<Arc<Pod>> {
+    if service.spec.selector.is_empty() {
+        return Vec::new();
+    }
+    let selects = |labels: &std::collections::BTreeMap<String, String>| {
+        service.spec.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+    };
+    cluster
+        .in_namespace(POD, &service.metadata.namespace)
+        .filter(|object| selects(&object.meta().labels))
+        .filter_map(|object| object.typed::<Pod>().ok())
+        .collect()
+}
+
+/// The services of a namespace that select these labels.
+pub fn selecting<'c>(cluster: &'c Cluster, object: &'c Object) -> impl Iterator<Item = &'c Arc<Object>> {
+    let (namespace, labels) = (&object.key().namespace, &object.meta().labels);
+    labels.iter().flat_map(move |(key, value)| {
+        cluster.services_with(&claims::selects(namespace, key, value)).filter(move |found| {
+            found
+                .typed::<Service>()
+                .is_ok_and(|service| service.spec.selector.iter().all(|(key, value)| labels.get(key) == Some(value)))
+        })
+    })
+}
+
+/// Where an endpoint is preferred (`trafficDistribution`); only one that is ready is preferred anywhere.
+fn hints(distribution: Option<&str>, endpoint: &Endpoint) -> Option<EndpointHints> {
+    let distribution = distribution?;
+    if endpoint.conditions.ready != Some(true) {
+        return None;
+    }
+    let for_zones: Vec<ForZone> = endpoint.zone.iter().map(|zone| ForZone { name: zone.clone() }).collect();
+    let for_nodes: Vec<ForNode> = match distribution {
+        "PreferSameNode" => endpoint.node_name.iter().map(|node| ForNode { name: node.clone() }).collect(),
+        _ => Vec::new(),
+    };
+    let any = !for_zones.is_empty() || !for_nodes.is_empty();
+    any.then_some(EndpointHints { for_zones, for_nodes })
+}
+
+/// Slices whose owner has this uid.
+pub fn owned_slices<'c>(
+    cluster: &'c Cluster,
+    uid: &'c str,
+) -> impl Iterator<Item = (Arc<Object>, Arc<EndpointSlice>)> + 'c {
+    cluster
+        .dependents(uid)
+        .filter(|object| object.kind() == EndpointSlice::KIND)
+        .filter_map(|object| Some((object.clone(), object.typed::<EndpointSlice>().ok()?)))
+}
+
+/// Whether this controller writes a slice.
+pub fn is_slice_by(slice: &EndpointSlice, controller: &str) -> bool {
+    slice.metadata.labels.get(MANAGED_BY).is_some_and(|by| by == controller)
+}
+
+/// The reference to an owner that controls, and that is not gone before what it owns.
+pub fn owner_of(kind: Kind, meta: &ObjectMeta) -> OwnerReference {
+    OwnerReference {
+        api_version: kind.info().api_version(),
+        kind: kind.info().kind.to_owned(),
+        name: meta.name.clone(),
+        uid: meta.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}

@@ -1,0 +1,1 @@
+//! Services, pods and nodes, played in rounds.
