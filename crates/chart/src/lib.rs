@@ -1,2 +1,35 @@
-//! Chart files and values to manifests, hooks and notes, as Helm renders them.
+//! Helm charts to manifests, exactly as Helm v3.21.4 renders them: files in, manifests, hooks and notes out.
+//!
+//! The crate does no I/O: files, flags, time and entropy are handed in. A [`chart::Chart`] is loaded once
+//! ([`load::files`], [`archive::files`]) and shared between threads; [`render::render`] takes it with values and a release;
+//! [`command::template`] is all of `helm template` between its arguments and its output.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod archive;
+pub mod capabilities;
+pub mod chart;
+mod coalesce;
+pub mod command;
+pub mod decode;
+pub mod dependencies;
+pub mod disk;
+pub mod engine;
+pub mod error;
+mod file_glob;
+pub mod flags;
+pub mod glob;
+mod go_format;
+pub mod head;
+pub mod ignore;
+mod instance;
+pub mod kinds;
+pub mod load;
+pub mod lock;
+pub mod manifests;
+pub mod metadata;
+mod objects;
+pub mod render;
+pub mod schema;
+pub mod strvals;
+pub mod tree;
+pub mod values;

@@ -1,0 +1,199 @@
+//! Which dependencies a render has, under which names, and what their parents import of their values: as Helm decides.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use masthead_gotmpl::map::Map;
+use masthead_gotmpl::value::Value;
+use masthead_gotmpl::quote::quote;
+use masthead_sprig::semver::{constraint, version};
+
+use crate::coalesce::{Coalescer, Nulls, deep_copy};
+use crate::go_format::percent_v_tree;
+use crate::instance::{Instance, Shared, adopt};
+use crate::metadata::Dependency;
+use crate::tree::Tree;
+
+/// Helm's `IsCompatibleRange`: whether a version satisfies a constraint; no where either can't be read.
+pub fn is_compatible(range: &str, text: &str) -> bool {
+    let Ok(version) = version::parse(text.as_bytes()) else { return false };
+    constraint::parse(range.as_bytes()).is_ok_and(|range| range.check(&version))
+}
+
+/// Helm's `ProcessDependenciesWithMerge`.
+///
+/// # Errors
+/// A chart's values are not a mapping.
+pub(crate) fn process(root: &Shared, user: &Map, warnings: &mut Vec<String>) -> Result<(), String> {
+    enable(root, user, "", warnings)?;
+    import(root, warnings)
+}
+
+fn enable(chart: &Shared, values: &Map, path: &str, warnings: &mut Vec<String>) -> Result<(), String> {
+    let Some(wanted) = chart.borrow().wanted.clone() else { return Ok(()) };
+    let there = chart.borrow().dependencies.clone();
+    let mut kept: Vec<Shared> = there.iter().filter(|existing| !is_wanted(existing, &wanted)).cloned().collect();
+    for request in &wanted {
+        kept.extend(alias_of(&there, &request.borrow()));
+        let mut request = request.borrow_mut();
+        if !request.alias.is_empty() {
+            request.name = request.alias.clone();
+        }
+    }
+    adopt(chart, kept);
+    wanted.iter().for_each(|request| request.borrow_mut().enabled = true);
+    let values = Coalescer { warnings, nulls: Nulls::Remove }.values(chart, values)?;
+    by_tags(&wanted, &values, warnings);
+    by_conditions(&wanted, &values, path, warnings);
+    let is_off = |name: &str| wanted.iter().any(|request| !request.borrow().enabled && request.borrow().name == name);
+    let on: Vec<Shared> =
+        chart.borrow().dependencies.iter().filter(|child| !is_off(&child.borrow().name)).cloned().collect();
+    let still: Vec<_> = wanted.iter().filter(|request| !is_off(&request.borrow().name)).cloned().collect();
+    for child in &on {
+        let path = format!("{path}{}.", child.borrow().name);
+        enable(child, &values, &path, warnings)?;
+    }
+    chart.borrow_mut().wanted = (!still.is_empty()).then_some(still);
+    adopt(chart, on);
+    Ok(())
+}
+
+fn is_wanted(existing: &Shared, wanted: &[Rc<RefCell<Dependency>>]) -> bool {
+    let existing = existing.borrow();
+    wanted.iter().any(|request| {
+        let request = request.borrow();
+        existing.name == request.name && is_compatible(&request.version, &existing.chart.metadata.version)
+    })
+}
+
+/// A copy of the chart that the request is for, under the name it asks for.
+fn alias_of(charts: &[Shared], request: &Dependency) -> Option<Shared> {
+    let found = charts.iter().find(|chart| {
+        let chart = chart.borrow();
+        chart.name == request.name && is_compatible(&request.version, &chart.chart.metadata.version)
+    })?;
+    let mut copy = Instance::clone(&found.borrow());
+    if !request.alias.is_empty() {
+        copy.name = request.alias.clone();
+    }
+    Some(Rc::new(RefCell::new(copy)))
+}
+
+fn by_tags(wanted: &[Rc<RefCell<Dependency>>], values: &Map, warnings: &mut Vec<String>) {
+    let Some(Value::Map(tags)) = values.get(b"tags") else { return };
+    for request in wanted {
+        let mut request = request.borrow_mut();
+        let (mut on, mut off) = (false, false);
+        for tag in request.tags.iter().flatten() {
+            match tags.get(tag.as_bytes()) {
+                None => {}
+                Some(Value::Bool(flag)) => {
+                    on |= flag;
+                    off |= !flag;
+                }
+                Some(_) => warnings.push(format!(
+                    "dependencies.go:95: Warning: Tag '{tag}' for chart {} returned non-bool value",
+                    request.name
+                )),
+            }
+        }
+        request.enabled = on || !off;
+    }
+}
+
+fn by_conditions(wanted: &[Rc<RefCell<Dependency>>], values: &Map, path: &str, warnings: &mut Vec<String>) {
+    for request in wanted {
+        let mut request = request.borrow_mut();
+        let conditions = request.condition.trim().to_owned();
+        for condition in conditions.split(',').filter(|condition| !condition.is_empty()) {
+            match path_value(values, &format!("{path}{condition}")) {
+                None => {}
+                Some(Value::Bool(flag)) => {
+                    request.enabled = flag;
+                    break;
+                }
+                Some(_) => warnings.push(format!(
+                    "dependencies.go:64: Warning: Condition path '{condition}' for chart {} returned non-bool value",
+                    request.name
+                )),
+            }
+        }
+    }
+}
+
+/// Helm's `PathValue`: what stands at the end of a path, if it is no mapping.
+fn path_value(values: &Map, path: &str) -> Option<Value> {
+    let (table, key) = match path.rsplit_once('.') {
+        Some((table, key)) => (lookup(values, table).ok()?, key),
+        None => (values.clone(), path),
+    };
+    table.get(key.as_bytes()).filter(|value| !matches!(value, Value::Map(_)))
+}
+
+/// Helm's `Table`: the mapping at a path, or the name in it that is none.
+pub(crate) fn lookup(values: &Map, path: &str) -> Result<Map, String> {
+    let mut table = values.clone();
+    for name in path.split('.') {
+        match table.get(name.as_bytes()) {
+            Some(Value::Map(inner)) => table = inner,
+            _ => return Err(format!("{} is not a table", quote(name.as_bytes()))),
+        }
+    }
+    Ok(table)
+}
+
+fn import(chart: &Shared, warnings: &mut Vec<String>) -> Result<(), String> {
+    let children = chart.borrow().dependencies.clone();
+    for child in &children {
+        import(child, warnings)?;
+    }
+    let Some(wanted) = chart.borrow().wanted.clone() else { return Ok(()) };
+    let values = Coalescer { warnings, nulls: Nulls::Keep }.values(chart, &Map::any())?;
+    let mut imported = Map::any();
+    for request in &wanted {
+        let request = request.borrow();
+        for item in request.import_values.iter().flatten() {
+            import_one(&request.name, item, &values, &mut imported, warnings)?;
+        }
+    }
+    let values = deep_copy(&values);
+    Coalescer { warnings, nulls: Nulls::Keep }.tables(&values, &imported, "")?;
+    chart.borrow_mut().values = Some(values);
+    Ok(())
+}
+
+fn import_one(
+    name: &str,
+    item: &Tree,
+    values: &Map,
+    imported: &mut Map,
+    warnings: &mut Vec<String>,
+) -> Result<(), String> {
+    let taken = match item {
+        Tree::Map(fields) => {
+            let text = |key: &[u8]| fields.get(key).map_or_else(|| "<nil>".to_owned(), percent_v_tree);
+            let (child, parent) = (text(b"child"), text(b"parent"));
+            match lookup(values, &format!("{name}.{child}")) {
+                Ok(table) if parent == "." => table,
+                Ok(table) => parent.rsplit('.').fold(table, |inner, key| {
+                    Map::from_pairs(&masthead_gotmpl::kind::MAP_ANY, vec![(key.into(), Value::Map(inner))])
+                }),
+                Err(error) => {
+                    warnings.push(format!(
+                        "dependencies.go:270: Warning: ImportValues missing table from chart {name}: {error}"
+                    ));
+                    return Ok(());
+                }
+            }
+        }
+        Tree::Str(child) => match lookup(values, &format!("{name}.exports.{child}")) {
+            Ok(table) => table,
+            Err(error) => {
+                warnings.push(format!("dependencies.go:287: Warning: ImportValues missing table: {error}"));
+                return Ok(());
+            }
+        },
+        _ => return Ok(()),
+    };
+    Coalescer { warnings, nulls: Nulls::Keep }.tables(imported, &taken, "")
+}

@@ -1,0 +1,158 @@
+//! What the crate asks of a file system, and the walk through a chart's folder that Helm makes.
+
+use crate::archive::{self, FILE_BYTES_MAX};
+use crate::chart::{Chart, File};
+use crate::ignore::{self, Rules};
+use crate::load;
+
+/// How deep folders may nest.
+const DEPTH_MAX: usize = 64;
+
+/// Files that a folder may hold.
+const FILES_MAX: usize = 50_000;
+
+/// What stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A file of so many bytes.
+    File(u64),
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Link,
+    /// A device, a socket, a pipe.
+    Other,
+}
+
+/// A file system, or something like one. Errors are Go's: `open x: no such file or directory`.
+pub trait Disk {
+    /// What stands at a path, links followed.
+    ///
+    /// # Errors
+    /// Nothing, or it can't be seen.
+    fn stat(&mut self, path: &str) -> Result<Kind, String>;
+
+    /// The names in a folder, sorted, and what they are, links not followed.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn list(&mut self, path: &str) -> Result<Vec<(String, Kind)>, String>;
+
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn read(&mut self, path: &str) -> Result<Vec<u8>, String>;
+
+    /// The path that a link, or a path through links, leads to in the end.
+    ///
+    /// # Errors
+    /// It leads nowhere.
+    fn resolve(&mut self, path: &str) -> Result<String, String>;
+
+    /// The path from the root.
+    fn absolute(&mut self, path: &str) -> String;
+
+    /// What the user pipes in.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn stdin(&mut self) -> Result<Vec<u8>, String>;
+}
+
+/// Loads a chart from a folder or an archive.
+///
+/// # Errors
+/// Helm's own words.
+pub fn chart(disk: &mut dyn Disk, path: &str, warnings: &mut Vec<String>) -> Result<Chart, String> {
+    match disk.stat(path)? {
+        Kind::Folder => load::files(folder(disk, path, warnings)?, warnings),
+        _ => {
+            let bytes = disk.read(path)?;
+            archive::ensure(path, &bytes)?;
+            let files = archive::files(&bytes).map_err(|error| match error.as_str() {
+                "gzip: invalid header" => {
+                    format!("file '{path}' does not appear to be a valid chart file (details: {error})")
+                }
+                _ => error,
+            })?;
+            load::files(files, warnings)
+        }
+    }
+}
+
+/// The files of a chart's folder that its `.helmignore` leaves.
+///
+/// # Errors
+/// Helm's own words; and a link that leads out of the folder.
+pub fn folder(disk: &mut dyn Disk, path: &str, warnings: &mut Vec<String>) -> Result<Vec<File>, String> {
+    let top = disk.absolute(path);
+    let rules_path = format!("{top}/{}", ignore::FILE);
+    let rules = match disk.stat(&rules_path) {
+        Ok(_) => Rules::parse(&disk.read(&rules_path)?)?,
+        Err(_) => Rules::parse(b"")?,
+    };
+    let home = disk.resolve(&top)?;
+    let mut walk = Walk { disk, rules, top, home, files: Vec::new(), warnings };
+    walk.folder("", 0)?;
+    Ok(walk.files)
+}
+
+struct Walk<'d> {
+    disk: &'d mut dyn Disk,
+    rules: Rules,
+    top: String,
+    /// The top with its links resolved: what links may lead into.
+    home: String,
+    files: Vec<File>,
+    warnings: &'d mut Vec<String>,
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, name: &str, depth: usize) -> Result<(), String> {
+        if depth > DEPTH_MAX {
+            return Err(format!("chart folder {}/{name} is nested deeper than {DEPTH_MAX} levels", self.top));
+        }
+        for (entry, kind) in self.disk.list(&format!("{}/{name}", self.top))? {
+            let name = if name.is_empty() { entry } else { format!("{name}/{entry}") };
+            self.entry(&name, kind, depth)?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, name: &str, kind: Kind, depth: usize) -> Result<(), String> {
+        let path = format!("{}/{name}", self.top);
+        match kind {
+            Kind::Link => {
+                let words = |error: String| format!("error evaluating symlink {path}: {error}");
+                let resolved = self.disk.resolve(&path).map_err(words)?;
+                let inside = resolved.strip_prefix(self.home.as_str()).is_some_and(|rest| rest.starts_with('/'));
+                if !inside {
+                    return Err(format!("symbolic link {path} leads out of the chart, to {resolved}: not followed"));
+                }
+                self.warnings.push(format!(
+                    "walk.go:75: found symbolic link in path: {path} resolves to {resolved}. Contents of linked file included and used"
+                ));
+                let kind = self.disk.stat(&path)?;
+                self.entry(name, kind, depth + 1)
+            }
+            Kind::Folder if self.rules.ignores(name, true) => Ok(()),
+            Kind::Folder => self.folder(name, depth + 1),
+            _ if self.rules.ignores(name, false) => Ok(()),
+            Kind::Other => Err(format!("cannot load irregular file {path} as it has file mode type bits set")),
+            Kind::File(size) if size > FILE_BYTES_MAX => {
+                let base = name.rsplit('/').next().unwrap_or(name);
+                let base = masthead_gotmpl::quote::quote(base.as_bytes());
+                Err(format!("chart file {base} is larger than the maximum file size {FILE_BYTES_MAX}"))
+            }
+            Kind::File(_) => {
+                if self.files.len() >= FILES_MAX {
+                    return Err(format!("chart folder {} holds more than {FILES_MAX} files", self.top));
+                }
+                let data = self.disk.read(&path).map_err(|error| format!("error reading {name}: {error}"))?;
+                self.files.push(File::new(name, data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&data)));
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! Charts and their values to rendered files: which templates there are, in which order, and how faults are told.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use masthead_gotmpl::exec::execution::{Execution, Options as ExecOptions, Probe};
+use masthead_gotmpl::exec::limits::{Limits, MissingKey};
+use masthead_gotmpl::exec::trace::Trace;
+use masthead_gotmpl::kind::MAP_ANY;
+use masthead_gotmpl::map::Map;
+use masthead_gotmpl::set::Set;
+use masthead_gotmpl::string::Str;
+use masthead_gotmpl::value::Value;
+use masthead_sprig::golang::path;
+use masthead_sprig::host::Host;
+use masthead_sprig::table;
+
+use crate::chart::Chart;
+use crate::error::{Error, Stage};
+use crate::instance::Shared;
+use crate::metadata::Metadata;
+use crate::objects::{self, ChartObject};
+
+/// How many sets of templates a chart keeps parsed: one for each choice of its dependencies.
+const SETS_MAX: usize = 16;
+
+/// The templates of a chart and those below it, parsed; by the names under which they were parsed.
+#[derive(Default)]
+pub(crate) struct Parsed {
+    sets: Mutex<Vec<(Vec<String>, Arc<Set>)>>,
+}
+
+impl std::fmt::Debug for Parsed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Parsed")
+    }
+}
+
+/// What one render uses besides the chart.
+pub(crate) struct Surroundings<'a> {
+    pub host: &'a mut Host,
+    pub probe: Option<Probe<'a>>,
+    pub limits: Limits,
+    pub trace: bool,
+    pub strict: bool,
+}
+
+/// A template and what it is rendered with.
+struct Renderable {
+    source: Str,
+    dot: Map,
+    base_path: String,
+}
+
+type Renderables = BTreeMap<String, Renderable>;
+
+/// A file as it was rendered.
+pub(crate) struct RenderedFile {
+    pub path: String,
+    pub text: Vec<u8>,
+    /// Where each of its lines comes from, if that is traced.
+    pub origins: Vec<LineOrigin>,
+}
+
+/// Where a line of a rendered file comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineOrigin {
+    /// The file of the template: `chart/templates/x.yaml`.
+    pub template: Str,
+    /// The line in it, from 1.
+    pub line: u32,
+    /// The key of the values that fed it: `.Values.image.tag`; empty where none did.
+    pub key: String,
+}
+
+/// Renders all templates; files in the order of their paths. `top` holds `Release`, `Capabilities` and `Values`.
+pub(crate) fn render(
+    chart: &Arc<Chart>,
+    root: &Shared,
+    top: &Map,
+    surroundings: Surroundings<'_>,
+) -> Result<Vec<RenderedFile>, Error> {
+    let mut all = Renderables::new();
+    let paths = Paths::default();
+    let mut collector = Collector { all: &mut all, trace: surroundings.trace, paths };
+    let outer = collector.chart(root, top);
+    let paths = collector.paths;
+    let mut names: Vec<&String> = all.keys().collect();
+    names.sort_by_key(|name| Reverse((name.matches('/').count(), *name)));
+    let set = parsed(chart, &all, &names)?;
+    let options = ExecOptions {
+        missing_key: if surroundings.strict { MissingKey::Error } else { MissingKey::Zero },
+        limits: surroundings.limits,
+        trace: surroundings.trace,
+        set_name: "gotpl",
+    };
+    let mut execution = Execution::new(&set, options, surroundings.host);
+    if let Some(probe) = surroundings.probe {
+        execution = execution.with_probe(probe);
+    }
+    let mut files = Vec::with_capacity(names.len());
+    for name in names {
+        if path::base(name.as_bytes()).starts_with(b"_") {
+            continue;
+        }
+        let renderable = &all[name];
+        let template = Map::from_pairs(
+            &objects::VALUES,
+            vec![("BasePath".into(), Value::str(&renderable.base_path)), ("Name".into(), Value::str(name))],
+        );
+        // The map was made here and takes writes.
+        let _ = renderable.dot.insert("Template".into(), Value::Map(template));
+        let dot = Value::Map(renderable.dot.retyped(&objects::VALUES));
+        let text = execution
+            .execute(name.as_bytes(), dot)
+            .map_err(|failure| execution_error(chart.name(), &failure.text));
+        let text = match text {
+            Ok(text) => text,
+            Err(error) => {
+                outer.clear();
+                return Err(error);
+            }
+        };
+        let origins = execution.trace().map_or_else(Vec::new, |trace| paths.origins(trace, &text));
+        files.push(RenderedFile { path: name.clone(), text: without_no_value(text), origins });
+    }
+    drop(execution);
+    // Templates may have tied maps into circles; cut here, they are freed.
+    for renderable in all.values() {
+        renderable.dot.clear();
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+/// The parsed templates, from an earlier render where the same ones took part.
+fn parsed(chart: &Chart, all: &Renderables, names: &[&String]) -> Result<Arc<Set>, Error> {
+    let cache = chart.parsed.get_or_init(Parsed::default);
+    let key: Vec<String> = all.keys().cloned().collect();
+    let lock = || cache.sets.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, set)) = lock().iter().find(|(known, _)| *known == key) {
+        return Ok(Arc::clone(set));
+    }
+    let mut set = Set::new(table::functions());
+    for name in names {
+        set.parse(name, all[*name].source.as_bytes()).map_err(|error| parse_error(chart.name(), name, &error.text))?;
+    }
+    let set = Arc::new(set);
+    let mut sets = lock();
+    if sets.len() < SETS_MAX {
+        sets.push((key, Arc::clone(&set)));
+    }
+    Ok(set)
+}
+
+struct Collector<'r> {
+    all: &'r mut Renderables,
+    trace: bool,
+    paths: Paths,
+}
+
+impl Collector<'_> {
+    /// Helm's `recAllTpls`: the chart's part of the values, for it and for those below it.
+    fn chart(&mut self, instance: &Shared, values: &Map) -> Map {
+        let here = instance.borrow();
+        let get = |key: &[u8]| values.get(key).unwrap_or_default();
+        let own = if here.is_root() {
+            get(b"Values")
+        } else {
+            match get(b"Values") {
+                Value::Map(all) => match all.get(here.name.as_bytes()) {
+                    Some(Value::Map(own)) => Value::Map(own.retyped(&objects::VALUES)),
+                    _ => Value::Map(Map::new(&objects::VALUES)),
+                },
+                _ => Value::Map(Map::new(&objects::VALUES)),
+            }
+        };
+        if self.trace
+            && let Value::Map(map) = &own
+        {
+            self.paths.number(map, ".Values", 0);
+        }
+        let subcharts = Map::any();
+        let next = Map::from_pairs(
+            &MAP_ANY,
+            vec![
+                ("Capabilities".into(), get(b"Capabilities")),
+                ("Chart".into(), Value::Object(Rc::new(ChartObject::new(metadata(&here), here.is_root())))),
+                ("Files".into(), objects::files(&here.chart.files)),
+                ("Release".into(), get(b"Release")),
+                ("Subcharts".into(), Value::Map(subcharts.clone())),
+                ("Values".into(), own),
+            ],
+        );
+        for child in &here.dependencies {
+            let inner = self.chart(child, &next);
+            // The map was made here and takes writes.
+            let _ = subcharts.insert(child.borrow().name.as_str().into(), Value::Map(inner));
+        }
+        let prefix = here.full_path();
+        let base_path = format!("{prefix}/templates");
+        let is_library = here.chart.metadata.is_library();
+        for template in &here.chart.templates {
+            if is_library && !path::base(template.name.as_bytes()).starts_with(b"_") {
+                continue;
+            }
+            let name = format!("{prefix}/{}", template.name);
+            let renderable =
+                Renderable { source: template.data.clone(), dot: next.clone(), base_path: base_path.clone() };
+            self.all.insert(name, renderable);
+        }
+        next
+    }
+}
+
+/// The chart's metadata with what this render made of it.
+fn metadata(instance: &crate::instance::Instance) -> Metadata {
+    let mut metadata = instance.chart.metadata.clone();
+    metadata.name.clone_from(&instance.name);
+    metadata.dependencies =
+        instance.wanted.as_ref().map(|list| list.iter().map(|entry| Some(entry.borrow().clone())).collect());
+    metadata
+}
+
+/// The paths of the maps in the values, by the numbers the maps carry.
+#[derive(Default)]
+struct Paths {
+    names: Vec<String>,
+}
+
+impl Paths {
+    fn number(&mut self, map: &Map, name: &str, depth: u32) {
+        if depth > 64 || map.path_id() != 0 {
+            return;
+        }
+        self.names.push(name.to_owned());
+        map.set_path_id(self.names.len() as u32);
+        for (key, value) in map.entries().iter() {
+            if let Value::Map(inner) = value {
+                self.number(inner, &format!("{name}.{key}"), depth + 1);
+            }
+        }
+    }
+
+    fn origins(&self, trace: &Trace, text: &[u8]) -> Vec<LineOrigin> {
+        let origins = trace.lines(text).into_iter();
+        origins
+            .map(|origin| {
+                let map = (origin.path as usize).checked_sub(1).and_then(|at| self.names.get(at));
+                let key = map.map_or_else(String::new, |map| format!("{map}.{}", origin.key));
+                LineOrigin { template: origin.template, line: origin.line, key }
+            })
+            .collect()
+    }
+}
+
+/// Go prints `<no value>` for what is not there; Helm takes it out.
+fn without_no_value(text: Vec<u8>) -> Vec<u8> {
+    const MARK: &[u8] = b"<no value>";
+    let found = |from: usize| text[from..].windows(MARK.len()).position(|window| window == MARK).map(|at| from + at);
+    let Some(mut at) = memchr_mark(&text).and_then(found) else { return text };
+    let mut out = Vec::with_capacity(text.len());
+    let mut from = 0;
+    loop {
+        out.extend_from_slice(&text[from..at]);
+        from = at + MARK.len();
+        match found(from) {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    out.extend_from_slice(&text[from..]);
+    out
+}
+
+/// Where the first `<` stands: most texts have none.
+fn memchr_mark(text: &[u8]) -> Option<usize> {
+    text.iter().position(|byte| *byte == b'<')
+}
+
+/// Helm's `cleanupParseError`.
+fn parse_error(chart: &str, file: &str, text: &str) -> Error {
+    let tokens: Vec<&str> = text.split(": ").collect();
+    match tokens.as_slice() {
+        [_, location, ..] => {
+            let last = tokens.last().copied().unwrap_or_default();
+            Error::new(Stage::Render, chart, format!("parse error at ({location}): {last}")).at(location)
+        }
+        _ => Error::new(Stage::Render, chart, format!("parse error in ({file}): {text}")).at(file),
+    }
+}
+
+/// Helm's `cleanupExecError`.
+fn execution_error(chart: &str, text: &str) -> Error {
+    let mut tokens = text.splitn(3, ": ");
+    let (Some(_), Some(location), Some(rest)) = (tokens.next(), tokens.next(), tokens.next()) else {
+        return Error::new(Stage::Render, chart, text);
+    };
+    let warning = rest.split_once("HELM_ERR_START").and_then(|(_, inner)| inner.rsplit_once("HELM_ERR_END"));
+    let words = match warning {
+        Some((warning, _)) => format!("execution error at ({location}): {warning}"),
+        None => text.to_owned(),
+    };
+    Error::new(Stage::Render, chart, words).at(location)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{execution_error, parse_error, without_no_value};
+
+    #[test]
+    fn faults_are_told_as_helm_tells_them() {
+        let error = execution_error("c", "template: c/t.yaml:3:4: executing \"c/t.yaml\" at <fail \"x\">: error calling fail: HELM_ERR_STARTx: yHELM_ERR_END");
+        assert_eq!(error.text, "execution error at (c/t.yaml:3:4): x: y");
+        assert_eq!((error.file.as_deref(), error.line), (Some("c/t.yaml"), Some(3)));
+        let error = parse_error("c", "c/t.yaml", "template: c/t.yaml:2: function \"x\" not defined");
+        assert_eq!(error.text, "parse error at (c/t.yaml:2): function \"x\" not defined");
+    }
+
+    #[test]
+    fn no_value_is_taken_out() {
+        assert_eq!(without_no_value(b"a<no value>b<no <no value>c".to_vec()), b"ab<no c");
+        assert_eq!(without_no_value(b"a<b".to_vec()), b"a<b");
+    }
+}

@@ -1,0 +1,301 @@
+//! A chart, values and a release to its manifests, hooks and notes: all that `helm template` does between files and text.
+
+use std::sync::Arc;
+
+use masthead_gotmpl::exec::execution::Probe;
+use masthead_gotmpl::exec::limits::Limits;
+use masthead_gotmpl::kind::MAP_ANY;
+use masthead_gotmpl::map::Map;
+use masthead_gotmpl::string::Str;
+use masthead_gotmpl::value::Value;
+use masthead_sprig::host::{Host, Lookup};
+use masthead_sprig::time::moment::Moment;
+
+use crate::capabilities::{Capabilities, CapabilitiesObject};
+use crate::chart::{Chart, has_manifest_extension};
+use crate::coalesce::{Coalescer, Nulls};
+use crate::dependencies;
+use crate::engine::{self, LineOrigin, RenderedFile, Surroundings};
+use crate::error::{Error, Stage};
+use crate::instance::{Instance, Shared};
+use crate::manifests::{self, Hook, Manifest};
+use crate::objects;
+use crate::schema::Schema;
+use crate::tree::Table;
+
+/// What a chart is rendered for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Name of the release.
+    pub release: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Which time it is installed, from 1.
+    pub revision: u32,
+    /// Whether it was there before.
+    pub is_upgrade: bool,
+    /// What the cluster offers.
+    pub capabilities: Capabilities,
+    /// Whether values.schema.json is passed over.
+    pub skip_schema_validation: bool,
+    /// Whether the notes of charts below are kept too.
+    pub sub_notes: bool,
+    /// Whether `required` and `fail` only warn.
+    pub lint: bool,
+    /// Whether a missing key is an error.
+    pub strict: bool,
+    /// The secret that random values derive from.
+    pub entropy: [u8; 32],
+    /// What `now` says.
+    pub now: Moment,
+    /// The bounds of the render.
+    pub limits: Limits,
+    /// Whether it is recorded where each line comes from.
+    pub trace: bool,
+}
+
+impl Options {
+    /// A first installation into a cluster that nothing is known of.
+    pub fn new(release: &str, namespace: &str, entropy: [u8; 32], now: Moment) -> Options {
+        Options {
+            release: release.to_owned(),
+            namespace: namespace.to_owned(),
+            revision: 1,
+            is_upgrade: false,
+            capabilities: Capabilities::default(),
+            skip_schema_validation: false,
+            sub_notes: false,
+            lint: false,
+            strict: false,
+            entropy,
+            now,
+            limits: Limits::default(),
+            trace: false,
+        }
+    }
+}
+
+/// What a render may ask while it runs.
+#[derive(Default)]
+pub struct Asks<'a> {
+    /// Finds applied objects for `lookup`.
+    pub lookup: Option<Lookup>,
+    /// Asked now and then whether to go on: how wall time is bounded.
+    pub probe: Option<Probe<'a>>,
+}
+
+/// A definition of resources from `crds/`.
+#[derive(Debug, Clone)]
+pub struct Crd {
+    /// Its path: `chart/crds/x.yaml`.
+    pub path: String,
+    /// Its text.
+    pub text: Str,
+}
+
+/// What a chart renders to.
+#[derive(Debug)]
+pub struct Rendered {
+    /// Manifests in the order of installation.
+    pub manifests: Vec<Manifest>,
+    /// Hooks in the same order.
+    pub hooks: Vec<Hook>,
+    /// NOTES.txt.
+    pub notes: String,
+    /// The files of `crds/`.
+    pub crds: Vec<Crd>,
+    /// Where the lines of rendered files come from, by path; empty unless traced.
+    pub origins: Vec<(String, Vec<LineOrigin>)>,
+    /// Helm's warnings, each one line.
+    pub warnings: Vec<String>,
+}
+
+impl Rendered {
+    /// Where each line of a manifest comes from, if that was traced.
+    pub fn origins_of(&self, manifest: &Manifest) -> &[LineOrigin] {
+        let all = self.origins.iter().find(|(path, _)| *path == manifest.path).map_or(&[][..], |(_, lines)| lines);
+        let lines = manifest.text.split('\n').count();
+        let end = (manifest.first_line + lines).min(all.len());
+        all.get(manifest.first_line..end).unwrap_or_default()
+    }
+}
+
+/// Renders a chart.
+///
+/// # Errors
+/// Helm's own words, with the file and line where there is one; `warnings` has what was said before.
+pub fn render(
+    chart: &Arc<Chart>,
+    values: &Table,
+    options: &Options,
+    asks: Asks<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Rendered, Error> {
+    let (root, top) = prepare(chart, values, options, warnings)?;
+    let crds = crds(&root);
+    check_kube_version(chart, options)?;
+    let mut host = Host::new(options.entropy, options.release.as_str(), options.now.clone());
+    host.lookup = asks.lookup;
+    host.lint = options.lint;
+    let surroundings = Surroundings {
+        host: &mut host,
+        probe: asks.probe,
+        limits: options.limits,
+        trace: options.trace,
+        strict: options.strict,
+    };
+    let done = engine::render(chart, &root, &top, surroundings);
+    warnings.extend(host.reports);
+    let files = done?;
+    finish(chart, files, crds, options, warnings)
+}
+
+/// Only the rendered files, by path: what linting looks at.
+///
+/// # Errors
+/// As [`render`].
+pub(crate) fn files(
+    chart: &Arc<Chart>,
+    values: &Table,
+    options: &Options,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    let (root, top) = prepare(chart, values, options, warnings)?;
+    let mut host = Host::new(options.entropy, options.release.as_str(), options.now.clone());
+    host.lint = options.lint;
+    let surroundings =
+        Surroundings { host: &mut host, probe: None, limits: options.limits, trace: false, strict: options.strict };
+    let done = engine::render(chart, &root, &top, surroundings);
+    warnings.extend(host.reports);
+    Ok(done?.into_iter().map(|file| (file.path, file.text)).collect())
+}
+
+/// Values put together and checked: the charts of this render, and what stands at the top for templates.
+fn prepare(
+    chart: &Arc<Chart>,
+    values: &Table,
+    options: &Options,
+    warnings: &mut Vec<String>,
+) -> Result<(Shared, Map), Error> {
+    let fault = |text: String| Error::new(Stage::Values, chart.name(), text);
+    let root = Instance::tree(chart);
+    let user = values.to_map();
+    dependencies::process(&root, &user, warnings).map_err(fault)?;
+    let values = Coalescer { warnings, nulls: Nulls::Remove }.values(&root, &user).map_err(fault)?;
+    if !options.skip_schema_validation {
+        let mut faults = String::new();
+        check_schemas(&root, &values, &mut faults);
+        if !faults.is_empty() {
+            let intro = "values don't meet the specifications of the schema(s) in the following chart(s):";
+            return Err(fault(format!("{intro}\n{faults}")));
+        }
+    }
+    let release = vec![
+        ("IsInstall".into(), Value::Bool(!options.is_upgrade)),
+        ("IsUpgrade".into(), Value::Bool(options.is_upgrade)),
+        ("Name".into(), Value::str(&options.release)),
+        ("Namespace".into(), Value::str(&options.namespace)),
+        ("Revision".into(), Value::int(i64::from(options.revision))),
+        ("Service".into(), Value::str("Helm")),
+    ];
+    let capabilities = CapabilitiesObject::new(&options.capabilities);
+    let top = vec![
+        ("Capabilities".into(), Value::Object(std::rc::Rc::new(capabilities))),
+        ("Release".into(), Value::Map(Map::from_pairs(&MAP_ANY, release))),
+        ("Values".into(), Value::Map(values.retyped(&objects::VALUES))),
+    ];
+    Ok((root, Map::from_pairs(&MAP_ANY, top)))
+}
+
+/// Helm's `ValidateAgainstSchema`.
+fn check_schemas(instance: &Shared, values: &Map, faults: &mut String) {
+    let here = instance.borrow();
+    if let Some(text) = &here.chart.schema {
+        let schema = here.chart.compiled.get_or_init(|| Schema::parse(text.as_bytes()));
+        let done = match schema {
+            Ok(schema) => schema.validate(&Value::Map(values.clone())).map_err(|error| shown(&error)),
+            Err(error) => Err(error.clone()),
+        };
+        if let Err(error) = done {
+            faults.push_str(&format!("{}:\n{error}", here.name));
+        }
+    }
+    for child in &here.dependencies {
+        let name = child.borrow().name.clone();
+        match values.get(name.as_bytes()) {
+            None | Some(Value::Nil) => {}
+            Some(Value::Map(inner)) => check_schemas(child, &inner, faults),
+            Some(other) => faults.push_str(&format!(
+                "{name}:\ninvalid type for values: expected object (map), got {}\n",
+                other.type_name()
+            )),
+        }
+    }
+}
+
+/// Helm shows a failed validation without its first line.
+pub(crate) fn shown(error: &str) -> String {
+    let first = "jsonschema validation failed with 'file:///values.schema.json#'\n";
+    format!("{}\n", error.strip_prefix(first).unwrap_or(error))
+}
+
+fn check_kube_version(chart: &Chart, options: &Options) -> Result<(), Error> {
+    let (wanted, there) = (&chart.metadata.kube_version, &options.capabilities.kube_version.version);
+    if wanted.is_empty() || dependencies::is_compatible(wanted, there) {
+        return Ok(());
+    }
+    let text = format!("chart requires kubeVersion: {wanted} which is incompatible with Kubernetes {there}");
+    Err(Error::new(Stage::Render, chart.name(), text))
+}
+
+/// The files of `crds/`, the chart's own first.
+fn crds(instance: &Shared) -> Vec<Crd> {
+    let here = instance.borrow();
+    let prefix = here.full_path();
+    let own = here.chart.files.iter().filter(|file| file.name.starts_with("crds/") && has_manifest_extension(&file.name));
+    let mut all: Vec<Crd> =
+        own.map(|file| Crd { path: format!("{prefix}/{}", file.name), text: file.data.clone() }).collect();
+    for child in &here.dependencies {
+        all.extend(crds(child));
+    }
+    all
+}
+
+const NOTES: &str = "NOTES.txt";
+
+fn finish(
+    chart: &Chart,
+    files: Vec<RenderedFile>,
+    crds: Vec<Crd>,
+    options: &Options,
+    warnings: &mut Vec<String>,
+) -> Result<Rendered, Error> {
+    let own_notes = format!("{}/templates/{NOTES}", chart.name());
+    let mut notes = String::new();
+    let mut kept = Vec::with_capacity(files.len());
+    let mut origins = Vec::new();
+    for file in files {
+        if !file.path.ends_with(NOTES) {
+            if options.trace {
+                origins.push((file.path.clone(), file.origins));
+            }
+            kept.push((file.path, file.text));
+        } else if options.sub_notes || file.path == own_notes {
+            if !notes.is_empty() {
+                notes.push('\n');
+            }
+            notes.push_str(&masthead_gotmpl::string::lossy(&file.text));
+        }
+    }
+    match manifests::sort(kept.iter().map(|(path, text)| (path.as_str(), text.as_slice())), warnings) {
+        Ok(sorted) => {
+            let (manifests, hooks) = (sorted.manifests, sorted.hooks);
+            Ok(Rendered { manifests, hooks, notes, crds, origins, warnings: warnings.clone() })
+        }
+        Err((path, text)) => {
+            let mut error = Error::new(Stage::Render, chart.name(), text).at(&path);
+            error.rendered = kept.into_iter().map(|(path, text)| (path, Str::from(text))).collect();
+            Err(error)
+        }
+    }
+}
