@@ -11,6 +11,9 @@ use masthead_gotmpl::value::Value;
 /// What Go says when a body asks nil for its type.
 pub const NIL_POINTER: &str = "runtime error: invalid memory address or nil pointer dereference";
 
+/// What Go's reflection says when it is asked for the type of nil.
+pub const ZERO_VALUE: &str = "reflect: call of reflect.Value.Type on zero Value";
+
 /// The argument at an index; nil where a caller passed fewer.
 pub fn at(args: &[Value], index: usize) -> &Value {
     const NIL: &Value = &Value::Nil;

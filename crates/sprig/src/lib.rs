@@ -16,3 +16,4 @@ pub mod semver;
 pub mod table;
 mod text;
 pub mod time;
+mod toml;

@@ -20,13 +20,6 @@ pub fn write(value: &Value, style: Style) -> Result<Vec<u8>, String> {
     Ok(writer.out)
 }
 
-/// `json.Marshal` of a string, HTML escaped.
-pub fn string(text: &[u8]) -> Vec<u8> {
-    let mut writer = Writer { out: Vec::with_capacity(text.len() + 2), style: Style { html: true, pretty: false } };
-    writer.string(text);
-    writer.out
-}
-
 /// Levels beyond which Go looks for cycles; deeper is refused.
 const DEPTH_MAX: usize = 1000;
 

@@ -74,6 +74,9 @@ fn dict(_: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
 }
 
 fn deep_copy(call: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
+    if at(a, 0).is_nil() {
+        return Err(crate::args::ZERO_VALUE.to_owned());
+    }
     copy(call, at(a, 0), DEPTH_MAX)
 }
 

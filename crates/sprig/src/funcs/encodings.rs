@@ -10,10 +10,12 @@ use masthead_yaml::error::Fault;
 use masthead_yaml::limits::{Duplicates, Limits};
 use masthead_yaml::{emit, parse};
 
+use crate::args::ZERO_VALUE;
 use crate::args::{any_list, at, text};
 use crate::codec::json_write::{Style, write};
 use crate::codec::{base32, base64, json_read};
 use crate::table::fixed;
+use crate::toml;
 
 const S: Param = Param::Str;
 const ANY: Param = Param::Any;
@@ -22,7 +24,7 @@ const PRETTY: Style = Style { html: true, pretty: true };
 const RAW: Style = Style { html: false, pretty: false };
 
 /// `toYaml`, `fromJson`, `b64enc` and their kind; where both have one, Helm's.
-pub static FUNCTIONS: [Function; 17] = [
+pub static FUNCTIONS: [Function; 19] = [
     fixed("toJson", &[ANY], |_, a| Ok(Value::str(write(at(a, 0), COMPACT).unwrap_or_default()))),
     fixed("mustToJson", &[ANY], |_, a| write(at(a, 0), COMPACT).map(Value::str)),
     fixed("toPrettyJson", &[ANY], |_, a| Ok(Value::str(write(at(a, 0), PRETTY).unwrap_or_default()))),
@@ -39,6 +41,11 @@ pub static FUNCTIONS: [Function; 17] = [
     fixed("toYamlPretty", &[ANY], |_, a| Ok(Value::from(yaml(at(a, 0), emit::pretty)))),
     fixed("fromYaml", &[S], from_yaml),
     fixed("fromYamlArray", &[S], from_yaml_array),
+    fixed("toToml", &[ANY], |_, a| match at(a, 0) {
+        Value::Nil => Err(ZERO_VALUE.to_owned()),
+        value => Ok(Value::str(toml::encode::encode(value).unwrap_or_else(String::into_bytes))),
+    }),
+    fixed("fromToml", &[S], |_, a| Ok(with_error(toml::parse::parse(text(a, 0))))),
     fixed("b64enc", &[S], |_, a| Ok(Value::from(base64::encode(text(a, 0))))),
     fixed("b64dec", &[S], |_, a| Ok(base64::decode(text(a, 0)).map_or_else(Value::from, Value::str))),
     fixed("b32enc", &[S], |_, a| Ok(Value::from(base32::encode(text(a, 0))))),

@@ -51,8 +51,7 @@ pub static FUNCTIONS: [Function; 31] = [
 ];
 
 fn list(_: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
-    // Without arguments Go hands the function a nil slice, and that is what it returns.
-    Ok(Value::List(if a.is_empty() { List::nil(&LIST_ANY) } else { List::any(a.to_vec()) }))
+    Ok(any_list(a.to_vec()))
 }
 
 /// The elements, their number accounted for.

@@ -3,4 +3,6 @@
 pub mod encode;
 pub mod parse;
 pub mod read;
+pub mod scalar;
+pub mod string;
 pub mod tables;
