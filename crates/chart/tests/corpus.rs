@@ -63,7 +63,7 @@ impl Disk for Here {
             let meta = entry.metadata().map_err(|error| go("lstat", path, &error))?;
             names.push((entry.file_name().to_string_lossy().into_owned(), kind(&meta)));
         }
-        names.sort();
+        names.sort_by(|a: &(String, Kind), b| a.0.cmp(&b.0));
         Ok(names)
     }
 
