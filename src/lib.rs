@@ -1,5 +1,6 @@
 //! The control plane and the command line of Masthead.
 
+pub mod charts;
 pub mod cli;
 pub mod client;
 pub mod clock;

@@ -73,6 +73,15 @@ id!(CommitId, "commit");
 id!(TreeId, "tree");
 id!(BlobId, "blob");
 
+impl BlobId {
+    /// A name for something that is made of files and no file itself, by the first 20 bytes of its digest.
+    pub fn of_digest(digest: [u8; 32]) -> BlobId {
+        let hex: String = digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect();
+        // Forty digits are always an id.
+        BlobId(Oid::from_str(&hex).unwrap_or_else(|_| Oid::ZERO_SHA1))
+    }
+}
+
 /// Who did something, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {

@@ -20,15 +20,14 @@ pub const DEFAULT_NAMESPACE: &str = "default";
 const PROBLEMS_MAX: usize = 100;
 
 /// Files of Kubernetes' other tools, by name, with what to do about them.
-const OTHER_TOOLS: [(&str, &str); 4] = [
-    ("Chart.yaml", "Helm charts are not supported yet: render it with `helm template` and commit the result"),
+const OTHER_TOOLS: [(&str, &str); 3] = [
     ("kustomization.yaml", "Kustomize is not supported: render it with `kubectl kustomize` and commit the result"),
     ("kustomization.yml", "Kustomize is not supported: render it with `kubectl kustomize` and commit the result"),
     ("Kustomization", "Kustomize is not supported: render it with `kubectl kustomize` and commit the result"),
 ];
 
-/// What one file asks for, beside what is wrong with it.
-pub fn desire(path: &Arc<str>, manifests: Vec<Manifest>) -> (Vec<Wanted>, Vec<Problem>) {
+/// What one file asks for, beside what is wrong with it; objects that name no namespace go into `namespace`.
+pub fn desire(path: &Arc<str>, manifests: Vec<Manifest>, namespace: &str) -> (Vec<Wanted>, Vec<Problem>) {
     let mut wanted = Vec::with_capacity(manifests.len());
     let mut problems = Vec::new();
     let file = path.rsplit('/').next().unwrap_or(path);
@@ -43,7 +42,7 @@ pub fn desire(path: &Arc<str>, manifests: Vec<Manifest>) -> (Vec<Wanted>, Vec<Pr
             problems.push(problem(path, manifest.line, &what, "mend the ones above first"));
             break;
         }
-        match one(path, manifest) {
+        match one(path, manifest, namespace) {
             Ok(object) => wanted.push(object),
             Err(mut faults) => problems.append(&mut faults),
         }
@@ -51,7 +50,7 @@ pub fn desire(path: &Arc<str>, manifests: Vec<Manifest>) -> (Vec<Wanted>, Vec<Pr
     (wanted, problems)
 }
 
-fn one(path: &Arc<str>, manifest: Manifest) -> Result<Wanted, Vec<Problem>> {
+fn one(path: &Arc<str>, manifest: Manifest, namespace: &str) -> Result<Wanted, Vec<Problem>> {
     let Manifest { value, line, places } = manifest;
     let origin = Origin { path: path.clone(), line };
     let fault = |line: u32, object: &str, field: &str, message: String, hint: String| Problem {
@@ -94,7 +93,7 @@ fn one(path: &Arc<str>, manifest: Manifest) -> Result<Wanted, Vec<Problem>> {
         )]);
     }
     let hidden = if kind == "Secret" { words::values(&value) } else { Vec::new() };
-    let created = admit::create(value, DEFAULT_NAMESPACE).map_err(|faults| {
+    let created = admit::create(value, namespace).map_err(|faults| {
         let line_of = |f: &FieldProblem| if f.path.is_empty() { line } else { places.line_of(&f.path) };
         let told = |f: FieldProblem| {
             let (message, hint) = words::of(&f);

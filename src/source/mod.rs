@@ -1,6 +1,8 @@
 //! A snapshot of a commit → the objects it asks for, or everything that is wrong with it, all at once.
 
+pub mod chart;
 pub mod desire;
+pub mod releases;
 pub mod render;
 pub mod tree;
 pub mod words;

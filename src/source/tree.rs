@@ -1,10 +1,11 @@
 //! Snapshots, one after the other → desired states; a file whose path and blob are known is not read again.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use masthead_api::key::ObjectKey;
+use masthead_api::kind::registry::RELEASE;
 use masthead_plan::desired::{CommitFacts, Desired, Problem, Wanted};
 
 use crate::git::commit::BlobId;
@@ -22,7 +23,7 @@ pub struct File {
 /// Reads one file.
 pub fn file(path: &Arc<str>, bytes: &[u8]) -> File {
     let (manifests, mut problems) = render::render(path, bytes);
-    let (wanted, more) = desire::desire(path, manifests);
+    let (wanted, more) = desire::desire(path, manifests, desire::DEFAULT_NAMESPACE);
     problems.extend(more);
     File { wanted, problems }
 }
@@ -34,6 +35,8 @@ pub type Listed = (Arc<str>, BlobId);
 #[derive(Default)]
 pub struct Cache {
     files: HashMap<Listed, Arc<File>>,
+    /// Those with a Release in them, which are few.
+    releases: HashSet<Listed>,
     last: Last,
 }
 
@@ -91,7 +94,27 @@ impl Cache {
             done.extend(workers.into_iter().map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))));
             done
         });
-        self.files.extend(done.into_iter().flatten());
+        for (listed, file) in done.into_iter().flatten() {
+            if file.wanted.iter().any(|wanted| wanted.object.key().kind == RELEASE) {
+                self.releases.insert(listed.clone());
+            }
+            self.files.insert(listed, file);
+        }
+    }
+
+    /// Whether one of the files, sorted by path, holds a Release.
+    pub fn has_releases(&self, listed: &[Listed]) -> bool {
+        self.releases.iter().any(|file| listed.binary_search_by(|other| other.0.cmp(&file.0)).is_ok_and(|at| listed[at] == *file))
+    }
+
+    /// What a file came to, when it was read.
+    pub fn file(&self, listed: &Listed) -> Option<&Arc<File>> {
+        self.files.get(listed)
+    }
+
+    /// Keeps what something that is made of files came to.
+    pub fn put(&mut self, listed: Listed, file: File) {
+        self.files.insert(listed, Arc::new(file));
     }
 
     /// The desired state of a snapshot all of whose files were read, or every problem of it.
@@ -116,8 +139,9 @@ impl Cache {
             }
         }
         if self.files.len() > listed.len() + SPARE_FILES {
-            let keep: std::collections::HashSet<&Listed> = listed.iter().collect();
+            let keep: HashSet<&Listed> = listed.iter().collect();
             self.files.retain(|file, _| keep.contains(file));
+            self.releases.retain(|file| keep.contains(file));
         }
         if !problems.is_empty() && !before.is_empty() {
             // Which of two files is named as the first must not depend on what was read before.

@@ -1,8 +1,10 @@
 //! Commits of the tracked branch → the cluster's state, one at a time, the newest first, each with its outcome.
 
 pub mod apply;
+pub mod charts;
 pub mod gate;
 pub mod handle;
+pub mod notes;
 pub mod observe;
 pub mod progress;
 pub mod record;

@@ -1,6 +1,6 @@
-//! A commit in a repository → what it asks for; only files that are new are read.
+//! A commit in a repository → what it asks for; only files that are new are read, only charts that changed are rendered.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use masthead_plan::desired::{CommitFacts, Desired, Problem};
 
@@ -8,8 +8,10 @@ use crate::git::commit::{Commit, CommitId};
 use crate::git::error::Error;
 use crate::git::reader::Reader;
 use crate::git::snapshot::{Entry, Limits, Severity, Snapshot};
+use crate::source::releases;
 use crate::source::tree::Cache;
 use crate::source::words;
+use crate::sync::charts::{Around, Charts, Surroundings};
 
 /// Why a commit's desired state is not known.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +45,14 @@ pub struct Observed {
 pub struct Source {
     folder: String,
     limits: Limits,
+    surroundings: OnceLock<Surroundings>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     cache: Cache,
+    charts: Charts,
     last: Option<Arc<Snapshot>>,
 }
 
@@ -56,6 +60,13 @@ impl Source {
     /// Below `folder`, `""` for the whole repository.
     pub fn new(folder: String) -> Source {
         Source { folder, ..Source::default() }
+    }
+
+    /// What charts are rendered with; only the first call counts. Without it they have no secret of their own, look
+    /// nothing up, and those that are elsewhere can't be had.
+    pub fn surround(&self, surroundings: Surroundings) {
+        // Two control planes do not share a source.
+        let _ = self.surroundings.set(surroundings);
     }
 
     /// What `id` asks for. Blocks: it reads the object database.
@@ -75,8 +86,10 @@ impl Source {
                 Severity::Fault => problems.push(as_problem(problem)),
             }
         }
-        let entries: Vec<&Entry> = snapshot.manifests().collect();
-        let listed: Vec<_> = entries.iter().map(|entry| (entry.path.clone(), entry.blob)).collect();
+        let folders = releases::folders(&snapshot);
+        let entries: Vec<&Entry> =
+            snapshot.manifests().filter(|entry| !releases::is_inside(&folders, &entry.path)).collect();
+        let mut listed: Vec<_> = entries.iter().map(|entry| (entry.path.clone(), entry.blob)).collect();
         let missing: std::collections::HashSet<_> = state.cache.missing(&listed).into_iter().cloned().collect();
         let unread: Vec<&Entry> = match missing.is_empty() {
             true => Vec::new(),
@@ -87,6 +100,11 @@ impl Source {
         state
             .cache
             .read(contents.files.into_iter().map(|(e, bytes)| ((e.path.clone(), e.blob), bytes.into_vec())).collect());
+        if !folders.is_empty() || state.cache.has_releases(&listed) {
+            let State { cache, charts, .. } = &mut *state;
+            let around = Around { reader, limits: &self.limits, snapshot: &snapshot, time_s: commit.committer.time_s };
+            problems.extend(charts.join(&around, self.surroundings.get(), &folders, cache, &mut listed)?);
+        }
         let facts = facts(&commit);
         let desired = match state.cache.desired(facts, &listed) {
             Ok(desired) if problems.is_empty() => desired,
@@ -102,7 +120,8 @@ impl Source {
     }
 }
 
-fn as_problem(problem: &crate::git::snapshot::Problem) -> Problem {
+/// A fault of the tree as one of what is written in it.
+pub(in crate::sync) fn as_problem(problem: &crate::git::snapshot::Problem) -> Problem {
     Problem {
         path: words::short(&problem.path),
         line: 0,

@@ -1,0 +1,211 @@
+//! A chart's files and the values of a release → the objects it asks for, each with the template and line it comes from.
+
+use std::sync::Arc;
+
+use masthead_api::kind::registry::KINDS;
+use masthead_api::release::release::HOOKS_SKIP;
+use masthead_chart::capabilities::{Capabilities, KubeVersion};
+use masthead_chart::chart::{Chart, File as ChartFile};
+use masthead_chart::engine::LineOrigin;
+use masthead_chart::error::Error as RenderError;
+use masthead_chart::ignore::{self, Rules};
+use masthead_chart::manifests::Manifest;
+use masthead_chart::render::{self, Asks, Options, Rendered};
+use masthead_chart::tree::{Table, table_from_json};
+use masthead_chart::{archive, decode, load};
+use masthead_plan::desired::{Origin, Problem};
+use masthead_sprig::host::Lookup;
+use masthead_sprig::time::moment::Moment;
+
+use crate::source::desire;
+use crate::source::releases::{Place, Unit, Values};
+use crate::source::render as manifests;
+use crate::source::tree::File;
+use crate::source::words;
+
+/// The version of Kubernetes whose API is served.
+const KUBE_VERSION: &str = "v1.32.0";
+
+/// What a render may know besides its chart and its values.
+pub struct Around {
+    /// The secret from which random values are derived.
+    pub entropy: [u8; 32],
+    /// What `now` says, in Unix seconds.
+    pub now_s: i64,
+    /// Finds applied objects.
+    pub lookup: Option<Lookup>,
+}
+
+/// Values as they were read, with what they are called in messages.
+pub struct Read {
+    /// `values/prod.yaml`, `ConfigMap settings with the key values.yaml`.
+    pub what: String,
+    /// The bytes.
+    pub text: Vec<u8>,
+}
+
+/// A chart of a folder's files; paths are relative to the folder.
+///
+/// # Errors
+/// Helm's words.
+pub fn load(files: Vec<(String, Vec<u8>)>) -> Result<Chart, String> {
+    let ignored = files.iter().find(|(name, _)| name == ignore::FILE).map_or(&b""[..], |(_, text)| text);
+    let rules = Rules::parse(ignored)?;
+    let leaves = |name: &str| {
+        let folders = name.match_indices('/').any(|(at, _)| rules.ignores(&name[..at], true));
+        !folders && !rules.ignores(name, false)
+    };
+    let kept = files.into_iter().filter(|(name, _)| leaves(name));
+    let kept = kept.map(|(name, text)| ChartFile::new(name, text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text)));
+    load::files(kept.collect(), &mut Vec::new())
+}
+
+/// A chart of an archive.
+///
+/// # Errors
+/// Helm's words; more bytes, files or depth than allowed.
+pub fn unpack(archive: &[u8]) -> Result<Chart, String> {
+    load::files(archive::files(archive)?, &mut Vec::new())
+}
+
+/// What the cluster offers to charts: what is served here, and nothing else.
+pub fn capabilities() -> Capabilities {
+    let mut versions: Vec<String> = Vec::new();
+    for kind in KINDS {
+        let info = kind.info();
+        let group = if info.group.is_empty() { info.version.to_owned() } else { format!("{}/{}", info.group, info.version) };
+        versions.push(format!("{group}/{}", info.kind));
+        versions.push(group);
+    }
+    versions.sort();
+    versions.dedup();
+    let minor = KUBE_VERSION.split('.').nth(1).unwrap_or_default().to_owned();
+    let kube_version = KubeVersion { version: KUBE_VERSION.to_owned(), major: "1".to_owned(), minor };
+    Capabilities { kube_version, api_versions: versions }
+}
+
+/// Renders a unit; `texts` are its values that are files or texts, in their order.
+pub fn render(unit: &Unit, chart: &Arc<Chart>, texts: Vec<Read>, around: Around) -> File {
+    let rendered = values(unit, texts).and_then(|values| {
+        let mut options = Options::new(&unit.name, &unit.namespace, around.entropy, Moment::from_unix(around.now_s, 0));
+        options.capabilities = capabilities();
+        options.skip_schema_validation = unit.spec.skip_schema_validation;
+        options.trace = true;
+        let asks = Asks { lookup: around.lookup, probe: None };
+        let rendered = render::render(chart, &values, &options, asks, &mut Vec::new());
+        rendered.map_err(|error| vec![failed(unit, chart, &error)])
+    });
+    match rendered {
+        Ok(rendered) => objects(unit, chart, &rendered),
+        Err(problems) => File { wanted: Vec::new(), problems },
+    }
+}
+
+fn values(unit: &Unit, texts: Vec<Read>) -> Result<Table, Vec<Problem>> {
+    let mut texts = texts.into_iter();
+    let mut all = Table::new();
+    let mut problems = Vec::new();
+    for source in &unit.values {
+        let table = match source {
+            Values::Inline(serde_json::Value::Object(fields)) => table_from_json(fields.clone()),
+            Values::Inline(_) => Table::new(),
+            Values::File(_) | Values::Text(..) => {
+                let Some(read) = texts.next() else { continue };
+                match decode::table(&read.text) {
+                    Ok(table) => table.unwrap_or_default(),
+                    Err(why) => {
+                        problems.push(problem(unit, &format!("{}: {why}", read.what)));
+                        continue;
+                    }
+                }
+            }
+        };
+        all.merge(table);
+    }
+    if problems.is_empty() { Ok(all) } else { Err(problems) }
+}
+
+fn problem(unit: &Unit, message: &str) -> Problem {
+    Problem {
+        path: unit.origin.path.to_string(),
+        line: unit.origin.line,
+        object: format!("Release/{}", unit.name),
+        field: String::new(),
+        message: words::short(message),
+        hint: String::new(),
+    }
+}
+
+/// A render that failed, at the line of the template where it did.
+fn failed(unit: &Unit, chart: &Chart, error: &RenderError) -> Problem {
+    let mut problem = problem(unit, &error.text);
+    if let (Some(file), Some(line)) = (&error.file, error.line) {
+        problem.path = path_of(unit, chart, file).to_string();
+        problem.line = line;
+        problem.hint = format!("rendered for {}", unit.origin);
+    }
+    problem
+}
+
+/// Where a template is: in the repository, or in the chart that was fetched.
+fn path_of(unit: &Unit, chart: &Chart, template: &str) -> Arc<str> {
+    match &unit.place {
+        Place::Folder(folder, _) => {
+            let inner = template.strip_prefix(chart.name()).and_then(|rest| rest.strip_prefix('/'));
+            format!("{folder}{}", inner.unwrap_or(template)).into()
+        }
+        Place::Elsewhere(locked) => {
+            let inner = template.strip_prefix(chart.name()).unwrap_or(template);
+            format!("{}-{}{inner}", locked.asked.name, locked.resolved).into()
+        }
+    }
+}
+
+fn objects(unit: &Unit, chart: &Chart, rendered: &Rendered) -> File {
+    let mut file = File::default();
+    let hooks: Vec<&str> = rendered.hooks.iter().filter(|h| !h.is_test()).map(|h| h.manifest.head.name.as_str()).collect();
+    if unit.spec.hooks != HOOKS_SKIP && !hooks.is_empty() {
+        let mut problem = problem(unit, &format!("hooks are not run yet, and the chart has {}", hooks.join(", ")));
+        problem.field = "spec.hooks".to_owned();
+        problem.hint = "set hooks: Skip in a Release to install it without them".to_owned();
+        file.problems.push(problem);
+    }
+    if unit.spec.include_crds != Some(false) {
+        for crd in &rendered.crds {
+            let text = crd.text.to_str_lossy();
+            take(unit, &path_of(unit, chart, &crd.path), &text, &[], &mut file);
+        }
+    }
+    for manifest in &rendered.manifests {
+        one(unit, chart, manifest, rendered.origins_of(manifest), &mut file);
+    }
+    file
+}
+
+fn one(unit: &Unit, chart: &Chart, manifest: &Manifest, lines: &[LineOrigin], file: &mut File) {
+    take(unit, &path_of(unit, chart, &manifest.path), &manifest.text, lines, file);
+}
+
+/// Reads one rendered manifest; lines of the text become those of its template.
+fn take(unit: &Unit, path: &Arc<str>, text: &str, lines: &[LineOrigin], file: &mut File) {
+    let (read, mut problems) = manifests::render(path, text.as_bytes());
+    let (wanted, more) = desire::desire(path, read, &unit.namespace);
+    problems.extend(more);
+    let source = |line: u32| lines.get(usize::try_from(line).unwrap_or(1).saturating_sub(1));
+    let line_of = |line: u32| match source(line) {
+        Some(origin) => origin.line,
+        None => line,
+    };
+    file.problems.extend(problems.into_iter().map(|mut problem| {
+        if let Some(key) = source(problem.line).map(|origin| &origin.key).filter(|key| !key.is_empty()) {
+            let fed = format!("from {key} of {}", unit.origin);
+            problem.hint = if problem.hint.is_empty() { fed } else { format!("{}; {fed}", problem.hint) };
+        }
+        problem.line = line_of(problem.line);
+        problem
+    }));
+    file.wanted.extend(wanted.into_iter().map(|mut wanted| {
+        wanted.origin = Origin { path: path.clone(), line: line_of(wanted.origin.line) };
+        wanted
+    }));
+}

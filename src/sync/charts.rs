@@ -1,0 +1,258 @@
+//! The charts of a snapshot → their objects among those of the other files; only what changed is rendered again.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use masthead_chart::chart::Chart;
+use masthead_plan::desired::{Problem, Wanted};
+use masthead_sprig::host::Lookup;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::charts::credentials::Login;
+use crate::charts::fetch::Fetcher;
+use crate::charts::lock::{self, Lock, Locked};
+use crate::charts::store::Store;
+use crate::git::commit::BlobId;
+use crate::git::error::Error;
+use crate::git::reader::Reader;
+use crate::git::snapshot::{Entry, Limits, Snapshot};
+use crate::source::chart::{self, Read};
+use crate::source::releases::{self, Place, Unit, Values};
+use crate::source::render::problem;
+use crate::source::tree::{Cache, File, Listed};
+use crate::sync::observe::as_problem;
+
+/// Finds applied objects by API version, kind, namespace and name, for charts that ask.
+pub type Find = Arc<dyn Fn(&str, &str, &str, &str) -> Result<Value, String> + Send + Sync>;
+
+/// What charts are rendered with.
+pub struct Surroundings {
+    /// The secret from which random values are derived; the same for as long as the store lives.
+    pub entropy: [u8; 32],
+    /// Finds applied objects.
+    pub find: Option<Find>,
+    /// Where charts that were fetched are kept.
+    pub store: PathBuf,
+}
+
+/// The snapshot and what it is read with.
+pub struct Around<'a> {
+    /// The repository.
+    pub reader: &'a Reader,
+    /// Bounds of what is read.
+    pub limits: &'a Limits,
+    /// The files.
+    pub snapshot: &'a Snapshot,
+    /// The commit's time in Unix seconds: what charts are told that it is now.
+    pub time_s: i64,
+}
+
+/// Charts of the last snapshots, loaded, and which of their renders ask for more than their inputs.
+#[derive(Default)]
+pub struct Charts {
+    loaded: HashMap<String, Result<Arc<Chart>, String>>,
+    /// Renders that looked applied objects up: what they gave is true only now.
+    volatile: BTreeSet<Listed>,
+}
+
+/// Renders this many at a time on a thread of its own, at least.
+const WORTH_A_THREAD: usize = 4;
+
+impl Charts {
+    /// Renders what is new, and puts the results among the listed files; files that hold values are taken out.
+    ///
+    /// # Errors
+    /// The repository can't be read. What is wrong with a chart or a Release is told, not an error.
+    pub fn join(
+        &mut self,
+        around: &Around<'_>,
+        surroundings: Option<&Surroundings>,
+        folders: &[Arc<str>],
+        cache: &mut Cache,
+        listed: &mut Vec<Listed>,
+    ) -> Result<Vec<Problem>, Error> {
+        let mut problems = Vec::new();
+        let lock = read_lock(around, &mut problems)?;
+        let files: Vec<Arc<File>> = listed.iter().filter_map(|file| cache.file(file).cloned()).collect();
+        let wanted: Vec<&Wanted> = files.iter().flat_map(|file| &file.wanted).collect();
+        let planned = releases::plan(around.snapshot, folders, &wanted, &lock);
+        problems.extend(planned.problems);
+        listed.retain(|(path, _)| !planned.values.contains(path));
+
+        let is_new = |unit: &&Unit| cache.file(&unit.listed).is_none() || self.volatile.contains(&unit.listed);
+        let new: Vec<&Unit> = planned.units.iter().filter(is_new).collect();
+        for unit in &new {
+            self.load(around, surroundings, unit)?;
+        }
+        let mut work = Vec::new();
+        for unit in &new {
+            work.push((*unit, self.loaded.get(&chart_id(unit)).cloned(), texts(around, unit, &mut problems)?));
+        }
+        let mut renamed: HashMap<Listed, Listed> = HashMap::new();
+        for (unit, (file, has_looked)) in new.iter().zip(render_all(work, around.time_s, surroundings)) {
+            let mut name = unit.listed.clone();
+            if has_looked {
+                self.volatile.insert(unit.listed.clone());
+                // The same inputs may give something else: then it has to have another name.
+                name.1 = of_result(&file);
+                cache.put(unit.listed.clone(), File::default());
+            }
+            renamed.insert(unit.listed.clone(), name.clone());
+            cache.put(name, file);
+        }
+        for unit in &planned.units {
+            listed.push(renamed.remove(&unit.listed).unwrap_or_else(|| unit.listed.clone()));
+        }
+        listed.sort_by(|a, b| a.0.cmp(&b.0));
+        self.forget(&planned.units);
+        Ok(problems)
+    }
+
+    /// Keeps only what the newest snapshot has.
+    fn forget(&mut self, units: &[Unit]) {
+        let used: BTreeSet<String> = units.iter().map(chart_id).collect();
+        self.loaded.retain(|id, _| used.contains(id));
+        let listed: BTreeSet<&Listed> = units.iter().map(|unit| &unit.listed).collect();
+        self.volatile.retain(|unit| listed.contains(unit));
+    }
+
+    fn load(&mut self, around: &Around<'_>, with: Option<&Surroundings>, unit: &Unit) -> Result<(), Error> {
+        let id = chart_id(unit);
+        if matches!(self.loaded.get(&id), Some(Ok(_))) {
+            return Ok(());
+        }
+        let chart = match &unit.place {
+            Place::Folder(folder, _) => folder_chart(around, folder)?,
+            Place::Elsewhere(locked) => fetch(locked, with).and_then(|archive| chart::unpack(&archive)),
+        };
+        self.loaded.insert(id, chart.map(Arc::new));
+        Ok(())
+    }
+}
+
+fn chart_id(unit: &Unit) -> String {
+    match &unit.place {
+        Place::Folder(_, tree) => tree.to_string(),
+        Place::Elsewhere(locked) => locked.digest.clone(),
+    }
+}
+
+fn read_lock(around: &Around<'_>, problems: &mut Vec<Problem>) -> Result<Lock, Error> {
+    let folder = &around.snapshot.path;
+    let path = if folder.is_empty() { lock::FILE.to_owned() } else { format!("{folder}/{}", lock::FILE) };
+    let Some(entry) = around.snapshot.entry(&path) else { return Ok(Lock::default()) };
+    let bytes = around.reader.blob(entry.blob, around.limits.file_bytes)?;
+    Ok(Lock::read(&bytes).unwrap_or_else(|why| {
+        problems.push(problem(&path, 0, &why, "write it anew with `masthead chart lock`"));
+        Lock::default()
+    }))
+}
+
+fn folder_chart(around: &Around<'_>, folder: &str) -> Result<Result<Chart, String>, Error> {
+    let entries: Vec<&Entry> = around.snapshot.below(folder).iter().collect();
+    let contents = around.reader.read(&entries, around.limits)?;
+    if let Some(fault) = contents.problems.first() {
+        return Ok(Err(as_problem(fault).to_string()));
+    }
+    let relative = |entry: &Entry| entry.path.strip_prefix(folder).unwrap_or(&entry.path).to_owned();
+    let files = contents.files.into_iter().map(|(entry, bytes)| (relative(entry), bytes.into_vec()));
+    Ok(chart::load(files.collect()))
+}
+
+/// The archive of a pinned chart. Commits are observed on a thread that may wait.
+fn fetch(locked: &Locked, with: Option<&Surroundings>) -> Result<Vec<u8>, String> {
+    let Some(with) = with else { return Err("charts that are elsewhere can't be fetched here".to_owned()) };
+    let runtime = tokio::runtime::Handle::try_current().map_err(|error| error.to_string())?;
+    let fetcher = Fetcher::new(Login::new(None), Store::new(with.store.clone())).map_err(|error| error.to_string())?;
+    let archive = runtime.block_on(fetcher.pinned(locked)).map_err(|error| error.to_string())?;
+    Ok(archive.to_vec())
+}
+
+/// The values of a unit that are files or texts, read.
+fn texts(around: &Around<'_>, unit: &Unit, problems: &mut Vec<Problem>) -> Result<Vec<Read>, Error> {
+    let mut out = Vec::new();
+    for source in &unit.values {
+        match source {
+            Values::Inline(_) => {}
+            Values::Text(what, text) => out.push(Read { what: what.clone(), text: text.to_vec() }),
+            Values::File((path, blob)) => match around.reader.blob(*blob, around.limits.file_bytes) {
+                Ok(bytes) => out.push(Read { what: path.to_string(), text: bytes.into_vec() }),
+                Err(error @ Error::Limit { .. }) => {
+                    problems.push(problem(path, 0, &error.to_string(), "split the file"));
+                    out.push(Read { what: path.to_string(), text: Vec::new() });
+                }
+                Err(error) => return Err(error),
+            },
+        }
+    }
+    Ok(out)
+}
+
+type Work<'u> = (&'u Unit, Option<Result<Arc<Chart>, String>>, Vec<Read>);
+
+/// Renders all, in order, each with whether it looked something up.
+fn render_all(work: Vec<Work<'_>>, now_s: i64, with: Option<&Surroundings>) -> Vec<(File, bool)> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(work.len() / WORTH_A_THREAD + 1);
+    let share = work.len().div_ceil(threads.max(1)).max(1);
+    let mut parts: Vec<Vec<Work<'_>>> = Vec::new();
+    for one in work {
+        match parts.last_mut() {
+            Some(part) if part.len() < share => part.push(one),
+            _ => parts.push(vec![one]),
+        }
+    }
+    let render = |part: Vec<Work<'_>>| -> Vec<(File, bool)> {
+        part.into_iter().map(|(unit, chart, texts)| render_one(unit, chart, texts, now_s, with)).collect()
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = parts.into_iter().map(|part| scope.spawn(|| render(part))).collect();
+        // A panic is a fault of ours, not of the chart: it goes on in the caller.
+        let done = workers.into_iter().map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        done.flatten().collect()
+    })
+}
+
+fn render_one(
+    unit: &Unit,
+    chart: Option<Result<Arc<Chart>, String>>,
+    texts: Vec<Read>,
+    now_s: i64,
+    with: Option<&Surroundings>,
+) -> (File, bool) {
+    let why = match chart {
+        Some(Ok(chart)) => {
+            let has_looked = Arc::new(AtomicBool::new(false));
+            let lookup = with.and_then(|with| with.find.clone()).map(|find| -> Lookup {
+                let has_looked = has_looked.clone();
+                Box::new(move |version, kind, namespace, name| {
+                    has_looked.store(true, Ordering::Relaxed);
+                    find(version, kind, namespace, name)
+                })
+            });
+            let around = chart::Around { entropy: with.map_or([0; 32], |with| with.entropy), now_s, lookup };
+            let file = chart::render(unit, &chart, texts, around);
+            return (file, has_looked.load(Ordering::Relaxed));
+        }
+        Some(Err(why)) => why,
+        None => "its chart was not loaded".to_owned(),
+    };
+    let mut told = problem(&unit.origin.path, unit.origin.line, &why, "");
+    told.object = format!("Release/{}", unit.name);
+    (File { wanted: Vec::new(), problems: vec![told] }, false)
+}
+
+/// A name for what a render gave.
+fn of_result(file: &File) -> BlobId {
+    let mut hash = Sha256::new();
+    for wanted in &file.wanted {
+        hash.update(wanted.object.body());
+        hash.update(wanted.origin.to_string());
+    }
+    for problem in &file.problems {
+        hash.update(problem.to_string());
+    }
+    BlobId::of_digest(hash.finalize().into())
+}
