@@ -7,7 +7,7 @@ use masthead_gotmpl::function::{Body, Function, FunctionMap, Param};
 use masthead_gotmpl::kind::IntKind;
 
 use crate::funcs::{
-    dates, defaults, dicts, encodings, helm, lists, numbers, patterns, places, randoms, strings, types, words,
+    ciphers, dates, defaults, dicts, encodings, helm, lists, numbers, patterns, places, randoms, strings, types, words,
 };
 
 /// `int`
@@ -36,7 +36,7 @@ pub fn functions() -> &'static Table {
 }
 
 fn load() -> HashMap<&'static str, &'static Function> {
-    let parts: [&'static [Function]; 13] = [
+    let parts: [&'static [Function]; 14] = [
         &strings::FUNCTIONS,
         &words::FUNCTIONS,
         &lists::FUNCTIONS,
@@ -49,6 +49,7 @@ fn load() -> HashMap<&'static str, &'static Function> {
         &places::FUNCTIONS,
         &dates::FUNCTIONS,
         &randoms::FUNCTIONS,
+        &ciphers::FUNCTIONS,
         &helm::FUNCTIONS,
     ];
     parts.into_iter().flatten().map(|function| (function.name, function)).collect()

@@ -4,3 +4,4 @@ pub mod base32;
 pub mod base64;
 pub mod json_read;
 pub mod json_write;
+pub mod tree;

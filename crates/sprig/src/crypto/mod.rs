@@ -1,3 +1,11 @@
 //! Keys, certificates, passwords and the random bytes they come from.
 
+pub mod certificate;
+pub mod cipher;
+pub mod curve;
+pub mod der;
+pub mod dsa;
+pub mod key;
+pub mod password;
+pub mod pem;
 pub mod rng;

@@ -56,9 +56,9 @@ pub static FUNCTIONS: [Function; 18] = [
         Ok(Value::Map(entries.iter().filter(|(key, _)| kept(key)).cloned().collect()))
     }),
     many("merge", &[M], M, |call, a| merge::merge(call, a, false)),
-    many("mustMerge", &[M], M, |call, a| merge::merge(call, a, false)),
+    many("mustMerge", &[M], M, |call, a| merge::must_merge(call, a, false)),
     many("mergeOverwrite", &[M], M, |call, a| merge::merge(call, a, true)),
-    many("mustMergeOverwrite", &[M], M, |call, a| merge::merge(call, a, true)),
+    many("mustMergeOverwrite", &[M], M, |call, a| merge::must_merge(call, a, true)),
     fixed("deepCopy", &[ANY], deep_copy),
     fixed("mustDeepCopy", &[ANY], deep_copy),
     many("dig", &[], ANY, dig),

@@ -13,7 +13,7 @@ use masthead_yaml::{emit, parse};
 use crate::args::ZERO_VALUE;
 use crate::args::{any_list, at, text};
 use crate::codec::json_write::{Style, write};
-use crate::codec::{base32, base64, json_read};
+use crate::codec::{base32, base64, json_read, tree};
 use crate::table::fixed;
 use crate::toml;
 
@@ -54,7 +54,7 @@ pub static FUNCTIONS: [Function; 19] = [
 
 /// Text without its last line break; empty where the value has no JSON form, as Helm swallows errors here.
 fn yaml(value: &Value, emit: fn(&serde_json::Value) -> String) -> String {
-    let Ok(json) = json::to_json(value) else { return String::new() };
+    let Ok(json) = tree::tree(value) else { return String::new() };
     let mut text = emit(&json);
     if text.ends_with('\n') {
         text.pop();

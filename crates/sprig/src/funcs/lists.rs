@@ -182,7 +182,13 @@ fn concat(call: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
 fn chunk(call: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
     let value = at(a, 1);
     let list = items(call, value, "chunk")?;
-    let Some(size) = usize::try_from(args::int(a, 0)).ok().filter(|&size| size > 0) else {
+    let size = args::int(a, 0);
+    // Go computes the number of chunks with floats: below one for some sizes that are none.
+    let count = ((list.len() as f64 - 1.0) / size as f64).floor() + 1.0;
+    if count == 0.0 {
+        return Ok(Value::List(List::new(&LIST_LIST, Vec::new())));
+    }
+    let Some(size) = usize::try_from(size).ok().filter(|&size| size > 0) else {
         return Err("runtime error: makeslice: len out of range".into());
     };
     let chunks = list.chunks(size).map(|part| any_list(part.to_vec())).collect();

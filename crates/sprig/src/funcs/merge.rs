@@ -9,9 +9,19 @@ use crate::args;
 
 /// How deep maps are merged.
 const DEPTH_MAX: u32 = 1000;
+/// mergo's only refusal of maps.
+const DIFFERENT_TYPES: &str = "src and dst must be of same type";
+
+/// As [`must_merge`]; where mergo fails, an empty text.
+pub fn merge(call: &mut Call<'_>, a: &[Value], overwrite: bool) -> Result<Value, String> {
+    match must_merge(call, a, overwrite) {
+        Err(error) if error == DIFFERENT_TYPES => Ok(Value::from("")),
+        result => result,
+    }
+}
 
 /// Merges the second and further arguments into the first, in order, and returns that.
-pub fn merge(call: &mut Call<'_>, a: &[Value], overwrite: bool) -> Result<Value, String> {
+pub fn must_merge(call: &mut Call<'_>, a: &[Value], overwrite: bool) -> Result<Value, String> {
     let mut target = args::map(a, 0);
     for index in 1..a.len() {
         let source = args::map(a, index);
@@ -40,6 +50,10 @@ fn into(call: &mut Call<'_>, target: &Map, source: &Map, overwrite: bool, depth:
             && !old.is_nil()
         {
             into(call, old, new, overwrite, depth)?;
+        }
+        let onto_pointer = old.as_ref().is_some_and(|old| old.kind() == Kind::Ptr);
+        if onto_pointer && !overwrite && matches!(new.kind(), Kind::Map | Kind::Struct) {
+            return Err(DIFFERENT_TYPES.to_owned());
         }
         let filled = old.as_ref().is_some_and(|old| !is_empty(old));
         let list = new.kind() == Kind::Slice;

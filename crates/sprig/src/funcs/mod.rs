@@ -1,5 +1,6 @@
 //! The functions by subject: each file turns arguments into a result in the way of sprig's or Helm's file.
 
+pub mod ciphers;
 pub mod dates;
 pub mod defaults;
 pub mod dicts;

@@ -39,7 +39,7 @@ pub fn format(moment: &Moment, layout: &[u8]) -> Vec<u8> {
         rest = suffix;
         let date = wall.date;
         let text = match element {
-            Element::Year => padded(date.year.max(0) % 100, 2),
+            Element::Year => padded(date.year.abs() % 100, 2),
             Element::LongYear => padded(date.year, 4),
             Element::LongMonth => MONTHS[index(date.month - 1, 12)].to_owned(),
             Element::Month => MONTHS[index(date.month - 1, 12)][..3].to_owned(),

@@ -111,6 +111,8 @@ impl Encoder {
 
     fn encode(&mut self, key: &mut Vec<Str>, value: &Value) -> Result<(), String> {
         match shape(value)? {
+            // A nil list alone is written; under a key it is left out.
+            Shape::Nil if key.is_empty() && matches!(value, Value::List(_)) => self.element(value),
             Shape::Nil => Ok(()),
             Shape::Table(pairs) => {
                 if key.len() == 1 {
@@ -171,7 +173,10 @@ impl Encoder {
 
     fn element(&mut self, value: &Value) -> Result<(), String> {
         match shape(value)? {
-            Shape::Nil => Ok(()),
+            Shape::Nil => {
+                self.write("[]");
+                Ok(())
+            }
             Shape::Table(pairs) => self.deeper(|encoder| encoder.inline(pairs)),
             Shape::Tables(items) | Shape::Array(items) => self.deeper(|encoder| {
                 encoder.write("[");
