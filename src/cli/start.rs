@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use masthead_plan::network::cidr::Cidr;
+
 use crate::daemon::options::{DATA_DIR, Options};
 
 /// Flags of a control plane.
@@ -27,6 +29,12 @@ pub struct Args {
     /// The folder of the repository below which manifests are read.
     #[arg(long, value_name = "FOLDER", default_value = "")]
     pub path: String,
+    /// The range of pods' addresses, of which each node gets a /24 [default: one that is free on this machine, for ever].
+    #[arg(long, value_name = "CIDR")]
+    pub pod_cidr: Option<Cidr>,
+    /// The range of services' addresses [default: one that is free on this machine, for ever].
+    #[arg(long, value_name = "CIDR")]
+    pub service_cidr: Option<Cidr>,
     /// The store: etcd://HOST:PORT[,…], etcds://… with TLS [default: an embedded one].
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
@@ -47,6 +55,8 @@ impl Args {
             repo: self.repo.clone(),
             branch: self.branch.clone(),
             path: self.path.clone(),
+            pod_cidr: self.pod_cidr,
+            service_cidr: self.service_cidr,
         })
     }
 }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use masthead_plan::network::cidr::Cidr;
+
 /// Where a control plane keeps what it must find again.
 pub const DATA_DIR: &str = "/var/lib/masthead";
 
@@ -31,6 +33,10 @@ pub struct Options {
     pub branch: Option<String>,
     /// The folder below which manifests are read; empty for all.
     pub path: String,
+    /// The range of pods' addresses; chosen once when absent.
+    pub pod_cidr: Option<Cidr>,
+    /// The range of services' addresses; chosen once when absent.
+    pub service_cidr: Option<Cidr>,
 }
 
 impl Options {

@@ -19,6 +19,7 @@ use crate::clock;
 use crate::control::run::Control;
 use crate::control::view::View;
 use crate::daemon::data::{Daemon, Data};
+use crate::daemon::network;
 use crate::daemon::options::Options;
 use crate::daemon::repository;
 use crate::daemon::tokens::Tokens;
@@ -26,6 +27,8 @@ use crate::fleet::run as fleet;
 use crate::nodes::dispatcher;
 use crate::server::api;
 use crate::server::listen;
+use crate::sync::charts::Surroundings;
+use crate::sync::lookup;
 use crate::sync::run::Sync;
 
 /// Seconds of silence after which an agent's session is taken for lost; agents beat four times as often.
@@ -49,6 +52,8 @@ pub struct Running {
     tokens: Arc<Tokens>,
     control: JoinHandle<()>,
     leader: Option<JoinHandle<()>>,
+    /// Its ranges, which no other daemon of this machine takes while it runs.
+    _claims: network::Claims,
 }
 
 /// Starts a control plane; returns when its API answers.
@@ -56,7 +61,7 @@ pub struct Running {
 /// # Errors
 /// The data directory is in use, an address is taken, the store or the repository cannot be opened.
 pub async fn serve(options: &Options) -> Result<Running> {
-    let data = Data::open(&options.data)?;
+    let data = Data::open_patiently(&options.data)?;
     let kv = match &options.store {
         Some(address) => open::open(address, StoreOptions::default()).await,
         None => open::open(&data.store().display().to_string(), StoreOptions::default()).await,
@@ -83,7 +88,10 @@ pub async fn serve(options: &Options) -> Result<Running> {
         cluster: BTreeMap::from([("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
     })?;
 
+    let (network, claims) =
+        network::network(options, data.root(), &*kv).await.context("choosing the ranges of the cluster")?;
     let view = Arc::new(View::default());
+    view.set_network(Arc::new(network));
     let mut control = Control::new(view.clone(), store.clone(), nodes.clone(), nodes.subscribe_reports()?, born_s);
     let watch = control.load().await.context("reading the store")?;
     let control = tokio::spawn(async move {
@@ -99,6 +107,11 @@ pub async fn serve(options: &Options) -> Result<Running> {
     let (repository, tracked, path) = repository::open(options, &data, &api_url).await?;
     let sync = Sync::new(tracked.clone(), path, view.clone(), store.clone());
     let handle = sync.handle();
+    handle.surround(Surroundings {
+        entropy: entropy(&*kv).await?,
+        find: Some(lookup::find(view.clone())),
+        store: data.charts(),
+    });
     tokio::spawn(sync.run());
 
     let daemon = Daemon {
@@ -124,7 +137,7 @@ pub async fn serve(options: &Options) -> Result<Running> {
     listen::serve(api_listener, routes, options.is_public(), &authority, &data)?;
     repository.run(handle);
     data.announce(&daemon)?;
-    Ok(Running { daemon, data, api, authority, tokens, control, leader })
+    Ok(Running { daemon, data, api, authority, tokens, control, leader, _claims: claims })
 }
 
 impl Running {
@@ -198,6 +211,17 @@ async fn lead(options: &Options, kv: &Arc<dyn Kv>) -> Result<(Option<Compare>, O
         std::process::exit(75);
     });
     Ok((Some(fence), Some(held)))
+}
+
+/// The secret from which charts' random values are derived: theirs stay as they are for as long as the store lives.
+async fn entropy(kv: &dyn Kv) -> Result<[u8; 32]> {
+    let key = format!("{OWN_ROOT}entropy");
+    let fresh: [u8; 32] = rand::random();
+    let put = Op::put(key.clone(), fresh.to_vec());
+    // Whoever was faster has said it.
+    kv.txn(Txn::of(vec![put]).when(Compare::absent(key.clone()))).await?;
+    let found = kv.get(key.into()).await?.context("the store does not keep what it was given")?;
+    (&*found.value).try_into().context("the secret for charts' random values has another length")
 }
 
 /// When the store was made, in Unix seconds; this moment for a store that is new.

@@ -28,6 +28,8 @@ impl Site {
             repo: None,
             branch: None,
             path: String::new(),
+            pod_cidr: None,
+            service_cidr: None,
         };
         let running = serve::serve(&options).await.expect("the control plane starts");
         let site = Site { dir, running };

@@ -91,6 +91,11 @@ impl Cidr {
         self.contains(other.base) || other.contains(self.base)
     }
 
+    /// Whether all addresses of another are in it.
+    pub fn holds(self, other: Cidr) -> bool {
+        self.contains(other.base) && self.bits <= other.bits
+    }
+
     /// How many networks of `bits` it holds; 0 when it is smaller than one.
     pub fn blocks(self, bits: u8) -> u128 {
         match bits.checked_sub(self.bits) {
