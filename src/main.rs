@@ -8,6 +8,8 @@ fn main() -> ExitCode {
         // These two run as children, many times, and must be small: they come before the runtime and the parser.
         Some("shim") => masthead_agent::shim::main(args),
         Some("hook") => masthead::git::hook::main(&args.next().unwrap_or_default().to_string_lossy()),
+        // Renders as one types: in a few milliseconds.
+        Some("chart") => masthead::cli::chart::main(args),
         _ => masthead::cli::main(),
     }
 }

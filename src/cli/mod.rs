@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod attach;
+pub mod chart;
 pub mod columns;
 pub mod completion;
 pub mod cri;
@@ -92,6 +93,8 @@ pub enum Command {
     Attach(attach::Args),
     /// Delete a pod; its controller makes another.
     Delete(Box<delete::Args>),
+    /// Render, lint, show, pack and create Helm charts, without a daemon.
+    Chart(chart::Args),
     /// Forward local ports to a pod.
     PortForward(port_forward::Args),
     /// List what happened.
@@ -139,6 +142,7 @@ pub fn main() -> ExitCode {
         Command::Exec(args) => exec::run(args),
         Command::Attach(args) => attach::run(args),
         Command::Delete(args) => delete::run(*args),
+        Command::Chart(args) => Ok(chart::main(args.rest.into_iter().map(Into::into))),
         Command::PortForward(args) => port_forward::run(args),
         Command::Events(args) => events::run(args),
         Command::Rollout(args) => rollout::run(args),

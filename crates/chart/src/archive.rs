@@ -3,9 +3,9 @@
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
+use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::string::lossy;
 use masthead_sprig::golang::path;
-use masthead_gotmpl::quote::quote;
 
 use crate::chart::File;
 
@@ -93,7 +93,9 @@ pub fn files(bytes: &[u8]) -> Result<Vec<File>, String> {
         }
         if size > FILE_BYTES_MAX {
             let name = quote(full.as_bytes());
-            return Err(format!("decompressed chart file {name} is larger than the maximum file size {FILE_BYTES_MAX}"));
+            return Err(format!(
+                "decompressed chart file {name} is larger than the maximum file size {FILE_BYTES_MAX}"
+            ));
         }
         let mut data = Vec::with_capacity(size as usize);
         entry.read_to_end(&mut data).map_err(|error| words(&error))?;
@@ -234,14 +236,16 @@ mod tests {
         assert_eq!(files(&large).err().as_deref(), Some(expect));
         let zeros = vec![0; 4 << 20];
         let names: Vec<String> = (0..8).map(|at| format!("c/{at}")).collect();
-        let many: Vec<_> = names.iter().map(|name| (name.as_str(), tar::EntryType::Regular, zeros.as_slice())).collect();
+        let many: Vec<_> =
+            names.iter().map(|name| (name.as_str(), tar::EntryType::Regular, zeros.as_slice())).collect();
         let expect = "chart archive unpacks to more than 250 times its size";
         assert_eq!(files(&archive(&many)).err().as_deref(), Some(expect));
     }
 
     #[test]
     fn files_lose_their_first_folder_and_byte_order_mark() {
-        let bytes = archive(&[("c/a/b", tar::EntryType::Regular, b"\xEF\xBB\xBFx"), ("c/d/", tar::EntryType::Directory, b"")]);
+        let bytes =
+            archive(&[("c/a/b", tar::EntryType::Regular, b"\xEF\xBB\xBFx"), ("c/d/", tar::EntryType::Directory, b"")]);
         let files = files(&bytes).expect("the archive is whole");
         assert_eq!(files.len(), 1);
         assert_eq!((files[0].name.as_str(), files[0].data.as_bytes()), ("a/b", b"x".as_slice()));

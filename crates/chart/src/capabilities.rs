@@ -6,8 +6,8 @@ use masthead_gotmpl::function::{Call, Method, Param, Signature};
 use masthead_gotmpl::kind::{Elem, Kind, ListType};
 use masthead_gotmpl::list::List;
 use masthead_gotmpl::object::Object;
-use masthead_gotmpl::value::Value;
 use masthead_gotmpl::quote::quote;
+use masthead_gotmpl::value::Value;
 use serde_json::{Value as Json, json};
 
 /// The version of Helm whose behaviour this crate has.
@@ -207,8 +207,10 @@ impl Object for CapabilitiesObject {
 }
 
 /// `chartutil.VersionSet`
-static VERSION_SET: ListType =
-    ListType { name: "chartutil.VersionSet", elem: Elem::Str, methods: &[&Method {
+static VERSION_SET: ListType = ListType {
+    name: "chartutil.VersionSet",
+    elem: Elem::Str,
+    methods: &[&Method {
         name: "Has",
         params: &[Param::Str],
         variadic: None,
@@ -217,7 +219,8 @@ static VERSION_SET: ListType =
             let list = args.first().and_then(Value::as_list);
             Ok(Value::Bool(list.is_some_and(|list| list.as_slice().iter().any(|item| item.as_bytes() == wanted))))
         },
-    }] };
+    }],
+};
 
 struct KubeVersionObject(KubeVersion);
 
@@ -248,7 +251,10 @@ impl Object for KubeVersionObject {
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        ["Version", "Major", "Minor"].into_iter().filter_map(|name| self.field(name).map(|value| (name, value))).collect()
+        ["Version", "Major", "Minor"]
+            .into_iter()
+            .filter_map(|name| self.field(name).map(|value| (name, value)))
+            .collect()
     }
 
     fn to_json(&self) -> Result<Json, String> {

@@ -57,7 +57,8 @@ impl Chart {
 
     /// The README, if there is one.
     pub fn readme(&self) -> Option<&File> {
-        let is_readme = |name: &str| ["readme.md", "readme.txt", "readme"].iter().any(|known| known.eq_ignore_ascii_case(name));
+        let is_readme =
+            |name: &str| ["readme.md", "readme.txt", "readme"].iter().any(|known| known.eq_ignore_ascii_case(name));
         self.files.iter().find(|file| is_readme(&file.name))
     }
 }

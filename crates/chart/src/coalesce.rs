@@ -6,9 +6,9 @@
 use std::rc::Rc;
 
 use masthead_gotmpl::map::{Entry, Map};
+use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::string::Str;
 use masthead_gotmpl::value::Value;
-use masthead_gotmpl::quote::quote;
 
 use crate::go_format::{percent_t, percent_v};
 use crate::instance::{Instance, Shared};

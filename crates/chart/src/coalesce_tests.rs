@@ -46,10 +46,25 @@ fn check(values: Json, child: Json, user: Json, expect: Json) {
 
 #[test]
 fn the_user_wins_and_nulls_remove() {
-    check(json!({"a": 1, "b": {"x": 1, "y": 2}}), json!({}), json!({"b": {"x": 5}}), json!({"a": 1, "b": {"x": 5, "y": 2}, "c": {"global": {}}}));
-    check(json!({"a": 1, "b": {"x": 1}}), json!({}), json!({"a": null, "b": {"x": null}}), json!({"b": {}, "c": {"global": {}}}));
+    check(
+        json!({"a": 1, "b": {"x": 1, "y": 2}}),
+        json!({}),
+        json!({"b": {"x": 5}}),
+        json!({"a": 1, "b": {"x": 5, "y": 2}, "c": {"global": {}}}),
+    );
+    check(
+        json!({"a": 1, "b": {"x": 1}}),
+        json!({}),
+        json!({"a": null, "b": {"x": null}}),
+        json!({"b": {}, "c": {"global": {}}}),
+    );
     check(json!({"a": {"b": 1}}), json!({}), json!({"a": null}), json!({"c": {"global": {}}}));
-    check(json!({}), json!({"x": 1, "y": {"z": 1}}), json!({"c": {"x": null}}), json!({"c": {"y": {"z": 1}, "global": {}}}));
+    check(
+        json!({}),
+        json!({"x": 1, "y": {"z": 1}}),
+        json!({"c": {"x": null}}),
+        json!({"c": {"y": {"z": 1}, "global": {}}}),
+    );
     check(json!({"c": {"x": 2}}), json!({"x": 1, "y": 1}), json!({}), json!({"c": {"x": 2, "y": 1, "global": {}}}));
 }
 
@@ -96,7 +111,10 @@ impl Seed {
     fn map(&mut self, depth: u64) -> Json {
         let keys = ["a", "b", "c", "global", "x"];
         let count = self.next(4);
-        (0..count).map(|_| (keys[self.next(5) as usize].to_owned(), self.value(depth))).collect::<serde_json::Map<_, _>>().into()
+        (0..count)
+            .map(|_| (keys[self.next(5) as usize].to_owned(), self.value(depth)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     }
 }
 

@@ -6,7 +6,6 @@ use masthead_gotmpl::exec::execution::{Execution, Options as ExecOptions};
 use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::set::Set;
 use masthead_gotmpl::value::Value;
-use masthead_sprig::golang::path;
 use masthead_sprig::host::Host;
 use masthead_sprig::table;
 use masthead_sprig::time::moment::Moment;
@@ -206,8 +205,8 @@ impl Run<'_> {
         options.limits = self.surroundings.limits;
         let version = given.text("kube-version");
         if !version.is_empty() {
-            options.capabilities.kube_version = KubeVersion::parse(version)
-                .map_err(|error| format!("invalid kube version '{version}': {error}"))?;
+            options.capabilities.kube_version =
+                KubeVersion::parse(version).map_err(|error| format!("invalid kube version '{version}': {error}"))?;
         }
         options.capabilities.api_versions.extend(given.all("api-versions"));
         options.is_upgrade = given.is_on("is-upgrade");
@@ -246,8 +245,7 @@ impl Run<'_> {
         let limits = self.surroundings.limits;
         let options = ExecOptions { limits, set_name: "name-template", ..ExecOptions::default() };
         let mut execution = Execution::new(&set, options, &mut host);
-        let text =
-            execution.execute(b"name-template", Value::Nil).map_err(|failure| failure.text)?;
+        let text = execution.execute(b"name-template", Value::Nil).map_err(|failure| failure.text)?;
         Ok(masthead_gotmpl::string::lossy(&text).into_owned())
     }
 
@@ -428,10 +426,4 @@ pub fn check_release_name(name: &str) -> Result<(), String> {
         _ => return Ok(()),
     };
     Err(format!("release name {}: {words}", quote(name.as_bytes())))
-}
-
-/// The last part of a path, for messages.
-pub(crate) fn base(name: &str) -> &str {
-    let base = path::base(name.as_bytes());
-    std::str::from_utf8(base).unwrap_or(name)
 }

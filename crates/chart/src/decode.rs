@@ -87,7 +87,13 @@ impl Decoder {
     }
 
     /// The root struct's fields: `each` gets the canonical name of every key that `names` knows, whatever its case.
-    pub fn root(&mut self, json: Json, name: &'static str, names: &[&'static str], each: impl FnMut(&mut Self, &'static str, Json)) {
+    pub fn root(
+        &mut self,
+        json: Json,
+        name: &'static str,
+        names: &[&'static str],
+        each: impl FnMut(&mut Self, &'static str, Json),
+    ) {
         let typ = self.root;
         self.fields(json, name, typ, names, each);
     }
@@ -111,7 +117,10 @@ impl Decoder {
         };
         self.within.push(name);
         for (key, value) in fields {
-            let known = names.iter().find(|name| **name == key).or_else(|| names.iter().find(|name| name.eq_ignore_ascii_case(&key)));
+            let known = names
+                .iter()
+                .find(|name| **name == key)
+                .or_else(|| names.iter().find(|name| name.eq_ignore_ascii_case(&key)));
             if let Some(known) = known {
                 self.path.push(known);
                 each(self, known, value);

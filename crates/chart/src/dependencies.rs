@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use masthead_gotmpl::map::Map;
-use masthead_gotmpl::value::Value;
 use masthead_gotmpl::quote::quote;
+use masthead_gotmpl::value::Value;
 use masthead_sprig::semver::{constraint, version};
 
 use crate::coalesce::{Coalescer, Nulls, deep_copy};

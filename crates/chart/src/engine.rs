@@ -113,9 +113,8 @@ pub(crate) fn render(
         // The map was made here and takes writes.
         let _ = renderable.dot.insert("Template".into(), Value::Map(template));
         let dot = Value::Map(renderable.dot.retyped(&objects::VALUES));
-        let text = execution
-            .execute(name.as_bytes(), dot)
-            .map_err(|failure| execution_error(chart.name(), &failure.text));
+        let text =
+            execution.execute(name.as_bytes(), dot).map_err(|failure| execution_error(chart.name(), &failure.text));
         let text = match text {
             Ok(text) => text,
             Err(error) => {
@@ -312,7 +311,10 @@ mod tests {
 
     #[test]
     fn faults_are_told_as_helm_tells_them() {
-        let error = execution_error("c", "template: c/t.yaml:3:4: executing \"c/t.yaml\" at <fail \"x\">: error calling fail: HELM_ERR_STARTx: yHELM_ERR_END");
+        let error = execution_error(
+            "c",
+            "template: c/t.yaml:3:4: executing \"c/t.yaml\" at <fail \"x\">: error calling fail: HELM_ERR_STARTx: yHELM_ERR_END",
+        );
         assert_eq!(error.text, "execution error at (c/t.yaml:3:4): x: y");
         assert_eq!((error.file.as_deref(), error.line), (Some("c/t.yaml"), Some(3)));
         let error = parse_error("c", "c/t.yaml", "template: c/t.yaml:2: function \"x\" not defined");

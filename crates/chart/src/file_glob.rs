@@ -15,7 +15,12 @@ enum Node {
     Super,
     /// `?`
     Single,
-    Class { not: bool, low: char, high: char, chars: Vec<char> },
+    Class {
+        not: bool,
+        low: char,
+        high: char,
+        chars: Vec<char>,
+    },
     Either(Vec<Vec<Node>>),
 }
 
@@ -80,9 +85,9 @@ fn run(nodes: &[Node], name: &str, steps: &mut u32, then: &mut Then<'_>) -> bool
                 }
             }
         }
-        Node::Either(branches) => branches
-            .iter()
-            .any(|branch| run(branch, name, steps, &mut |name, steps| run(rest, name, steps, then))),
+        Node::Either(branches) => {
+            branches.iter().any(|branch| run(branch, name, steps, &mut |name, steps| run(rest, name, steps, then)))
+        }
     }
 }
 
@@ -128,7 +133,7 @@ impl Reader<'_> {
                     }
                     nodes.push(if double { Node::Super } else { Node::Any });
                 }
-                _ => nodes.push(Node::Text(self.text(if depth > 0 { "?*[{},"  } else { "?*[{" }))),
+                _ => nodes.push(Node::Text(self.text(if depth > 0 { "?*[{}," } else { "?*[{" }))),
             }
         }
         Some(nodes)

@@ -137,7 +137,8 @@ fn shorts<'a>(
 impl Given {
     fn set(&mut self, known: &Flag, value: String, shown: &str) -> Result<(), String> {
         let quoted = |value: &str| masthead_gotmpl::quote::quote(value.as_bytes());
-        let invalid = |why: String| Err(format!("invalid argument {} for {} flag: {why}", quoted(&value), quoted(shown)));
+        let invalid =
+            |why: String| Err(format!("invalid argument {} for {} flag: {why}", quoted(&value), quoted(shown)));
         match known.takes {
             Takes::Bool => {
                 let flag = match value.as_str() {
@@ -258,8 +259,9 @@ mod tests {
 
     #[test]
     fn flags_in_all_their_forms() {
-        let given = run(&["a", "--set", "x=1", "--set=y=2", "-f", "a,b", "-fc", "-gn", "ns", "--dry-run", "b", "--", "--set"])
-            .expect("the flags are known");
+        let given =
+            run(&["a", "--set", "x=1", "--set=y=2", "-f", "a,b", "-fc", "-gn", "ns", "--dry-run", "b", "--", "--set"])
+                .expect("the flags are known");
         assert_eq!(given.all("set"), ["x=1", "y=2"]);
         assert_eq!(given.all("values"), ["a", "b", "c"]);
         assert!(given.is_on("generate-name"));

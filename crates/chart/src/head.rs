@@ -22,7 +22,8 @@ impl Head {
     }
 }
 
-const METADATA: &str = "struct { Name string \"json:\\\"name\\\"\"; Annotations map[string]string \"json:\\\"annotations\\\"\" }";
+const METADATA: &str =
+    "struct { Name string \"json:\\\"name\\\"\"; Annotations map[string]string \"json:\\\"annotations\\\"\" }";
 
 /// Reads a manifest.
 ///
@@ -62,9 +63,13 @@ mod tests {
     /// Every expectation was printed by Go.
     #[test]
     fn decodes_as_go_does() {
-        let head = read("KIND: Foo\nMetadata: {Name: 5, annotations: {a: null, b: 1.50, c: 1e10, d: true}}").expect("it is well-formed");
+        let head = read("KIND: Foo\nMetadata: {Name: 5, annotations: {a: null, b: 1.50, c: 1e10, d: true}}")
+            .expect("it is well-formed");
         assert_eq!((head.kind.as_str(), head.name.as_str()), ("Foo", "5"));
-        assert_eq!(["a", "b", "c", "d"].map(|key| head.annotation(key)), [Some(""), Some("1.5"), Some("1e+10"), Some("true")]);
+        assert_eq!(
+            ["a", "b", "c", "d"].map(|key| head.annotation(key)),
+            [Some(""), Some("1.5"), Some("1e+10"), Some("true")]
+        );
         assert!(read("").is_ok() && read("null").is_ok() && read("metadata: null").is_ok());
         refuses("foo", "string into Go value of type releaseutil.SimpleHead");
         refuses("- a", "array into Go value of type releaseutil.SimpleHead");
@@ -72,7 +77,13 @@ mod tests {
         refuses("kind: [a]", "array into Go struct field SimpleHead.kind of type string");
         refuses("metadata: foo", &format!("string into Go struct field SimpleHead.metadata of type {METADATA}"));
         refuses("metadata: {name: [1]}", "array into Go struct field .metadata.name of type string");
-        refuses("metadata: {annotations: foo}", "string into Go struct field .metadata.annotations of type map[string]string");
-        refuses("metadata: {annotations: {a: {b: c}}}", "object into Go struct field .metadata.annotations of type string");
+        refuses(
+            "metadata: {annotations: foo}",
+            "string into Go struct field .metadata.annotations of type map[string]string",
+        );
+        refuses(
+            "metadata: {annotations: {a: {b: c}}}",
+            "object into Go struct field .metadata.annotations of type string",
+        );
     }
 }

@@ -82,7 +82,11 @@ mod tests {
     use super::Rules;
 
     fn check(rules: &str, path: &str, is_folder: bool, expect: bool) {
-        assert_eq!(Rules::parse(rules.as_bytes()).map(|rules| rules.ignores(path, is_folder)), Ok(expect), "{rules} {path}");
+        assert_eq!(
+            Rules::parse(rules.as_bytes()).map(|rules| rules.ignores(path, is_folder)),
+            Ok(expect),
+            "{rules} {path}"
+        );
     }
 
     /// From the table of Helm's own test.

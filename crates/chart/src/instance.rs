@@ -30,7 +30,8 @@ impl Instance {
     /// The charts as they were loaded.
     pub fn tree(chart: &Arc<Chart>) -> Shared {
         let wanted = chart.metadata.dependencies.as_ref();
-        let wanted = wanted.map(|list| list.iter().flatten().map(|entry| Rc::new(RefCell::new(entry.clone()))).collect());
+        let wanted =
+            wanted.map(|list| list.iter().flatten().map(|entry| Rc::new(RefCell::new(entry.clone()))).collect());
         let instance = Rc::new(RefCell::new(Instance {
             chart: Arc::clone(chart),
             name: chart.name().to_owned(),

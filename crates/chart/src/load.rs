@@ -52,7 +52,8 @@ impl Loader<'_> {
                 continue;
             }
             let child = self.subchart(&chart, &name, files);
-            let child = child.map_err(|error| format!("error unpacking subchart {name} in {}: {error}", chart.name()))?;
+            let child =
+                child.map_err(|error| format!("error unpacking subchart {name} in {}: {error}", chart.name()))?;
             chart.dependencies.push(Arc::new(child));
         }
         Ok(chart)
@@ -69,7 +70,9 @@ impl Loader<'_> {
         let text = file.data.as_bytes();
         match name {
             "Chart.yaml" => {}
-            "Chart.lock" => chart.lock = Lock::read(text).map_err(|error| format!("cannot load Chart.lock: {error}"))?,
+            "Chart.lock" => {
+                chart.lock = Lock::read(text).map_err(|error| format!("cannot load Chart.lock: {error}"))?
+            }
             "values.yaml" => {
                 let values = decode::table(text).map_err(|error| format!("cannot load values.yaml: {error}"))?;
                 chart.values = Some(values.unwrap_or_default());
@@ -150,7 +153,10 @@ mod tests {
         ])
         .expect("the chart is well-formed");
         assert_eq!(chart.templates.len(), 1);
-        assert_eq!(chart.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), ["crds/c.yaml", "charts/c.prov"]);
+        assert_eq!(
+            chart.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(),
+            ["crds/c.yaml", "charts/c.prov"]
+        );
         assert_eq!(chart.dependencies.len(), 1);
         assert_eq!(chart.dependencies[0].metadata.api_version, "v1");
         assert!(chart.dependencies[0].values.is_some());
@@ -160,8 +166,14 @@ mod tests {
     fn faults_are_helms() {
         let refuses = |list: &[(&str, &str)], expect: &str| assert_eq!(load(list).err().as_deref(), Some(expect));
         refuses(&[("values.yaml", "a: 1")], "Chart.yaml file is missing");
-        refuses(&[CHART, ("charts/README.md", "x")], "error unpacking subchart README.md in t: Chart.yaml file is missing");
-        refuses(&[CHART, ("values.yaml", "- a")], "cannot load values.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}");
+        refuses(
+            &[CHART, ("charts/README.md", "x")],
+            "error unpacking subchart README.md in t: Chart.yaml file is missing",
+        );
+        refuses(
+            &[CHART, ("values.yaml", "- a")],
+            "cannot load values.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}",
+        );
         refuses(&[("Chart.yaml", "apiVersion: v2\nname: t\n")], "validation: chart.metadata.version is required");
         refuses(&[CHART, ("charts/c-1.tgz", "x")], "error unpacking subchart c-1.tgz in t: gzip: invalid header");
     }

@@ -73,7 +73,8 @@ fn list(dependencies: &[Dependency]) -> String {
         .iter()
         .map(|dependency| {
             let fields = dependency.fields_json();
-            let fields: Vec<String> = fields.iter().map(|(key, value)| format!("\"{key}\":{}", go_json(value))).collect();
+            let fields: Vec<String> =
+                fields.iter().map(|(key, value)| format!("\"{key}\":{}", go_json(value))).collect();
             format!("{{{}}}", fields.join(","))
         })
         .collect();
@@ -104,7 +105,8 @@ mod tests {
 
     #[test]
     fn the_digest_is_over_gos_json() {
-        let asked = Dependency { name: "a".into(), version: ">=1".into(), repository: "r".into(), ..Dependency::default() };
+        let asked =
+            Dependency { name: "a".into(), version: ">=1".into(), repository: "r".into(), ..Dependency::default() };
         let locked = Dependency { version: "1.2.3".into(), ..asked.clone() };
         assert_eq!(
             digest_input(std::slice::from_ref(&asked), &[locked]),

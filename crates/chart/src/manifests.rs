@@ -109,7 +109,9 @@ pub fn sort<'f>(
         // What is not UTF-8 is no YAML either; reading it says so in Helm's words.
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
-            Err(_) => return Err(fault(crate::decode::yaml(bytes).err().unwrap_or_else(|| "invalid UTF-8".to_owned()))),
+            Err(_) => {
+                return Err(fault(crate::decode::yaml(bytes).err().unwrap_or_else(|| "invalid UTF-8".to_owned())));
+            }
         };
         let (mut line, mut counted) = (0, 0);
         for (start, part) in split(text) {
@@ -130,9 +132,9 @@ pub fn sort<'f>(
         }
     }
     sorted.manifests.sort_by(|a, b| kinds::install_order(&a.head.kind).cmp(&kinds::install_order(&b.head.kind)));
-    sorted.hooks.sort_by(|a, b| {
-        kinds::install_order(&a.manifest.head.kind).cmp(&kinds::install_order(&b.manifest.head.kind))
-    });
+    sorted
+        .hooks
+        .sort_by(|a, b| kinds::install_order(&a.manifest.head.kind).cmp(&kinds::install_order(&b.manifest.head.kind)));
     Ok(sorted)
 }
 
@@ -199,22 +201,34 @@ mod tests {
     #[test]
     fn hooks_are_told_apart() {
         let files = [
-            ("c/templates/a.yaml", "kind: Job\nmetadata:\n  name: j\n  annotations:\n    helm.sh/hook: Pre-Install, test\n    helm.sh/hook-weight: \"-5\"\n    helm.sh/hook-delete-policy: hook-succeeded,Hook-Failed\n"),
+            (
+                "c/templates/a.yaml",
+                "kind: Job\nmetadata:\n  name: j\n  annotations:\n    helm.sh/hook: Pre-Install, test\n    helm.sh/hook-weight: \"-5\"\n    helm.sh/hook-delete-policy: hook-succeeded,Hook-Failed\n",
+            ),
             ("c/templates/b.yaml", "kind: Deployment\n---\nkind: Service\n"),
             ("c/templates/c.yaml", "kind: X\nmetadata:\n  annotations:\n    helm.sh/hook: crd-install\n"),
         ];
         let mut warnings = Vec::new();
-        let sorted = sort(files.into_iter().map(|(path, text)| (path, text.as_bytes())), &mut warnings).expect("the files are well-formed");
-        assert_eq!(sorted.manifests.iter().map(|m| m.head.kind.as_str()).collect::<Vec<_>>(), ["Service", "Deployment"]);
+        let sorted = sort(files.into_iter().map(|(path, text)| (path, text.as_bytes())), &mut warnings)
+            .expect("the files are well-formed");
+        assert_eq!(
+            sorted.manifests.iter().map(|m| m.head.kind.as_str()).collect::<Vec<_>>(),
+            ["Service", "Deployment"]
+        );
         assert_eq!(sorted.hooks.len(), 1);
         let hook = &sorted.hooks[0];
-        assert_eq!((hook.weight, hook.events.as_slice(), hook.is_test()), (-5, ["pre-install", "test"].as_slice(), true));
+        assert_eq!(
+            (hook.weight, hook.events.as_slice(), hook.is_test()),
+            (-5, ["pre-install", "test"].as_slice(), true)
+        );
         assert_eq!(hook.delete_policies, ["hook-succeeded", "hook-failed"]);
         assert_eq!(warnings, ["manifest_sorter.go:199: info: skipping unknown hook: \"crd-install\""]);
         let bad = [("c/templates/a.yaml", b"foo".as_slice())];
         assert_eq!(
             sort(bad.into_iter(), &mut warnings).err().map(|error| error.1).as_deref(),
-            Some("YAML parse error on c/templates/a.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal string into Go value of type releaseutil.SimpleHead")
+            Some(
+                "YAML parse error on c/templates/a.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal string into Go value of type releaseutil.SimpleHead"
+            )
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Chart.yaml and requirements.yaml to what they say, checked as Helm checks it.
 
-use masthead_sprig::golang::path;
 use masthead_gotmpl::quote::quote;
+use masthead_sprig::golang::path;
 use masthead_sprig::golang::unicode;
 use masthead_sprig::semver::version;
 use serde_json::{Map, Value as Json, json};
@@ -86,8 +86,23 @@ pub struct Dependency {
 }
 
 const FIELDS: [&str; 17] = [
-    "name", "home", "sources", "version", "description", "keywords", "maintainers", "icon", "apiVersion", "condition",
-    "tags", "appVersion", "deprecated", "annotations", "kubeVersion", "dependencies", "type",
+    "name",
+    "home",
+    "sources",
+    "version",
+    "description",
+    "keywords",
+    "maintainers",
+    "icon",
+    "apiVersion",
+    "condition",
+    "tags",
+    "appVersion",
+    "deprecated",
+    "annotations",
+    "kubeVersion",
+    "dependencies",
+    "type",
 ];
 
 impl Metadata {
@@ -179,7 +194,9 @@ impl Metadata {
         }
         let mut seen: Vec<String> = Vec::new();
         for dependency in self.dependencies.iter_mut().flatten() {
-            let Some(dependency) = dependency else { return named("dependencies must not contain empty or null nodes") };
+            let Some(dependency) = dependency else {
+                return named("dependencies must not contain empty or null nodes");
+            };
             dependency.check()?;
             let key = if dependency.alias.is_empty() { &dependency.name } else { &dependency.alias };
             if seen.contains(key) {
@@ -240,16 +257,17 @@ impl Metadata {
 
 fn maintainer(decoder: &mut Decoder, json: Json) -> Option<Maintainer> {
     let mut into = Maintainer::default();
-    let there = decoder.fields(json, "Maintainer", "chart.Maintainer", &["name", "email", "url"], |decoder, field, json| {
-        decoder.string(
-            json,
-            match field {
-                "name" => &mut into.name,
-                "email" => &mut into.email,
-                _ => &mut into.url,
-            },
-        );
-    });
+    let there =
+        decoder.fields(json, "Maintainer", "chart.Maintainer", &["name", "email", "url"], |decoder, field, json| {
+            decoder.string(
+                json,
+                match field {
+                    "name" => &mut into.name,
+                    "email" => &mut into.email,
+                    _ => &mut into.url,
+                },
+            );
+        });
     there.then_some(into)
 }
 
@@ -354,17 +372,32 @@ mod tests {
     /// Every expectation was printed by Go.
     #[test]
     fn decodes_as_go_does() {
-        assert_eq!(read("version: 1.10\nappVersion: 1_000").map(|m| (m.version, m.app_version)), Ok(("1.1".into(), "1000".into())));
+        assert_eq!(
+            read("version: 1.10\nappVersion: 1_000").map(|m| (m.version, m.app_version)),
+            Ok(("1.1".into(), "1000".into()))
+        );
         assert_eq!(read("appVersion: 123456789.123").map(|m| m.app_version), Ok("1.2345679e+08".into()));
         assert_eq!(read("NAME: upper\nVersion: 2").map(|m| (m.name, m.version)), Ok(("upper".into(), "2".into())));
-        assert_eq!(read("appVersion: 1e3\nname: true").map(|m| (m.app_version, m.name)), Ok(("1000".into(), "true".into())));
+        assert_eq!(
+            read("appVersion: 1e3\nname: true").map(|m| (m.app_version, m.name)),
+            Ok(("1000".into(), "true".into()))
+        );
         refuses("name: [a]", "cannot unmarshal array into Go struct field Metadata.name of type string");
         refuses("keywords: abc", "cannot unmarshal string into Go struct field Metadata.keywords of type []string");
         refuses("keywords: [1, [1]]", "cannot unmarshal array into Go struct field Metadata.keywords of type string");
-        refuses("maintainers: [foo]", "cannot unmarshal string into Go struct field Metadata.maintainers of type chart.Maintainer");
-        refuses("maintainers: [{name: [1]}]", "cannot unmarshal array into Go struct field Maintainer.maintainers.name of type string");
+        refuses(
+            "maintainers: [foo]",
+            "cannot unmarshal string into Go struct field Metadata.maintainers of type chart.Maintainer",
+        );
+        refuses(
+            "maintainers: [{name: [1]}]",
+            "cannot unmarshal array into Go struct field Maintainer.maintainers.name of type string",
+        );
         refuses("deprecated: 'true'", "cannot unmarshal string into Go struct field Metadata.deprecated of type bool");
-        refuses("annotations: foo", "cannot unmarshal string into Go struct field Metadata.annotations of type map[string]string");
+        refuses(
+            "annotations: foo",
+            "cannot unmarshal string into Go struct field Metadata.annotations of type map[string]string",
+        );
         refuses("- a", "cannot unmarshal array into Go value of type chart.Metadata");
     }
 
@@ -381,7 +414,10 @@ mod tests {
         check("apiVersion: v2\nname: a", "chart.metadata.version is required");
         check("apiVersion: v2\nname: a\nversion: x", "chart.metadata.version \"x\" is invalid");
         check("apiVersion: v2\nname: a\nversion: 1.0.0\ntype: x", "chart.metadata.type must be application or library");
-        check("apiVersion: v2\nname: a\nversion: 1.0.0\nmaintainers: [null]", "maintainers must not contain empty or null nodes");
+        check(
+            "apiVersion: v2\nname: a\nversion: 1.0.0\nmaintainers: [null]",
+            "maintainers must not contain empty or null nodes",
+        );
         check(
             "apiVersion: v2\nname: a\nversion: 1.0.0\ndependencies: [{name: x, alias: y z}]",
             "dependency \"x\" has disallowed characters in the alias",

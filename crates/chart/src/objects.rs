@@ -28,11 +28,26 @@ static FILES: MapType = MapType {
     elem: Elem::Bytes,
     methods: &[
         &Method { name: "Get", params: &[Param::Str], variadic: None, call: |_, args| Ok(Value::Str(content(args))) },
-        &Method { name: "GetBytes", params: &[Param::Str], variadic: None, call: |_, args| Ok(Value::Bytes(content(args))) },
+        &Method {
+            name: "GetBytes",
+            params: &[Param::Str],
+            variadic: None,
+            call: |_, args| Ok(Value::Bytes(content(args))),
+        },
         &Method { name: "Glob", params: &[Param::Str], variadic: None, call: |_, args| Ok(glob(args)) },
         &Method { name: "Lines", params: &[Param::Str], variadic: None, call: |_, args| Ok(lines(args)) },
-        &Method { name: "AsConfig", params: &[], variadic: None, call: |_, args| Ok(yaml(args, |data| data.to_str_lossy().into_owned())) },
-        &Method { name: "AsSecrets", params: &[], variadic: None, call: |_, args| Ok(yaml(args, |data| base64(data.as_bytes()))) },
+        &Method {
+            name: "AsConfig",
+            params: &[],
+            variadic: None,
+            call: |_, args| Ok(yaml(args, |data| data.to_str_lossy().into_owned())),
+        },
+        &Method {
+            name: "AsSecrets",
+            params: &[],
+            variadic: None,
+            call: |_, args| Ok(yaml(args, |data| base64(data.as_bytes()))),
+        },
     ],
 };
 
@@ -55,7 +70,8 @@ fn content(args: &[Value]) -> Str {
 }
 
 fn glob(args: &[Value]) -> Value {
-    let pattern = args.get(1).and_then(Value::as_string).map(|text| text.to_str_lossy().into_owned()).unwrap_or_default();
+    let pattern =
+        args.get(1).and_then(Value::as_string).map(|text| text.to_str_lossy().into_owned()).unwrap_or_default();
     let pattern = Pattern::parse(&pattern).unwrap_or_else(Pattern::everything);
     let all = receiver(args).entries();
     let found = all.iter().filter(|(name, _)| pattern.matches(&name.to_str_lossy())).cloned().collect();
@@ -151,8 +167,23 @@ impl Object for ChartObject {
 struct MetadataObject(Metadata);
 
 const METADATA: [&str; 17] = [
-    "Name", "Home", "Sources", "Version", "Description", "Keywords", "Maintainers", "Icon", "APIVersion", "Condition",
-    "Tags", "AppVersion", "Deprecated", "Annotations", "KubeVersion", "Dependencies", "Type",
+    "Name",
+    "Home",
+    "Sources",
+    "Version",
+    "Description",
+    "Keywords",
+    "Maintainers",
+    "Icon",
+    "APIVersion",
+    "Condition",
+    "Tags",
+    "AppVersion",
+    "Deprecated",
+    "Annotations",
+    "KubeVersion",
+    "Dependencies",
+    "Type",
 ];
 
 /// `[]*chart.Maintainer`

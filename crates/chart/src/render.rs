@@ -181,7 +181,11 @@ fn prepare(
     let root = Instance::tree(chart);
     let user = values.to_map();
     dependencies::process(&root, &user, warnings).map_err(fault)?;
-    let values = Coalescer { warnings, nulls: Nulls::Remove }.values(&root, &user).map_err(fault)?;
+    let mut values = Coalescer { warnings, nulls: Nulls::Remove }.values(&root, &user).map_err(fault)?;
+    if options.lint {
+        // Helm's linter puts the values together twice.
+        values = Coalescer { warnings, nulls: Nulls::Remove }.values(&root, &values).map_err(fault)?;
+    }
     if !options.skip_schema_validation {
         let mut faults = String::new();
         check_schemas(&root, &values, &mut faults);
@@ -191,7 +195,7 @@ fn prepare(
         }
     }
     let release = vec![
-        ("IsInstall".into(), Value::Bool(!options.is_upgrade)),
+        ("IsInstall".into(), Value::Bool(!options.is_upgrade && !options.lint)),
         ("IsUpgrade".into(), Value::Bool(options.is_upgrade)),
         ("Name".into(), Value::str(&options.release)),
         ("Namespace".into(), Value::str(&options.namespace)),
@@ -239,6 +243,13 @@ pub(crate) fn shown(error: &str) -> String {
     format!("{}\n", error.strip_prefix(first).unwrap_or(error))
 }
 
+/// Values with others under them, as the linter holds them against a schema.
+pub(crate) fn over(values: &Table, under: &Table, warnings: &mut Vec<String>) -> Result<Value, String> {
+    let map = values.to_map();
+    Coalescer { warnings, nulls: Nulls::Remove }.tables(&map, &under.to_map(), "")?;
+    Ok(Value::Map(map))
+}
+
 fn check_kube_version(chart: &Chart, options: &Options) -> Result<(), Error> {
     let (wanted, there) = (&chart.metadata.kube_version, &options.capabilities.kube_version.version);
     if wanted.is_empty() || dependencies::is_compatible(wanted, there) {
@@ -252,7 +263,8 @@ fn check_kube_version(chart: &Chart, options: &Options) -> Result<(), Error> {
 fn crds(instance: &Shared) -> Vec<Crd> {
     let here = instance.borrow();
     let prefix = here.full_path();
-    let own = here.chart.files.iter().filter(|file| file.name.starts_with("crds/") && has_manifest_extension(&file.name));
+    let own =
+        here.chart.files.iter().filter(|file| file.name.starts_with("crds/") && has_manifest_extension(&file.name));
     let mut all: Vec<Crd> =
         own.map(|file| Crd { path: format!("{prefix}/{}", file.name), text: file.data.clone() }).collect();
     for child in &here.dependencies {

@@ -1,8 +1,8 @@
 //! `--set` lines to values: Helm's own little language of keys, indices, lists and escapes, with its errors.
 
+use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::string::Str;
 use masthead_sprig::golang::number;
-use masthead_gotmpl::quote::quote;
 use masthead_sprig::golang::unicode;
 
 use crate::tree::{Table, Tree};
@@ -157,7 +157,8 @@ impl Parser<'_, '_> {
         let (digits, last) = self.until(&[']']);
         let read = match last {
             None => Err(Stop::End),
-            Some(_) => number::parse_int(digits.as_bytes(), 10).map_err(|error| Stop::Fault(atoi_fault(&digits, &error.to_string()))),
+            Some(_) => number::parse_int(digits.as_bytes(), 10)
+                .map_err(|error| Stop::Fault(atoi_fault(&digits, &error.to_string()))),
         };
         read.map_err(|stop| stop.wrap("error parsing index"))
     }

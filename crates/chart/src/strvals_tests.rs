@@ -28,7 +28,10 @@ fn refuses(base: Json, line: &str, expect: &str) {
 
 #[test]
 fn typed_values() {
-    check("a=1,b=true,c=null,d=x,e=0,f=00,g=-5,h=1.5", json!({"a": 1, "b": true, "c": null, "d": "x", "e": 0, "f": "00", "g": -5, "h": "1.5"}));
+    check(
+        "a=1,b=true,c=null,d=x,e=0,f=00,g=-5,h=1.5",
+        json!({"a": 1, "b": true, "c": null, "d": "x", "e": 0, "f": "00", "g": -5, "h": "1.5"}),
+    );
     check("a.b.c=x,a.d=y", json!({"a": {"b": {"c": "x"}, "d": "y"}}));
     check("a={1,x,true},b={}", json!({"a": [1, "x", true], "b": [""]}));
     check("a[1]=x", json!({"a": [null, "x"]}));
@@ -67,10 +70,15 @@ fn faults() {
 #[test]
 fn other_kinds() {
     assert_eq!(run(json!({}), "a=1,b=true", Kind::Text), Ok(json!({"a": "1", "b": "true"})));
-    assert_eq!(run(json!({}), "a={\"b\": [1, null]}, c=\"x\" ,d=", Kind::Json), Ok(json!({"a": {"b": [1.0, null]}, "c": "x", "d": null})));
+    assert_eq!(
+        run(json!({}), "a={\"b\": [1, null]}, c=\"x\" ,d=", Kind::Json),
+        Ok(json!({"a": {"b": [1.0, null]}, "c": "x", "d": null}))
+    );
     assert!(run(json!({}), "x={bad", Kind::Json).is_err());
     assert_eq!(run(json!({}), "a.b=1,c=\\x{y}", Kind::Literal), Ok(json!({"a": {"b": "1,c=\\x{y}"}})));
-    let mut read = |name: &str| if name == "f" { Ok(b"text".to_vec()) } else { Err(format!("open {name}: no such file or directory")) };
+    let mut read = |name: &str| {
+        if name == "f" { Ok(b"text".to_vec()) } else { Err(format!("open {name}: no such file or directory")) }
+    };
     assert_eq!(run(json!({}), "a=f", Kind::File(&mut read)), Ok(json!({"a": "text"})));
     assert_eq!(run(json!({}), "a=g", Kind::File(&mut read)), Err("open g: no such file or directory".to_owned()));
 }

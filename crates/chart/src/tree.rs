@@ -1,11 +1,11 @@
 //! Values as charts and users give them: what Helm holds as `map[string]interface {}`, sendable between threads.
 
+use masthead_gotmpl::kind::IntKind;
 use masthead_gotmpl::kind::MAP_ANY;
 use masthead_gotmpl::list::List;
 use masthead_gotmpl::map::Map;
 use masthead_gotmpl::string::Str;
 use masthead_gotmpl::value::Value;
-use masthead_gotmpl::kind::IntKind;
 use serde_json::Value as Json;
 
 /// One value. Files give floats only, as Go's decoder does; `--set` gives integers.

@@ -16,6 +16,9 @@ use crate::split;
 /// types, then of the conversion to JSON; so of several it is the most basic that counts.
 pub fn text(text: &[u8], errors: &[Error], limits: &Limits) -> String {
     let Some(error) = errors.iter().min_by_key(|error| rank(&error.fault)) else { return String::new() };
+    // A fault of types may have kept the rest of the text from being read, where the grammar is broken too.
+    let broken = (rank(&error.fault) > 1).then(|| first_broken(text, limits)).flatten();
+    let error = broken.as_ref().unwrap_or(error);
     match &error.fault {
         Fault::InvalidKey(_) => match offending(text, limits, Wanted::Tree) {
             Some((key, _)) => format!("yaml: invalid map key: {}", sharp(&key, true)),
@@ -39,11 +42,37 @@ pub fn text(text: &[u8], errors: &[Error], limits: &Limits) -> String {
 fn rank(fault: &Fault) -> u8 {
     match fault {
         Fault::Encoding(_) | Fault::Limit { .. } => 0,
-        Fault::Syntax(_) => 1,
+        // goyaml looks anchors up while it reads.
+        Fault::Syntax(_) | Fault::UnknownAnchor(_) => 1,
         Fault::UnsupportedKey(_) => 3,
         Fault::UnsupportedFloat(_) => 4,
         _ => 2,
     }
+}
+
+/// The first fault of the grammar in the first document.
+fn first_broken(text: &[u8], limits: &Limits) -> Option<Error> {
+    let bytes = input::decode(text).ok()?;
+    let mut first_line = 0;
+    for piece in split::pieces(&bytes) {
+        let part = &bytes[piece.start..piece.end];
+        let text = input::validate(part, first_line).ok()?;
+        let mut events = Events::new(text, first_line, piece.more, limits);
+        let mut event = events.next_event();
+        if event.as_ref().is_ok_and(|event| event.kind == EventKind::StreamEnd) {
+            first_line += input::count_breaks(part);
+            continue;
+        }
+        for _ in 0..limits.nodes {
+            match event {
+                Err(error) => return matches!(error.fault, Fault::Syntax(_)).then_some(error),
+                Ok(event) if event.kind == EventKind::DocumentEnd => return None,
+                Ok(_) => event = events.next_event(),
+            }
+        }
+        return None;
+    }
+    None
 }
 
 /// A value as goyaml makes it, for printing.
@@ -285,5 +314,14 @@ mod tests {
         check("a: \u{1}", "yaml: control characters are not allowed");
         check("--- a\nb: c", "yaml: line 2: mapping values are not allowed in this context");
         check("a: [1,2]]", "yaml: did not find expected key");
+        check("{ {- $x := y -}}\na: b", "yaml: did not find expected node content");
+        check("a: b\ninvalid", "yaml: line 3: could not find expected ':'");
+        check("a:\n- b: c\n\n  {}", "yaml: line 3: did not find expected key");
+        check("- a\n{}", "yaml: line 1: did not find expected '-' indicator");
+        check("a: b\n[]\nc: d", "yaml: line 1: did not find expected key");
+        check("a: b\n\tc: d", "yaml: line 2: found a tab character that violates indentation");
+        check("? [a]\n: b\nc: [", "yaml: line 3: did not find expected node content");
+        check("a: *x\nb: ]", "yaml: unknown anchor 'x' referenced");
+        check("a: b\nc\nd: e", "yaml: line 3: could not find expected ':'");
     }
 }

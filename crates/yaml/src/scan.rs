@@ -118,7 +118,7 @@ impl<'a> Scanner<'a> {
         }
         if key.mark.line < self.line || self.ended || self.is_far(key.mark.at) {
             if key.required {
-                return Err(self.error_at(key.mark, "could not find expected ':'"));
+                return Err(self.lost_key(key.mark));
             }
             self.simple_keys[level].possible = false;
             return Ok(false);
@@ -155,6 +155,36 @@ impl<'a> Scanner<'a> {
         // Go names the line the scanner stands in, unless it is the first.
         let here = self.first_line + self.line;
         Error { go_line: (here > 0).then_some(here + 1), ..self.fault_at(mark, Fault::Syntax(words)) }
+    }
+
+    /// A key that was due at `mark` has no `:`. Go's scanner forgets that an empty `{}` or `[]` may be a key, so there the
+    /// grammar's fault comes first.
+    fn lost_key(&self, mark: Mark) -> Error {
+        let rest = self.text[mark.at..].as_bytes();
+        let inner = rest[1.min(rest.len())..].trim_ascii_start();
+        if matches!((rest.first(), inner.first()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']'))) {
+            let words = match self.stands_in_sequence(mark) {
+                true => "did not find expected '-' indicator",
+                false => "did not find expected key",
+            };
+            return self.grammar_error_at(mark, words);
+        }
+        let mut error = self.error_at(mark, "could not find expected ':'");
+        // At the end libyaml stands in a line of its own.
+        if self.pos >= self.bytes.len() && self.pos > self.line_start {
+            error.go_line = Some(self.first_line + self.line + 2);
+        }
+        error
+    }
+
+    /// Whether the line before `mark` that has something in its column has a `-` there.
+    fn stands_in_sequence(&self, mark: Mark) -> bool {
+        let before = &self.text[..mark.at];
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = mark.at - start;
+        let above = before[..start].lines().rev().filter_map(|line| line.as_bytes().get(column..));
+        let mut entries = above.filter(|rest| rest.first().is_some_and(|byte| *byte != b' '));
+        entries.next().is_some_and(|rest| matches!(rest, [b'-'] | [b'-', b' ', ..]))
     }
 
     /// A fault of the grammar, for which Go names the line before.
@@ -312,7 +342,7 @@ impl<'a> Scanner<'a> {
         let last = self.simple_keys.len() - 1;
         let key = self.simple_keys[last];
         if key.possible && key.required {
-            return Err(self.error_at(key.mark, "could not find expected ':'"));
+            return Err(self.lost_key(key.mark));
         }
         self.simple_keys[last].possible = false;
         Ok(())

@@ -47,7 +47,8 @@ impl Schema {
             let draft = root.resources.get("").map_or(draft::LATEST, |resource| resource.draft);
             hold_against_draft(draft, document, &location(url, ""))?;
         }
-        let mut compiler = Compiler { roots: vec![root], nodes: Vec::new(), queue: Vec::new(), known: HashMap::new(), check };
+        let mut compiler =
+            Compiler { roots: vec![root], nodes: Vec::new(), queue: Vec::new(), known: HashMap::new(), check };
         let id = compiler.enqueue(0, "");
         let mut at = 0;
         while at < compiler.queue.len() {
@@ -296,7 +297,8 @@ impl<'d> Compiler<'d> {
         node.unique_items = place.flag("uniqueItems");
         node.max_properties = place.int("maxProperties");
         node.min_properties = place.int("minProperties");
-        node.required = place.fields.get("required").and_then(Json::as_array).map_or_else(Vec::new, |list| strings(list));
+        node.required =
+            place.fields.get("required").and_then(Json::as_array).map_or_else(Vec::new, |list| strings(list));
         Ok(())
     }
 
@@ -320,10 +322,10 @@ impl<'d> Compiler<'d> {
     fn reference(&mut self, place: &Place<'_>, base: &str, keyword: &str) -> Result<Option<Id>, String> {
         let Some(text) = place.text(keyword) else { return Ok(None) };
         let (url, fragment) = split(text);
-        let fragment = decode(fragment).ok_or_else(|| {
-            format!("error in parsing {}: invalid URL escape", quote(text.as_bytes()))
-        })?;
-        super::pointer::check_url(url).map_err(|error| format!("error in parsing {}: {error}", quote(url.as_bytes())))?;
+        let fragment = decode(fragment)
+            .ok_or_else(|| format!("error in parsing {}: invalid URL escape", quote(text.as_bytes())))?;
+        super::pointer::check_url(url)
+            .map_err(|error| format!("error in parsing {}: {error}", quote(url.as_bytes())))?;
         let target = join(base, url);
         if let Some(pointer) = self.roots[place.root].resolve(&target, &fragment)? {
             return Ok(Some(self.enqueue(place.root, &pointer)));
@@ -384,7 +386,9 @@ fn strings(list: &[Json]) -> Vec<String> {
 fn types(value: &Json) -> Option<Types> {
     let types = match value {
         Json::String(name) => Types::of_name(name),
-        Json::Array(names) => Types(names.iter().filter_map(Json::as_str).fold(0, |bits, name| bits | Types::of_name(name).0)),
+        Json::Array(names) => {
+            Types(names.iter().filter_map(Json::as_str).fold(0, |bits, name| bits | Types::of_name(name).0))
+        }
         _ => Types::default(),
     };
     (types != Types::default()).then_some(types)
@@ -401,7 +405,8 @@ fn lookup<'v>(document: &'v Json, pointer: &str, url: &str) -> Result<&'v Json, 
             Json::Array(items) => token.parse::<usize>().ok().and_then(|at| items.get(at)),
             _ => None,
         };
-        value = next.ok_or_else(|| format!("json-pointer in {} not found", quote(location(url, pointer).as_bytes())))?;
+        value =
+            next.ok_or_else(|| format!("json-pointer in {} not found", quote(location(url, pointer).as_bytes())))?;
     }
     Ok(value)
 }

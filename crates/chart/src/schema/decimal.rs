@@ -73,7 +73,12 @@ impl Decimal {
     /// The nearest float.
     pub fn to_f64(&self) -> f64 {
         let digits: String = self.digits.iter().map(|digit| char::from(b'0' + digit)).collect();
-        let text = format!("{}{}e{}", if self.negative { "-" } else { "" }, if digits.is_empty() { "0" } else { &digits }, self.exponent);
+        let text = format!(
+            "{}{}e{}",
+            if self.negative { "-" } else { "" },
+            if digits.is_empty() { "0" } else { &digits },
+            self.exponent
+        );
         text.parse().unwrap_or(f64::NAN)
     }
 
@@ -103,13 +108,27 @@ fn whole(digits: &[u8], zeros: i64) -> Option<u128> {
     if digits.len() as i64 + zeros > 36 {
         return None;
     }
-    Some(digits.iter().copied().chain(std::iter::repeat_n(0, zeros as usize)).fold(0, |value, digit| value * 10 + u128::from(digit)))
+    Some(
+        digits
+            .iter()
+            .copied()
+            .chain(std::iter::repeat_n(0, zeros as usize))
+            .fold(0, |value, digit| value * 10 + u128::from(digit)),
+    )
 }
 
 impl PartialOrd for Decimal {
     fn partial_cmp(&self, other: &Decimal) -> Option<Ordering> {
         let zero = |number: &Decimal| number.digits.is_empty();
-        let sign = |number: &Decimal| if zero(number) { 0 } else if number.negative { -1 } else { 1 };
+        let sign = |number: &Decimal| {
+            if zero(number) {
+                0
+            } else if number.negative {
+                -1
+            } else {
+                1
+            }
+        };
         let signs = sign(self).cmp(&sign(other));
         if signs != Ordering::Equal || zero(self) {
             return Some(signs);

@@ -138,7 +138,10 @@ mod tests {
     #[test]
     fn drafts_by_url() {
         assert_eq!(Draft::of_url("http://json-schema.org/draft-07/schema#").map(|draft| draft.version), Some(7));
-        assert_eq!(Draft::of_url("https://json-schema.org/draft/2020-12/schema").map(|draft| draft.version), Some(2020));
+        assert_eq!(
+            Draft::of_url("https://json-schema.org/draft/2020-12/schema").map(|draft| draft.version),
+            Some(2020)
+        );
         assert_eq!(Draft::of_url("https://example.com/schema"), None);
     }
 }

@@ -369,7 +369,10 @@ fn semver(text: &str) -> Checked {
             return no(format!("invalid character {} in pre-release identifier", quoted(c)));
         }
         let numeric = digits(part) == part.len();
-        require(!(numeric && part.len() > 1 && part.starts_with('0')), "pre-release numeric identifier starts with zero")?;
+        require(
+            !(numeric && part.len() > 1 && part.starts_with('0')),
+            "pre-release numeric identifier starts with zero",
+        )?;
     }
     let parts: Vec<&str> = core.split('.').collect();
     require(parts.len() == 3, "versionCore must have 3 numbers separated by dot")?;

@@ -33,8 +33,7 @@ pub(crate) struct Root<'d> {
 impl<'d> Root<'d> {
     /// Looks a document through.
     pub fn new(url: &str, document: &'d Json) -> Result<Root<'d>, String> {
-        let mut root =
-            Root { url: url.to_owned(), document, resources: BTreeMap::new(), processed: BTreeSet::new() };
+        let mut root = Root { url: url.to_owned(), document, resources: BTreeMap::new(), processed: BTreeSet::new() };
         root.collect(document, url, "", draft::LATEST, 0)?;
         Ok(root)
     }
@@ -80,7 +79,14 @@ impl<'d> Root<'d> {
         self.collect(value, &base.id, pointer, base.draft, 0)
     }
 
-    fn collect(&mut self, value: &Json, base: &str, pointer: &str, fallback: Draft, depth: usize) -> Result<(), String> {
+    fn collect(
+        &mut self,
+        value: &Json,
+        base: &str,
+        pointer: &str,
+        fallback: Draft,
+        depth: usize,
+    ) -> Result<(), String> {
         if depth > DEPTH_MAX {
             return Err(format!("schemas nest deeper than {DEPTH_MAX} levels"));
         }

@@ -553,7 +553,8 @@ fn basic(node: &Node, value: &Value, at: &str) -> Checked {
     };
     if let Some(types) = node.types {
         let integer = Types::of_name("integer");
-        let whole = types.contains(integer) && typ == "number" && decimal(value).is_some_and(|number| number.is_whole());
+        let whole =
+            types.contains(integer) && typ == "number" && decimal(value).is_some_and(|number| number.is_whole());
         if !types.contains(Types::of_name(typ)) && !whole {
             return Err(fault(at, Kind::Type { got: typ, want: types.names().join(" or ") }));
         }
@@ -572,9 +573,7 @@ fn basic(node: &Node, value: &Value, at: &str) -> Checked {
     }
     if let (Some(format), Value::Str(text)) = (&node.format, value) {
         let text = text.to_str_lossy();
-        format.check(&text).map_err(|why| {
-            fault(at, Kind::Format { got: quote(&text), want: format.name(), why })
-        })?;
+        format.check(&text).map_err(|why| fault(at, Kind::Format { got: quote(&text), want: format.name(), why }))?;
     }
     Ok(())
 }
@@ -653,9 +652,7 @@ fn equals(value: &Value, json: &Json) -> bool {
         (Value::Nil, Json::Null) => true,
         (Value::Bool(a), Json::Bool(b)) => a == b,
         (Value::Str(a), Json::String(b)) => *a == b.as_str(),
-        (Value::List(a), Json::Array(b)) => {
-            a.len() == b.len() && a.as_slice().iter().zip(b).all(|(a, b)| equals(a, b))
-        }
+        (Value::List(a), Json::Array(b)) => a.len() == b.len() && a.as_slice().iter().zip(b).all(|(a, b)| equals(a, b)),
         (Value::Map(a), Json::Object(b)) => {
             a.len() == b.len() && b.iter().all(|(key, b)| a.get(key.as_bytes()).is_some_and(|a| equals(&a, b)))
         }

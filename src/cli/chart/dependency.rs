@@ -1,0 +1,30 @@
+//! `masthead chart dependency`: what a chart depends on.
+
+use masthead_chart::command::{COMMON, Outcome};
+use masthead_chart::flags::{self, Flag, Takes, flag};
+use masthead_chart::listing;
+
+use super::disk::Real;
+
+const FLAGS: &[Flag] = &[flag("max-col-width", Takes::Int)];
+
+/// Runs it.
+pub fn run(args: &[String]) -> Outcome {
+    done(args).unwrap_or_else(|error| Outcome::fail(&error))
+}
+
+fn done(args: &[String]) -> Result<Outcome, String> {
+    let given = flags::parse(&[FLAGS, COMMON], args)?;
+    match given.words.split_first() {
+        Some((command, rest)) if matches!(command.as_str(), "list" | "ls") => {
+            let path = match rest {
+                [] => ".",
+                [path] => path.trim_end_matches('/'),
+                _ => return Err("\"masthead chart dependency list\" accepts at most 1 argument".to_owned()),
+            };
+            let width = given.get("max-col-width").and_then(|text| text.parse().ok()).unwrap_or(80);
+            Ok(Outcome { stdout: listing::list(&mut Real, path, width)?.into_bytes(), ..Outcome::default() })
+        }
+        _ => Err("\"masthead chart dependency\" knows: list CHART".to_owned()),
+    }
+}

@@ -1,0 +1,83 @@
+//! The real file system as the chart crate asks for it, with Go's messages.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use masthead_chart::disk::{Disk, Kind};
+
+/// The file system, seen from the working directory.
+pub struct Real;
+
+/// Go's text of a failed operation on a path.
+pub fn words(verb: &str, path: &str, error: &io::Error) -> String {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "is a directory".to_owned(),
+        io::ErrorKind::NotADirectory => "not a directory".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("{verb} {path}: {why}")
+}
+
+fn kind(meta: &fs::Metadata) -> Kind {
+    match meta {
+        meta if meta.is_symlink() => Kind::Link,
+        meta if meta.is_dir() => Kind::Folder,
+        meta if meta.is_file() => Kind::File(meta.len()),
+        _ => Kind::Other,
+    }
+}
+
+impl Disk for Real {
+    fn stat(&mut self, path: &str) -> Result<Kind, String> {
+        fs::metadata(path).map(|meta| kind(&meta)).map_err(|error| words("stat", path, &error))
+    }
+
+    fn list(&mut self, path: &str) -> Result<Vec<(String, Kind)>, String> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path).map_err(|error| words("open", path, &error))? {
+            let entry = entry.map_err(|error| words("open", path, &error))?;
+            let meta = entry.metadata().map_err(|error| words("lstat", path, &error))?;
+            names.push((entry.file_name().to_string_lossy().into_owned(), kind(&meta)));
+        }
+        names.sort_by(|a: &(String, Kind), b| a.0.cmp(&b.0));
+        Ok(names)
+    }
+
+    fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
+        fs::read(path).map_err(|error| words("open", path, &error))
+    }
+
+    fn resolve(&mut self, path: &str) -> Result<String, String> {
+        let found = fs::canonicalize(path).map_err(|error| words("lstat", path, &error))?;
+        Ok(found.to_string_lossy().into_owned())
+    }
+
+    fn absolute(&mut self, path: &str) -> String {
+        match std::path::absolute(Path::new(path)) {
+            Ok(path) => clean(&path.to_string_lossy()),
+            Err(_) => path.to_owned(),
+        }
+    }
+
+    fn stdin(&mut self) -> Result<Vec<u8>, String> {
+        let mut text = Vec::new();
+        io::stdin().read_to_end(&mut text).map_err(|error| words("read", "/dev/stdin", &error))?;
+        Ok(text)
+    }
+}
+
+/// A path from the root without `.` and `..`.
+fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}

@@ -1,0 +1,95 @@
+//! `masthead chart`: Helm's commands on charts, without a daemon, with Helm's flags, output and messages.
+
+pub mod create;
+pub mod dependency;
+pub mod disk;
+pub mod lint;
+pub mod package;
+pub mod show;
+pub mod template;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use masthead_chart::command::Outcome;
+
+/// Arguments of `chart`; Helm's own rules read them.
+#[derive(Clone, Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+pub struct Args {
+    /// template, lint, show, package, create or dependency list, and Helm's flags of each.
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub rest: Vec<String>,
+}
+
+/// Stack for templates that include each other a thousand times over. Only what is used takes memory.
+const STACK_BYTES: usize = 1 << 30;
+
+const USAGE: &str = "Work with Helm charts, without a daemon. Flags are Helm's.
+
+Usage: masthead chart <COMMAND>
+
+Commands:
+  template         Render a chart's templates and print them
+  lint             Look for faults in a chart
+  show             Show all, chart, values, readme or crds of a chart
+  package          Pack a chart into an archive
+  create           Make a new chart
+  dependency list  List what a chart depends on
+";
+
+/// Runs `masthead chart` on what follows it. Comes before the parser, the runtime and the logs: it is called for each key
+/// that somebody types.
+pub fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+    let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let work = move || run(&args);
+    match std::thread::Builder::new().stack_size(STACK_BYTES).spawn(work) {
+        Ok(handle) => handle.join().unwrap_or(ExitCode::FAILURE),
+        Err(error) => {
+            eprintln!("Error: no thread to render in: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> ExitCode {
+    let rest = args.get(1..).unwrap_or_default();
+    let outcome = match args.first().map(String::as_str) {
+        Some("template") => template::run(rest),
+        Some("lint") => lint::run(rest),
+        Some("show" | "inspect") => show::run(rest),
+        Some("package") => package::run(rest),
+        Some("create") => create::run(rest),
+        Some("dependency" | "dep" | "dependencies") => dependency::run(rest),
+        None | Some("help" | "-h" | "--help") => Outcome { stdout: USAGE.into(), ..Outcome::default() },
+        Some(other) => Outcome::fail(&format!("unknown command {other:?} for \"masthead chart\"\n\n{USAGE}")),
+    };
+    finish(&outcome)
+}
+
+/// Writes files and output.
+fn finish(outcome: &Outcome) -> ExitCode {
+    eprint!("{}", outcome.stderr);
+    for write in &outcome.writes {
+        if let Err(error) = put(write) {
+            eprintln!("Error: {}", disk::words("open", &write.path, &error));
+            return ExitCode::FAILURE;
+        }
+    }
+    let mut stdout = std::io::stdout().lock();
+    // Whoever reads may stop reading; that is no fault of ours.
+    let _ = stdout.write_all(&outcome.stdout).and_then(|()| stdout.flush());
+    if outcome.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn put(write: &masthead_chart::command::Write) -> std::io::Result<()> {
+    if let Some(folder) = std::path::Path::new(&write.path).parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    match write.append {
+        true => options.append(true),
+        false => options.write(true).create(true).truncate(true),
+    };
+    options.open(&write.path)?.write_all(&write.text)
+}
