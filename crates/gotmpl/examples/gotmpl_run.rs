@@ -61,7 +61,8 @@ static FUNCTIONS: &[Function] = &[
         _ => Err("set wants a map".to_owned()),
     }),
     function("include", &[Param::Str, Param::Any], None, |call, args| {
-        Ok(Value::Str(call.execute(text(&args[0]).as_bytes(), args[1].clone())?))
+        let name = args[0].as_bytes().unwrap_or_default();
+        Ok(Value::Str(call.execute(name, args[1].clone())?))
     }),
     function("tpl", &[Param::Str, Param::Any], None, |call, args| {
         let Value::Str(source) = &args[0] else { return Err("tpl wants a string".to_owned()) };

@@ -95,6 +95,10 @@ pub(crate) fn slice(args: &[Typed]) -> Result<Value, String> {
     };
     let mut bounds = [0, length, length];
     for (bound, index) in bounds.iter_mut().zip(indexes) {
+        // Go's `slice`, unlike its `index`, does not look into interfaces.
+        if index.interface {
+            return Err("cannot index slice/array with type interface {}".to_owned());
+        }
         *bound = position(&index.value, length)?;
     }
     let [from, to, capacity] = bounds;
