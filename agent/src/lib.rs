@@ -1,8 +1,9 @@
 //! The node agent: runs the pods that the control plane assigns to this machine.
 
-pub mod fleet;
 pub mod dns;
+pub mod fleet;
 pub mod images;
+pub mod ingress;
 pub mod link;
 pub mod logs;
 pub mod network;

@@ -1,0 +1,201 @@
+//! The bodies of requests and answers as they pass through: ours, the other side's, none.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use crate::ingress::handle::Exchange;
+use crate::ingress::pool::Lease;
+
+/// Why a body ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The other side's connection.
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+    /// Nothing came for too long.
+    #[error("the body stood still for {0} s")]
+    Stalled(u64),
+}
+
+/// A body of an answer.
+pub enum Body {
+    /// Our own words.
+    Text(Option<Bytes>),
+    /// A pod's.
+    Pod(Box<Pod>),
+}
+
+/// A pod's answer as it passes, with what ends when it does.
+pub struct Pod {
+    incoming: Incoming,
+    stall: Stall,
+    lease: Option<Lease>,
+    exchange: Option<Exchange>,
+}
+
+impl Body {
+    /// Our own words.
+    pub fn text(bytes: Bytes) -> Self {
+        Self::Text(Some(bytes))
+    }
+
+    /// A pod's answer. Its connection is free for the next request at its end.
+    pub fn pod(incoming: Incoming, lease: Option<Lease>, exchange: Exchange, stall: Duration) -> Self {
+        let mut pod = Pod { incoming, stall: Stall::new(stall), lease, exchange: Some(exchange) };
+        if pod.incoming.is_end_stream() {
+            pod.end();
+        }
+        Self::Pod(Box::new(pod))
+    }
+}
+
+impl Pod {
+    fn end(&mut self) {
+        self.lease.take().into_iter().for_each(Lease::give_back);
+        self.exchange.take().into_iter().for_each(Exchange::end);
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.get_mut() {
+            Self::Text(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Pod(pod) => {
+                let polled = pod.stall.poll(&mut pod.incoming, cx);
+                match &polled {
+                    Poll::Ready(None) => pod.end(),
+                    Poll::Ready(Some(Ok(frame))) => {
+                        if let (Some(exchange), Some(data)) = (&mut pod.exchange, frame.data_ref()) {
+                            exchange.bytes += data.len() as u64;
+                        }
+                        // The last frame is often known to be it; nobody may ask for another.
+                        if pod.incoming.is_end_stream() {
+                            pod.end();
+                        }
+                    }
+                    _ => {}
+                }
+                polled
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Text(bytes) => bytes.is_none(),
+            Self::Pod(pod) => pod.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Text(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Pod(pod) => pod.incoming.size_hint(),
+        }
+    }
+}
+
+/// When a request's body had gone out.
+#[derive(Clone, Debug, Default)]
+pub struct Sent(Rc<Cell<Option<std::time::Instant>>>);
+
+impl Sent {
+    /// When; nothing while it is on its way.
+    pub fn since(&self) -> Option<std::time::Instant> {
+        self.0.get()
+    }
+
+    fn now(&self) {
+        self.0.set(Some(std::time::Instant::now()));
+    }
+}
+
+/// A body of a request.
+pub enum Request {
+    /// None, as of most requests; it can be sent again.
+    None,
+    /// A client's.
+    Client(Incoming, Stall, Sent),
+}
+
+impl Request {
+    /// A client's body, or none.
+    pub fn new(incoming: Incoming, stall: Duration, sent: Sent) -> Self {
+        if incoming.is_end_stream() {
+            sent.now();
+            return Self::None;
+        }
+        Self::Client(incoming, Stall::new(stall), sent)
+    }
+}
+
+impl HttpBody for Request {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.get_mut() {
+            Self::None => Poll::Ready(None),
+            Self::Client(incoming, stall, sent) => {
+                let polled = stall.poll(incoming, cx);
+                if matches!(polled, Poll::Ready(None)) || incoming.is_end_stream() {
+                    sent.now();
+                }
+                polled
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Client(incoming, ..) => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::None => SizeHint::with_exact(0),
+            Self::Client(incoming, ..) => incoming.size_hint(),
+        }
+    }
+}
+
+/// Notices a body that stands still. The timer is made when a body has to wait for the first time.
+pub struct Stall {
+    after: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    is_waiting: bool,
+}
+
+impl Stall {
+    fn new(after: Duration) -> Self {
+        Self { after, timer: None, is_waiting: false }
+    }
+
+    fn poll(&mut self, body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) {
+            self.is_waiting = false;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Error::Http)));
+        }
+        let end = Instant::now() + self.after;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        if !std::mem::replace(&mut self.is_waiting, true) {
+            timer.as_mut().reset(end);
+        }
+        match timer.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Some(Err(Error::Stalled(self.after.as_secs())))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}

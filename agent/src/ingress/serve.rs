@@ -1,0 +1,153 @@
+//! A connection → its requests: the PROXY header, TLS, the version of HTTP, and the end when the node stops.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::ingress::guard::{Guard, Shared};
+use crate::ingress::handle::{Conn, handle};
+use crate::ingress::headers::Client;
+use crate::ingress::metrics::metrics;
+use crate::ingress::proxy_protocol;
+use crate::ingress::worker::{Local, Worker};
+
+/// How long the first bytes may take: a PROXY header, the beginning of TLS.
+const BEGIN: Duration = Duration::from_secs(10);
+/// How HTTP/2 begins where TLS has not said it.
+const HTTP2: &[u8] = b"PRI * HTTP/2.0";
+/// Requests of one connection at a time by HTTP/2 (nginx' default).
+const STREAMS_MAX: u32 = 128;
+/// Requests that a client may give up at once, before it is taken for an attack (CVE-2023-44487).
+const RESETS_MAX: usize = 64;
+
+/// Serves a connection to its end.
+pub async fn connection(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr, is_tls: bool) {
+    if let Err(error) = serve(worker, stream, peer, is_tls).await {
+        tracing::debug!(error = %error, %peer, "a connection ended");
+    }
+}
+
+type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr, is_tls: bool) -> Ended {
+    stream.set_nodelay(true)?;
+    let port = stream.local_addr()?.port();
+    let peer = match worker.options.proxy_protocol {
+        true => timeout(BEGIN, proxied(&mut stream)).await??.unwrap_or(peer),
+        false => peer,
+    };
+    let is_trusted = worker.options.trusted.iter().any(|range| range.contains(peer.ip().to_canonical()));
+    let client = Client::new(peer.ip(), port, is_tls, is_trusted);
+    if is_tls {
+        let accepted = timeout(BEGIN, worker.tls.accept(stream)).await.map_err(|_| "TLS did not begin in time")?;
+        let tls = accepted.inspect_err(|_| metrics().iter().for_each(|m| m.handshakes_failed.inc()))?;
+        let is_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+        return if is_http2 { over_http2(worker, tls, client).await } else { over_http1(worker, tls, client).await };
+    }
+    match begins_http2(&stream, worker.options.idle).await? {
+        true => over_http2(worker, stream, client).await,
+        false => over_http1(worker, stream, client).await,
+    }
+}
+
+/// Reads a PROXY header, and no byte more.
+async fn proxied(stream: &mut TcpStream) -> Result<Option<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+    let mut bytes = vec![0; proxy_protocol::BYTES_MAX];
+    let mut seen = 0;
+    loop {
+        let size = stream.peek(&mut bytes).await?;
+        if size == 0 {
+            return Err("the connection ended before its PROXY header".into());
+        }
+        if let Some(header) = proxy_protocol::parse(&bytes[..size])? {
+            stream.read_exact(&mut bytes[..header.len]).await?;
+            return Ok(header.client);
+        }
+        if size == seen {
+            // Nothing tells when more has come behind what has been seen.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        seen = size;
+    }
+}
+
+/// Whether HTTP/2 is spoken without TLS: its first bytes are no request of HTTP/1.
+async fn begins_http2(stream: &TcpStream, patience: Duration) -> Result<bool, std::io::Error> {
+    let mut bytes = [0; HTTP2.len()];
+    let look = async {
+        loop {
+            let size = stream.peek(&mut bytes).await?;
+            if size == 0 || size == HTTP2.len() || bytes[..size] != HTTP2[..size] {
+                return Ok(bytes == HTTP2);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(patience, look).await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
+}
+
+async fn over_http1<T>(worker: Rc<Worker>, io: T, client: Client) -> Ended
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let shared = Arc::new(Shared::default());
+    let options = worker.options.clone();
+    let guarded = Guard::new(io, options.head_bytes_max, shared.clone());
+    let stop = worker.stop.clone();
+    let conn = Rc::new(Conn { worker, client, guard: Some(shared) });
+    let service = service_fn(move |request| {
+        let conn = conn.clone();
+        async move { Ok::<_, Infallible>(handle(&conn, request).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(options.idle);
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(guarded), service).with_upgrades());
+    tokio::select! {
+        biased;
+        ended = serving.as_mut() => return Ok(ended?),
+        () = stop.cancelled() => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    Ok(timeout(options.drain, serving).await??)
+}
+
+async fn over_http2<T>(worker: Rc<Worker>, io: T, client: Client) -> Ended
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let options = worker.options.clone();
+    let stop = worker.stop.clone();
+    let conn = Rc::new(Conn { worker, client, guard: None });
+    let service = service_fn(move |request| {
+        let conn = conn.clone();
+        async move { Ok::<_, Infallible>(handle(&conn, request).await) }
+    });
+    let mut builder = http2::Builder::new(Local);
+    let head_bytes_max = u32::try_from(options.head_bytes_max).unwrap_or(u32::MAX);
+    builder
+        .timer(TokioTimer::new())
+        .adaptive_window(true)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(RESETS_MAX)
+        .max_header_list_size(head_bytes_max)
+        .keep_alive_interval(options.idle)
+        .keep_alive_timeout(BEGIN);
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service));
+    tokio::select! {
+        biased;
+        ended = serving.as_mut() => return Ok(ended?),
+        () = stop.cancelled() => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    Ok(timeout(options.drain, serving).await??)
+}

@@ -1,0 +1,122 @@
+//! Secrets → certificates, and the name a client asks for → the one it gets.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use base64::Engine as _;
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use crate::ingress::objects::Secret;
+use crate::ingress::table::Table;
+
+/// Certificates in one chain.
+const CHAIN_MAX: usize = 16;
+
+/// The table in use; another takes its place while requests run.
+#[derive(Default)]
+pub struct Live(RwLock<Arc<Table>>);
+
+impl Live {
+    /// The table as it is now.
+    pub fn get(&self) -> Arc<Table> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another in its place.
+    pub fn set(&self, table: Table) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+    }
+}
+
+/// Chooses a certificate from the table as it is when a client says its name.
+struct ByName(Arc<Live>);
+
+impl fmt::Debug for ByName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByName")
+    }
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name()?.trim_end_matches('.').to_ascii_lowercase();
+        self.0.get().certificate(&name).cloned()
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Why a Secret gives no certificate. No text of the Secret is in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A value is missing.
+    #[error("it has no {0}")]
+    Missing(&'static str),
+    /// A value is not what it should be.
+    #[error("its {0} can't be read")]
+    Unreadable(&'static str),
+    /// There are too many certificates.
+    #[error("its chain is longer than {CHAIN_MAX}")]
+    Long,
+    /// The key belongs to another certificate.
+    #[error("its key is not that of its certificate")]
+    Mismatch,
+    /// The kind of key is not supported.
+    #[error("its kind of key is not supported")]
+    Key,
+    /// TLS can't be set up.
+    #[error("TLS can't be set up: {0}")]
+    Setup(String),
+}
+
+/// The certificate of a Secret of type `kubernetes.io/tls`.
+///
+/// # Errors
+/// There is none that can be used.
+pub fn certificate(secret: &Secret) -> Result<CertifiedKey, Error> {
+    let value = |key: &'static str| -> Result<Vec<u8>, Error> {
+        let text = secret.data.get(key).filter(|text| !text.is_empty()).ok_or(Error::Missing(key))?;
+        base64::engine::general_purpose::STANDARD.decode(text.trim()).map_err(|_| Error::Unreadable(key))
+    };
+    let (chain, key) = (value("tls.crt")?, value("tls.key")?);
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(&chain).collect::<Result<_, _>>().map_err(|_| Error::Unreadable("tls.crt"))?;
+    if chain.is_empty() {
+        return Err(Error::Unreadable("tls.crt"));
+    }
+    if chain.len() > CHAIN_MAX {
+        return Err(Error::Long);
+    }
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|_| Error::Unreadable("tls.key"))?;
+    let key = provider().key_provider.load_private_key(key).map_err(|_| Error::Key)?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        // A key that can't say what it belongs to is taken as it is.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(certified),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(Error::Mismatch),
+        Err(_) => Err(Error::Unreadable("tls.crt")),
+    }
+}
+
+/// The settings of TLS: certificates by name, HTTP/2 before HTTP/1.1, tickets to go on with.
+///
+/// # Errors
+/// The library has no such settings.
+pub fn config(live: Arc<Live>) -> Result<ServerConfig, Error> {
+    let setup = |error: rustls::Error| Error::Setup(error.to_string());
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(setup)?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(ByName(live)));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(setup)?;
+    Ok(config)
+}
