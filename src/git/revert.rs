@@ -24,10 +24,27 @@ pub struct Revert<'a> {
     pub trailers: &'a [(String, String)],
 }
 
+/// A revert that no branch has yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drafted {
+    /// The branch's tip that it goes on.
+    pub tip: CommitId,
+    /// The revert.
+    pub commit: CommitId,
+}
+
 impl Reader {
-    /// Makes the revert commit on the branch's tip and moves the branch. [`Error::RevertConflicts`] lists the paths that
-    /// later commits changed too; nothing is written then.
+    /// Makes the revert commit on the branch's tip and moves the branch. Errors are those of [`Reader::draft_revert`], and
+    /// [`Error::Moved`] when somebody else was first.
     pub fn revert(&self, revert: &Revert<'_>) -> Result<CommitId, Error> {
+        let Drafted { tip, commit } = self.draft_revert(revert)?;
+        self.advance(revert.branch, Some(tip), commit)?;
+        Ok(commit)
+    }
+
+    /// Makes the revert commit on the branch's tip; [`Reader::advance`] moves the branch to it. [`Error::RevertConflicts`]
+    /// lists the paths that later commits changed too; nothing is written then.
+    pub fn draft_revert(&self, revert: &Revert<'_>) -> Result<Drafted, Error> {
         let missing = || Error::NotFound(format!("branch {}", text::line(revert.branch)));
         let tip = self.tip(revert.branch)?.ok_or_else(missing)?;
         if !self.is_descendant(tip, revert.commit)? {
@@ -67,7 +84,7 @@ impl Reader {
             author: revert.by,
             committer: revert.by,
         };
-        self.commit_tree(&draft, &tree)
+        Ok(Drafted { tip, commit: self.draft_tree(&draft, &tree)? })
     }
 }
 

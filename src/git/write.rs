@@ -76,6 +76,13 @@ impl Reader {
 
     /// Makes a commit of a tree on top of `draft.expected` and moves the branch to it.
     pub(in crate::git) fn commit_tree(&self, draft: &Draft<'_>, tree: &Tree<'_>) -> Result<CommitId, Error> {
+        let id = self.draft_tree(draft, tree)?;
+        self.advance(draft.branch, draft.expected, id)?;
+        Ok(id)
+    }
+
+    /// Makes a commit of a tree on top of `draft.expected`; the branch stays where it is.
+    pub(in crate::git) fn draft_tree(&self, draft: &Draft<'_>, tree: &Tree<'_>) -> Result<CommitId, Error> {
         names::branch(draft.branch)?;
         let parent = match draft.expected {
             Some(id) => Some(self.repo.find_commit(id.0).what(|| format!("reading commit {id}"))?),
@@ -86,12 +93,11 @@ impl Reader {
         }
         let (author, committer) = (draft.author.signature()?, draft.committer.signature()?);
         let parents: Vec<_> = parent.iter().collect();
-        // No ref is given here: the move below is the compare-and-swap.
+        // No ref is given here: `advance` is the compare-and-swap.
         let id = self
             .repo
             .commit(None, &author, &committer, draft.message, tree, &parents)
             .what(|| format!("writing a commit for {}", draft.branch))?;
-        self.advance(draft.branch, draft.expected, CommitId(id))?;
         Ok(CommitId(id))
     }
 

@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::StreamExt;
 use masthead_api::core::node::Node;
-use masthead_api::key::ObjectKey;
 use masthead_api::kind::Resource;
 use masthead_plan::report;
 use masthead_plan::sync::guard::CONFIRM_TRAILER;
@@ -21,12 +20,13 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::clock;
-use crate::git::commit::{CommitId, Person};
+use crate::git::commit::Person;
 use crate::git::reader::Reader;
-use crate::git::revert::Revert;
+use crate::git::revert::{Drafted, Revert};
 use crate::server::api::State;
 use crate::server::query;
 use crate::server::status::Failure;
+use crate::sync::gate::{self, Judged};
 use crate::sync::observe::Fault;
 use crate::sync::{apply, progress};
 
@@ -54,7 +54,8 @@ async fn status(Shared(state): Shared<State>, RawQuery(query): RawQuery) -> Resu
 
 /// Sends the status whenever it is another; a slow reader gets the newest.
 async fn follow(state: State, tx: mpsc::Sender<String>) {
-    let mut revisions = state.view.subscribe();
+    // What changes while a document is made makes the next one: both are marked as seen before it.
+    let (mut revisions, mut troubles) = (state.view.subscribe(), state.sync.watch_trouble());
     let mut last = Value::Null;
     loop {
         let mut now = document(&state);
@@ -70,6 +71,7 @@ async fn follow(state: State, tx: mpsc::Sender<String>) {
         tokio::select! {
             () = tx.closed() => return,
             changed = revisions.changed() => if changed.is_err() { return },
+            changed = troubles.changed() => if changed.is_err() { return },
         }
     }
 }
@@ -94,11 +96,7 @@ fn document(state: &State) -> Value {
             })
             .collect();
         let newest = commits.last().filter(|record| !record.outcome.is_final());
-        let keys: Vec<ObjectKey> = newest
-            .iter()
-            .flat_map(|record| &record.changed)
-            .filter_map(|key| ObjectKey::parse_store_key(key))
-            .collect();
+        let keys = newest.map(|record| progress::recorded(record, &cluster)).unwrap_or_default();
         (nodes, cluster.applied_commit().map(str::to_owned), progress::assess(&cluster, &keys).0)
     };
     json!({
@@ -192,7 +190,7 @@ struct Reverting {
     confirm: Vec<String>,
 }
 
-/// Makes a commit that takes another back, and moves the tracked branch to it.
+/// Makes a commit that takes another back, decides on it as on a push, and moves the tracked branch to it.
 async fn revert(
     Shared(state): Shared<State>,
     Path(id): Path<String>,
@@ -209,19 +207,28 @@ async fn revert(
     let mail = asked.as_ref().and_then(|a| a.email.clone()).unwrap_or_else(|| "masthead@localhost".to_owned());
     let confirm = asked.map(|a| a.confirm).unwrap_or_default();
     let (path, branch) = (state.sync.repository.clone(), state.sync.tracked.branch.clone());
-    let made = tokio::task::spawn_blocking(move || -> Result<CommitId, crate::git::error::Error> {
+    let conflict = |e: crate::git::error::Error| Failure::conflict(e.to_string());
+    let drafted = tokio::task::spawn_blocking(move || {
         let reader = Reader::open(&path)?;
         let commit = reader.resolve(&id)?;
         let by = Person::new(&name, &mail, clock::now_s());
         let trailers: Vec<(String, String)> =
             confirm.into_iter().map(|word| (CONFIRM_TRAILER.to_owned(), word)).collect();
-        reader.revert(&Revert { branch: &branch, commit, by: &by, trailers: &trailers })
-    })
-    .await
-    .map_err(Failure::internal)?
-    .map_err(|e| Failure::conflict(e.to_string()))?;
-    state.sync.tip(made).await;
-    Ok(Json(json!({ "apiVersion": "masthead.dev/v1", "kind": "Revert", "commit": made })))
+        reader.draft_revert(&Revert { branch: &branch, commit, by: &by, trailers: &trailers })
+    });
+    let Drafted { tip, commit } = drafted.await.map_err(Failure::internal)?.map_err(conflict)?;
+    let Judged { lines, accepted } =
+        gate::judge(&state.sync, state.sync.reader().map_err(conflict)?, commit, true).await;
+    if !accepted {
+        let text = format!("{}\nthe revert is refused, nothing changed", lines.join("\n"));
+        return Err(Failure::new(http::StatusCode::UNPROCESSABLE_ENTITY, "Invalid", text));
+    }
+    let (path, branch) = (state.sync.repository.clone(), state.sync.tracked.branch.clone());
+    // The branch moves only from where the revert was drafted on: what was judged is what comes of it.
+    let moved = tokio::task::spawn_blocking(move || Reader::open(&path)?.advance(&branch, Some(tip), commit));
+    moved.await.map_err(Failure::internal)?.map_err(conflict)?;
+    state.sync.tip(commit).await;
+    Ok(Json(json!({ "apiVersion": "masthead.dev/v1", "kind": "Revert", "commit": commit })))
 }
 
 #[derive(Deserialize)]

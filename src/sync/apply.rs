@@ -1,7 +1,5 @@
 //! A plan of a commit → writes of the store, planned anew from a fresh view whenever the state has moved on.
 
-use std::sync::Arc;
-
 use masthead_plan::desired::Problem;
 use masthead_plan::report;
 use masthead_plan::sync::entry::{Record, SyncPlan};
@@ -17,7 +15,7 @@ use crate::git::commit::Commit;
 use crate::sync::observe::Observed;
 
 /// How often a plan is made anew when others keep writing what it writes.
-const ATTEMPTS: usize = 64;
+pub const ATTEMPTS: usize = 64;
 
 /// Why a commit was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -56,46 +54,51 @@ pub fn plan(view: &View, observed: &Observed) -> (SyncPlan, Vec<Problem>) {
     plan::plan(&observed.desired, &cluster, rules, &mut clock::context())
 }
 
-/// Applies a commit; `done` are further writes that belong to the last part, such as the record that it is applied.
-///
-/// Returns the plan that was executed.
+/// The plan of a commit on the newest view, if it may be executed.
 ///
 /// # Errors
-/// Nothing was written on `Problems` and `Refused`; after other errors a part of the plan may be, and planning anew
-/// finds what is left.
-pub async fn apply(view: &Arc<View>, store: &Objects, observed: &Observed, done: &[Op]) -> Result<SyncPlan, Error> {
-    for _ in 0..ATTEMPTS {
-        let (plan, problems) = plan(view, observed);
-        if !problems.is_empty() {
-            return Err(Error::Problems(problems));
-        }
-        if !plan.refusals.is_empty() {
-            return Err(Error::Refused(Box::new(plan)));
-        }
-        match store.apply(batch(&plan, done)?).await {
-            Ok(revision) => {
-                view.at_least(revision.0).await;
-                tracing::info!(
-                    commit = plan.commit.short(),
-                    digest = report::json::digest(&plan),
-                    summary = plan.summary(),
-                    "applied"
-                );
-                return Ok(plan);
-            }
-            Err(objects::Error::Conflict { keys }) => {
-                tracing::debug!(?keys, "planning anew");
-                let revision = store.kv().revision().await.map_err(objects::Error::from)?;
-                view.at_least(revision.0).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
+/// `Problems` and `Refused`.
+pub fn decide(view: &View, observed: &Observed) -> Result<SyncPlan, Error> {
+    let (plan, problems) = plan(view, observed);
+    if !problems.is_empty() {
+        return Err(Error::Problems(problems));
     }
-    Err(Error::Contended)
+    if !plan.refusals.is_empty() {
+        return Err(Error::Refused(Box::new(plan)));
+    }
+    Ok(plan)
 }
 
-fn batch(plan: &SyncPlan, done: &[Op]) -> Result<Batch, Error> {
-    let mut batch = Batch { notes: done.to_vec(), ..Batch::default() };
+/// Executes a plan; `done` are further writes that belong to the last part, such as the record that it is applied.
+///
+/// Returns false when the state has moved on since the plan was made; the view is up to date then.
+///
+/// # Errors
+/// The store, or a record that has no JSON form. A part of the plan may be written, and planning anew finds what is left.
+pub async fn execute(view: &View, store: &Objects, plan: &SyncPlan, done: Vec<Op>) -> Result<bool, Error> {
+    match store.apply(batch(plan, done)?).await {
+        Ok(revision) => {
+            view.at_least(revision.0).await;
+            tracing::info!(
+                commit = plan.commit.short(),
+                digest = report::json::digest(plan),
+                summary = plan.summary(),
+                "applied"
+            );
+            Ok(true)
+        }
+        Err(objects::Error::Conflict { keys }) => {
+            tracing::debug!(?keys, "planning anew");
+            let revision = store.kv().revision().await.map_err(objects::Error::from)?;
+            view.at_least(revision.0).await;
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn batch(plan: &SyncPlan, done: Vec<Op>) -> Result<Batch, Error> {
+    let mut batch = Batch { notes: done, ..Batch::default() };
     for entry in &plan.entries {
         batch.changes.extend(entry.changes.iter().cloned());
         let record = match &entry.record {

@@ -7,6 +7,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::git::commit::CommitId;
 use crate::git::names;
 use crate::git::protocol::{Push, RefUpdate};
+use crate::git::reader::Reader;
 use crate::git::receive::{self, Lines, Receiver, Verdict};
 use crate::git::text;
 use crate::sync::apply;
@@ -65,24 +66,14 @@ impl Gate {
             lines.send(&why).await;
             return false;
         }
-        match self.observe(push, new).await {
-            Ok(observed) => self.show(&observed, tracked, lines).await,
-            Err(Fault::Invalid(problems)) => {
-                let verb = if tracked { "refused" } else { "not applicable" };
-                lines.send(&format!("{} is {verb}: {}", new.short(), count(problems.len(), "problem"))).await;
-                for problem in problems.iter().take(PROBLEMS_SHOWN) {
-                    lines.send(&text::line(&format!("  {problem}"))).await;
-                }
-                if problems.len() > PROBLEMS_SHOWN {
-                    lines.send(&format!("  … and {} more", problems.len() - PROBLEMS_SHOWN)).await;
-                }
-                !tracked
-            }
-            Err(Fault::Git(error)) => {
-                lines.send(&format!("{} cannot be read: {error}", new.short())).await;
-                !tracked
-            }
+        let judged = match receive::open(push) {
+            Ok(reader) => judge(&self.sync, reader, new, tracked).await,
+            Err(error) => Judged::unreadable(new, &error, tracked),
+        };
+        for line in &judged.lines {
+            lines.send(line).await;
         }
+        judged.accepted
     }
 
     /// Whether the tracked branch goes on from where it is.
@@ -97,34 +88,6 @@ impl Gate {
             self.sync.tracked.branch,
             new.short()
         ))
-    }
-
-    async fn observe(&self, push: &Push, new: CommitId) -> Result<Observed, Fault> {
-        let reader = receive::open(push)?;
-        self.sync.observe(reader, new).await
-    }
-
-    /// Shows the plan; false when it may not run.
-    async fn show(&self, observed: &Observed, tracked: bool, lines: &Lines) -> bool {
-        for note in &observed.notes {
-            lines.send(&format!("note: {note}")).await;
-        }
-        let (plan, problems) = apply::plan(self.sync.view(), observed);
-        for problem in problems.iter().take(PROBLEMS_SHOWN) {
-            lines.send(&text::line(&format!("  {problem}"))).await;
-        }
-        for line in report::text::plan(&plan, true) {
-            lines.send(&line).await;
-        }
-        if !tracked {
-            let branch = &self.sync.tracked.branch;
-            lines.send(&format!("nothing is applied: only {branch} is")).await;
-            return true;
-        }
-        if !problems.is_empty() || !plan.refusals.is_empty() {
-            return false;
-        }
-        true
     }
 
     /// Streams the lines of one commit until its outcome is known.
@@ -150,6 +113,53 @@ impl Gate {
     }
 }
 
+/// What was decided about a commit before the branch moves to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Its plan, or every reason why not.
+    pub lines: Vec<String>,
+    /// Whether the branch may move.
+    pub accepted: bool,
+}
+
+impl Judged {
+    fn unreadable(commit: CommitId, error: &crate::git::error::Error, tracked: bool) -> Judged {
+        Judged { lines: vec![format!("{} cannot be read: {error}", commit.short())], accepted: !tracked }
+    }
+}
+
+/// Decides about a commit, on the tracked branch or on another one, which is only shown.
+pub async fn judge(sync: &Handle, reader: Reader, commit: CommitId, tracked: bool) -> Judged {
+    match sync.observe(reader, commit).await {
+        Ok(observed) => show(sync, &observed, tracked),
+        Err(Fault::Invalid(problems)) => {
+            let verb = if tracked { "refused" } else { "not applicable" };
+            let mut lines = vec![format!("{} is {verb}: {}", commit.short(), count(problems.len(), "problem"))];
+            lines.extend(
+                problems.iter().take(PROBLEMS_SHOWN).map(|problem| text::line(&format!("  {problem}")).into_owned()),
+            );
+            if problems.len() > PROBLEMS_SHOWN {
+                lines.push(format!("  … and {} more", problems.len() - PROBLEMS_SHOWN));
+            }
+            Judged { lines, accepted: !tracked }
+        }
+        Err(Fault::Git(error)) => Judged::unreadable(commit, &error, tracked),
+    }
+}
+
+/// The plan of a commit, and whether it may run.
+fn show(sync: &Handle, observed: &Observed, tracked: bool) -> Judged {
+    let mut lines: Vec<String> = observed.notes.iter().map(|note| format!("note: {note}")).collect();
+    let (plan, problems) = apply::plan(sync.view(), observed);
+    lines.extend(problems.iter().take(PROBLEMS_SHOWN).map(|problem| text::line(&format!("  {problem}")).into_owned()));
+    lines.extend(report::text::plan(&plan, true));
+    if !tracked {
+        lines.push(format!("nothing is applied: only {} is", sync.tracked.branch));
+    }
+    let may_run = problems.is_empty() && plan.refusals.is_empty();
+    Judged { lines, accepted: may_run || !tracked }
+}
+
 /// Whether a ref may be made: commands would read one that begins with a dash as an option.
 fn accepted_name(update: &RefUpdate) -> Result<(), String> {
     let refused = |why: &str| Err(format!("{} is refused: {why}", text::line(&update.name)));
@@ -163,7 +173,7 @@ fn accepted_name(update: &RefUpdate) -> Result<(), String> {
 }
 
 /// Whether a commit says that the rewrite of its branch is meant.
-pub fn rewrite_confirmed(reader: &crate::git::reader::Reader, commit: CommitId) -> bool {
+pub fn rewrite_confirmed(reader: &Reader, commit: CommitId) -> bool {
     reader.commit(commit).is_ok_and(|commit| {
         commit.trailers.iter().any(|(key, value)| {
             key.eq_ignore_ascii_case(masthead_plan::sync::guard::CONFIRM_TRAILER)

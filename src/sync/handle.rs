@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use crate::control::view::View;
 use crate::git::commit::CommitId;
 use crate::git::reader::Reader;
+use crate::sync::charts::Surroundings;
 use crate::sync::observe::{Fault, Observed, Source};
 use crate::sync::record::Outcome;
 
@@ -60,7 +61,7 @@ pub enum About {
 }
 
 /// One trouble of each sort, the gravest first.
-pub(in crate::sync) type Troubles = [Option<Trouble>; 3];
+pub type Troubles = [Option<Trouble>; 3];
 
 /// A cheap handle on the sync.
 #[derive(Clone)]
@@ -77,6 +78,11 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// What charts of commits are rendered with; only the first call counts.
+    pub fn surround(&self, surroundings: Surroundings) {
+        self.source.surround(surroundings);
+    }
+
     /// The cluster as it is.
     pub fn view(&self) -> &Arc<View> {
         &self.view
@@ -97,6 +103,11 @@ impl Handle {
     /// What is wrong with the repository, if anything.
     pub fn trouble(&self) -> Option<Trouble> {
         self.trouble.borrow().iter().flatten().next().cloned()
+    }
+
+    /// Wakes whenever the trouble with the repository is another.
+    pub fn watch_trouble(&self) -> watch::Receiver<Troubles> {
+        self.trouble.subscribe()
     }
 
     /// Says that something about the repository is in trouble, or no longer.

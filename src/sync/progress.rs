@@ -1,9 +1,13 @@
 //! The objects that a commit changed, as they are → one line each, and whether the commit is healthy or has failed.
 
+use std::collections::BTreeSet;
+
 use masthead_api::key::ObjectKey;
 use masthead_plan::cluster::view::Cluster;
 use masthead_plan::health::assess::{self, Health};
 use masthead_plan::sync::entry::{Action, SyncPlan};
+
+use crate::sync::record::CommitRecord;
 
 /// Where the changed objects are, taken together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,34 +21,130 @@ pub enum Assessed {
 }
 
 /// The objects whose health decides about a plan: what it made and changed.
-pub fn watched(plan: &SyncPlan) -> Vec<ObjectKey> {
+pub fn watched(plan: &SyncPlan) -> impl Iterator<Item = ObjectKey> {
     plan.entries
         .iter()
         .filter(|entry| matches!(entry.action, Action::Create | Action::Change | Action::Replace))
         .map(|entry| entry.key.clone())
-        .collect()
+}
+
+/// The objects that a commit changed by its record; of a large commit, all that git last asked for in it.
+pub fn recorded(record: &CommitRecord, cluster: &Cluster) -> BTreeSet<ObjectKey> {
+    if record.changed_more == 0 {
+        return record.changed.iter().filter_map(|key| ObjectKey::parse_store_key(key)).collect();
+    }
+    cluster.applied().filter(|(_, applied)| applied.commit == record.commit.id).map(|(key, _)| key.clone()).collect()
 }
 
 /// Looks at each object once: the lines of those that are not yet up, and the whole.
-pub fn assess(cluster: &Cluster, keys: &[ObjectKey]) -> (Vec<String>, Assessed) {
-    let mut lines = Vec::new();
-    let mut failed = Vec::new();
+pub fn assess<'a>(cluster: &Cluster, keys: impl IntoIterator<Item = &'a ObjectKey>) -> (Vec<String>, Assessed) {
+    let (lines, assessed, _) = look(cluster, keys);
+    (lines, assessed)
+}
+
+/// The same, and which are not up.
+fn look<'a>(
+    cluster: &Cluster,
+    keys: impl IntoIterator<Item = &'a ObjectKey>,
+) -> (Vec<String>, Assessed, Vec<&'a ObjectKey>) {
+    let (mut lines, mut failed, mut open) = (Vec::new(), Vec::new(), Vec::new());
     let mut waiting = false;
     for key in keys {
         match assess::assess(cluster, key) {
             // Gone: a later commit or a user removed it, so nothing is left to wait for.
-            None | Some(Health::Healthy) => {}
+            None | Some(Health::Healthy) => continue,
             Some(Health::Progressing { .. }) => {
                 waiting = true;
                 lines.push(assess::line(cluster, key));
             }
             Some(Health::Failed { reason, message }) => failed.push(format!("{key}: {reason}: {message}")),
         }
+        open.push(key);
     }
     let assessed = match (failed.is_empty(), waiting) {
         (false, _) => Assessed::Failed(failed),
         (true, true) => Assessed::Progressing,
         (true, false) => Assessed::Healthy,
     };
-    (lines, assessed)
+    (lines, assessed, open)
+}
+
+/// The objects of one commit on their way; a look costs what is not up yet, not what the commit changed.
+#[derive(Debug, Default)]
+pub struct Watched {
+    all: BTreeSet<ObjectKey>,
+    /// Those that were not up when they were looked at last.
+    open: Vec<ObjectKey>,
+}
+
+impl Watched {
+    /// All of these, none of which was looked at.
+    pub fn new(all: BTreeSet<ObjectKey>) -> Watched {
+        Watched { open: all.iter().cloned().collect(), all }
+    }
+
+    /// All objects.
+    pub fn all(&self) -> &BTreeSet<ObjectKey> {
+        &self.all
+    }
+
+    /// Adds objects; all are looked at anew.
+    pub fn add(&mut self, keys: impl Iterator<Item = ObjectKey>) {
+        self.all.extend(keys);
+        self.open = self.all.iter().cloned().collect();
+    }
+
+    /// Looks at what was not up. Once nothing is left of that, all are looked at together: what was up before may be down.
+    pub fn assess(&mut self, cluster: &Cluster) -> (Vec<String>, Assessed) {
+        let (lines, assessed, open) = look(cluster, &self.open);
+        if open.len() != self.open.len() {
+            self.open = open.into_iter().cloned().collect();
+        }
+        if assessed != Assessed::Healthy {
+            return (lines, assessed);
+        }
+        let (lines, assessed, open) = look(cluster, &self.all);
+        self.open = open.into_iter().cloned().collect();
+        (lines, assessed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use masthead_api::object::Object;
+    use masthead_plan::cluster::event::Event;
+    use serde_json::json;
+
+    use super::*;
+
+    fn put(cluster: &mut Cluster, name: &str, phase: &str, ready: &str) -> ObjectKey {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default", "uid": name},
+            "spec": {"containers": [{"name": "c", "image": "i"}]},
+            "status": {"phase": phase, "conditions": [{"type": "Ready", "status": ready}]},
+        });
+        let object = Object::from_value(pod).unwrap().at(cluster.revision() + 1);
+        let key = object.key().clone();
+        cluster.apply(Event::Put(Arc::new(object)));
+        key
+    }
+
+    #[test]
+    fn what_was_up_and_is_down_again_is_seen_in_the_end() {
+        let mut cluster = Cluster::default();
+        let keys: BTreeSet<ObjectKey> = ["a", "b"].map(|name| put(&mut cluster, name, "Pending", "False")).into();
+        let mut watched = Watched::new(keys);
+        assert_eq!(watched.assess(&cluster).1, Assessed::Progressing);
+        put(&mut cluster, "a", "Running", "True");
+        assert_eq!(watched.assess(&cluster).1, Assessed::Progressing);
+        assert_eq!(watched.open.len(), 1, "the one that is up is not looked at again");
+        put(&mut cluster, "a", "Running", "False");
+        put(&mut cluster, "b", "Running", "True");
+        let (lines, assessed) = watched.assess(&cluster);
+        assert_eq!((lines.len(), assessed), (1, Assessed::Progressing), "{lines:?}");
+        put(&mut cluster, "a", "Running", "True");
+        assert_eq!(watched.assess(&cluster), (Vec::new(), Assessed::Healthy));
+    }
 }

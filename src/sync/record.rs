@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use masthead_api::key::ObjectKey;
 use masthead_plan::desired::CommitFacts;
 use masthead_store::kv::Op;
 use masthead_store::objects::OWN_ROOT;
@@ -16,6 +17,9 @@ pub const COMMITS: &str = "commits/";
 
 /// Records kept; the oldest go first.
 pub const RECORDS_MAX: usize = 1000;
+
+/// Objects that a record names; what a larger commit changed is known from what git last asked for.
+pub const CHANGED_MAX: usize = 200;
 
 /// Where a commit is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,11 +78,25 @@ pub struct CommitRecord {
     pub finished_s: Option<i64>,
     /// Milliseconds from taking it up to its outcome.
     pub took_ms: Option<u64>,
-    /// Store keys of the objects that it changed, whose health decides.
+    /// Store keys of the objects that it changed, whose health decides; at most [`CHANGED_MAX`].
     pub changed: Vec<String>,
+    /// How many more it changed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub changed_more: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl CommitRecord {
+    /// Notes what it changed.
+    pub fn set_changed<'a>(&mut self, keys: impl ExactSizeIterator<Item = &'a ObjectKey>) {
+        self.changed_more = keys.len().saturating_sub(CHANGED_MAX);
+        self.changed = keys.take(CHANGED_MAX).map(ObjectKey::store_key).collect();
+    }
+
     /// One line for a person, also the git note's text.
     pub fn line(&self) -> String {
         let took = self.took_ms.map(|ms| format!(" after {}", seconds(ms))).unwrap_or_default();

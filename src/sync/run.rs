@@ -5,18 +5,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use masthead_api::key::ObjectKey;
-use masthead_store::objects::Objects;
+use masthead_plan::sync::entry::SyncPlan;
+use masthead_store::kv::Op;
+use masthead_store::objects::{Batch, Objects};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::clock;
 use crate::control::view::View;
 use crate::git::commit::CommitId;
-use crate::git::reader::Reader;
 use crate::sync::apply;
 use crate::sync::handle::{About, Handle, PROGRESS_WAITING_MAX, Progress, Tracked, Trouble, Troubles};
+use crate::sync::notes::Notes;
 use crate::sync::observe::{Fault, Observed, Source};
-use crate::sync::progress::{self, Assessed};
+use crate::sync::progress::{self, Assessed, Watched};
 use crate::sync::record::{AppliedCommit, CommitRecord, Outcome, RECORDS_MAX};
 
 /// How long a rollout may take whose objects have no deadline of their own.
@@ -24,6 +25,9 @@ pub const ROLLOUT_MAX: Duration = Duration::from_secs(900);
 
 /// How long a failed read of a repository waits before it is tried again.
 const READ_AGAIN: Duration = Duration::from_secs(5);
+
+/// Entries of a plan above which its writes take long enough to be told of before they are made.
+const LARGE: usize = 500;
 
 /// Tips that may wait; all but the newest are skipped.
 const TIPS_WAITING_MAX: usize = 64;
@@ -33,6 +37,8 @@ pub struct Sync {
     handle: Handle,
     store: Objects,
     tips: mpsc::Receiver<CommitId>,
+    /// Outcomes as git notes, where the repository is ours to write.
+    notes: Option<Notes>,
 }
 
 impl Sync {
@@ -42,7 +48,8 @@ impl Sync {
         let source = Arc::new(Source::new(tracked.path.clone()));
         let progress = broadcast::Sender::new(PROGRESS_WAITING_MAX);
         let trouble = watch::Sender::new(Troubles::default());
-        Sync { handle: Handle { tracked, repository, source, view, tips: tips_in, progress, trouble }, store, tips }
+        let handle = Handle { tracked, repository, source, view, tips: tips_in, progress, trouble };
+        Sync { handle, store, tips, notes: None }
     }
 
     /// The handle.
@@ -52,6 +59,7 @@ impl Sync {
 
     /// Runs until all handles are gone.
     pub async fn run(mut self) {
+        self.notes = self.handle.tracked.hosted.then(|| Notes::start(self.handle.repository.clone()));
         let mut next = None;
         loop {
             let commit = match next.take() {
@@ -93,11 +101,16 @@ impl Sync {
             Err(newer) => return newer,
         };
         let mut rolling = Rolling::new(self, observed.desired.commit.clone(), commit);
-        let applied = AppliedCommit { commit: commit.to_string(), branch: self.handle.tracked.branch.clone() };
+        let newer = self.take(&mut rolling, &observed).await;
+        // What a large repository asks for takes a while to be freed, and the newer commit is in a hurry.
+        tokio::task::spawn_blocking(move || drop(observed));
+        newer
+    }
+
+    /// Plans, applies and follows a commit, again and again where it takes that; returns the newer one.
+    async fn take(&mut self, rolling: &mut Rolling, observed: &Observed) -> Option<CommitId> {
         loop {
-            rolling.write(self).await;
-            let done: Vec<_> = applied.put().into_iter().collect();
-            let plan = match apply::apply(&self.handle.view, &self.store, &observed, &done).await {
+            let plan = match self.apply(rolling, observed).await {
                 Ok(plan) => plan,
                 Err(error @ (apply::Error::Problems(_) | apply::Error::Refused(_))) => {
                     rolling.refuse(self, error.to_string()).await;
@@ -107,17 +120,36 @@ impl Sync {
                     tracing::error!(%error, "the commit is not applied yet");
                     rolling.say(self, format!("not applied yet: {error}"));
                     match tokio::time::timeout(READ_AGAIN, self.tips.recv()).await {
-                        Ok(newer) => return self.supersede(&mut rolling, newer).await,
+                        Ok(newer) => return self.supersede(rolling, newer).await,
                         Err(_) => continue,
                     }
                 }
             };
-            rolling.planned(self, &plan).await;
-            match self.follow(&mut rolling, apply::waits(&plan)).await {
-                Followed::Newer(newer) => return self.supersede(&mut rolling, newer).await,
+            rolling.planned(self, &plan);
+            match self.follow(rolling, apply::waits(&plan)).await {
+                Followed::Newer(newer) => return self.supersede(rolling, newer).await,
                 Followed::PlanAgain => {}
             }
         }
+    }
+
+    /// Applies a commit, planned anew whenever the state has moved on; the record of the commit is written with the plan.
+    async fn apply(&self, rolling: &mut Rolling, observed: &Observed) -> Result<SyncPlan, apply::Error> {
+        let branch = self.handle.tracked.branch.clone();
+        let applied = AppliedCommit { commit: rolling.id.to_string(), branch };
+        for _ in 0..apply::ATTEMPTS {
+            let plan = apply::decide(&self.handle.view, observed)?;
+            if plan.entries.len() > LARGE {
+                rolling.write(self).await;
+            }
+            rolling.take(&plan);
+            let mut done = rolling.ops(self);
+            done.extend(applied.put());
+            if apply::execute(&self.handle.view, &self.store, &plan, done).await? {
+                return Ok(plan);
+            }
+        }
+        Err(apply::Error::Contended)
     }
 
     async fn supersede(&self, rolling: &mut Rolling, newer: Option<CommitId>) -> Option<CommitId> {
@@ -173,7 +205,7 @@ impl Sync {
         let mut revisions = self.handle.view.subscribe();
         let deadline = rolling.started + ROLLOUT_MAX;
         loop {
-            let (lines, assessed) = progress::assess(&self.handle.view.read(), &rolling.keys);
+            let (lines, assessed) = rolling.watched.assess(&self.handle.view.read());
             rolling.lines(self, lines);
             let done = rolling.record.outcome;
             match assessed {
@@ -219,7 +251,7 @@ struct Rolling {
     id: CommitId,
     started: Instant,
     record: CommitRecord,
-    keys: Vec<ObjectKey>,
+    watched: Watched,
     said: BTreeMap<String, String>,
 }
 
@@ -232,20 +264,21 @@ impl Rolling {
             sequence,
             commit: masthead_plan::desired::CommitFacts { id: id.to_string(), ..commit },
             outcome: Outcome::Applying,
-            summary: known.as_ref().map_or_else(String::new, |known| known.summary.clone()),
+            summary: String::new(),
             detail: String::new(),
             started_s: clock::now_s(),
             finished_s: None,
             took_ms: None,
-            changed: known.as_ref().map_or_else(Vec::new, |known| known.changed.clone()),
+            changed: Vec::new(),
+            changed_more: 0,
         };
-        let keys = record.changed.iter().filter_map(|key| ObjectKey::parse_store_key(key)).collect();
         let record = match known {
             // A restart finds the record of the commit that is applied, and goes on with it.
             Some(known) => CommitRecord { detail: String::new(), ..CommitRecord::clone(&known) },
             None => record,
         };
-        Rolling { id, started: Instant::now(), record, keys, said: BTreeMap::new() }
+        let watched = Watched::new(progress::recorded(&record, &sync.handle.view.read()));
+        Rolling { id, started: Instant::now(), record, watched, said: BTreeMap::new() }
     }
 
     fn say(&self, sync: &Sync, line: String) {
@@ -264,27 +297,26 @@ impl Rolling {
         }
     }
 
-    async fn planned(&mut self, sync: &Sync, plan: &masthead_plan::sync::entry::SyncPlan) {
+    /// Notes what a plan changes.
+    fn take(&mut self, plan: &SyncPlan) {
         if !plan.is_empty() || self.record.summary.is_empty() {
             self.record.summary = plan.summary();
         }
-        let mut keys = progress::watched(plan);
-        for key in std::mem::take(&mut self.keys) {
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        self.record.changed = keys.iter().map(ObjectKey::store_key).collect();
-        self.keys = keys;
+        self.watched.add(progress::watched(plan));
+        self.record.set_changed(self.watched.all().iter());
         if !self.record.outcome.is_final() || !plan.is_empty() {
             self.record.outcome = Outcome::Progressing;
             self.record.finished_s = None;
-        } else {
+        }
+    }
+
+    /// Tells that the plan is applied.
+    fn planned(&self, sync: &Sync, plan: &SyncPlan) {
+        if self.record.outcome.is_final() && plan.is_empty() {
             // The commit was here before and all is as it asks: whoever waits for it hears so.
             let line = format!("{} {}", self.record.commit.short(), self.record.line());
             let _ = sync.handle.progress.send(Progress { commit: self.id, line, outcome: Some(self.record.outcome) });
         }
-        self.write(sync).await;
     }
 
     /// Ends as refused; what is applied stays, and the status says so until a better commit comes.
@@ -305,41 +337,36 @@ impl Rolling {
         tracing::info!(commit = self.id.short(), %outcome, detail = self.record.detail, took_ms = took, "outcome");
         let line = format!("{} {}", self.record.commit.short(), self.record.line());
         let _ = sync.handle.progress.send(Progress { commit: self.id, line, outcome: Some(outcome) });
-        self.note(sync).await;
+        if let Some(notes) = &sync.notes {
+            notes.tell(self.id, self.record.line()).await;
+        }
     }
 
     /// Writes the record, and forgets the oldest ones.
     async fn write(&self, sync: &Sync) {
-        let known = sync.handle.view.commit(&self.record.commit.id);
-        if known.as_deref() == Some(&self.record) {
+        let notes = self.ops(sync);
+        if notes.is_empty() {
             return;
         }
-        let mut batch = masthead_store::objects::Batch::default();
-        let records = sync.handle.view.commits();
-        let most = records.len().saturating_sub(RECORDS_MAX);
-        batch.notes.extend(records.iter().take(most).map(|record| record.forget()));
-        match self.record.put() {
-            Ok(op) => batch.notes.push(op),
-            Err(error) => tracing::error!(%error, "the record of a commit has no JSON form"),
-        }
-        match sync.store.apply(batch).await {
+        match sync.store.apply(Batch { notes, ..Batch::default() }).await {
             Ok(revision) => sync.handle.view.at_least(revision.0).await,
             Err(error) => tracing::error!(%error, "the outcome of a commit is not recorded"),
         }
     }
 
-    /// Tells the outcome as a git note, where the repository is ours to write.
-    async fn note(&self, sync: &Sync) {
-        if !sync.handle.tracked.hosted {
-            return;
+    /// The writes that keep the record, and those that forget the oldest ones; none when it is kept as it is.
+    fn ops(&self, sync: &Sync) -> Vec<Op> {
+        let view = &sync.handle.view;
+        if view.commit(&self.record.commit.id).as_deref() == Some(&self.record) {
+            return Vec::new();
         }
-        let (path, id, line) = (sync.handle.repository.clone(), self.id, self.record.line());
-        let by = crate::git::commit::Person::new("masthead", "masthead@localhost", clock::now_s());
-        let noted = tokio::task::spawn_blocking(move || Reader::open(&path)?.set_note(id, &line, &by)).await;
-        match noted {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the outcome is not written as a git note"),
-            Err(error) => tracing::error!(%error, "writing a git note"),
+        let records = view.commits();
+        let most = records.len().saturating_sub(RECORDS_MAX);
+        let mut ops: Vec<Op> = records.iter().take(most).map(|record| record.forget()).collect();
+        match self.record.put() {
+            Ok(op) => ops.push(op),
+            Err(error) => tracing::error!(%error, "the record of a commit has no JSON form"),
         }
+        ops
     }
 }

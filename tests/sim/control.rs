@@ -329,7 +329,7 @@ impl Control {
                 let Poll::Ready(result) = poll(write) else { return };
                 self.stage = match result {
                     Ok(revision) => {
-                        Stage::Follow { waits: waits(plan), since: revision.0, keys: progress::watched(plan) }
+                        Stage::Follow { waits: waits(plan), since: revision.0, keys: progress::watched(plan).collect() }
                     }
                     Err(objects::Error::Conflict { keys }) => {
                         trace::line(|| format!("  sync: conflict on {keys:?}"));
@@ -349,7 +349,7 @@ impl Control {
                 if self.view.revision() < since {
                     return;
                 }
-                let (_, assessed) = progress::assess(&self.view.read(), keys);
+                let (_, assessed) = progress::assess(&self.view.read(), &*keys);
                 self.healthy = assessed == Assessed::Healthy && !waits;
                 if waits && self.view.revision() > since && caught_up(self) {
                     self.stage = Stage::Plan { not_before_ms: 0, at_least: 0 };
