@@ -23,6 +23,8 @@ pub struct Options {
     pub backoff_min: Duration,
     /// Longest time between polls after faults.
     pub backoff_max: Duration,
+    /// The same for a repository on this machine, where a look costs nothing.
+    pub local_backoff_max: Duration,
     /// Least time between two polls whoever asks for them.
     pub poke_gap: Duration,
     /// Time after which a fetch is cut.
@@ -47,6 +49,7 @@ impl Options {
             poll: Duration::from_secs(60),
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(300),
+            local_backoff_max: Duration::from_secs(2),
             poke_gap: Duration::from_secs(1),
             fetch_limit: Duration::from_secs(600),
             stall_s: 30,

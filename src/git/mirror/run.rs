@@ -22,8 +22,6 @@ use crate::git::watch::RefEvents;
 
 /// Moves of the branch after which the mirror is offered to git for packing.
 const TIDY_EVERY: u32 = 200;
-/// Longest wait between looks at a faulty repository on this machine, which costs nothing.
-const LOCAL_BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// Wake-ups in a row without a new tip after which the next look waits for [`CALM`].
 const IDLE_WAKES_MAX: u32 = 8;
 /// How long a busy repository is left alone.
@@ -265,6 +263,7 @@ impl Run {
 
     fn bad(&mut self, failure: &Failure) {
         self.failures = self.failures.saturating_add(1);
+        self.idle_wakes = self.idle_wakes.saturating_add(1);
         let (before, held_before) = {
             let status = self.status.borrow();
             (status.fault.clone(), status.held)
@@ -282,8 +281,6 @@ impl Run {
             s.held = held;
         });
         let _ = self.events.send(Event::Fault(fault));
-        // What is put back has other inodes than those watched.
-        self.source_events = None;
     }
 
     /// How long to the next look when nothing wakes us.
@@ -291,10 +288,10 @@ impl Run {
         let o = &self.options;
         let base = match self.failures {
             // Without a watch (the kernel has no more of them) looking is all that is left.
-            0 if self.local().is_some() && self.source_events.is_none() => LOCAL_BACKOFF_MAX.min(o.poll),
+            0 if self.local().is_some() && self.source_events.is_none() => o.local_backoff_max.min(o.poll),
             0 => o.poll,
             n => {
-                let max = if self.local().is_some() { LOCAL_BACKOFF_MAX.min(o.backoff_max) } else { o.backoff_max };
+                let max = if self.local().is_some() { o.local_backoff_max.min(o.backoff_max) } else { o.backoff_max };
                 o.backoff_min.saturating_mul(1 << (n - 1).min(16)).min(max)
             }
         };
