@@ -4,10 +4,21 @@ use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
+
+/// The file that is locked.
+const LOCK: &str = "lock";
+
+/// How long a holder of the directory may take to go.
+const HOLDER_GOES: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether it has.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What a running daemon tells commands on the same machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,10 +49,22 @@ impl Data {
     /// # Errors
     /// It cannot be made, or another daemon has it.
     pub fn open(root: &Path) -> Result<Data> {
+        Data::open_within(root, Duration::ZERO)
+    }
+
+    /// The same, but waits for another daemon that is just going, such as one that was killed, and says so.
+    ///
+    /// # Errors
+    /// It cannot be made, or another daemon keeps it.
+    pub fn open_patiently(root: &Path) -> Result<Data> {
+        Data::open_within(root, HOLDER_GOES)
+    }
+
+    fn open_within(root: &Path, patience: Duration) -> Result<Data> {
         fs::create_dir_all(root).with_context(|| format!("making the data directory {}", root.display()))?;
         let root = fs::canonicalize(root)?;
         fs::set_permissions(&root, Permissions::from_mode(0o700))?;
-        let path = root.join("lock");
+        let path = root.join(LOCK);
         let file = File::options()
             .create(true)
             .truncate(false)
@@ -49,15 +72,8 @@ impl Data {
             .mode(0o600)
             .open(&path)
             .with_context(|| path.display().to_string())?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Data { root, _lock: lock }),
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
-                let pid = read(&root)
-                    .map_or_else(|_| "another process".to_owned(), |daemon| format!("process {}", daemon.pid));
-                bail!("{} is in use by {pid}; stop it first, or give another --data", root.display())
-            }
-            Err((_, errno)) => bail!("locking {}: {errno}", path.display()),
-        }
+        let lock = lock(file, &root, patience)?;
+        Ok(Data { root, _lock: lock })
     }
 
     /// The directory.
@@ -78,6 +94,11 @@ impl Data {
     /// The embedded store.
     pub fn store(&self) -> PathBuf {
         self.root.join("store")
+    }
+
+    /// Charts that were fetched.
+    pub fn charts(&self) -> PathBuf {
+        self.root.join("charts")
     }
 
     /// Keys and certificates.
@@ -102,6 +123,30 @@ impl Data {
     pub fn withdraw(&self) {
         // Gone already is as good.
         let _ = fs::remove_file(file(&self.root));
+    }
+}
+
+/// Locks a data directory, and waits that long for who holds it.
+fn lock(mut file: File, root: &Path, patience: Duration) -> Result<Flock<File>> {
+    let until = Instant::now() + patience;
+    let mut is_told = false;
+    loop {
+        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((file, Errno::EWOULDBLOCK)) => file,
+            Err((_, errno)) => bail!("locking {}: {errno}", root.join(LOCK).display()),
+        };
+        let holder =
+            read(root).map_or_else(|_| "another process".to_owned(), |daemon| format!("process {}", daemon.pid));
+        if Instant::now() >= until {
+            bail!("{} is in use by {holder}; stop it first, or give another --data", root.display());
+        }
+        if !is_told {
+            is_told = true;
+            eprintln!("{} is in use by {holder}: waiting up to {} s for it to end", root.display(), patience.as_secs());
+        }
+        // The kernel tells nobody when a lock is given back, save who waits without an end.
+        std::thread::sleep(LOOK_AGAIN);
     }
 }
 
@@ -136,4 +181,31 @@ pub fn write_private(path: &Path, body: &[u8]) -> Result<()> {
     file.write_all(body)?;
     file.sync_all()?;
     fs::rename(&fresh, path).with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_that_goes_is_waited_for_and_one_that_stays_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = Data::open(dir.path()).unwrap();
+        let text = Data::open(dir.path()).unwrap_err().to_string();
+        assert!(text.contains("is in use by another process; stop it first"), "{text}");
+        let daemon = Daemon {
+            pid: 4711,
+            api_url: String::new(),
+            repository_url: String::new(),
+            branch: String::new(),
+            nodes_address: String::new(),
+        };
+        held.announce(&daemon).unwrap();
+        let text = Data::open_within(dir.path(), LOOK_AGAIN).unwrap_err().to_string();
+        assert!(text.contains("is in use by process 4711; stop it first"), "{text}");
+        let root = dir.path().to_owned();
+        let waits = std::thread::spawn(move || Data::open_within(&root, Duration::from_secs(60)).map(drop));
+        drop(held);
+        waits.join().unwrap().unwrap();
+    }
 }
