@@ -15,6 +15,7 @@ use crate::pods::observe::{self, Sandbox};
 use crate::pods::references::Attached;
 use crate::pods::signal::Signal;
 use crate::pods::site::Shared;
+use crate::pods::slots::Slot;
 use crate::pods::volumes::apply as volumes;
 use crate::pods::{files, volumes as volume_room};
 use crate::runtime::contract::SandboxRequest;
@@ -89,6 +90,7 @@ pub async fn prepare_volumes(cx: Cx) {
 
 /// Makes a sandbox, with its place in the network and the pod's small files.
 pub async fn run_sandbox(cx: Cx, attempt: u32) {
+    let slot = Slot::take(&cx.shared).await;
     let result = match make_sandbox(&cx, attempt).await {
         Ok(sandbox) => Ok(sandbox),
         Err(why) => {
@@ -97,7 +99,8 @@ pub async fn run_sandbox(cx: Cx, attempt: u32) {
             Err(cx.failure("FailedCreatePodSandBox", message))
         }
     };
-    cx.send(Signal::SandboxMade(result)).await;
+    let slot = slot.filter(|_| result.is_ok());
+    cx.send(Signal::SandboxMade(result, slot)).await;
 }
 
 async fn make_sandbox(cx: &Cx, attempt: u32) -> Result<Sandbox, String> {
@@ -110,7 +113,6 @@ async fn make_sandbox(cx: &Cx, attempt: u32) -> Result<Sandbox, String> {
         runtime_handler: pod.spec.runtime_class_name.clone().unwrap_or_default(),
         ..SandboxRequest::default()
     };
-    let _slot = shared.slots.acquire().await.map_err(|error| text(&error))?;
     if !pod.spec.host_network {
         let place = shared.network.attach(&pod.metadata.uid).await.map_err(|error| text(&error))?;
         request.netns_path = Some(place.netns).filter(|path| !path.as_os_str().is_empty());
@@ -124,8 +126,10 @@ async fn make_sandbox(cx: &Cx, attempt: u32) -> Result<Sandbox, String> {
         tokio::task::spawn_blocking(move || files::prepare(&dir, &logs, &hosts))
     };
     let written = write(&given);
-    let id = shared.runtime.run_pod_sandbox(request).await.map_err(|error| text(&error))?;
+    let made = shared.runtime.run_pod_sandbox(request).await;
+    // Waited for in any case: a pod whose sandbox could not be made may be removed next, files and all.
     written.await.map_err(|error| text(&error))?.map_err(|error| text(&error))?;
+    let id = made.map_err(|error| text(&error))?;
     let status = shared.runtime.pod_sandbox_status(&id).await.map_err(|error| text(&error))?;
     let made = observe::sandbox(&status);
     if made.ips != given {

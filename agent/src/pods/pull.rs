@@ -10,6 +10,7 @@ use crate::pods::backoff::Backoff;
 use crate::pods::events::Note;
 use crate::pods::references;
 use crate::pods::signal::StartFailure;
+use crate::pods::slots::Slot;
 use crate::runtime::error::{Error, ImageReason};
 use crate::runtime::v1;
 
@@ -22,11 +23,16 @@ pub struct History {
     pub error: String,
 }
 
-/// Has the image of a container here.
+/// Has the image of a container here; gives the turn back before it waits for a registry.
 ///
 /// # Errors
 /// With the reason of a waiting container.
-pub async fn ensure(cx: &Cx, container: &Container, history: &History) -> Result<v1::Image, StartFailure> {
+pub async fn ensure(
+    cx: &Cx,
+    container: &Container,
+    history: &History,
+    slot: &mut Option<Slot>,
+) -> Result<v1::Image, StartFailure> {
     let name = container.image.as_str();
     let fail = |reason: ImageReason, message: String| StartFailure {
         reason: reason.as_str().to_owned(),
@@ -65,7 +71,10 @@ pub async fn ensure(cx: &Cx, container: &Container, history: &History) -> Result
             cx.note(Note::warning("ErrImageNeverPull", message.clone()).of(&container.name)).await;
             Err(fail(ImageReason::ErrImageNeverPull, message))
         }
-        _ => pull(cx, container, &reference, spec, history).await,
+        _ => {
+            drop(slot.take());
+            pull(cx, container, &reference, spec, history).await
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::pods::events::Note;
 use crate::pods::local::Failure;
 use crate::pods::observe::{Observed, Sandbox, Seen};
 use crate::pods::references::Attached;
+use crate::pods::slots::Slot;
 
 /// What the manifest says of a pod.
 #[derive(Clone, Debug)]
@@ -48,7 +49,7 @@ pub struct StartFailure {
 }
 
 /// News for a worker.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Signal {
     /// The manifest says something else.
     Order(Order),
@@ -77,8 +78,8 @@ pub enum Signal {
     Note(Note),
     /// The volumes are ready, or not.
     Volumes(Result<BTreeMap<String, PathBuf>, Failure>),
-    /// The sandbox is made, or not.
-    SandboxMade(Result<Sandbox, Failure>),
+    /// The sandbox is made, or not; the turn it was made in is for what comes next.
+    SandboxMade(Result<Sandbox, Failure>, Option<Slot>),
     /// A container runs and its hook, if any, is done.
     Started {
         /// Its name.

@@ -11,8 +11,9 @@ use crate::pods::events::Note;
 use crate::pods::observe::{self, Phase, Seen};
 use crate::pods::pull::{self, History};
 use crate::pods::signal::{Signal, StartFailure};
+use crate::pods::slots::Slot;
 use crate::pods::volumes::mounts;
-use crate::pods::{files, hooks};
+use crate::pods::{hooks, kept};
 use crate::runtime::error::Error;
 use crate::runtime::v1;
 
@@ -24,10 +25,25 @@ pub fn container_of<'p>(pod: &'p masthead_api::core::pod::Pod, name: &str) -> Op
     pod.spec.containers.iter().chain(&pod.spec.init_containers).find(|container| container.name == name)
 }
 
+/// What a start begins with.
+pub struct Start {
+    /// The container's name.
+    pub name: String,
+    /// Counts the containers of this name.
+    pub attempt: u32,
+    /// The sandbox it starts in.
+    pub sandbox_id: String,
+    /// Its earlier pulls.
+    pub history: History,
+    /// The turn that its sandbox was made in.
+    pub slot: Option<Slot>,
+}
+
 /// Starts a container and tells how it went.
-pub async fn run(cx: Cx, name: String, attempt: u32, sandbox_id: String, history: History) {
+pub async fn run(cx: Cx, start: Start) {
+    let Start { name, attempt, sandbox_id, history, slot } = start;
     let Some(container) = container_of(&cx.pod, &name) else { return };
-    let (seen, result) = match begin(&cx, container, attempt, &sandbox_id, &history).await {
+    let (seen, result) = match begin(&cx, container, attempt, &sandbox_id, &history, slot).await {
         Ok(seen) => (Some(seen), Ok(())),
         Err(failed) => {
             let (seen, failure) = *failed;
@@ -82,14 +98,15 @@ async fn begin(
     attempt: u32,
     sandbox_id: &str,
     history: &History,
+    mut slot: Option<Slot>,
 ) -> Result<Seen, Failed> {
     let image = tokio::select! {
-        image = pull::ensure(cx, container, history) => image.map_err(|failure| Box::new((None, failure)))?,
+        image = pull::ensure(cx, container, history, &mut slot) => image.map_err(|failure| Box::new((None, failure)))?,
         () = cx.ending.cancelled() => return Err(config_error("the pod ends".to_owned())),
     };
     let user = format!("{}/{}", cx.pod.metadata.uid, container.name);
     cx.shared.in_use.hold(&user, &image.id);
-    let made = make(cx, container, attempt, sandbox_id, &image).await;
+    let made = make(cx, container, attempt, sandbox_id, &image, slot).await;
     let there = match &made {
         Ok(seen) => Some(seen),
         Err(failed) => failed.0.as_ref(),
@@ -107,12 +124,16 @@ async fn make(
     attempt: u32,
     sandbox_id: &str,
     image: &v1::Image,
+    slot: Option<Slot>,
 ) -> Result<Seen, Failed> {
     let shared = &cx.shared;
     let uid = image.uid.as_ref().map(|uid| uid.value);
     verify_non_root(&cx.pod, container, uid, &image.username).map_err(|error| config_error(error.to_string()))?;
     let request = request(cx, container, attempt, sandbox_id, &image.id).await?;
-    let slot = shared.slots.acquire().await.map_err(|error| create_error(error.to_string()))?;
+    let slot = match slot {
+        Some(slot) => Some(slot),
+        None => Slot::take(shared).await,
+    };
     let id = match shared.runtime.create_container(request).await {
         Ok(id) => id,
         Err(error) => return Err(create_error(error.to_string())),
@@ -172,7 +193,7 @@ async fn request(
             let message = match owned.termination_message_path.as_str() {
                 "" => None,
                 _ => {
-                    let file = files::termination_message(&pod_dir, &owned.name, attempt);
+                    let file = kept::termination_message(&pod_dir, &owned.name, attempt);
                     Some(file.map_err(|error| create_error(error.to_string()))?)
                 }
             };

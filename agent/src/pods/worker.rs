@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use masthead_api::core::container::Container;
 use masthead_api::core::pod_status::PodStatus;
-use masthead_wire::report;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -25,13 +23,13 @@ use crate::pods::plan::{self, Plan, Step, View, pod_text};
 use crate::pods::pull::History;
 use crate::pods::signal::{Order, ProbeKind, Signal, StartFailure};
 use crate::pods::site::Shared;
-use crate::pods::status::{self, Input};
-use crate::pods::{files, probe, start, stop};
+use crate::pods::slots::Slot;
+use crate::pods::{files, kept, probe, start, stop};
+
+mod tell;
 
 /// News that wait for a worker.
 pub const QUEUE: usize = 256;
-/// A status that says only that the pod is being made waits this long for a better one.
-const UNIMPORTANT: Duration = Duration::from_millis(500);
 /// A container that failed to be configured or made is tried again after this time (the kubelet's `backOffPeriod`).
 const RETRY_MS: i64 = 10_000;
 /// The first wait after failed volumes or a failed sandbox (the kubelet's `initialDurationBeforeRetry`).
@@ -67,6 +65,10 @@ pub struct Worker {
     before: Option<PodStatus>,
     told: Bytes,
     tell_at: Option<Instant>,
+    /// When what was told is kept for a restart.
+    keep_at: Option<Instant>,
+    /// The turn that the sandbox was made in, for the container that comes next.
+    slot: Option<Slot>,
     probing: HashMap<String, Probing>,
     hooked: HashMap<String, String>,
     ending: CancellationToken,
@@ -83,7 +85,7 @@ impl Worker {
     pub fn new(shared: Arc<Shared>, order: Order, observed: Observed) -> (Self, mpsc::Sender<Signal>) {
         let (tx, rx) = mpsc::channel(QUEUE);
         let now_ms = shared.clock.now_ms();
-        let before = files::load_status(&shared.pod_dir(&order.pod));
+        let before = kept::load_status(&shared.pod_dir(&order.pod));
         let mut local = Local { host_ips: shared.host_ips.clone(), start_ms: now_ms, ..Local::default() };
         if let Some(time) = before.as_ref().and_then(|status| status.start_time) {
             local.start_ms = time.0.saturating_mul(1000);
@@ -101,6 +103,8 @@ impl Worker {
             before,
             told: Bytes::new(),
             tell_at: None,
+            keep_at: None,
+            slot: None,
             probing: HashMap::new(),
             hooked: HashMap::new(),
             ending: CancellationToken::new(),
@@ -155,7 +159,7 @@ impl Worker {
                 return;
             }
             let wake = self.plan.wake_ms.map(|at_ms| self.shared.clock.instant(at_ms));
-            let tell = self.tell_at;
+            let (tell, keep) = (self.tell_at, self.keep_at);
             tokio::select! {
                 biased;
                 signal = self.rx.recv() => match signal {
@@ -172,6 +176,7 @@ impl Worker {
                 () = until(tell) => {
                     self.tell(true);
                 }
+                () = until(keep) => self.keep(),
             }
         }
     }
@@ -242,6 +247,8 @@ impl Worker {
                 self.begin(step);
             }
         }
+        // Nothing goes on in the sandbox now: others have their turn.
+        self.slot = None;
         self.tell(false);
     }
 
@@ -275,7 +282,8 @@ impl Worker {
                     local.crash.next(crashed_ms, now_ms);
                 }
                 let history = History { backoff: local.pull, error: local.pull_error.clone() };
-                tokio::spawn(start::run(cx, name, attempt, sandbox, history));
+                let slot = self.slot.take();
+                tokio::spawn(start::run(cx, start::Start { name, attempt, sandbox_id: sandbox, history, slot }));
             }
             Step::Stop { name, id, grace_s, message } => {
                 let seen = self.observed.newest(&name).filter(|seen| seen.id == id);
@@ -298,6 +306,7 @@ impl Worker {
             }
             Step::Cleanup => {
                 self.local.cleanup = Stage::Busy;
+                self.keep_at = None;
                 let sandboxes = self.observed.sandboxes.iter().map(|sandbox| sandbox.id.clone()).collect();
                 let containers = self.observed.all().map(|(_, seen)| seen.id.clone()).collect();
                 tokio::spawn(apply::cleanup(cx, sandboxes, containers));
@@ -331,13 +340,14 @@ impl Worker {
                 self.local.volumes = Stage::Failed(self.later(failure, self.fails.0));
                 self.fails.0 += 1;
             }
-            Signal::SandboxMade(Ok(sandbox)) => {
+            Signal::SandboxMade(Ok(sandbox), slot) => {
                 self.fails.1 = 0;
+                self.slot = slot;
                 metrics().iter().for_each(|metrics| metrics.sandboxes.inc());
                 self.local.sandbox = Stage::Done;
                 self.observed.note_sandbox(sandbox);
             }
-            Signal::SandboxMade(Err(failure)) => {
+            Signal::SandboxMade(Err(failure), _) => {
                 self.local.sandbox = Stage::Failed(self.later(failure, self.fails.1));
                 self.fails.1 += 1;
             }
@@ -576,84 +586,11 @@ impl Worker {
             self.shared.reporter.event(event);
         }
     }
-
-    /// Reports the status when it is another; one that only says that the pod is being made can wait.
-    fn tell(&mut self, is_due: bool) {
-        let now_ms = self.shared.clock.now_ms();
-        let input = Input {
-            pod: &self.order.pod,
-            observed: &self.observed,
-            local: &self.local,
-            plan: &self.plan,
-            before: self.before.as_ref(),
-            runtime: &self.shared.runtime_name,
-            now_ms,
-        };
-        let status = status::status(input);
-        if self.is_dropped || self.before.as_ref() == Some(&status) && !self.told.is_empty() {
-            self.tell_at = None;
-            return;
-        }
-        if !is_due && is_unimportant(&status) {
-            self.tell_at.get_or_insert_with(|| Instant::now() + UNIMPORTANT);
-            return;
-        }
-        self.tell_at = None;
-        let Ok(json) = serde_json::to_vec(&status) else { return };
-        self.count(&status);
-        self.before = Some(status);
-        self.told = Bytes::from(json);
-        if let Err(error) = files::save_status(&self.shared.pod_dir(&self.order.pod), &self.told) {
-            tracing::warn!(pod = self.order.pod.metadata.name, %error, "a status can't be kept for a restart");
-        }
-        let meta = &self.order.pod.metadata;
-        self.shared.reporter.status(report::PodStatus {
-            uid: meta.uid.as_str().into(),
-            namespace: meta.namespace.clone(),
-            name: meta.name.clone(),
-            status: self.told.clone(),
-            observed: self.order.generation,
-            sequence: 0,
-        });
-    }
-
-    fn count(&self, status: &PodStatus) {
-        let Some(metrics) = metrics() else { return };
-        metrics.statuses.inc();
-        let is_ready = |status: &PodStatus| status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True");
-        let was_ready = self.before.as_ref().is_some_and(is_ready);
-        let is_new = !self.observed.all().any(|(_, seen)| seen.attempt > 0);
-        if is_ready(status) && !was_ready && is_new {
-            let took_ms = self.shared.clock.now_ms() - self.local.start_ms;
-            metrics.ready_seconds.observe(took_ms as f64 / 1000.0);
-        }
-    }
-
-    fn told_gone(&self) {
-        let meta = &self.order.pod.metadata;
-        if meta.name.is_empty() {
-            // Traces of a pod that nobody remembers.
-            return;
-        }
-        let (namespace, name) = (meta.namespace.clone(), meta.name.clone());
-        self.shared.reporter.gone(report::PodGone { uid: meta.uid.as_str().into(), namespace, name });
-    }
 }
 
 fn hashes(order: &Order) -> BTreeMap<String, String> {
     let spec = &order.pod.spec;
     spec.containers.iter().chain(&spec.init_containers).map(|c| (c.name.clone(), spec_hash(c))).collect()
-}
-
-/// Nothing but "it is being made".
-fn is_unimportant(status: &PodStatus) -> bool {
-    let is_making = |reason: &str| reason == "ContainerCreating" || reason == "PodInitializing";
-    status.phase == "Pending"
-        && status
-            .init_container_statuses
-            .iter()
-            .chain(&status.container_statuses)
-            .all(|c| c.state.waiting.as_ref().is_some_and(|waiting| is_making(&waiting.reason)))
 }
 
 async fn until(at: Option<Instant>) {
