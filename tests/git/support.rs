@@ -10,7 +10,7 @@ use masthead::git::mirror::options::Options;
 use masthead::git::mirror::url;
 
 /// Longest wait for something that must happen.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(120);
 
 /// `git` with fixed settings and times.
 pub fn git(dir: &Path) -> Command {

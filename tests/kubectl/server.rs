@@ -31,12 +31,13 @@ use tokio::process::Command;
 use super::objects as fixtures;
 
 /// How long a client may take.
-const LASTS: Duration = Duration::from_secs(60);
+pub const LASTS: Duration = Duration::from_secs(120);
 
 /// A server with a few objects.
 pub struct Server {
     pub url: String,
     pub kv: Arc<dyn Kv>,
+    view: Arc<View>,
     nodes: dispatcher::Handle,
     nodes_address: SocketAddr,
     tokens: Arc<Tokens>,
@@ -68,7 +69,7 @@ impl Server {
             names: vec!["127.0.0.1".to_owned()],
             tokens: tokens.clone(),
             term: 1,
-            lease_s: 10,
+            lease_s: 600,
             node_lifetime: NODE_LIFETIME,
             cluster: std::collections::BTreeMap::new(),
         })
@@ -90,6 +91,7 @@ impl Server {
             nodes_address: "127.0.0.1:1".to_owned(),
         };
         let (handle, tokens_kept, ca_digest) = (nodes.clone(), tokens.clone(), authority.digest());
+        let seen = view.clone();
         let state = api::State {
             view,
             store,
@@ -97,6 +99,7 @@ impl Server {
             sync,
             daemon,
             poke: None,
+            fleet: Arc::default(),
             tokens,
             ca_digest: authority.digest(),
             started_s: 0,
@@ -106,7 +109,17 @@ impl Server {
             "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: '{url}'}}}}]\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{}}}}]\n"
         );
         std::fs::write(dir.path().join("kubeconfig"), config).unwrap();
-        Server { url, kv, nodes: handle, nodes_address, tokens: tokens_kept, ca_digest, dir, kubectl: find_kubectl() }
+        Server {
+            url,
+            kv,
+            view: seen,
+            nodes: handle,
+            nodes_address,
+            tokens: tokens_kept,
+            ca_digest,
+            dir,
+            kubectl: find_kubectl(),
+        }
     }
 
     /// Connects an agent as node `one` whose streams are these.
@@ -200,9 +213,16 @@ impl Server {
         self.masthead_command(line).spawn().unwrap()
     }
 
-    /// Puts an object as it is.
+    /// Puts an object as it is; the server shows it from here on.
     pub async fn put(&self, value: Value) {
         put(&self.kv, value).await;
+        self.is_seen().await;
+    }
+
+    /// Waits until the server has taken in all that is stored.
+    async fn is_seen(&self) {
+        let revision = self.kv.revision().await.unwrap();
+        tokio::time::timeout(LASTS, self.view.at_least(revision.0)).await.expect("the view keeps up");
     }
 
     /// Records that a commit asks for an object.
@@ -214,11 +234,13 @@ impl Server {
             masthead::control::record::write("0123456789abcdef0123456789abcdef01234567", &Wanted { object, origin })
                 .unwrap();
         self.kv.put(objects::record_key(&key).into(), record).await.unwrap();
+        self.is_seen().await;
     }
 
     /// Takes an object away.
     pub async fn remove(&self, key: &ObjectKey) {
         self.kv.delete(key.store_key().into()).await.unwrap();
+        self.is_seen().await;
     }
 }
 

@@ -1,14 +1,13 @@
 //! Logs, exec, attach and port-forward through a node whose containers are made up here.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use masthead_agent::link::handle::Streams;
 use masthead_wire::stream::{AgentIo, Exit, StreamKind, StreamRequest};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
-use super::server::Server;
+use super::server::{LASTS, Server};
 
 const POD: &str = "web-5d8f-aaaaa";
 
@@ -79,10 +78,7 @@ async fn logs_come_from_the_node() {
     for mut follower in followers {
         let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
         for n in 0..3 {
-            let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line())
-                .await
-                .expect("a line at once")
-                .unwrap();
+            let line = tokio::time::timeout(LASTS, lines.next_line()).await.expect("a line at once").unwrap();
             assert_eq!(line, Some(format!("{POD} app line {n}")));
         }
         follower.kill().await.unwrap();
@@ -131,11 +127,8 @@ async fn ports_are_forwarded() {
     ] {
         let mut child = server.masthead_in_background(&format!("port-forward {what}"));
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line())
-            .await
-            .expect("an address")
-            .unwrap()
-            .unwrap_or_default();
+        let line =
+            tokio::time::timeout(LASTS, lines.next_line()).await.expect("an address").unwrap().unwrap_or_default();
         let address = line.strip_prefix("Forwarding from ").and_then(|rest| rest.strip_suffix(&format!(" -> {port}")));
         let address = address.unwrap_or_else(|| panic!("{what}: {line:?}"));
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -143,10 +136,7 @@ async fn ports_are_forwarded() {
         stream.write_all(&sent).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut back = Vec::new();
-        tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut back))
-            .await
-            .expect("the echo ends")
-            .unwrap();
+        tokio::time::timeout(LASTS, stream.read_to_end(&mut back)).await.expect("the echo ends").unwrap();
         assert!(back == sent, "{what}: {} of {} bytes", back.len(), sent.len());
         child.kill().await.unwrap();
     }
@@ -163,11 +153,10 @@ async fn ports_are_forwarded() {
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let mut back = Vec::new();
     // The connection ends; how, depends on what was under way.
-    let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut back)).await.expect("it ends");
+    let _ = tokio::time::timeout(LASTS, stream.read_to_end(&mut back)).await.expect("it ends");
     assert!(back.is_empty());
     let mut errors = BufReader::new(refused.stderr.take().unwrap()).lines();
-    let told =
-        tokio::time::timeout(Duration::from_secs(20), errors.next_line()).await.expect("it is told").unwrap().unwrap();
+    let told = tokio::time::timeout(LASTS, errors.next_line()).await.expect("it is told").unwrap().unwrap();
     assert!(told.contains("connection refused"), "{told}");
     refused.kill().await.unwrap();
 }

@@ -50,6 +50,24 @@ fn outcome(site: &Site, app: &str) -> String {
     format!("{counts:?} ReplicaSets {sizes:?}\n{}", pods.join("\n"))
 }
 
+/// Waits until a rollout that is healthy has left nothing of what it replaced, and its counts say so.
+fn settled(site: &Site, app: &str) {
+    site.until("the old pods are gone, and counted out", || {
+        let status = site.json(&["get", "deploy", app, "-o", "json"])["status"].clone();
+        let is_whole = |field: &str| status[field] == REPLICAS;
+        let sets = site.json(&["get", "rs", "-l", &format!("app={app}"), "-o", "json"]);
+        let sizes = sets["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|set| set["status"]["replicas"].as_u64() > Some(0))
+            .count();
+        site.pods(app).len() == REPLICAS
+            && ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"].into_iter().all(is_whole)
+            && sizes == 1
+    });
+}
+
 fn pod_line(pod: &Value) -> String {
     let container = &pod["spec"]["containers"][0];
     let status = &pod["status"]["containerStatuses"][0];
@@ -111,9 +129,11 @@ struct Apart {
 
 impl Apart {
     fn new(site: &mut Site) -> Apart {
-        // Freed at once for the daemon, which must have the same at each start.
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let nodes = listener.local_addr().expect("an address").to_string();
+        // Freed at once for the daemon, which must have the same at each start: none that the kernel gives to others
+        // while the daemon is dead.
+        let first = 20_000 + u16::try_from(std::process::id() % 10_000).expect("small");
+        let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        let nodes = format!("127.0.0.1:{}", (first..first + 1000).find(is_free).expect("a free port"));
         site.agent_data = site.data.with_file_name("agent");
         fs::create_dir_all(&site.agent_data).expect("a folder");
         Apart { nodes, token: None }
@@ -183,8 +203,7 @@ fn rollouts_under_kills(mut site: Site, mut daemons: impl Daemons, seed: u64) {
     site.write("web.yaml", &manifest("web", REPLICAS, "v1"));
     site.push_healthy("v1 in peace");
     let bystanders = site.processes_of("bystander");
-    let settled = |site: &Site| site.until("the old pods are gone", || site.pods("web").len() == REPLICAS);
-    settled(&site);
+    settled(&site, "web");
     let expect = outcome(&site, "web");
     let (mut kills, mut rollout, mut told) = (0, 1, BTreeMap::<&str, usize>::new());
     while kills < KILLS {
@@ -206,8 +225,12 @@ fn rollouts_under_kills(mut site: Site, mut daemons: impl Daemons, seed: u64) {
         }
         site.ready(site.children[0].id());
         site.until_healthy(&commit);
-        settled(&site);
+        settled(&site, "web");
         assert_eq!(outcome(&site, "web"), expect.replace("\"v1\"", &format!("{version:?}")), "after {kills} kills");
+        // A pod is ready here once its program began: what it writes comes after that.
+        site.until("each has written that it started", || {
+            starts(&folder).1.get(&version).copied().unwrap_or_default() >= REPLICAS
+        });
         assert_eq!(site.processes_of("bystander"), bystanders, "after {kills} kills");
         let (pods, versions) = starts(&folder);
         let twice: Vec<_> = pods.iter().filter(|(_, times)| **times > 1).collect();

@@ -14,6 +14,8 @@ use super::site::{Site, deployment_of};
 
 const REPLICAS: usize = 20;
 const CLIENTS: usize = 8;
+/// How long a request may take on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(60);
 const PROBE: &str =
     "          readinessProbe:\n            httpGet: {path: /readyz, port: 8080}\n            periodSeconds: 1\n";
 
@@ -63,12 +65,14 @@ impl Load {
             turn = turn.wrapping_add(7);
             if let Some((name, ip)) = chosen {
                 self.sent.fetch_add(1, Ordering::Relaxed);
-                match tokio::time::timeout(Duration::from_secs(10), request(&ip)).await {
+                match tokio::time::timeout(PATIENCE, request(&ip)).await {
                     Ok(Ok(body)) => *self.answered.lock().expect("a lock").entry(body).or_default() += 1,
                     Ok(Err(error)) => {
                         self.failed.lock().expect("a lock").push(format!("{name} {ip} of {count}: {error}"))
                     }
-                    Err(_) => self.failed.lock().expect("a lock").push(format!("{name} {ip}: no answer within 10 s")),
+                    Err(_) => {
+                        self.failed.lock().expect("a lock").push(format!("{name} {ip}: no answer within {PATIENCE:?}"))
+                    }
                 }
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -109,12 +113,18 @@ fn no_request_fails_in_a_rollout() {
     runtime.spawn(load.clone().follow(Rest::to(&api, Some(&site.data)).expect("a client")));
     site.until("the clients know all pods", || load.ready.lock().expect("a lock").len() == REPLICAS);
     let clients: Vec<_> = (0..CLIENTS).map(|number| runtime.spawn(load.clone().client(number * 13))).collect();
-    std::thread::sleep(Duration::from_millis(500));
+    let answered = |version: &str| {
+        let answered = load.answered.lock().expect("a lock");
+        answered.get(&format!("Hello from Masthead {version}")).copied().unwrap_or_default()
+    };
+    let under_load = |version: &str| site.until(&format!("{version} answers"), || answered(version) > 100);
+    under_load("v1");
     for version in ["v2", "v3"] {
         site.write("web.yaml", &manifest(version));
         let said = site.push_healthy(version);
         println!("{}", said.lines().filter(|line| line.contains("healthy after")).collect::<String>());
         site.until("the old pods are gone", || site.pods("web").len() == REPLICAS);
+        under_load(version);
     }
     load.is_over.store(true, Ordering::Relaxed);
     for client in clients {
@@ -125,9 +135,5 @@ fn no_request_fails_in_a_rollout() {
         (load.failed.lock().expect("a lock").clone(), load.answered.lock().expect("a lock").clone());
     println!("{} requests, {} failed; answered by {answered:?}", load.sent.load(Ordering::Relaxed), failed.len());
     assert!(failed.is_empty(), "{} failed: {:#?}", failed.len(), &failed[..failed.len().min(10)]);
-    assert!(
-        ["v1", "v2", "v3"].iter().all(|v| answered.get(&format!("Hello from Masthead {v}")).is_some_and(|n| *n > 20)),
-        "{answered:?}"
-    );
     site.down();
 }

@@ -24,7 +24,7 @@ pub const MASTHEAD: &str = env!("CARGO_BIN_EXE_masthead");
 pub const BUSYBOX: &str = "masthead.local/busybox:v1";
 
 /// How long anything may take on a busy machine.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_secs(240);
 
 /// What a command said.
 pub struct Said {
@@ -95,9 +95,15 @@ impl Site {
 
     /// Starts a daemon in the foreground, its words in a log.
     pub fn spawn(&self, args: &[&str]) -> Child {
+        self.spawn_with(args, &[])
+    }
+
+    /// The same with more in its environment.
+    pub fn spawn_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Child {
         let log = self.dir.path().join("daemons.log");
         let log = File::options().create(true).append(true).open(log).expect("a log");
         let mut command = Command::new(MASTHEAD);
+        command.envs(environment.iter().copied());
         command.args(args).process_group(0).stdin(Stdio::null()).stdout(log.try_clone().expect("a copy")).stderr(log);
         command.spawn().expect("the daemon starts")
     }

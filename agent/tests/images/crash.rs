@@ -1,7 +1,8 @@
 //! `kill -9` at random moments of an import: what is named is whole, what is not named is swept.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use masthead_agent::images::reference::Reference;
 
@@ -24,6 +25,11 @@ fn archive(n: u32) -> Vec<u8> {
     ])
 }
 
+/// The file beside the store that says that an import is done.
+fn mark(dir: &Path) -> PathBuf {
+    dir.with_extension("imported")
+}
+
 /// What the killed process runs: imports and removals without end.
 #[test]
 fn child_of_the_crash_test() {
@@ -35,6 +41,7 @@ fn child_of_the_crash_test() {
             store.remove(&name.to_string()).unwrap();
         } else {
             store.import(archive(n % 5).as_slice(), Some(&name)).unwrap();
+            std::fs::write(mark(dir.as_ref()), "").unwrap();
         }
     }
 }
@@ -48,7 +55,7 @@ fn killed_at_any_moment_the_store_is_whole() {
     let me = std::env::current_exe().unwrap();
     let mut seed = 7_u64;
     let mut images_seen = 0;
-    for _ in 0..25 {
+    for round in 0..25 {
         let mut child = Command::new(&me)
             .args(["images::crash::child_of_the_crash_test", "--exact"])
             .env(CHILD, dir.path())
@@ -57,10 +64,17 @@ fn killed_at_any_moment_the_store_is_whole() {
             .spawn()
             .unwrap();
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        std::thread::sleep(Duration::from_millis(20 + (seed >> 33) % 150));
+        // Every other one is killed after its first import, however long a busy machine takes for that.
+        let began = Instant::now();
+        while round % 2 == 0 && !mark(dir.path()).exists() {
+            assert!(began.elapsed() < Duration::from_secs(120), "nothing is imported");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis((seed >> 33) % 170));
         assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
         child.kill().unwrap();
         child.wait().unwrap();
+        let _ = std::fs::remove_file(mark(dir.path()));
         let store = store(dir.path());
         assert!(leftovers(dir.path()).is_empty());
         let mut expected = std::collections::BTreeSet::new();

@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What was reported.
 #[derive(Default)]
@@ -291,6 +291,19 @@ impl Agent {
 
     pub async fn gone(&self, pod: &str) {
         self.until(&format!("{pod} gone"), |r| r.gone.lock().unwrap().iter().any(|n| n == pod).then_some(())).await;
+    }
+
+    /// Waits until a look at the world gives something.
+    pub async fn look<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+        let wait = async {
+            loop {
+                if let Some(found) = look().await {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("looked in vain for {what}"))
     }
 
     /// Every status a pod had.

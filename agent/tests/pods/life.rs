@@ -22,7 +22,12 @@ fn a_pod_starts_becomes_ready_and_ends() {
         assert_eq!(status["podIP"], "10.42.0.2");
         assert_eq!(status["containerStatuses"][0]["restartCount"], 0);
         assert!(status["containerStatuses"][0]["containerID"].as_str().unwrap().starts_with("masthead://"));
-        assert_eq!(agent.history("web").len(), 1, "one report says it all: {:#?}", agent.history("web"));
+        // On a machine that takes long, one before it says that the pod is being made.
+        let is_made = |s: &serde_json::Value| s["containerStatuses"][0]["state"]["waiting"].is_null();
+        let told = agent.history("web").into_iter().filter(is_made).count();
+        assert_eq!(told, 1, "one report says it all: {:#?}", agent.history("web"));
+        // The runtime's own news may be faster than what the start has to tell.
+        agent.event("Started Started").await;
         let expect = [
             "Pulled Container image \"test/busybox:1\" already present on machine",
             "Created Created container: main",

@@ -15,7 +15,7 @@ fn init_containers_and_sidecars_come_in_order() {
         );
         sidecar["restartPolicy"] = json!("Always");
         sidecar["startupProbe"] =
-            json!({"exec": {"command": ["test", "-e", "/shared/side"]}, "periodSeconds": 1, "failureThreshold": 20});
+            json!({"exec": {"command": ["test", "-e", "/shared/side"]}, "periodSeconds": 1, "failureThreshold": 1000});
         let mut first = script("first", "touch /shared/first");
         let mut main = script("main", &format!("test -e /shared/side || exit 9; {WAITS}"));
         let mount = json!([{"name": "shared", "mountPath": "/shared"}]);

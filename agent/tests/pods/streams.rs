@@ -56,8 +56,8 @@ fn logs_exec_and_ports() {
             change(&mut wanted);
             all(open(&agent, StreamKind::Logs(wanted)))
         };
-        tokio::time::sleep(Duration::from_millis(300)).await;
         let done = Exit::Code(0);
+        agent.look("the whole log", async || logs(&|_| {}).await.0.ends_with("line 5\n").then_some(())).await;
         assert_eq!(logs(&|_| {}).await, ("line 1\nline 2\nline 3\nline 4\nline 5\n".into(), done.clone()));
         assert_eq!(logs(&|l| l.tail_lines = Some(2)).await, ("line 4\nline 5\n".into(), done.clone()));
         assert_eq!(logs(&|l| l.limit_bytes = Some(9)).await, ("line 1\nli".into(), done.clone()));
@@ -84,18 +84,30 @@ fn logs_exec_and_ports() {
         cat.write_all(b"typed").await.unwrap();
         cat.shutdown().await.unwrap();
         assert_eq!(all(cat).await, ("typed".into(), Exit::Code(0)));
-        let mut port = open(&agent, StreamKind::PortForward { port: 8080 });
-        port.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
-        let mut answer = String::new();
-        port.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.ends_with("hello\n"), "{answer}");
+        let asked = async || {
+            let mut port = open(&agent, StreamKind::PortForward { port: 8080 });
+            let mut answer = String::new();
+            // The server in the pod may not listen yet.
+            port.write_all(b"GET / HTTP/1.0\r\n\r\n").await.ok()?;
+            port.read_to_string(&mut answer).await.ok()?;
+            answer.ends_with("hello\n").then_some(())
+        };
+        agent.look("the pod's web server", asked).await;
         let mut follow =
             open(&agent, StreamKind::Logs(pb::Logs { follow: true, tail_lines: Some(0), ..pb::Logs::default() }));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let (text, _) = all(open(&agent, exec(&["sh", "-c", "echo followed > /proc/1/fd/1"], false))).await;
-        assert_eq!(text, "");
+        // Said until it is heard: what was said before the log is followed is not in it.
         let mut line = [0; 9];
-        follow.read_exact(&mut line).await.unwrap();
+        let says = async {
+            loop {
+                let (text, _) = all(open(&agent, exec(&["sh", "-c", "echo followed > /proc/1/fd/1"], false))).await;
+                assert_eq!(text, "");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::select! {
+            heard = follow.read_exact(&mut line) => drop(heard.unwrap()),
+            () = says => {}
+        }
         assert_eq!(&line, b"followed\n");
         agent.says(&[], &[]);
         assert_eq!(all(follow).await.1, Exit::Code(0), "a log ends with its container");

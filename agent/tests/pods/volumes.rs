@@ -1,7 +1,5 @@
 //! Volumes of every kind, as containers see them, and as they change.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::pods::bed::{Agent, machine, pod, script};
@@ -79,15 +77,7 @@ fn every_kind_is_there() {
             masthead_wire::object::Attachment::parse("ConfigMap", config("new").1.to_string().into()).unwrap();
         manifest.content.insert_attachment(changed.into());
         agent.manifest.send_replace(Some(manifest.into()));
-        let mut seen = String::new();
-        for _ in 0..100 {
-            seen = inside(&agent, "v", "cat /conf/a").await;
-            if seen == "new" {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        assert_eq!(seen, "new");
+        agent.look("the new content", async || (inside(&agent, "v", "cat /conf/a").await == "new").then_some(())).await;
         let mounts = || std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
         let dir = agent.shared.dirs.pod("uid-v");
         assert!(mounts().contains(dir.to_str().unwrap()));

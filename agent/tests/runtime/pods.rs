@@ -119,7 +119,7 @@ async fn a_port_is_forwarded() {
     let id = bed.start(&pod, script("c", "echo ready; nc -l -p 8080 -e cat")).await;
     until("the server", || bed.text("p", "c").contains("ready")).await;
     let mut stream = None;
-    for _ in 0..100 {
+    for _ in 0..3000 {
         if let Ok(open) = bed.runtime.port_forward(&pod, 8080).await {
             stream = Some(open);
             break;

@@ -105,7 +105,7 @@ async fn a_terminal_that_is_resized() {
     let typed = b"until stty size | grep -q '33 101'; do sleep 0.05; done; stty size; tty; exit 6\n";
     stdin.write_all(typed).await.unwrap();
     let mut text = String::new();
-    timeout(Duration::from_secs(60), stdout.read_to_string(&mut text)).await.unwrap().unwrap();
+    timeout(Duration::from_secs(120), stdout.read_to_string(&mut text)).await.unwrap().unwrap();
     assert!(text.contains("33 101") && text.contains("/dev/pts/"), "{text}");
     assert_eq!(session.exit.await.unwrap(), 6);
 }
@@ -194,7 +194,7 @@ async fn a_container_with_a_terminal() {
     session.stdin.as_mut().unwrap().write_all(b"x\n").await.unwrap();
     let mut text = String::new();
     let mut stdout = session.stdout.take().unwrap();
-    timeout(Duration::from_secs(60), stdout.read_to_string(&mut text)).await.unwrap().unwrap();
+    timeout(Duration::from_secs(120), stdout.read_to_string(&mut text)).await.unwrap().unwrap();
     assert!(text.contains("got x") && text.contains("20 90"), "{text}");
     assert_eq!(session.exit.await.unwrap(), 0);
     let log = bed.text("p", "c");
