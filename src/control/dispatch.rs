@@ -21,6 +21,7 @@ use masthead_wire::manifest::{NodeContent, NodeSetup};
 use masthead_wire::object::{Attachment, AttachmentKey, PodEntry};
 
 use crate::control::common::{Common, key_of};
+use crate::control::leaving::{self, Leaving};
 
 type Own = BTreeMap<AttachmentKey, Arc<Attachment>>;
 
@@ -39,9 +40,19 @@ pub struct Dispatch {
     uses: BTreeMap<String, BTreeSet<String>>,
     /// Objects that pods refer to, as attachments, with their revision.
     parsed: BTreeMap<ObjectKey, (u64, Arc<Attachment>)>,
+    leaving: Leaving,
+    /// Whether ends of pods are held back at all.
+    holds_back: bool,
+    now_ms: u64,
 }
 
 impl Dispatch {
+    /// One that holds the end of a pod back until the nodes have taken its endpoints out; it must be told what they hold
+    /// ([`Dispatch::release`]).
+    pub fn holding_back() -> Dispatch {
+        Dispatch { holds_back: true, ..Dispatch::default() }
+    }
+
     /// Takes in one change; a pod whose status alone changed concerns no node but through policies.
     pub fn take(&mut self, cluster: &Cluster, changed: &Changed) {
         self.common_changed |= self.common.take(cluster, changed);
@@ -61,7 +72,8 @@ impl Dispatch {
                 }
                 let moved = changed.new.as_ref().is_none_or(|new| new.meta().uid != object.meta().uid);
                 if is_new {
-                    self.put(&pod.spec.node_name, object);
+                    let begins = self.holds_back && leaving::begins(cluster, changed);
+                    self.put(&pod.spec.node_name, object, begins);
                 } else if moved {
                     self.remove(&pod.spec.node_name, &pod.metadata.uid);
                 }
@@ -79,21 +91,61 @@ impl Dispatch {
         }
     }
 
-    fn put(&mut self, node: &str, object: &Object) {
+    fn put(&mut self, node: &str, object: &Arc<Object>, begins_to_leave: bool) {
         let bytes = serde_json::to_vec(&object.value()).unwrap_or_default();
         match PodEntry::parse(bytes.into()) {
             Ok(entry) => {
+                let entry = Arc::new(entry);
+                if self.leaving.update(object, &entry) {
+                    return;
+                }
                 let content = self.nodes.entry(node.to_owned()).or_default();
-                if content.pods.get(&entry.uid).is_none_or(|known| known.digest != entry.digest) {
-                    content.insert_pod(Arc::new(entry));
-                    self.own.insert(node.to_owned());
+                if begins_to_leave && content.pods.contains_key(&entry.uid) {
+                    self.leaving.hold(node, object.clone(), entry, self.now_ms);
+                } else {
+                    self.insert(node, entry);
                 }
             }
             Err(error) => tracing::error!(pod = %object.key(), %error, "the pod cannot travel to its node"),
         }
     }
 
+    fn insert(&mut self, node: &str, entry: Arc<PodEntry>) {
+        let content = self.nodes.entry(node.to_owned()).or_default();
+        if content.pods.get(&entry.uid).is_none_or(|known| known.digest != entry.digest) {
+            content.insert_pod(entry);
+            self.own.insert(node.to_owned());
+        }
+    }
+
+    /// Whether ends of pods are held back: then [`Dispatch::release`] is due at each word of a node.
+    pub fn is_holding_back(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// When [`Dispatch::release`] is due at the latest, on the clock of [`Dispatch::at`].
+    pub fn due_ms(&self) -> Option<u64> {
+        self.leaving.due_ms()
+    }
+
+    /// Sets the clock by which ends of pods are held back: any that never goes back.
+    pub fn at(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+    }
+
+    /// Tells the ends of pods to their nodes that need be held back no longer; `held` is what connected nodes hold.
+    pub fn release(&mut self, cluster: &Cluster, now_ms: u64, held: impl FnOnce() -> Vec<Arc<NodeContent>>) {
+        self.now_ms = now_ms;
+        if self.leaving.is_empty() {
+            return;
+        }
+        for (node, entry) in self.leaving.release(cluster, now_ms, &held()) {
+            self.insert(&node, entry);
+        }
+    }
+
     fn remove(&mut self, node: &str, uid: &str) {
+        self.leaving.forget(uid);
         if let Some(content) = self.nodes.get_mut(node)
             && content.pods.remove(uid).is_some()
         {
@@ -197,5 +249,214 @@ impl Dispatch {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use masthead_plan::cluster::event::Event;
+    use masthead_wire::object::AttachmentKey;
+    use serde_json::{Value, json};
+
+    struct World {
+        cluster: Cluster,
+        dispatch: Dispatch,
+        told: BTreeMap<String, Arc<NodeContent>>,
+    }
+
+    impl World {
+        fn new(dispatch: Dispatch) -> World {
+            let mut world = World { cluster: Cluster::default(), dispatch, told: BTreeMap::new() };
+            for node in ["n1", "n2"] {
+                world.put(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node, "uid": node},
+                    "spec": {"podCIDRs": ["10.88.1.0/24"]}}));
+            }
+            world
+        }
+
+        fn event(&mut self, event: Event) -> Vec<String> {
+            let changed = self.cluster.apply(event).expect("news");
+            self.dispatch.take(&self.cluster, &changed);
+            self.drain()
+        }
+
+        /// The nodes that were told something.
+        fn drain(&mut self) -> Vec<String> {
+            let told = self.dispatch.drain(&self.cluster);
+            let names = told.iter().map(|(node, _)| node.clone()).collect();
+            self.told.extend(told.into_iter().map(|(node, content)| (node, Arc::new(content))));
+            names
+        }
+
+        fn put(&mut self, value: Value) -> Vec<String> {
+            let revision = self.cluster.revision() + 1;
+            self.event(Event::Put(Arc::new(Object::from_value(value).unwrap().at(revision))))
+        }
+
+        fn get(&self, node: &str, kind: &str, namespace: &str, name: &str) -> Option<&Arc<Attachment>> {
+            let key = AttachmentKey { kind: kind.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
+            self.told.get(node)?.attachments.get(&key)
+        }
+
+        fn is_marked(&self, node: &str) -> bool {
+            self.told[node].pods.values().any(|pod| pod.bytes.windows(17).any(|text| text == b"deletionTimestamp"))
+        }
+    }
+
+    fn pod(name: &str, node: &str, more: Value) -> Value {
+        let mut pod = json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "n", "uid": name, "labels": {"app": "web"}},
+            "spec": {"nodeName": node, "containers": [{"name": "c"}]},
+            "status": {"phase": "Running", "podIP": "10.88.1.2", "conditions": [{"type": "Ready", "status": "True"}]}});
+        for (part, fields) in more.as_object().into_iter().flatten() {
+            pod[part].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        }
+        pod
+    }
+
+    fn service() -> Value {
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "n", "uid": "s"},
+            "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}})
+    }
+
+    fn slice(conditions: Value) -> Value {
+        json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {"name": "web-x", "namespace": "n", "uid": "e", "ownerReferences": [
+                {"apiVersion": "v1", "kind": "Service", "name": "web", "uid": "s", "controller": true}]},
+            "addressType": "IPv4", "endpoints": [{"addresses": ["10.88.1.2"], "conditions": conditions,
+                "targetRef": {"kind": "Pod", "uid": "a"}}], "ports": null})
+    }
+
+    #[test]
+    fn what_all_nodes_need_is_one_allocation_and_a_change_tells_all() {
+        let mut world = World::new(Dispatch::default());
+        assert_eq!(world.put(service()), ["n1", "n2"]);
+        assert_eq!(world.put(slice(json!({"ready": true}))), ["n1", "n2"]);
+        let of = |world: &World, node| world.get(node, "EndpointSlice", "n", "web-x").unwrap().clone();
+        assert!(Arc::ptr_eq(&of(&world, "n1"), &of(&world, "n2")));
+        let before = world.told["n1"].clone();
+        world.put(slice(json!({"ready": false})));
+        assert_eq!(world.told["n1"].attachments.since(&before.attachments).len(), 1, "nothing else travels");
+        // What changes of a node that others do not act on tells nobody.
+        let node = |ready: &str| {
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "uid": "n1"},
+            "spec": {"podCIDRs": ["10.88.1.0/24"]}, "status": {"conditions": [{"type": "Ready", "status": ready}]}})
+        };
+        world.put(node("True"));
+        assert!(world.put(node("False")).is_empty());
+        let facts = &world.told["n1"].setup.facts;
+        assert_eq!((facts["dns_ip"].as_str(), facts["service_cidr"].as_str()), ("10.96.0.10", "10.96.0.0/16"));
+        assert_eq!(
+            (facts["cluster_cidr"].as_str(), facts["node_port_range"].as_str()),
+            ("10.88.0.0/16", "30000-32767")
+        );
+    }
+
+    #[test]
+    fn a_node_gets_only_the_secrets_that_its_pods_and_ingresses_name() {
+        let mut world = World::new(Dispatch::default());
+        let secret = |name: &str, kind: &str| {
+            json!({"apiVersion": "v1", "kind": "Secret", "type": kind,
+            "metadata": {"name": name, "namespace": "n", "uid": name}, "data": {}})
+        };
+        for (name, kind) in [("own", "Opaque"), ("cert", "kubernetes.io/tls"), ("other", "Opaque")] {
+            world.put(secret(name, kind));
+        }
+        let volume = json!({"spec": {"volumes": [{"name": "v", "secret": {"secretName": "own"}}]}});
+        assert_eq!(world.put(pod("a", "n1", volume)), ["n1"]);
+        let of = |world: &World, node: &str| -> Vec<String> {
+            let all = world.told[node].attachments.of_kind("Secret").map(|a| a.key.name.clone());
+            all.collect()
+        };
+        assert_eq!((of(&world, "n1"), of(&world, "n2")), (vec!["own".to_owned()], vec![]));
+        world.put(
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "masthead"},
+            "spec": {"controller": "masthead.dev/ingress"}}),
+        );
+        let ingress = |secret: &str| {
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+            "metadata": {"name": "i", "namespace": "n", "uid": "i"},
+            "spec": {"ingressClassName": "masthead", "tls": [{"secretName": secret}]}})
+        };
+        assert_eq!(world.put(ingress("cert")), ["n1", "n2"]);
+        assert_eq!(of(&world, "n2"), ["cert"]);
+        let renewed = {
+            let mut renewed = secret("cert", "kubernetes.io/tls");
+            renewed["data"] = json!({"tls.crt": "YQ=="});
+            renewed
+        };
+        assert_eq!(world.put(renewed), ["n1", "n2"], "a renewed certificate travels");
+        assert_eq!(world.put(secret("other", "kubernetes.io/tls")), Vec::<String>::new());
+        world.put(ingress("none"));
+        assert!(of(&world, "n2").is_empty(), "it is taken back");
+    }
+
+    #[test]
+    fn policies_travel_to_the_nodes_of_their_pods() {
+        let mut world = World::new(Dispatch::default());
+        world.put(pod("a", "n1", json!({})));
+        let policy = json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"name": "p", "namespace": "n", "uid": "p"},
+            "spec": {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"],
+                "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "client"}}}]}]}});
+        assert_eq!(world.put(policy), ["n1"]);
+        assert!(world.get("n1", POLICY, "n", "p").is_some() && world.get("n2", POLICY, "n", "p").is_none());
+        let sets = |world: &World| -> Vec<Arc<Attachment>> {
+            world.told["n1"].attachments.of_kind(ADDRESS_SET).cloned().collect()
+        };
+        assert_eq!(sets(&world).len(), 1);
+        let policy = world.get("n1", POLICY, "n", "p").unwrap().clone();
+        let client = json!({"metadata": {"labels": {"app": "client"}}, "status": {"podIP": "10.88.1.9"}});
+        let told = world.put(pod("b", "n2", client));
+        assert!(told.contains(&"n1".to_owned()), "a peer came");
+        assert!(sets(&world)[0].bytes.windows(9).any(|text| text == b"10.88.1.9"));
+        assert!(Arc::ptr_eq(&policy, world.get("n1", POLICY, "n", "p").unwrap()), "the policy is the same");
+    }
+
+    /// The order that a rollout without loss needs: endpoint out of all nodes' tables, then the containers' end.
+    #[test]
+    fn the_end_of_a_pod_waits_for_the_nodes_to_take_its_endpoint_out() {
+        let marked =
+            || json!({"metadata": {"deletionTimestamp": "2030-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30}});
+        let start = || {
+            let mut world = World::new(Dispatch::holding_back());
+            world.put(service());
+            world.put(slice(json!({"ready": true, "terminating": false})));
+            world.put(pod("a", "n1", json!({})));
+            world
+        };
+        let release = |world: &mut World, now_ms: u64, held: Vec<Arc<NodeContent>>| {
+            world.dispatch.release(&world.cluster, now_ms, || held);
+            world.drain();
+            world.is_marked("n1")
+        };
+        let mut world = start();
+        let old: Vec<Arc<NodeContent>> = world.told.values().cloned().collect();
+        assert!(world.put(pod("a", "n1", marked())).is_empty(), "held back");
+        assert!(!release(&mut world, 0, old.clone()), "the controllers have not seen it yet");
+        world.put(slice(json!({"ready": false, "serving": true, "terminating": true})));
+        assert!(!release(&mut world, 1, old.clone()), "no node holds that");
+        let new: Vec<Arc<NodeContent>> = world.told.values().cloned().collect();
+        assert!(!release(&mut world, 2, vec![new[0].clone(), old[1].clone()]), "one does not");
+        assert!(release(&mut world, 3, new), "both do");
+        assert!(!world.dispatch.is_holding_back());
+        // A node that does not answer.
+        let mut world = start();
+        world.put(pod("a", "n1", marked()));
+        assert_eq!(world.dispatch.due_ms(), Some(leaving::HOLD_MAX_MS));
+        assert!(!release(&mut world, leaving::HOLD_MAX_MS - 1, old.clone()));
+        assert!(release(&mut world, leaving::HOLD_MAX_MS, old));
+        // One that serves nobody, and one that is to go at once.
+        let mut world = World::new(Dispatch::holding_back());
+        world.put(pod("a", "n1", json!({})));
+        world.put(pod("a", "n1", marked()));
+        assert!(world.is_marked("n1"), "no service selects it");
+        let mut world = start();
+        world.put(pod("a", "n1", marked()));
+        let key = Object::from_value(pod("a", "n1", json!({}))).unwrap().key().clone();
+        let revision = world.cluster.revision() + 1;
+        world.event(Event::Gone(key, revision));
+        assert!(world.told["n1"].pods.is_empty() && !world.dispatch.is_holding_back());
     }
 }

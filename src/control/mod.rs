@@ -4,6 +4,7 @@ pub mod common;
 pub mod dispatch;
 pub mod events;
 pub mod heard;
+pub mod leaving;
 pub mod record;
 pub mod report;
 pub mod run;

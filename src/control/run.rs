@@ -38,6 +38,8 @@ pub struct Control {
     reports: mpsc::Receiver<Report>,
     pending: Reports,
     dispatch: Dispatch,
+    /// The zero of the dispatch's clock.
+    started: Instant,
     tasks: BTreeSet<Task>,
     due: BTreeMap<Task, Instant>,
     event_lease: Option<(LeaseId, Instant)>,
@@ -61,7 +63,8 @@ impl Control {
             nodes,
             reports,
             pending: Reports::new(born_s),
-            dispatch: Dispatch::default(),
+            dispatch: Dispatch::holding_back(),
+            started: Instant::now(),
             tasks: BTreeSet::new(),
             due: BTreeMap::new(),
             event_lease: None,
@@ -78,7 +81,7 @@ impl Control {
         let watch = WatchRequest::new(KeyRange::prefix(STORE_ROOT), revision.next()).progress();
         let watch = self.store.kv().watch(watch).await?;
         let touched = self.view.replace(stored, revision.0);
-        self.dispatch = Dispatch::default();
+        self.dispatch = Dispatch::holding_back();
         self.touched(&touched);
         self.tasks.extend(round::all_tasks(&self.view.read()));
         for node in self.pending.admitted() {
@@ -123,7 +126,8 @@ impl Control {
         if !self.tasks.is_empty() || self.pending.is_ready() {
             return Woken::Tasks;
         }
-        let next = self.due.values().min().copied();
+        let release = self.dispatch.due_ms().map(|at_ms| self.started + Duration::from_millis(at_ms + 1));
+        let next = self.due.values().copied().chain(release).min();
         let due = async {
             match next {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -175,6 +179,7 @@ impl Control {
     }
 
     fn touched(&mut self, touched: &[Changed]) {
+        self.dispatch.at(self.now_ms());
         let cluster = self.view.read().clone();
         for changed in touched {
             self.tasks.extend(round::tasks(&cluster, changed));
@@ -204,9 +209,14 @@ impl Control {
         }
     }
 
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Hands each node that is concerned what it must run now; a node whose own pods are not known yet waits.
     fn tell_nodes(&mut self) {
         let cluster = self.view.read().clone();
+        self.dispatch.release(&cluster, self.now_ms(), || self.nodes.held());
         for (node, content) in self.dispatch.drain(&cluster) {
             if self.pending.is_admitted(&node) {
                 self.nodes.set_node(&node, content);

@@ -290,6 +290,12 @@ impl Handle {
         nodes.iter().map(state).collect()
     }
 
+    /// What the nodes that have a session hold, by their own word, of what was sent.
+    pub fn held(&self) -> Vec<Arc<NodeContent>> {
+        let nodes = self.0.nodes();
+        nodes.iter().filter_map(|(_, node)| node.held().cloned()).collect()
+    }
+
     /// Names of the nodes that have a session.
     pub fn connected(&self) -> Vec<String> {
         let nodes = self.0.nodes();

@@ -192,6 +192,14 @@ impl Sender {
         link.in_flight.is_none() && link.ours && matches!(&link.held, Held::Content(held) if same(held, wanted))
     }
 
+    /// What the node holds, by its own word, of what we sent; nothing without a session, and at its begin.
+    pub fn held(&self) -> Option<&Arc<NodeContent>> {
+        match &self.link.as_ref()?.held {
+            Held::Content(content) => Some(content),
+            Held::Reported(_) => None,
+        }
+    }
+
     /// Forgets what the node should hold: nothing is sent until it is said anew.
     pub fn forget(&mut self) {
         self.wanted = None;

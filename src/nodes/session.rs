@@ -1,7 +1,7 @@
 //! The sessions of all nodes: who has one, what waits to be sent, and the two loops of each.
 
 use masthead_wire::limits::{MESSAGE_QUEUE, PROTOCOL};
-use masthead_wire::manifest::{Generation, Manifest};
+use masthead_wire::manifest::{Generation, Manifest, NodeContent};
 use masthead_wire::object::PodEntry;
 use masthead_wire::parts;
 use masthead_wire::pb;
@@ -176,6 +176,10 @@ impl Nodes {
 impl Node {
     pub(super) fn instance(&self) -> Option<&str> {
         self.live.as_ref().map(|live| live.instance.as_str())
+    }
+
+    pub(super) fn held(&self) -> Option<&Arc<NodeContent>> {
+        self.sender.held()
     }
 
     pub(super) fn settled(&self) -> bool {
