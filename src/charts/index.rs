@@ -67,6 +67,10 @@ fn own_lines(index: &[u8], name: &str) -> Option<Vec<u8>> {
     let own = inside
         .take_while(|line| line.starts_with(b" ") || line.trim_ascii().is_empty())
         .skip_while(|line| line.trim_ascii_end() != wanted.as_bytes());
+    // Something follows the name on its line: not how helm writes it.
+    if inside_has(index, &wanted) {
+        return None;
+    }
     let mut out = Vec::new();
     for line in own {
         if is_name(line) && !out.is_empty() {
@@ -75,6 +79,12 @@ fn own_lines(index: &[u8], name: &str) -> Option<Vec<u8>> {
         out.extend_from_slice(line);
     }
     Some(out)
+}
+
+/// Whether a line begins with a chart's name and goes on.
+fn inside_has(index: &[u8], wanted: &str) -> bool {
+    let mut lines = index.split(|byte| *byte == b'\n');
+    lines.any(|line| line.strip_prefix(wanted.as_bytes()).is_some_and(|rest| !rest.trim_ascii().is_empty()))
 }
 
 /// The newest of some versions that fits a range, as helm picks it; an empty range takes the newest that is no

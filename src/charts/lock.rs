@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_digest_that_is_none_is_refused() {
-        let text = "charts:\n- {repository: r, name: n, resolved: '1', digest: 'sha256:12', url: u}\n";
+        let text = "charts:\n- {repository: r, name: redis, resolved: '1', digest: 'sha256:12', url: u}\n";
         assert!(Lock::read(text.as_bytes()).unwrap_err().contains("is none"));
         assert!(Lock::read(b"charts: 5").is_err());
     }

@@ -142,8 +142,8 @@ mod tests {
     #[tokio::test]
     async fn a_connection_is_carried_both_ways() {
         let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let led = lead(&mapping(Transport::Tcp, node.local_addr().unwrap().port()), [127, 0, 0, 1].into());
-        let led = led.await.unwrap();
+        let mapping = mapping(Transport::Tcp, node.local_addr().unwrap().port());
+        let led = lead(&mapping, [127, 0, 0, 1].into()).await.unwrap();
         let mut client = TcpStream::connect(address(&led)).await.unwrap();
         let (mut served, _) = node.accept().await.unwrap();
         client.write_all(b"ask").await.unwrap();
@@ -160,8 +160,8 @@ mod tests {
     #[tokio::test]
     async fn datagrams_find_their_sender() {
         let node = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let led = lead(&mapping(Transport::Udp, node.local_addr().unwrap().port()), [127, 0, 0, 1].into());
-        let led = led.await.unwrap();
+        let mapping = mapping(Transport::Udp, node.local_addr().unwrap().port());
+        let led = lead(&mapping, [127, 0, 0, 1].into()).await.unwrap();
         for word in [b"one", b"two"] {
             let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
             client.send_to(word, address(&led)).await.unwrap();

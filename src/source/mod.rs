@@ -8,4 +8,6 @@ pub mod tree;
 pub mod words;
 
 #[cfg(test)]
+mod chart_tests;
+#[cfg(test)]
 mod tests;
