@@ -52,6 +52,17 @@ impl Writer {
                 })?;
             }
             Value::Float(float) if float.is_finite() => self.float(*float),
+            Value::Object(object) => match object.json_fields() {
+                Some(fields) => {
+                    let mut rest = fields.iter();
+                    self.members(b"{}", fields.len(), depth, |writer| {
+                        let Some((key, value)) = rest.next() else { return Ok(()) };
+                        writer.key(key.as_bytes());
+                        writer.value(value, depth + 1)
+                    })?;
+                }
+                None => self.json(&object.to_json()?, depth)?,
+            },
             other => self.json(&json::to_json(other)?, depth)?,
         }
         Ok(())

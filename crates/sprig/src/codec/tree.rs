@@ -35,3 +35,33 @@ fn node(value: &Value, depth: u32) -> Result<Json, String> {
         other => json::to_json(other)?,
     })
 }
+
+/// Longest key, in characters of its JSON form, that Go's YAML reader takes.
+const KEY_MAX: usize = 1024;
+
+/// Whether Go's way from JSON text to YAML reads all texts and keys: it refuses control characters and long keys.
+pub fn is_readable(tree: &Json) -> bool {
+    match tree {
+        Json::String(text) => text.is_ascii() && !text.contains('\x7f') || text.chars().all(readable),
+        Json::Array(items) => items.iter().all(is_readable),
+        Json::Object(fields) => fields.iter().all(|(key, value)| {
+            let fits = key.len() * 6 + 2 <= KEY_MAX || key.chars().map(width).sum::<usize>() + 2 <= KEY_MAX;
+            fits && key.chars().all(readable) && is_readable(value)
+        }),
+        _ => true,
+    }
+}
+
+fn readable(c: char) -> bool {
+    // What is below a space is escaped in JSON.
+    !matches!(c, '\x7f' | '\u{80}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Characters of the JSON form.
+fn width(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\x08' | '\x0c' => 2,
+        '\0'..' ' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => 6,
+        _ => 1,
+    }
+}

@@ -1,5 +1,7 @@
 //! Maps read and changed in place, and values looked up in them. Where Go's order is random, it is that of the keys.
 
+use std::rc::Rc;
+
 use masthead_gotmpl::function::{Call, Function, Param};
 use masthead_gotmpl::kind::{Kind, MAP_ANY};
 use masthead_gotmpl::list::List;
@@ -9,6 +11,8 @@ use masthead_gotmpl::value::Value;
 
 use super::merge;
 use crate::args::{any_list, at, map, str_list, text};
+use crate::semver::object::VersionObject;
+use crate::semver::version::Version;
 use crate::table::{fixed, many};
 use crate::text::strval;
 
@@ -101,6 +105,10 @@ fn copy(call: &mut Call<'_>, value: &Value, depth: u32) -> Result<Value, String>
             let twin = Map::from_pairs(map.typ(), pairs);
             twin.set_path_id(map.path_id());
             Value::Map(twin)
+        }
+        // Go's copy leaves out private fields, of which a version has nothing else.
+        Value::Object(object) if object.as_any().is::<VersionObject>() => {
+            Value::Object(Rc::new(VersionObject::pointer(Version::default())))
         }
         other => other.clone(),
     })

@@ -6,7 +6,6 @@ use masthead_gotmpl::kind::MAP_ANY;
 use masthead_gotmpl::list::List;
 use masthead_gotmpl::map::Map;
 use masthead_gotmpl::value::Value;
-use masthead_yaml::error::Fault;
 use masthead_yaml::limits::{Duplicates, Limits};
 use masthead_yaml::{emit, parse};
 
@@ -37,8 +36,8 @@ pub static FUNCTIONS: [Function; 19] = [
         let read = json_read::read(text(a, 0))?;
         read.fault.map_or(Ok(read.value), Err)
     }),
-    fixed("toYaml", &[ANY], |_, a| Ok(Value::from(yaml(at(a, 0), emit::to_string)))),
-    fixed("toYamlPretty", &[ANY], |_, a| Ok(Value::from(yaml(at(a, 0), emit::pretty)))),
+    fixed("toYaml", &[ANY], |_, a| Ok(Value::from(yaml(at(a, 0), emit::to_string, tree::is_readable)))),
+    fixed("toYamlPretty", &[ANY], |_, a| Ok(Value::from(yaml(at(a, 0), emit::pretty, |_| true)))),
     fixed("fromYaml", &[S], from_yaml),
     fixed("fromYamlArray", &[S], from_yaml_array),
     fixed("toToml", &[ANY], |_, a| match at(a, 0) {
@@ -52,9 +51,9 @@ pub static FUNCTIONS: [Function; 19] = [
     fixed("b32dec", &[S], |_, a| Ok(base32::decode(text(a, 0)).map_or_else(Value::from, Value::str))),
 ];
 
-/// Text without its last line break; empty where the value has no JSON form, as Helm swallows errors here.
-fn yaml(value: &Value, emit: fn(&serde_json::Value) -> String) -> String {
-    let Ok(json) = tree::tree(value) else { return String::new() };
+/// Text without its last line break; empty where Go fails, as Helm swallows errors here.
+fn yaml(value: &Value, emit: fn(&serde_json::Value) -> String, readable: fn(&serde_json::Value) -> bool) -> String {
+    let Some(json) = tree::tree(value).ok().filter(readable) else { return String::new() };
     let mut text = emit(&json);
     if text.ends_with('\n') {
         text.pop();
@@ -107,20 +106,9 @@ fn read_yaml(source: &[u8]) -> Result<Value, String> {
     let limits = Limits { duplicates: Duplicates::LastWins, ..Limits::default() };
     match parse::value(source, &limits) {
         Ok(json) => Ok(json::from_json(&json, Numbers::Float)),
-        Err(errors) => Err(yaml_fault(&errors)),
-    }
-}
-
-fn yaml_fault(errors: &[masthead_yaml::error::Error]) -> String {
-    let Some(first) = errors.first() else { return "error converting YAML to JSON: yaml: unknown".to_owned() };
-    match &first.fault {
-        fault @ (Fault::UnsupportedFloat(_) | Fault::UnsupportedKey(_)) => {
-            format!("error converting YAML to JSON: {fault}")
+        Err(errors) => {
+            Err(format!("error converting YAML to JSON: {}", masthead_yaml::go_words::text(source, &errors, &limits)))
         }
-        fault => match first.go_line {
-            Some(line) => format!("error converting YAML to JSON: yaml: line {line}: {fault}"),
-            None => format!("error converting YAML to JSON: yaml: {fault}"),
-        },
     }
 }
 

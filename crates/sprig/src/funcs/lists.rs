@@ -183,14 +183,21 @@ fn chunk(call: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
     let value = at(a, 1);
     let list = items(call, value, "chunk")?;
     let size = args::int(a, 0);
-    // Go computes the number of chunks with floats: below one for some sizes that are none.
-    let count = ((list.len() as f64 - 1.0) / size as f64).floor() + 1.0;
-    if count == 0.0 {
-        return Ok(Value::List(List::new(&LIST_LIST, Vec::new())));
-    }
     let Some(size) = usize::try_from(size).ok().filter(|&size| size > 0) else {
-        return Err("runtime error: makeslice: len out of range".into());
+        return backward_chunk(&list, size);
     };
     let chunks = list.chunks(size).map(|part| any_list(part.to_vec())).collect();
+    Ok(Value::List(List::new(&LIST_LIST, chunks)))
+}
+
+/// Chunks of a size that is none: Go's arithmetic on floats finds no chunk, or one of all, before it fails.
+fn backward_chunk(list: &[Value], size: i64) -> Result<Value, String> {
+    let count = ((list.len() as f64 - 1.0) / size as f64).floor() + 1.0;
+    let whole = !list.is_empty() && (list.len() as u64) < size.unsigned_abs();
+    let chunks = match count {
+        0.0 => Vec::new(),
+        1.0 if whole => vec![any_list(list.to_vec())],
+        _ => return Err("runtime error: makeslice: len out of range".into()),
+    };
     Ok(Value::List(List::new(&LIST_LIST, chunks)))
 }
