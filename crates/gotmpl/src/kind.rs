@@ -46,6 +46,8 @@ pub enum Kind {
     Uint(UintKind),
     /// `float64`
     Float64,
+    /// `complex128`
+    Complex128,
     /// `string`
     String,
     /// `slice`
@@ -98,6 +100,7 @@ impl Kind {
             Kind::Int(kind) => kind.name(),
             Kind::Uint(kind) => kind.name(),
             Kind::Float64 => "float64",
+            Kind::Complex128 => "complex128",
             Kind::String => "string",
             Kind::Slice => "slice",
             Kind::Map => "map",

@@ -48,6 +48,11 @@ pub trait Object {
     /// What JSON it becomes.
     fn to_json(&self) -> Result<serde_json::Value, String>;
 
+    /// The members of that JSON in the order in which encoding/json writes a struct's; `None` where keys are sorted.
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        None
+    }
+
     /// Go's `==` on two values of the same type; `None` where the type can't be compared.
     fn equals(&self, other: &dyn Object) -> Option<bool> {
         let _ = other;

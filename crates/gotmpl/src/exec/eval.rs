@@ -87,6 +87,7 @@ impl Execution<'_> {
             ArgKind::Number(number, span) => match tree.numbers[number as usize].ideal {
                 Ideal::Int(value) => Typed::plain(Value::int(value)),
                 Ideal::Float(value) => Typed::plain(Value::Float(value)),
+                Ideal::Complex(value) => Typed::plain(value.value()),
                 Ideal::Overflow => {
                     let shown = lossy(tree.source(span));
                     return self.fail(frame, &format!("{shown} overflows int"));

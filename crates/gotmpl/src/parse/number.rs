@@ -1,4 +1,5 @@
 //! Number constants: every Go type that can hold one, as Go's untyped constants do.
+use crate::complex::Complex;
 use crate::quote;
 
 /// What a constant is worth where nothing asks for a type.
@@ -8,6 +9,8 @@ pub enum Ideal {
     Int(i64),
     /// A `float64`.
     Float(f64),
+    /// A `complex128`.
+    Complex(Complex),
     /// An integer that no `int` holds.
     Overflow,
 }
@@ -35,12 +38,38 @@ pub fn char_constant(text: &[u8]) -> Result<Number, String> {
     Ok(Number { int: Some(int), uint: Some(int as u64), float: Some(int as f64), ideal: Ideal::Int(int) })
 }
 
-/// Any other number; complex ones are refused.
+/// A sum of a real and an imaginary number: `1+2i`.
+pub fn complex(text: &[u8]) -> Result<Number, String> {
+    let shown = || format!("illegal number syntax: {}", quote::quote(text));
+    let word = std::str::from_utf8(text).ok().and_then(|word| word.strip_suffix('i')).ok_or_else(shown)?;
+    let signs = word.char_indices().filter(|(at, c)| *at > 0 && matches!(c, '+' | '-'));
+    let mut splits = signs.filter(|(at, _)| !word[..*at].ends_with(['e', 'E', 'p', 'P'])).map(|(at, _)| at);
+    let at = splits.next().ok_or_else(shown)?;
+    match (parse_float(&word[..at]), parse_float(&word[at..])) {
+        (Some(real), Some(imaginary)) => Ok(of_complex(Complex { real, imaginary })),
+        _ => Err(shown()),
+    }
+}
+
+fn of_complex(value: Complex) -> Number {
+    let float = (value.imaginary == 0.0).then_some(value.real);
+    let whole = float.filter(|float| float.fract() == 0.0);
+    let int = whole.filter(|float| (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(float));
+    let uint = whole.filter(|float| (0.0..18_446_744_073_709_551_616.0).contains(float));
+    Number {
+        int: int.map(|float| float as i64),
+        uint: uint.map(|float| float as u64),
+        float,
+        ideal: Ideal::Complex(value),
+    }
+}
+
+/// Any other number.
 pub fn number(text: &[u8]) -> Result<Number, String> {
     let shown = || quote::quote(text);
     let word = std::str::from_utf8(text).map_err(|_| format!("illegal number syntax: {}", shown()))?;
-    if word.strip_suffix('i').is_some_and(|word| parse_float(word).is_some()) {
-        return Err(format!("complex constants are not supported: {word}"));
+    if let Some(imaginary) = word.strip_suffix('i').and_then(parse_float) {
+        return Ok(of_complex(Complex { real: 0.0, imaginary }));
     }
     let mut uint = parse_uint(word);
     let mut int = parse_int(word);
@@ -232,7 +261,6 @@ mod tests {
             ("1__0", "illegal number syntax: \"1__0\""),
             (".", "illegal number syntax: \".\""),
             ("1e400", "illegal number syntax: \"1e400\""),
-            ("1i", "complex constants are not supported: 1i"),
         ];
         for (text, expect) in table {
             assert_eq!(number(text.as_bytes()).unwrap_err(), expect, "{text}");

@@ -599,7 +599,7 @@ mod operand {
                     let number = match token.typ {
                         ItemType::CharConstant => number::char_constant(self.val(token)),
                         ItemType::Number => number::number(self.val(token)),
-                        _ => Err(format!("complex constants are not supported: {}", lossy(self.val(token)))),
+                        _ => number::complex(self.val(token)),
                     };
                     match number {
                         Ok(number) => ArgKind::Number(self.current.build.number(number), span),
