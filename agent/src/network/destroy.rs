@@ -12,6 +12,7 @@ use crate::network::names::Names;
 use crate::network::netns;
 use crate::network::observe;
 use crate::network::records::{self, Records};
+use crate::network::routes::{self, plan::Wanted};
 use crate::network::rules;
 
 /// Removes links, namespaces, addresses, rules and files of the instance in `data_dir`, and puts the
@@ -32,6 +33,9 @@ pub async fn destroy(data_dir: &Path) -> Result<()> {
         Err(error) if error.is_unsupported() => {}
         done => done?,
     }
+    if records.routes()? != Wanted::default() {
+        routes::apply::bring(&host, &names, &Records::open(&home)?, &Wanted::default()).await?;
+    }
     for ip in records.local_ips()? {
         local_address::take_away(&host, ip).await?;
     }
@@ -42,5 +46,8 @@ pub async fn destroy(data_dir: &Path) -> Result<()> {
 async fn remove_rules(names: &Names) -> Result<()> {
     let nft = rules::apply::connect()?;
     rules::forward::remove(&nft, names).await?;
-    rules::apply::remove(&nft, &names.table()).await
+    for table in [names.policy_table(), names.services_table(), names.table()] {
+        rules::apply::remove(&nft, &table).await?;
+    }
+    Ok(())
 }

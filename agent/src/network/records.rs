@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::error::{Error, IoContext, Result};
 use crate::network::names;
+use crate::network::routes::plan::Wanted;
 use crate::network::rules::ports::HostPort;
 
 /// A pod's place, as chosen at its first attach.
@@ -47,6 +48,7 @@ pub struct Records {
     pods: PathBuf,
     host: PathBuf,
     local: PathBuf,
+    routes: PathBuf,
 }
 
 impl Records {
@@ -69,6 +71,7 @@ impl Records {
             pods: network.join("pods"),
             host: network.join("host.json"),
             local: network.join("local.json"),
+            routes: network.join("routes.json"),
         }
     }
 
@@ -124,12 +127,22 @@ impl Records {
         write(&self.local, &ips)
     }
 
+    /// Ways to other nodes' pods that were made.
+    pub fn routes(&self) -> Result<Wanted> {
+        Ok(read(&self.routes)?.unwrap_or_default())
+    }
+
+    /// Writes them.
+    pub fn keep_routes(&self, ways: &Wanted) -> Result<()> {
+        write(&self.routes, ways)
+    }
+
     /// Removes all files and the directories, which must hold nothing else.
     pub fn clear(&self) -> Result<()> {
         for uid in list(&self.pods)? {
             self.forget_pod(&uid)?;
         }
-        for file in [&self.host, &self.local] {
+        for file in [&self.host, &self.local, &self.routes] {
             remove(file)?;
             remove(&draft(file))?;
         }

@@ -14,6 +14,7 @@ use crate::dns::{run as dns, site};
 use crate::images::store::{ImageStore, Options as ImageOptions};
 use crate::link::handle::{self as link, Handle, LinkState};
 use crate::network::contract::PodNetwork;
+use crate::network::datapath::handle::{Datapath, Options as DatapathOptions};
 use crate::network::local_address::ensure_local_address;
 use crate::network::routed::{Options as NetworkOptions, RoutedNetwork};
 use crate::node::images::ImagesHandle;
@@ -84,6 +85,7 @@ pub async fn start(options: Options) -> Result<Node> {
     let stop = CancellationToken::new();
     let store = engine.store.clone();
     let is_served = engine.routed.is_some();
+    datapath(&options, &paths, engine.routed.is_some(), &link, &stop).await;
     let manifest = setup::after_ranges(link.manifest(), engine.routed, stop.clone());
     let manifest = site::before_pods(manifest, pod_site.learned.clone(), is_served, stop.clone());
     let names = is_served.then(|| names(&paths, manifest.clone(), stop.clone()));
@@ -124,6 +126,18 @@ fn names(paths: &Paths, manifest: watch::Receiver<Option<Arc<NodeManifest>>>, st
         Box::pin(async move { ensure_local_address(&data, ip).await.map_err(|error| error.to_string()) })
     });
     dns::start(manifest, dns::Options { ensure_address: Some(ensure_address), ..dns::Options::default() }, stop)
+}
+
+/// Starts what keeps services, policies and routes. Pods run without, if they must.
+async fn datapath(options: &Options, paths: &Paths, is_routed: bool, link: &Handle, stop: &CancellationToken) {
+    let settings = DatapathOptions { data_dir: paths.data.clone(), node: options.name.clone(), is_routed };
+    let (manifest, stop) = (link.manifest(), stop.clone());
+    let started = tokio::task::spawn_blocking(move || Datapath::start(settings, manifest, stop)).await;
+    match started {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::error!(%error, "services and network policies do not work on this node"),
+        Err(error) => tracing::error!(%error, "services and network policies do not work on this node"),
+    }
 }
 
 async fn engine(options: &Options, paths: &Paths, in_use: &Arc<ImagesInUse>) -> Result<Engine> {

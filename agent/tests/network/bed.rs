@@ -104,14 +104,20 @@ impl Bed {
         self.wait(async { Connection::<Route>::new_in(ns.as_fd()).unwrap().replace_route(gateway).await.unwrap() });
     }
 
-    /// The chains of the service table with their handles: who is there and how often it was made.
-    pub fn services_chains(&self) -> Vec<(String, u64)> {
-        let table = Names::of(&home(&self.data)).services_table();
+    /// The chains of a table of ours with their handles: who is there, and whether it was made anew.
+    pub fn chains_of(&self, table: &str) -> Vec<(String, u64)> {
+        let names = Names::of(&home(&self.data));
+        let table = if table == "policy" { names.policy_table() } else { names.services_table() };
         self.wait(async {
             let nft = Connection::<Nftables>::new().unwrap();
-            let chains = nft.list_chains_in(table.as_str(), Family::Inet).await.unwrap();
+            let chains = nft.list_chains_in(table.as_str(), Family::Inet).await.unwrap_or_default();
             chains.into_iter().map(|c| (c.name, c.handle)).collect()
         })
+    }
+
+    /// Removes all tables, as `nft flush ruleset` does.
+    pub fn flush_ruleset(&self) {
+        self.wait(async { Connection::<Nftables>::new().unwrap().flush_ruleset().await.unwrap() });
     }
 
     /// A firewall as Docker's: what is forwarded is dropped.

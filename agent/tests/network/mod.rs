@@ -5,6 +5,8 @@ mod cluster;
 mod crash;
 mod firewall;
 mod life;
+mod nodes;
+mod policies;
 mod ports;
 mod services;
 mod talk;

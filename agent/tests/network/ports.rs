@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use masthead_agent::network::contract::Attachment;
+use masthead_agent::network::contract::{Attachment, PodNetwork};
+use masthead_agent::network::pod_ports::{Asked, PodPort};
 use masthead_agent::network::routed::RoutedNetwork;
 use masthead_agent::network::rules::ports::{HostPort, Protocol};
 
@@ -96,5 +97,34 @@ fn a_thousand_ports_in_one_change() {
         set(bed, &network, many[1..].to_vec());
         println!("one of them removed in {:?}", begin.elapsed());
         assert!(reaches(&a, Some(&outside), "192.0.2.2", 10_000).is_err());
+    });
+}
+
+#[test]
+fn a_pod_has_its_host_ports_from_attach_to_detach_or_is_told_who_has_them() {
+    machine(|bed| {
+        let outside = bed.outside();
+        let network = bed.network(0);
+        let port = |port| PodPort { protocol: Protocol::Tcp, host_ip: None, port, pod_port: 80 };
+        let asked = [("pod-a", 8080), ("pod-b", 8080), ("pod-c", 8081)];
+        let asked: Asked = asked.into_iter().map(|(uid, number)| (uid.to_owned(), vec![port(number)])).collect();
+        bed.wait(network.set_pod_ports(asked)).unwrap();
+        let refused = |uid: &str, expect: &str| {
+            let error = bed.wait(network.attach(uid)).unwrap_err();
+            let text = format!("{error}: {}", error.source);
+            assert!(text.contains(expect), "{text}");
+        };
+        let a = bed.attach(&network, "pod-a");
+        assert_eq!(reaches(&a, Some(&outside), "192.0.2.2", 8080).unwrap(), "192.0.2.9");
+        assert!(std::net::TcpListener::bind("0.0.0.0:8080").is_err(), "nobody else takes the port");
+        refused("pod-b", "host port 8080/TCP of the pod is already in use on the node, by pod pod-a");
+        let other = std::net::TcpListener::bind("0.0.0.0:8081").unwrap();
+        refused("pod-c", "by another process");
+        drop(other);
+        let c = bed.attach(&network, "pod-c");
+        assert_eq!(reaches(&c, Some(&outside), "192.0.2.2", 8081).unwrap(), "192.0.2.9");
+        bed.wait(network.detach("pod-a")).unwrap();
+        let b = bed.attach(&network, "pod-b");
+        assert_eq!(reaches(&b, Some(&outside), "192.0.2.2", 8080).unwrap(), "192.0.2.9");
     });
 }

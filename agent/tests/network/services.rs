@@ -208,8 +208,11 @@ fn udp_flows_leave_an_endpoint_that_is_gone() {
         assert!(ask().starts_with("b "), "the flow went on to who is there");
         c.told.service("dns", spec, json!([]), 53);
         c.told.tell(bed, &c.datapath);
-        socket.send(b"?").unwrap();
-        let refused = socket.recv(&mut [0; 64]).unwrap_err();
+        let outside = inside(&c.outside, || UdpSocket::bind("0.0.0.0:0").unwrap());
+        outside.set_read_timeout(Some(PATIENCE)).unwrap();
+        outside.connect("10.96.0.25:53").unwrap();
+        outside.send(b"?").unwrap();
+        let refused = outside.recv(&mut [0; 64]).unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     });
 }
@@ -229,14 +232,14 @@ fn a_connection_outlives_the_agent_and_the_change_of_everything() {
                 stream.read_exact(&mut back).unwrap_or_else(|e| panic!("{what}: {e}"));
             }
         };
-        let table = bed.services_chains();
+        let table = bed.chains_of("services");
         say("at first");
         // The agent ends, and another begins: nothing of the table is made anew.
         let Cluster { mut told, pods, outside, .. } = c;
         told.tell_nobody();
         let datapath = told.start(bed, "here");
         told.tell(bed, &datapath);
-        assert_eq!(bed.services_chains(), table, "the very same chains");
+        assert_eq!(bed.chains_of("services"), table, "the very same chains");
         say("after a restart");
         assert_eq!(who(Some(&outside), "192.0.2.2", 30080).unwrap().0, "a");
         // While it is away, endpoints change; the next life makes the table right.
@@ -244,13 +247,13 @@ fn a_connection_outlives_the_agent_and_the_change_of_everything() {
         told.tell_nobody();
         let datapath = told.start(bed, "here");
         told.tell(bed, &datapath);
-        assert_eq!(bed.services_chains(), table, "lists of one have their chain already");
+        assert_eq!(bed.chains_of("services"), table, "lists of one have their chain already");
         assert_eq!(who(Some(&outside), "192.0.2.2", 30080).unwrap().0, "b");
         say("after the endpoint has left");
         // The node's ranges change: the table is another, in one step.
         told.service_cidr("10.96.0.0/15");
         told.tell(bed, &datapath);
-        assert_ne!(bed.services_chains(), table);
+        assert_ne!(bed.chains_of("services"), table);
         say("after the whole table was replaced");
         assert_eq!(who(Some(&outside), "192.0.2.2", 30080).unwrap().0, "b");
     });

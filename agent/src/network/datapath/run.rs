@@ -13,10 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::network::cidr::{self, Cidr};
 use crate::network::datapath::handle::{Options, State};
+use crate::network::datapath::nodes::{NODE, Nodes};
+use crate::network::datapath::policies::Policies;
 use crate::network::datapath::services::Services;
 use crate::network::error::Result;
 use crate::network::names::Names;
 use crate::network::records;
+use crate::network::rules::watch::Watch;
 use crate::network::services::model::Here;
 
 /// First wait after the kernel refused something; doubles up to [`BACKOFF_MAX`].
@@ -24,10 +27,17 @@ const BACKOFF: Duration = Duration::from_millis(250);
 /// Longest wait.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
+/// How long after a change of nftables the tables are looked at, for a change seldom comes alone.
+const QUIET: Duration = Duration::from_millis(200);
+/// How often routes and tables are looked at when nothing is heard: a link that went down took its routes along.
+const LOOK: Duration = Duration::from_secs(30);
+
 /// The state of the data path.
 pub struct Engine {
     options: Options,
     services: Services,
+    policies: Policies,
+    nodes: Option<Nodes>,
     state: watch::Sender<State>,
     held: Option<Arc<NodeManifest>>,
 }
@@ -36,47 +46,122 @@ impl Engine {
     /// Opens the way to the kernel, and changes nothing.
     pub fn start(options: Options, state: watch::Sender<State>) -> Result<Self> {
         let names = Names::of(&records::home(&options.data_dir));
-        Ok(Self { services: Services::new(&names)?, options, state, held: None })
+        let nodes = options.is_routed.then(|| Nodes::new(&names, &options.data_dir, &options.node)).transpose()?;
+        let (services, policies) = (Services::new(&names)?, Policies::new(&names)?);
+        Ok(Self { services, policies, nodes, options, state, held: None })
     }
 
     /// Follows the manifest until it ends.
     pub async fn run(mut self, mut manifest: watch::Receiver<Option<Arc<NodeManifest>>>, stop: CancellationToken) {
+        let watch = Watch::open();
+        if let Err(error) = &watch {
+            tracing::warn!(%error, "tables that somebody removes are seen to be gone a little later");
+        }
+        let mut watch = watch.ok();
         let mut backoff = BACKOFF;
+        let (mut again, mut look_at) = (None, Instant::now() + LOOK);
+        let mut is_told = true;
         loop {
-            let next = manifest.borrow_and_update().clone();
-            let mut again = None;
-            if let Some(next) = next {
-                match self.follow(&next).await {
-                    Ok(()) => backoff = BACKOFF,
-                    Err(error) => {
-                        tracing::warn!(%error, "the tables of services are not as they should be; tried again soon");
-                        self.state.send_modify(|state| state.faults.push(error.to_string()));
-                        again = Some(Instant::now() + backoff);
-                        backoff = (backoff * 2).min(BACKOFF_MAX);
-                    }
+            if is_told || again.is_some_and(|at| at <= Instant::now()) {
+                is_told = false;
+                again = None;
+                let next = manifest.borrow_and_update().clone();
+                if let Some(Err(error)) = match next {
+                    Some(next) => Some(self.follow(&next).await),
+                    None => None,
+                } {
+                    tracing::warn!(%error, "the node's tables are not as they should be; tried again soon");
+                    let text = error.to_string();
+                    self.state.send_if_modified(|state| {
+                        let is_new = !state.faults.contains(&text);
+                        if is_new {
+                            state.faults.push(text);
+                        }
+                        is_new
+                    });
+                    again = Some(Instant::now() + backoff);
+                    backoff = (backoff * 2).min(BACKOFF_MAX);
+                } else {
+                    backoff = BACKOFF;
                 }
             }
             tokio::select! {
-                changed = manifest.changed() => if changed.is_err() { return },
+                changed = manifest.changed() => match changed {
+                    Ok(()) => is_told = true,
+                    Err(_) => return,
+                },
                 () = stop.cancelled() => return,
                 () = due(again) => {}
+                heard = heard(watch.as_ref()) => match heard {
+                    Ok(()) => look_at = look_at.min(Instant::now() + QUIET),
+                    Err(error) => {
+                        tracing::warn!(%error, "tables that somebody removes are seen to be gone a little later");
+                        watch = None;
+                    }
+                },
+                () = tokio::time::sleep_until(look_at) => {
+                    look_at = Instant::now() + LOOK;
+                    if let Err(error) = self.look().await {
+                        tracing::warn!(%error, "the node's tables are not as they should be");
+                        again = again.or_else(|| Some(Instant::now() + backoff));
+                    }
+                }
             }
         }
     }
 
-    /// Brings the kernel to a manifest.
+    /// Brings the kernel to a manifest. Each part is done as far as it can be, whatever becomes of the others.
     async fn follow(&mut self, next: &Arc<NodeManifest>) -> Result<()> {
         let here = here(&self.options, next)?;
         let differences: Option<Vec<Difference>> =
             self.held.as_ref().map(|held| next.content.attachments.since(&held.content.attachments));
+        let is_new = self.held.as_ref().is_none_or(|held| held.content.setup != next.content.setup);
         self.services.take(&here, next, differences.as_deref())?;
+        self.policies.take(next, differences.as_deref());
+        let of_node = |d: &Difference| d.key().is_some_and(|key| key.kind == NODE);
+        let moved = is_new || differences.as_ref().is_none_or(|all| all.iter().any(of_node));
         // From here on the parts know what is to be done, whether or not it is done the first time.
         self.held = Some(next.clone());
-        self.services.apply().await?;
+        let mut done = vec![self.services.apply().await, self.policies.apply().await];
+        if let Some(nodes) = &mut self.nodes {
+            if moved {
+                nodes.take(next)?;
+            }
+            done.push(nodes.apply_if_stale().await);
+        }
+        done.into_iter().collect::<Result<()>>()?;
         let (services, endpoints) = self.services.counts();
-        let faults = self.services.faults();
+        let mut faults = self.services.faults();
+        faults.extend(self.policies.faults());
+        faults.extend(self.nodes.iter().flat_map(|nodes| nodes.faults().iter().cloned()));
         self.state.send_replace(State { applied: Some(next.generation), services, endpoints, faults });
         Ok(())
+    }
+
+    /// Makes right again what others took away.
+    async fn look(&mut self) -> Result<()> {
+        if !self.services.is_intact().await? {
+            tracing::warn!("somebody removed the table of services");
+            self.services.doubt();
+            self.services.apply().await?;
+        }
+        if !self.policies.is_intact().await? {
+            tracing::warn!("somebody removed the table of policies");
+            self.policies.doubt();
+            self.policies.apply().await?;
+        }
+        match &mut self.nodes {
+            Some(nodes) if !nodes.is_alone() => nodes.apply().await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Waits for a change of nftables, for ever where that is not known.
+async fn heard(watch: Option<&Watch>) -> Result<()> {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -100,16 +185,18 @@ fn ranges(manifest: &NodeManifest, fact: &str) -> Result<Vec<Cidr>> {
 
 /// This node, as a manifest tells it.
 pub fn here(options: &Options, manifest: &NodeManifest) -> Result<Here> {
-    let key = AttachmentKey { kind: "Node".to_owned(), namespace: String::new(), name: options.node.clone() };
+    let key = AttachmentKey { kind: NODE.to_owned(), namespace: String::new(), name: options.node.clone() };
     let own = manifest.content.attachments.get(&key).map(|node| zone(&node.bytes));
     Ok(Here {
         name: options.node.clone(),
         zone: own.unwrap_or_default(),
-        own: cidr::node_cidrs(&manifest.content.setup.pod_cidrs)?,
+        // With a runtime that brings its own network, whose pods are whose is not known.
+        own: if options.is_routed { cidr::node_cidrs(&manifest.content.setup.pod_cidrs)? } else { Vec::new() },
         cluster: ranges(manifest, "cluster_cidr")?,
         services: ranges(manifest, "service_cidr")?,
         served: list(manifest, "dns_ip").iter().filter_map(|ip| ip.parse::<IpAddr>().ok()).collect(),
         loopback: options.is_routed,
+        overlay: options.is_routed.then(|| Names::of(&records::home(&options.data_dir)).overlay_link()),
     })
 }
 

@@ -77,6 +77,19 @@ impl Services {
         self.is_sure = false;
     }
 
+    /// Whether the kernel still has the table, with as many rules as were made.
+    ///
+    /// # Errors
+    /// The kernel.
+    pub async fn is_intact(&self) -> Result<bool> {
+        match &self.skeleton {
+            Some(skeleton) if self.is_sure => {
+                Ok(contents::chains(&self.nft, &self.table).await?.contains(&skeleton.version))
+            }
+            _ => Ok(true),
+        }
+    }
+
     /// Takes in what differs, or everything when the node itself is another.
     pub fn take(&mut self, here: &Here, manifest: &NodeManifest, differences: Option<&[Difference]>) -> Result<()> {
         match differences {
@@ -163,6 +176,25 @@ impl Services {
         Ok(())
     }
 
+    /// Whether chains have the rules that they are made with, by their number.
+    async fn is_whole(&self, skeleton: &Skeleton, held: &BTreeSet<String>) -> Result<bool> {
+        let rules = self.nft.list_rules(&self.table, FAMILY).await;
+        let rules = rules.doing(|| format!("list the rules of table {}", self.table))?;
+        let own = |name: &str| name.starts_with("in-") || name.starts_with("out-");
+        let fixed = rules.iter().filter(|rule| !own(&rule.chain)).count();
+        if fixed != skeleton.rules.len() {
+            return Ok(false);
+        }
+        for name in held.iter().filter(|name| own(name)) {
+            let is_sticky = name.matches('-').count() == 2;
+            let count = rules.iter().filter(|rule| rule.chain == *name).count();
+            if count != table::rules_of(is_sticky) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Makes the table right by what there is of it: rules that serve stay, and with them who is led by them.
     async fn whole(&self, skeleton: &Skeleton) -> Result<()> {
         let (nft, table) = (&self.nft, self.table.as_str());
@@ -170,7 +202,9 @@ impl Services {
         let shapes = chains(elements.iter());
         let held = contents::chains(nft, table).await?;
         let mut ops = Ops::default();
-        if !held.contains(&skeleton.version) {
+        // A table that was restored from a listing may lack rules that the listing could not show.
+        let is_whole = held.contains(&skeleton.version) && self.is_whole(skeleton, &held).await?;
+        if !is_whole {
             for element in &elements {
                 put(&mut ops.add, element);
             }

@@ -11,6 +11,9 @@ use crate::network::services::want::{Lead, PoolId, Scope, Spot};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shape(pub u32);
 
+/// Before a list's name in what a spot maps to. `nft` 1.0.6 ends itself when it lists a rule that looks up by the first
+/// register of what another lookup found; it says that it can't show a rule that looks up by a later one.
+const PAD: [u8; 4] = [0; 4];
 /// Bits of the endpoints' count in a shape; the seconds are above.
 const SIZE_BITS: u32 = 15;
 
@@ -104,7 +107,7 @@ impl Element {
                     Lead::Pool { id, .. } => id.digest,
                     Lead::Reject | Lead::Drop => [0; 8],
                 };
-                let value = [&id[..], &Shape::of(lead).0.to_ne_bytes()].concat();
+                let value = [&PAD[..], &id, &Shape::of(lead).0.to_ne_bytes()].concat();
                 (spots(spot.scope, spot.ip.is_some(), spot.is_v6), (spot_key(spot), None), Value::Bytes(value))
             }
             Self::Slot(id, index, target) => {
@@ -118,7 +121,7 @@ impl Element {
             }
             Self::Guarded(spot, id) => {
                 let set = family(spot.is_v6, "guarded-v4", "guarded-v6");
-                (set, (spot_key(spot), None), Value::Bytes(id.digest.to_vec()))
+                (set, (spot_key(spot), None), Value::Bytes([&PAD[..], &id.digest].concat()))
             }
             Self::Range(id, net) => {
                 let (first, last) = bounds(net);

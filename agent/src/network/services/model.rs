@@ -22,6 +22,8 @@ pub struct Here {
     pub served: Vec<IpAddr>,
     /// Whether pods' links let packets from the loopback address through.
     pub loopback: bool,
+    /// The link to nodes that are on no shared one; connections through it are told of its smaller packets.
+    pub overlay: Option<String>,
 }
 
 /// A namespace and a name.

@@ -10,9 +10,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use nlink::netlink::nftables::{
-    BaseChain, Chain, CmpOp, CtDirection, CtKey, CtStatus, DynsetExpr, DynsetOp, Expr, FibFlags, IcmpxCode,
+    BaseChain, Chain, CmpOp, CtDirection, CtKey, CtStatus, DynsetExpr, DynsetOp, Expr, FibFlags, FilterHook, IcmpxCode,
     LookupExpr, MetaKey, NatHook, NumgenKind, PayloadBase, Priority, RawExpr, Register, Rule, Set, SetDataType,
-    SetKeyType,
+    SetKeyType, TcpFlags,
 };
 use nlink::netlink::types::route::RouteType;
 use sha2::{Digest, Sha256};
@@ -29,8 +29,10 @@ const ARRIVING: Priority = Priority::Custom(-101);
 const LEAVING: Priority = Priority::Custom(99);
 /// Clients whose endpoint is remembered.
 const CLIENTS_MAX: u32 = 1 << 20;
-/// The word at which a list's name is loaded, and behind it what follows in a key.
-const ID: usize = 8;
+/// The word at which what a spot maps to is loaded.
+const FOUND: usize = 8;
+/// The word at which a list's name is then, and behind it what follows in a key.
+const ID: usize = FOUND + 1;
 
 /// The skeleton of a node's table.
 ///
@@ -49,12 +51,18 @@ pub fn skeleton(name: &str, here: &Here) -> nlink::Result<Skeleton> {
     all.push(rules.of("drop").drop());
     all.push(rules.of("leaving").match_ct_status(CtStatus::DST_NAT).try_jump("source")?);
     all.extend(rules.source()?);
+    let mut chains = Vec::new();
+    let chain = |chain: &str| Chain::new(name, chain).map(|c| c.family(FAMILY));
+    if let Some(overlay) = &here.overlay {
+        chains.push(chain("clamp")?.base(BaseChain::filter(FilterHook::Forward, Priority::Mangle)));
+        let begins = rules.of("clamp").match_oif(overlay).match_tcp_flags(TcpFlags::SYN, TcpFlags::SYN | TcpFlags::RST);
+        all.push(begins.clamp_tcp_mss_to_pmtu());
+    }
     let sets = sets(name);
     let digest = Sha256::digest(format!("{all:?}{sets:?}"));
     let version: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     let version = format!("is-{version}");
-    let chain = |chain: &str| Chain::new(name, chain).map(|c| c.family(FAMILY));
-    let chains = vec![
+    chains.extend([
         chain(&version)?,
         chain("drop")?,
         chain("reject")?,
@@ -65,7 +73,7 @@ pub fn skeleton(name: &str, here: &Here) -> nlink::Result<Skeleton> {
         chain("arriving")?.base(BaseChain::nat(NatHook::Prerouting, ARRIVING)),
         chain("local")?.base(BaseChain::nat(NatHook::Output, ARRIVING)),
         chain("leaving")?.base(BaseChain::nat(NatHook::Postrouting, LEAVING)),
-    ];
+    ]);
     Ok(Skeleton { chains, sets, rules: all, version })
 }
 
@@ -93,6 +101,12 @@ pub fn chain_rules(table: &str, scope: Scope, shape: Shape) -> nlink::Result<Vec
     }
     rules.push(of().try_goto("reject")?);
     Ok(rules)
+}
+
+/// How many rules such a chain has.
+pub fn rules_of(is_sticky: bool) -> usize {
+    let keys = 4;
+    keys * (if is_sticky { 3 } else { 1 }) + keys + 1
 }
 
 fn push(rule: Rule, expressions: Vec<Expr>) -> Rule {
@@ -137,7 +151,7 @@ fn spot(scope: Scope, at: bool, is_v6: bool) -> Vec<Expr> {
     }
     all.push(Expr::Meta { dreg: word(next), key: MetaKey::L4Proto });
     all.push(Expr::Payload { dreg: word(next + 1), base: PayloadBase::Transport, offset: 2, len: 2 });
-    all.push(LookupExpr::new(spots(scope, at, is_v6), word(0)).dreg(word(ID)).into());
+    all.push(LookupExpr::new(spots(scope, at, is_v6), word(0)).dreg(word(FOUND)).into());
     all
 }
 
@@ -152,7 +166,7 @@ fn first_spot(scope: Scope, at: bool, is_v6: bool) -> Vec<Expr> {
     }
     all.push(Expr::Meta { dreg: word(next), key: MetaKey::L4Proto });
     all.push(original(CtKey::ProtoDst, next + 1));
-    all.push(LookupExpr::new(spots(scope, at, is_v6), word(0)).dreg(word(ID)).into());
+    all.push(LookupExpr::new(spots(scope, at, is_v6), word(0)).dreg(word(FOUND)).into());
     all
 }
 
@@ -227,6 +241,7 @@ fn sets(table: &str) -> Vec<Set> {
         Set::new(table, name).family(FAMILY).key_type(SetKeyType::Concat(key))
     };
     let id = || vec![SetKeyType::Ipv4Addr, SetKeyType::Ipv4Addr];
+    let padded = || vec![SetKeyType::Ipv4Addr, SetKeyType::Ipv4Addr, SetKeyType::Ipv4Addr];
     let with = |mut first: Vec<SetKeyType>, more: Vec<SetKeyType>| {
         first.extend(more);
         first
@@ -242,7 +257,7 @@ fn sets(table: &str) -> Vec<Set> {
         let port = || vec![SetKeyType::InetProto, SetKeyType::InetService];
         let target = || vec![ip(), SetKeyType::InetService];
         for scope in [Scope::Inner, Scope::Outer] {
-            let found = || value(with(id(), vec![SetKeyType::Mark]));
+            let found = || value(with(padded(), vec![SetKeyType::Mark]));
             all.push(set(spots(scope, true, is_v6), with(vec![ip()], port())).map(found()));
             all.push(set(spots(scope, false, is_v6), port()).map(found()));
         }
@@ -251,7 +266,7 @@ fn sets(table: &str) -> Vec<Set> {
         all.push(set(named("alive-v4", "alive-v6"), with(id(), target())));
         let clients = set(named("clients-v4", "clients-v6"), with(vec![ip()], id()));
         all.push(clients.map(value(target())).dynamic().per_element_timeouts().size(CLIENTS_MAX));
-        all.push(set(named("guarded-v4", "guarded-v6"), with(vec![ip()], port())).map(value(id())));
+        all.push(set(named("guarded-v4", "guarded-v6"), with(vec![ip()], port())).map(value(padded())));
         all.push(set(named("ranges-v4", "ranges-v6"), with(id(), vec![ip()])).interval());
         all.push(set(named("near-v4", "near-v6"), vec![ip(), ip()]));
     }
@@ -279,7 +294,7 @@ impl Rules<'_> {
             all.push(Expr::Meta { dreg: word(next), key: MetaKey::L4Proto });
             all.push(Expr::Payload { dreg: word(next + 1), base: PayloadBase::Transport, offset: 2, len: 2 });
             let guarded = family(is_v6, "guarded-v4", "guarded-v6");
-            all.push(LookupExpr::new(guarded, word(0)).dreg(word(ID)).into());
+            all.push(LookupExpr::new(guarded, word(0)).dreg(word(FOUND)).into());
             all.push(address(is_v6, true, ID + 2));
             all.push(LookupExpr::new(family(is_v6, "ranges-v4", "ranges-v6"), word(ID)).invert().into());
             rules.push(push(self.of("services"), all).drop());
