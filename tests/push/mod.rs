@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
+use masthead::client::rest::{JSON, Rest};
 use masthead::daemon::options::Options;
 use masthead::daemon::serve::{self, Running};
+use masthead::sync::handle::{About, Trouble};
 
 /// A control plane over a temporary directory, and a clone of its repository.
 pub struct Site {
@@ -111,5 +114,70 @@ async fn a_push_is_planned_applied_and_told() {
     println!("{}", String::from_utf8_lossy(&notes.stderr));
     let log = site.git(&["log", "--notes=masthead", "--format=%s%n%N"], "clone");
     println!("{}", String::from_utf8_lossy(&log.stdout));
+    site.running.stop().await;
+}
+
+/// A status stream that nothing but the trouble can wake: no node beats here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trouble_with_the_repository_shows_at_once_in_a_status_that_is_watched() {
+    let site = Site::start().await;
+    let rest = Rest::to(&site.running.daemon.api_url, Some(&site.dir.path().join("data"))).expect("a client");
+    let mut lines = rest.stream("/apis/masthead.dev/v1/status?watch=true", JSON).await.expect("a stream");
+    let mut until = async |wanted: Option<&str>| {
+        let seen = async {
+            loop {
+                let status = lines.line().await.expect("a line").expect("the stream goes on");
+                if status.pointer("/repository/trouble/why").and_then(|why| why.as_str()) == wanted {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), seen).await.unwrap_or_else(|_| panic!("never {wanted:?}"));
+    };
+    until(None).await;
+    let sync = &site.running.api.sync;
+    sync.set_trouble(About::Source, Some(Trouble { since_s: 1_700_000_000, why: "gone".to_owned() }));
+    until(Some("gone")).await;
+    sync.set_trouble(About::Source, None);
+    until(None).await;
+    site.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revert_is_judged_as_a_push_is_before_the_branch_moves() {
+    let site = Site::start().await;
+    let head = || {
+        let branch = git(&site.dir.path().join("data/repo.git"), &["rev-parse", "refs/heads/main"]);
+        String::from_utf8_lossy(&branch.stdout).trim().to_owned()
+    };
+    let revert = |commit: &str, extra: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_masthead"))
+            .args(["revert", commit])
+            .args(extra)
+            .env("MASTHEAD_DATA", site.dir.path().join("data"))
+            .output()
+            .expect("masthead runs");
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.success(), said)
+    };
+    let namespace = |name: &str| format!("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n");
+    site.write("settings.yaml", CONFIG);
+    assert!(site.push("settings", &[]).0);
+    site.write("space.yaml", &namespace("space"));
+    let (taken, said) = site.push("a namespace", &[]);
+    assert!(taken, "{said}");
+    site.write("space.yaml", &namespace("other"));
+    let (taken, said) = site.push("another\n\nMasthead-Confirm: delete", &[]);
+    assert!(taken, "{said}");
+    let with_other = head();
+    // It would delete a namespace: the same words as for a push, and nothing moves.
+    let (taken, said) = revert(&with_other, &[]);
+    assert!(!taken && said.contains("Masthead-Confirm: delete") && said.contains("nothing changed"), "{said}");
+    assert_eq!(head(), with_other, "the branch moved");
+    assert_eq!(site.running.api.view.read().applied_commit(), Some(with_other.as_str()));
+    assert!(site.running.api.sync.trouble().is_none());
+    let (taken, said) = revert(&with_other, &["--confirm", "delete"]);
+    assert!(taken && said.contains("healthy"), "{said}");
+    assert_ne!(head(), with_other);
     site.running.stop().await;
 }
