@@ -3,6 +3,7 @@
 mod cri;
 mod dns;
 mod images;
+mod ingress;
 mod network;
 mod pods;
 mod runtime;

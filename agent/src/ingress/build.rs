@@ -151,7 +151,8 @@ impl Draft<'_> {
         if let Some(owner) = self.owners.get(&place) {
             if owner != id {
                 let shown = if host.is_empty() { "every host" } else { host };
-                let message = format!("{kind} path {text:?} of {shown} belongs to the older Ingress {}/{}", owner.0, owner.1);
+                let message =
+                    format!("{kind} path {text:?} of {shown} belongs to the older Ingress {}/{}", owner.0, owner.1);
                 self.problem(id, message);
             }
             return;
@@ -217,7 +218,9 @@ impl Draft<'_> {
             return none(format!("service {namespace}/{name} does not exist"));
         };
         if service.spec.kind == "ExternalName" {
-            return none(format!("service {namespace}/{name} is an ExternalName, which is not supported behind an Ingress"));
+            return none(format!(
+                "service {namespace}/{name} is an ExternalName, which is not supported behind an Ingress"
+            ));
         }
         let is_meant = |known: &&ServicePort| match port.name.is_empty() {
             true => known.port == port.number,
@@ -229,7 +232,9 @@ impl Draft<'_> {
         let protocol = match found.app_protocol.as_deref() {
             Some("kubernetes.io/h2c" | "h2c" | "grpc" | "GRPC") => Protocol::H2c,
             Some("https" | "HTTPS" | "kubernetes.io/wss") => {
-                return none(format!("port {shown} of service {namespace}/{name} speaks TLS, which is not supported to pods"));
+                return none(format!(
+                    "port {shown} of service {namespace}/{name} speaks TLS, which is not supported to pods"
+                ));
             }
             _ => Protocol::Http,
         };
@@ -254,7 +259,9 @@ fn addresses(slices: &[Arc<EndpointSlice>], port_name: &str) -> Vec<SocketAddr> 
         let ports = slice.ports.iter().flatten().filter(|port| port.name.as_deref().unwrap_or("") == port_name);
         for number in ports.filter_map(|port| port.port) {
             for endpoint in slice.endpoints.iter().flatten() {
-                let Some(ip) = endpoint.addresses.first().and_then(|text| text.parse::<IpAddr>().ok()) else { continue };
+                let Some(ip) = endpoint.addresses.first().and_then(|text| text.parse::<IpAddr>().ok()) else {
+                    continue;
+                };
                 let state = endpoint.conditions;
                 if state.ready != Some(false) {
                     ready.push(SocketAddr::new(ip, number));

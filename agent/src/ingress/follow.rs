@@ -102,7 +102,8 @@ impl Follower {
             ("EndpointSlice", new) => self.slice(id, new, faults),
             ("Secret", Some(new)) => {
                 let secret: Option<Secret> = read(new, faults);
-                let certificate = secret.map(|secret| tls::certificate(&secret).map(Arc::new).map_err(|e| e.to_string()));
+                let certificate =
+                    secret.map(|secret| tls::certificate(&secret).map(Arc::new).map_err(|e| e.to_string()));
                 certificate.map(|certificate| self.world.certificates.insert(id, certificate));
                 true
             }

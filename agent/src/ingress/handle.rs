@@ -167,7 +167,8 @@ async fn answer(conn: &Conn, mut request: Request<Incoming>, exchange: &mut Exch
     }
     let table = conn.worker.live.get();
     let Some(route) = table.find(&host, path) else {
-        let words = format!("no Ingress has a rule for host {:?} and path {:?}", reply::shown(&host), reply::shown(path));
+        let words =
+            format!("no Ingress has a rule for host {:?} and path {:?}", reply::shown(&host), reply::shown(path));
         return Err((StatusCode::NOT_FOUND, words));
     };
     exchange.route = Some(route.clone());

@@ -64,8 +64,9 @@ pub fn forget(ingress: &str) {
 }
 
 fn make() -> Result<Metrics, prometheus::Error> {
-    let seconds = HistogramOpts::new("masthead_ingress_request_seconds", "Time from a request's head to its answer's end.")
-        .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
+    let seconds =
+        HistogramOpts::new("masthead_ingress_request_seconds", "Time from a request's head to its answer's end.")
+            .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
     Ok(Metrics {
         requests: register_int_counter_vec!(
             "masthead_ingress_requests_total",

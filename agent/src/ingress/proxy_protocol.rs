@@ -95,7 +95,7 @@ mod tests {
 
     fn v2(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
         let size = u16::try_from(rest.len()).unwrap().to_be_bytes();
-        [V2_SIGNATURE, &[0x20 | command, family], &size[..], rest].concat()
+        [&V2_SIGNATURE[..], &[0x20 | command, family], &size[..], rest].concat()
     }
 
     #[test]

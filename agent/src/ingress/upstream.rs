@@ -119,7 +119,13 @@ impl Asker<'_> {
         Err(last)
     }
 
-    async fn http1(&self, endpoint: &Arc<Endpoint>, request: Request<Body>, may_keep: bool, sent: &Sent) -> (Tried, bool) {
+    async fn http1(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        request: Request<Body>,
+        may_keep: bool,
+        sent: &Sent,
+    ) -> (Tried, bool) {
         let address = endpoint.address;
         let known = if may_keep { self.pool.take(address, Instant::now()) } else { None };
         let was_kept = known.is_some();
@@ -140,7 +146,13 @@ impl Asker<'_> {
         (tried, was_kept)
     }
 
-    async fn http2(&self, endpoint: &Arc<Endpoint>, request: Request<Body>, may_keep: bool, sent: &Sent) -> (Tried, bool) {
+    async fn http2(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        request: Request<Body>,
+        may_keep: bool,
+        sent: &Sent,
+    ) -> (Tried, bool) {
         let address = endpoint.address;
         let known = if may_keep { self.pool.shared(address) } else { None };
         let was_kept = known.is_some();
@@ -208,8 +220,7 @@ impl Asker<'_> {
         let stream = self.dial(address).await?;
         let mut builder = http2::Builder::new(Local);
         builder.timer(TokioTimer::new()).adaptive_window(true).keep_alive_interval(PING).keep_alive_timeout(PING);
-        let (sender, connection) =
-            builder.handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
         tokio::task::spawn_local(async move {
             if let Err(error) = connection.await {
                 tracing::trace!(%error, %address, "a connection to a pod ended");

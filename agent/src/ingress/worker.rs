@@ -83,7 +83,11 @@ where
 ///
 /// # Errors
 /// The system gives no thread.
-pub fn start(number: usize, common: Common, sockets: mpsc::UnboundedReceiver<Listen>) -> std::io::Result<JoinHandle<()>> {
+pub fn start(
+    number: usize,
+    common: Common,
+    sockets: mpsc::UnboundedReceiver<Listen>,
+) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(format!("ingress-{number}")).spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,

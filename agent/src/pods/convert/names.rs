@@ -111,9 +111,14 @@ mod tests {
     fn the_hosts_file_names_the_pod_and_its_aliases() {
         let ips = ["10.88.0.2".to_owned(), "fd00::2".to_owned()];
         let aliases = json!([{"ip": "10.1.2.3", "hostnames": ["a.local", "b.local"]}]);
-        let own = hosts_file(&pod(&json!({"subdomain": "db", "hostname": "one", "hostAliases": aliases})), &ips, &site(&[]));
-        for line in ["127.0.0.1\tlocalhost", "10.88.0.2\tone.db.shop.svc.cluster.local\tone",
-            "fd00::2\tone.db.shop.svc.cluster.local\tone", "10.1.2.3\ta.local\tb.local"] {
+        let own =
+            hosts_file(&pod(&json!({"subdomain": "db", "hostname": "one", "hostAliases": aliases})), &ips, &site(&[]));
+        for line in [
+            "127.0.0.1\tlocalhost",
+            "10.88.0.2\tone.db.shop.svc.cluster.local\tone",
+            "fd00::2\tone.db.shop.svc.cluster.local\tone",
+            "10.1.2.3\ta.local\tb.local",
+        ] {
             assert!(own.lines().any(|known| known == line), "{line}:\n{own}");
         }
         let of_node = hosts_file(&pod(&json!({"hostNetwork": true, "hostAliases": aliases})), &ips, &site(&[]));

@@ -140,8 +140,7 @@ pub fn hostname(pod: &Pod, site: &Site) -> String {
 
 fn fqdn(pod: &Pod, hostname: &str, site: &Site) -> Option<String> {
     let subdomain = &pod.spec.subdomain;
-    (!subdomain.is_empty())
-        .then(|| format!("{hostname}.{subdomain}.{}.svc.{}", pod.metadata.namespace, site.domain()))
+    (!subdomain.is_empty()).then(|| format!("{hostname}.{subdomain}.{}.svc.{}", pod.metadata.namespace, site.domain()))
 }
 
 /// A pod's `/etc/hosts`: itself and its aliases; with the node's network, the node's file and its aliases.

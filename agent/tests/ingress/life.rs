@@ -1,0 +1,140 @@
+//! Pods that come, go, fail and hang; the end of the Ingress itself.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use super::bed::{Bed, PATIENCE, Pod, get, ingress, patient, read, rule};
+
+/// A place where nobody listens.
+async fn nobody() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn a_pod_that_can_t_be_reached_is_passed_over() {
+    let (pod, gone) = (Pod::start("one").await, nobody().await);
+    let bed = Bed::start(patient(), &[gone, pod.place]).await;
+    for _ in 0..10 {
+        assert_eq!(get(bed.place(false), "a.test", "/x").await.body, "one GET /x");
+    }
+    bed.endpoints(&[gone]);
+    let answer = bed.until("/x", 502).await;
+    assert!(
+        answer.body.starts_with(&format!("502 no endpoint of n/web:80 can be reached; the last, {gone}: ")),
+        "{}",
+        answer.body
+    );
+    bed.endpoints(&[]);
+    let answer = bed.until("/x", 503).await;
+    assert_eq!(answer.body, "503 service n/web has no ready endpoint for port 80\n");
+    bed.endpoints(&[pod.place]);
+    bed.until("/x", 200).await;
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_is_closed_costs_no_request() {
+    let (first, second) = (Pod::start("one").await, Pod::start("two").await);
+    let bed = Bed::start(patient(), &[first.place]).await;
+    let stream = TcpStream::connect(bed.place(false)).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut ask = async |path: &str| {
+        sender.ready().await.unwrap();
+        let request = Request::get(path).header("host", "a.test").body(Full::<Bytes>::default()).unwrap();
+        read(timeout(PATIENCE, sender.send_request(request)).await.unwrap().unwrap()).await
+    };
+    assert_eq!(ask("/1").await.body, "one GET /1");
+    // The pod ends with its connections, and its place is taken by another.
+    bed.endpoints(&[first.place, second.place]);
+    bed.settled().await;
+    first.stop.cancel();
+    for at in 0..10 {
+        let answer = ask(&format!("/{at}")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    drop(sender);
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn a_pod_that_hangs_is_told_of() {
+    let pod = Pod::start("one").await;
+    let mut options = patient();
+    options.response = Duration::from_millis(50);
+    let bed = Bed::start(options, &[pod.place]).await;
+    let answer = get(bed.place(false), "a.test", "/hold").await;
+    assert_eq!(answer.status, 504);
+    assert_eq!(answer.body, format!("504 endpoint {} of n/web:80 did not answer in time\n", pod.place));
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn the_least_busy_pod_gets_the_request() {
+    let (first, second) = (Pod::start("one").await, Pod::start("two").await);
+    let bed = Bed::start(patient(), &[first.place, second.place]).await;
+    let place = bed.place(false);
+    let held = tokio::spawn(async move { get(place, "a.test", "/hold").await });
+    while first.count() + second.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let (busy, free) = if first.count() == 1 { (&first, "two") } else { (&second, "one") };
+    for _ in 0..6 {
+        assert_eq!(get(place, "a.test", "/x").await.body, format!("{free} GET /x"));
+    }
+    busy.release.cancel();
+    assert_eq!(timeout(PATIENCE, held).await.unwrap().unwrap().status, 200);
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_finished_before_the_end() {
+    let pod = Pod::start("one").await;
+    let bed = Bed::start(patient(), &[pod.place]).await;
+    let place = bed.place(false);
+    let held = tokio::spawn(async move { get(place, "a.test", "/hold").await });
+    while pod.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    bed.stop.cancel();
+    let closed = async {
+        while TcpStream::connect(place).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, closed).await.expect("it goes on to listen");
+    assert!(!held.is_finished());
+    pod.release.cancel();
+    assert_eq!(timeout(PATIENCE, held).await.unwrap().unwrap().status, 200);
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn problems_are_told_and_the_rest_is_served() {
+    let pod = Pod::start("one").await;
+    let bed = Bed::start(patient(), &[pod.place]).await;
+    let spec = json!({"rules": [rule("b.test", "web"), rule("a.test", "web")], "tls": [{"hosts": ["b.test"], "secretName": "none"}]});
+    let mut late = ingress("late", &spec);
+    late["metadata"]["creationTimestamp"] = json!("2026-02-01T00:00:00Z");
+    bed.put("Ingress", &late);
+    let mut problems = bed.handle.problems.clone();
+    let told = timeout(PATIENCE, problems.wait_for(|all| !all.is_empty())).await.unwrap().unwrap().clone();
+    let words: Vec<&str> = told.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(
+        words,
+        [
+            "Prefix path \"/\" of a.test belongs to the older Ingress n/web",
+            "there is no Secret \"none\" with a certificate"
+        ]
+    );
+    assert_eq!(get(bed.place(false), "b.test", "/x").await.body, "one GET /x");
+    bed.end().await;
+}

@@ -1,0 +1,6 @@
+//! The Ingress on real sockets of the loopback, with pods that the tests make.
+
+mod bed;
+mod life;
+mod passes;
+mod refuses;
