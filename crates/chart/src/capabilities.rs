@@ -192,6 +192,10 @@ impl Object for CapabilitiesObject {
             .collect()
     }
 
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        Some(self.fields())
+    }
+
     fn to_json(&self) -> Result<Json, String> {
         let part = masthead_gotmpl::json::to_json;
         Ok(json!({
@@ -257,6 +261,10 @@ impl Object for KubeVersionObject {
             .collect()
     }
 
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        Some(self.fields())
+    }
+
     fn to_json(&self) -> Result<Json, String> {
         Ok(json!({"Version": self.0.version, "Major": self.0.major, "Minor": self.0.minor}))
     }
@@ -295,6 +303,10 @@ impl Object for HelmVersionObject {
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
         BUILD.iter().map(|field| (field.0, Value::str(field.2))).collect()
+    }
+
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        Some(BUILD.iter().map(|field| (field.1, Value::str(field.2))).collect())
     }
 
     fn to_json(&self) -> Result<Json, String> {

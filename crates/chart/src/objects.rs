@@ -150,6 +150,12 @@ impl Object for ChartObject {
         ["Metadata", "IsRoot"].into_iter().filter_map(|name| self.field(name).map(|value| (name, value))).collect()
     }
 
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        let mut fields = self.metadata.json_fields()?;
+        fields.push(("IsRoot", Value::Bool(self.is_root)));
+        Some(fields)
+    }
+
     fn to_json(&self) -> Result<Json, String> {
         let mut json = self.metadata.0.to_json();
         if let Json::Object(fields) = &mut json {
@@ -184,6 +190,12 @@ const METADATA: [&str; 17] = [
     "KubeVersion",
     "Dependencies",
     "Type",
+];
+
+/// The keys of the fields in JSON.
+const JSON_NAMES: [&str; 17] = [
+    "name", "home", "sources", "version", "description", "keywords", "maintainers", "icon", "apiVersion", "condition",
+    "tags", "appVersion", "deprecated", "annotations", "kubeVersion", "dependencies", "type",
 ];
 
 /// `[]*chart.Maintainer`
@@ -259,6 +271,12 @@ impl Object for MetadataObject {
         METADATA.into_iter().filter_map(|name| self.field(name).map(|value| (name, value))).collect()
     }
 
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        let present = |value: &Value| value.truth();
+        let fields = METADATA.iter().zip(JSON_NAMES);
+        Some(fields.filter_map(|(name, key)| self.field(name).filter(present).map(|value| (key, value))).collect())
+    }
+
     fn to_json(&self) -> Result<Json, String> {
         Ok(self.0.to_json())
     }
@@ -287,6 +305,11 @@ impl Object for MaintainerObject {
             "URL" => Some(Value::str(&self.0.url)),
             _ => None,
         }
+    }
+
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        let fields = [("Name", "name"), ("Email", "email"), ("URL", "url")].into_iter();
+        Some(fields.filter_map(|(name, key)| self.field(name).filter(Value::truth).map(|value| (key, value))).collect())
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
@@ -333,6 +356,13 @@ impl Object for DependencyObject {
             "Alias" => Value::str(&dependency.alias),
             _ => return None,
         })
+    }
+
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        let keys = ["name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias"];
+        let fields = DEPENDENCY.iter().zip(keys).filter_map(|(name, key)| self.field(name).map(|value| (key, value)));
+        // These two are written even where they are empty.
+        Some(fields.filter(|(key, value)| matches!(*key, "name" | "repository") || value.truth()).collect())
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {

@@ -71,7 +71,7 @@ fn faults() {
 fn other_kinds() {
     assert_eq!(run(json!({}), "a=1,b=true", Kind::Text), Ok(json!({"a": "1", "b": "true"})));
     assert_eq!(
-        run(json!({}), "a={\"b\": [1, null]}, c=\"x\" ,d=", Kind::Json),
+        run(json!({}), "a={\"b\": [1, null]} ,c=\"x\" ,d=", Kind::Json),
         Ok(json!({"a": {"b": [1.0, null]}, "c": "x", "d": null}))
     );
     assert!(run(json!({}), "x={bad", Kind::Json).is_err());

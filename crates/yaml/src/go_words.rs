@@ -319,6 +319,7 @@ mod tests {
         check("a:\n- b: c\n\n  {}", "yaml: line 3: did not find expected key");
         check("- a\n{}", "yaml: line 1: did not find expected '-' indicator");
         check("a: b\n[]\nc: d", "yaml: line 1: did not find expected key");
+        check("a: b\nc:\n{}\nd: e", "yaml: line 4: could not find expected ':'");
         check("a: b\n\tc: d", "yaml: line 2: found a tab character that violates indentation");
         check("? [a]\n: b\nc: [", "yaml: line 3: did not find expected node content");
         check("a: *x\nb: ]", "yaml: unknown anchor 'x' referenced");

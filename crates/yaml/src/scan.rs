@@ -162,7 +162,10 @@ impl<'a> Scanner<'a> {
     fn lost_key(&self, mark: Mark) -> Error {
         let rest = self.text[mark.at..].as_bytes();
         let inner = rest[1.min(rest.len())..].trim_ascii_start();
-        if matches!((rest.first(), inner.first()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']'))) {
+        let is_empty = matches!((rest.first(), inner.first()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')));
+        // After a `:` or a `-` it is taken for the value that is due, and only the next key finds it unfinished.
+        let is_value = self.text[..mark.at].trim_end().ends_with([':', '-']);
+        if is_empty && !is_value {
             let words = match self.stands_in_sequence(mark) {
                 true => "did not find expected '-' indicator",
                 false => "did not find expected key",

@@ -38,7 +38,7 @@ impl Execution<'_> {
         match arg.kind {
             ArgKind::Field(names) => {
                 frame.at = At::Arg(first);
-                self.chain(frame, dot, dot.clone(), names, rest, last)
+                self.chain(frame, dot, dot, names, rest, last)
             }
             ArgKind::Function(callee, _) => {
                 frame.at = At::Arg(first);
@@ -94,7 +94,7 @@ impl Execution<'_> {
                 }
             },
             ArgKind::String(text, _) => Typed::plain(Value::Str(tree.strings[text as usize].clone())),
-            ArgKind::Field(names) => return self.chain(frame, dot, dot.clone(), names, NO_ARGS, None),
+            ArgKind::Field(names) => return self.chain(frame, dot, dot, names, NO_ARGS, None),
             ArgKind::Variable(variable, names) => {
                 return self.variable(frame, dot, id, (variable, names), NO_ARGS, None);
             }
@@ -126,7 +126,7 @@ impl Execution<'_> {
             self.not_a_function(frame, id, rest, &last)?;
             return Ok(value);
         }
-        self.chain(frame, dot, value, names, rest, last)
+        self.chain(frame, dot, &value, names, rest, last)
     }
 
     fn chain_node(
@@ -140,7 +140,7 @@ impl Execution<'_> {
     ) -> Result<Typed> {
         frame.at = At::Arg(id);
         let receiver = self.operand(frame, dot, operand)?;
-        self.chain_at(frame, dot, receiver, names, At::Arg(id), rest, last)
+        self.chain_at(frame, dot, &receiver, names, At::Arg(id), rest, last)
     }
 
     /// Where a variable stands on the stack: the latest of its name in this template.

@@ -5,7 +5,7 @@ use crate::parse::item::{Item, ItemType};
 use crate::parse::lex::Lexer;
 use crate::parse::tree::{Branch, ListId, NodeKind, PipeId, Span, TemplateCall, Tree};
 use crate::quote;
-use crate::string::{Str, lossy};
+use crate::string::Str;
 use std::sync::Arc;
 
 /// How deep parentheses may nest; Go's number.
@@ -432,7 +432,7 @@ impl Parser<'_> {
 /// Pipelines and operands are in `operand.rs`; these are what it needs of the rest.
 mod operand {
     use super::{
-        Item, ItemType, PAREN_DEPTH_MAX, Parser, PipeId, Result, STACK_RED_ZONE, STACK_SEGMENT, Span, lossy, quote,
+        Item, ItemType, PAREN_DEPTH_MAX, Parser, PipeId, Result, STACK_RED_ZONE, STACK_SEGMENT, Span, quote,
     };
     use crate::parse::build::PipeParts;
     use crate::parse::number;
