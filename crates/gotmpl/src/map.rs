@@ -1,6 +1,6 @@
 //! Go's maps with string keys: shared, mutable in place, kept in the order of their keys.
 use crate::kind::{MAP_ANY, MapType};
-use crate::string::Str;
+use crate::string::{Str, prefix};
 use crate::value::Value;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -74,14 +74,14 @@ impl Map {
     #[inline]
     pub fn get(&self, key: &[u8]) -> Option<Value> {
         let entries = self.data.as_ref()?.entries.borrow();
-        let at = entries.binary_search_by(|entry| entry.0.as_bytes().cmp(key)).ok()?;
+        let at = position(&entries, key).ok()?;
         Some(entries[at].1.clone())
     }
 
     /// Is the key there?
     pub fn contains(&self, key: &[u8]) -> bool {
         let Some(data) = &self.data else { return false };
-        data.entries.borrow().binary_search_by(|entry| entry.0.as_bytes().cmp(key)).is_ok()
+        position(&data.entries.borrow(), key).is_ok()
     }
 
     /// Sets a key in place; fails on a nil map with Go's own words.
@@ -90,7 +90,7 @@ impl Map {
         let old = {
             let mut shared = data.entries.borrow_mut();
             let entries = Rc::make_mut(&mut shared);
-            match entries.binary_search_by(|entry| entry.0.cmp(&key)) {
+            match position(entries, key.as_bytes()) {
                 Ok(at) => Some(std::mem::replace(&mut entries[at].1, value)),
                 Err(at) => {
                     entries.insert(at, (key, value));
@@ -106,7 +106,7 @@ impl Map {
     pub fn remove(&self, key: &[u8]) -> Option<Value> {
         let data = self.data.as_ref()?;
         let mut shared = data.entries.borrow_mut();
-        let at = shared.binary_search_by(|entry| entry.0.as_bytes().cmp(key)).ok()?;
+        let at = position(&shared, key).ok()?;
         Some(Rc::make_mut(&mut shared).remove(at).1)
     }
 
@@ -165,6 +165,13 @@ impl Map {
             data.path.set(id);
         }
     }
+}
+
+/// Where a key is, or where it would be. Most comparisons end at the first eight bytes.
+#[inline]
+fn position(entries: &[Entry], key: &[u8]) -> Result<usize, usize> {
+    let head = prefix(key);
+    entries.binary_search_by(|entry| entry.0.prefix().cmp(&head).then_with(|| entry.0.as_bytes().cmp(key)))
 }
 
 impl FromIterator<Entry> for Map {

@@ -13,11 +13,20 @@ pub fn quote(bytes: &[u8]) -> String {
 /// `strconv.AppendQuote`, or `AppendQuoteToASCII`.
 pub fn append(out: &mut Vec<u8>, bytes: &[u8], ascii: bool) {
     out.push(b'"');
-    for chunk in bytes.utf8_chunks() {
-        chunk.valid().chars().for_each(|c| escape(out, c, '"', ascii));
-        for byte in chunk.invalid() {
-            out.extend_from_slice(&[b'\\', b'x', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    let mut left = bytes;
+    while !left.is_empty() {
+        let plain = left.iter().position(|byte| !is_plain(byte)).unwrap_or(left.len());
+        out.extend_from_slice(&left[..plain]);
+        left = &left[plain..];
+        let special = left.iter().position(is_plain).unwrap_or(left.len());
+        for chunk in left[..special].utf8_chunks() {
+            chunk.valid().chars().for_each(|c| escape(out, c, '"', ascii));
+            for byte in chunk.invalid() {
+                out.extend_from_slice(&[b'\\', b'x', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
         }
+        left = &left[special..];
     }
     out.push(b'"');
 }

@@ -40,6 +40,16 @@ impl Str {
         }
     }
 
+    /// The first eight bytes as a number, short strings filled up with zeros: ordered as the strings are, where it
+    /// differs.
+    #[inline]
+    pub(crate) fn prefix(&self) -> u64 {
+        match &self.0 {
+            Repr::Inline(_, [a, b, c, d, e, f, g, h, ..]) => u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
+            Repr::Heap(bytes) => prefix(bytes),
+        }
+    }
+
     /// The text, if it is UTF-8.
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(self.as_bytes()).ok()
@@ -59,6 +69,17 @@ impl Str {
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
     }
+}
+
+/// See `Str::prefix`.
+#[inline]
+pub(crate) fn prefix(bytes: &[u8]) -> u64 {
+    if let Some(first) = bytes.first_chunk::<8>() {
+        return u64::from_be_bytes(*first);
+    }
+    let mut padded = [0; 8];
+    padded[..bytes.len()].copy_from_slice(bytes);
+    u64::from_be_bytes(padded)
 }
 
 /// Bytes as text; each byte that is not UTF-8 becomes U+FFFD, as in Go's conversion to runes.
@@ -126,7 +147,7 @@ impl From<Arc<[u8]>> for Str {
 
 impl PartialEq for Str {
     fn eq(&self, other: &Str) -> bool {
-        self.as_bytes() == other.as_bytes()
+        self.prefix() == other.prefix() && self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -152,7 +173,7 @@ impl PartialOrd for Str {
 
 impl Ord for Str {
     fn cmp(&self, other: &Str) -> Ordering {
-        self.as_bytes().cmp(other.as_bytes())
+        self.prefix().cmp(&other.prefix()).then_with(|| self.as_bytes().cmp(other.as_bytes()))
     }
 }
 

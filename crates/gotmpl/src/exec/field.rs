@@ -1,5 +1,6 @@
 //! Chains of fields: keys of maps, fields and methods of objects, and Go's messages for what can't be.
 use crate::exec::call::Target;
+use crate::exec::eval::NO_ARGS;
 use crate::exec::execution::{Execution, Frame, Result, Typed};
 use crate::exec::limits::MissingKey;
 use crate::function::Method;
@@ -18,13 +19,13 @@ impl Execution<'_> {
         &mut self,
         frame: &mut Frame<'_>,
         dot: &Typed,
-        receiver: Typed,
+        first: &Typed,
         names: Span,
         rest: Span,
         last: Option<Value>,
     ) -> Result<Typed> {
         let node = frame.at;
-        self.chain_at(frame, dot, receiver, names, node, rest, last)
+        self.chain_at(frame, dot, first, names, node, rest, last)
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a field access consists of in Go")]
@@ -32,28 +33,30 @@ impl Execution<'_> {
         &mut self,
         frame: &mut Frame<'_>,
         dot: &Typed,
-        mut receiver: Typed,
+        first: &Typed,
         names: Span,
         node: At,
         rest: Span,
         mut last: Option<Value>,
     ) -> Result<Typed> {
         let tree = frame.tree;
+        let has_args = rest.len() > 0 || last.is_some();
+        let mut owned = None;
         for at in names.start..names.end {
             let name = &tree.names[at as usize];
             let is_last = at + 1 == names.end;
-            let has_args = is_last && (rest.len() > 0 || last.is_some());
-            if let Value::Map(map) = &receiver.value
-                && !has_args
-                && map.typ().methods.is_empty()
-            {
-                receiver = self.key(frame, map, name)?;
-                continue;
-            }
-            let (rest, last) = if is_last { (rest, last.take()) } else { (crate::exec::eval::NO_ARGS, None) };
-            receiver = self.field(frame, dot, receiver, name, node, rest, last)?;
+            let receiver = owned.as_ref().unwrap_or(first);
+            let next = match &receiver.value {
+                Value::Map(map) if !(is_last && has_args) && map.typ().methods.is_empty() => self.key(frame, map, name)?,
+                _ => {
+                    let receiver = receiver.clone();
+                    let (rest, last) = if is_last { (rest, last.take()) } else { (NO_ARGS, None) };
+                    self.field(frame, dot, receiver, name, node, rest, last)?
+                }
+            };
+            owned = Some(next);
         }
-        Ok(receiver)
+        Ok(owned.unwrap_or_default())
     }
 
     /// The value of a key, or what the option says about a missing one.

@@ -1,6 +1,7 @@
 //! Where each piece of an output came from: template, line, and the key of the values that fed it.
 use crate::parse::tree::Tree;
 use crate::string::Str;
+use std::sync::Arc;
 
 /// Where a piece of output came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +22,8 @@ struct Segment {
     end: usize,
     /// An index into `Trace::files`.
     file: u32,
-    line: u32,
-    /// Text counts lines as it goes; an action stands in one.
+    /// Where in the file; text is there as it stands, an action stands at one place.
+    pos: u32,
     text: bool,
     path: u32,
     key: Str,
@@ -38,8 +39,9 @@ struct Capture {
 /// The record of one output.
 #[derive(Debug, Default)]
 pub struct Trace {
-    /// Names of files, and where their text lies in memory, with the offsets of their lines.
     files: Vec<File>,
+    /// The file of the segment before.
+    last: u32,
     segments: Vec<Segment>,
     captures: Vec<Capture>,
     marks: Vec<usize>,
@@ -50,8 +52,7 @@ pub struct Trace {
 #[derive(Debug)]
 struct File {
     name: Str,
-    address: usize,
-    lines: Vec<u32>,
+    text: Arc<[u8]>,
 }
 
 /// What `enter` gives and `leave` takes.
@@ -69,23 +70,29 @@ impl Trace {
         self.marks.clear();
     }
 
-    fn place(&mut self, tree: &Tree, pos: u32) -> (u32, u32) {
-        let address = tree.text.as_ptr() as usize;
-        let known = self.files.iter().rposition(|file| file.address == address && file.name == tree.parse_name);
+    #[inline]
+    fn file(&mut self, tree: &Tree) -> u32 {
+        match self.files.get(self.last as usize) {
+            Some(file) if Arc::ptr_eq(&file.text, &tree.text) => self.last,
+            _ => self.other_file(tree),
+        }
+    }
+
+    fn other_file(&mut self, tree: &Tree) -> u32 {
+        let known = self.files.iter().rposition(|file| Arc::ptr_eq(&file.text, &tree.text));
         let file = known.unwrap_or_else(|| {
-            let newline = |(at, byte): (usize, &u8)| (*byte == b'\n').then_some(at as u32);
-            let lines = tree.text.iter().enumerate().filter_map(newline).collect();
-            self.files.push(File { name: tree.parse_name.clone(), address, lines });
+            self.files.push(File { name: tree.parse_name.clone(), text: Arc::clone(&tree.text) });
             self.files.len() - 1
         });
-        let line = self.files[file].lines.partition_point(|newline| *newline < pos) as u32 + 1;
-        (file as u32, line)
+        self.last = file as u32;
+        self.last
     }
 
     /// Text was written up to an end.
+    #[inline]
     pub(crate) fn text(&mut self, tree: &Tree, pos: u32, end: usize) {
-        let (file, line) = self.place(tree, pos);
-        self.segments.push(Segment { end, file, line, text: true, path: 0, key: Str::EMPTY });
+        let file = self.file(tree);
+        self.segments.push(Segment { end, file, pos, text: true, path: 0, key: Str::EMPTY });
     }
 
     /// An action begins: nothing is read for it yet.
@@ -108,10 +115,14 @@ impl Trace {
         let mark = self.marks.pop().unwrap_or(0);
         let start = self.segments.last().map_or(0, |segment| segment.end);
         if out.len() > start {
-            let (file, line) = self.place(tree, pos);
+            let file = self.file(tree);
             let path = std::mem::take(&mut self.path);
-            let own = Segment { end: out.len(), file, line, text: false, path, key: std::mem::take(&mut self.key) };
-            let captures = self.captures.split_off(mark.min(self.captures.len()));
+            let key = if path == 0 { Str::EMPTY } else { self.key.clone() };
+            let own = Segment { end: out.len(), file, pos, text: false, path, key };
+            if self.captures.len() <= mark {
+                return self.segments.push(own);
+            }
+            let captures = self.captures.split_off(mark);
             let found = captures.iter().rev().find_map(|capture| capture.lay_over(&out[start..], start, &own));
             match found {
                 Some(segments) => self.segments.extend(segments),
@@ -132,7 +143,7 @@ impl Trace {
         };
         // What was written before the call and has no segment yet does not belong to the template.
         if self.segments.last().map_or(0, |segment| segment.end) < start {
-            self.segments.push(Segment { end: start, file: 0, line: 0, text: true, path: 0, key: Str::EMPTY });
+            self.segments.push(Segment { end: start, file: 0, pos: 0, text: false, path: 0, key: Str::EMPTY });
         }
         mark
     }
@@ -150,13 +161,26 @@ impl Trace {
 
     /// Where each line of the output came from; the output must be the traced one.
     pub fn lines(&self, out: &[u8]) -> Vec<Origin> {
+        let newlines: Vec<Vec<u32>> = self.files.iter().map(|file| newlines(&file.text)).collect();
         let mut origins = Vec::new();
-        let (mut at, mut segment) = (0, 0);
-        let mut starts = Starts::default();
+        let (mut at, mut index, mut start) = (0, 0, 0);
         for line in out.split(|byte| *byte == b'\n') {
             let end = at + line.len();
             let first = at + line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            origins.push(self.line(out, &mut starts, &mut segment, (first.min(end), end)));
+            let first = if first == end { at } else { first };
+            while self.segments.get(index).is_some_and(|segment| segment.end <= first && first < out.len()) {
+                start = self.segments[index].end;
+                index += 1;
+            }
+            let origin = self.segments.get(index).map(|segment| {
+                let (path, key) = fed(&self.segments[index..], end);
+                let file = segment.file as usize;
+                let pos = segment.pos_at(first - start);
+                let line = newlines.get(file).map_or(0, |newlines| newlines.partition_point(|newline| *newline < pos) + 1);
+                let template = self.files.get(file).map_or(Str::EMPTY, |file| file.name.clone());
+                Origin { template, line: line as u32, path, key }
+            });
+            origins.push(origin.unwrap_or_else(|| Origin { template: Str::EMPTY, line: 0, path: 0, key: Str::EMPTY }));
             at = end + 1;
         }
         if out.last() == Some(&b'\n') {
@@ -164,31 +188,30 @@ impl Trace {
         }
         origins
     }
+}
 
-    /// The origin of one line: the place of its first character, and the first key that fed it.
-    fn line(&self, out: &[u8], starts: &mut Starts, segment: &mut usize, (first, end): (usize, usize)) -> Origin {
-        while self.segments.get(*segment).is_some_and(|found| found.end <= first && first < end) {
-            starts.at = self.segments[*segment].end;
-            *segment += 1;
-        }
-        let Some(found) = self.segments.get(*segment) else {
-            return Origin { template: Str::EMPTY, line: 0, path: 0, key: Str::EMPTY };
-        };
-        let newlines = |to: usize| out[starts.at.min(to)..to].iter().filter(|byte| **byte == b'\n').count() as u32;
-        let line = found.line + if found.text { newlines(first) } else { 0 };
-        let fed = self.segments[*segment..].iter().take_while(|one| one.end <= end || std::ptr::eq(*one, found));
-        let beyond = self.segments[*segment..].iter().find(|one| one.end > end);
-        let fed = fed.chain(beyond).find(|one| one.path != 0);
-        let (path, key) = fed.map_or((0, Str::EMPTY), |one| (one.path, one.key.clone()));
-        let template = self.files.get(found.file as usize).map_or(Str::EMPTY, |file| file.name.clone());
-        Origin { template, line, path, key }
+impl Segment {
+    /// The place in the file of the byte that is so far from the segment's start.
+    fn pos_at(&self, offset: usize) -> u32 {
+        if self.text { self.pos + offset as u32 } else { self.pos }
     }
 }
 
-/// Where the current segment starts.
-#[derive(Default)]
-struct Starts {
-    at: usize,
+/// The first key that fed what reaches from the first of the segments up to an end.
+fn fed(segments: &[Segment], end: usize) -> (u32, Str) {
+    for segment in segments {
+        if segment.path != 0 {
+            return (segment.path, segment.key.clone());
+        }
+        if segment.end >= end {
+            break;
+        }
+    }
+    (0, Str::EMPTY)
+}
+
+fn newlines(text: &[u8]) -> Vec<u32> {
+    text.iter().enumerate().filter_map(|(at, byte)| (*byte == b'\n').then_some(at as u32)).collect()
 }
 
 impl Capture {
@@ -196,46 +219,34 @@ impl Capture {
     /// indentation and empty lines at both ends.
     fn lay_over(&self, printed: &[u8], start: usize, own: &Segment) -> Option<Vec<Segment>> {
         let mut laid = Vec::new();
+        let (mut source, mut index, mut segment_start) = (Lines::new(self.text.as_bytes()), 0, 0);
         let mut at = 0;
-        let (mut source, mut index) = (Lines::new(self.text.as_bytes()), 0);
-        let (mut segment_start, mut counted) = (0, 0);
-        let mut newlines = 0;
         for line in printed.split_inclusive(|byte| *byte == b'\n') {
             at += line.len();
             let mut one = own.clone();
             one.end = start + at;
-            if !line.trim_ascii().is_empty() {
+            let filled = line.trim_ascii();
+            if !filled.is_empty() {
                 let (text, offset) = source.next_filled()?;
-                if text != line.trim_ascii() {
+                if text != filled {
                     return None;
                 }
                 while self.segments.get(index).is_some_and(|segment| segment.end <= offset) {
                     segment_start = self.segments[index].end;
-                    counted = segment_start;
-                    newlines = 0;
                     index += 1;
                 }
                 let segment = self.segments.get(index)?;
-                newlines += count(&self.text.as_bytes()[counted.max(segment_start)..offset]);
-                counted = offset;
-                let fed = self.segments[index..]
-                    .iter()
-                    .take_while(|one| one.end <= offset + text.len() || std::ptr::eq(*one, segment));
-                let fed = fed.chain(self.segments[index..].iter().find(|one| one.end > offset + text.len()));
-                let fed = fed.into_iter().find(|one| one.path != 0);
                 one.file = segment.file;
-                one.line = segment.line + if segment.text { newlines } else { 0 };
-                one.path = fed.map_or(own.path, |one| one.path);
-                one.key = fed.map_or_else(|| own.key.clone(), |one| one.key.clone());
+                one.pos = segment.pos_at(offset - segment_start);
+                let (path, key) = fed(&self.segments[index..], offset + text.len());
+                if path != 0 {
+                    (one.path, one.key) = (path, key);
+                }
             }
             laid.push(one);
         }
         source.next_filled().is_none().then_some(laid)
     }
-}
-
-fn count(text: &[u8]) -> u32 {
-    text.iter().filter(|byte| **byte == b'\n').count() as u32
 }
 
 /// The lines of a text that hold more than space, trimmed, with their offsets.

@@ -32,6 +32,7 @@ pub fn append(out: &mut Vec<u8>, value: &Value) -> Result<(), String> {
         Value::Str(text) | Value::Number(text) => out.extend_from_slice(text.as_bytes()),
         Value::Int(_, int) if *int >= 0 => decimal(out, *int as u64),
         Value::Uint(_, int) => decimal(out, *int),
+        Value::Float(float) if float.fract() == 0.0 && (1.0..1e6).contains(float) => decimal(out, *float as u64),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
         _ => return sprint(out, std::slice::from_ref(value)),
