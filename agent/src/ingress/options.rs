@@ -1,5 +1,6 @@
 //! How the Ingress of a node is set up.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -67,5 +68,57 @@ impl Default for Options {
             keep_alive_max: 128,
             drain: Duration::from_secs(30),
         }
+    }
+}
+
+impl Options {
+    /// Takes what the control plane tells by facts: `ingress_http_port` and `ingress_https_port` (a number, or `off`),
+    /// `ingress_public_https_port`, `ingress_proxy_protocol`, `ingress_access_log` (`true` or `false`),
+    /// `ingress_trusted` (ranges, divided by commas). Gives what can't be read, which changes nothing.
+    pub fn take(&mut self, facts: &BTreeMap<String, String>) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut read = |key: &str, take: &mut dyn FnMut(&str) -> Option<()>| {
+            if let Some(text) = facts.get(key)
+                && take(text.trim()).is_none()
+            {
+                faults.push(format!("{key} can't be {text:?}"));
+            }
+        };
+        let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
+        let may_be_off = |text: &str| if text == "off" { Some(None) } else { port(text).map(Some) };
+        let flag = |text: &str| text.parse::<bool>().ok();
+        let ranges = |text: &str| {
+            let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+            words.map(Range::parse).collect::<Option<Vec<Range>>>()
+        };
+        read("ingress_http_port", &mut |text| may_be_off(text).map(|port| self.http_port = port));
+        read("ingress_https_port", &mut |text| may_be_off(text).map(|port| self.https_port = port));
+        read("ingress_public_https_port", &mut |text| port(text).map(|port| self.public_https_port = port));
+        read("ingress_proxy_protocol", &mut |text| flag(text).map(|flag| self.proxy_protocol = flag));
+        read("ingress_access_log", &mut |text| flag(text).map(|flag| self.access_log = flag));
+        read("ingress_trusted", &mut |text| ranges(text).map(|ranges| self.trusted = ranges));
+        faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_change_what_they_can() {
+        let facts = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let mut options = Options::default();
+        let faults = options.take(&facts(&[
+            ("ingress_http_port", "8080"),
+            ("ingress_https_port", "off"),
+            ("ingress_proxy_protocol", "true"),
+            ("ingress_access_log", "no"),
+            ("ingress_trusted", "10.0.0.0/8, fd00::/8"),
+            ("other", "x"),
+        ]));
+        assert_eq!(faults, ["ingress_access_log can't be \"no\""]);
+        assert_eq!((options.http_port, options.https_port, options.proxy_protocol), (Some(8080), None, true));
+        assert_eq!((options.access_log, options.trusted.len()), (true, 2));
     }
 }

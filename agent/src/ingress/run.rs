@@ -116,6 +116,12 @@ impl Run {
                 let is_empty = self.take(&next);
                 if !is_empty && !is_listening {
                     is_listening = true;
+                    // They count when the sockets are opened, and not again while the agent runs.
+                    let mut options = Options::clone(&self.options);
+                    for fault in options.take(&next.content.setup.facts) {
+                        tracing::warn!(fault, "a setting of the Ingress is left as it was");
+                    }
+                    self.options = Arc::new(options);
                     if let Err(error) = self.listen() {
                         tracing::error!(%error, "there is no Ingress on this node");
                     }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dns::{run as dns, site};
 use crate::images::store::{ImageStore, Options as ImageOptions};
+use crate::ingress::{options as ingress, run as ingress_run};
 use crate::link::handle::{self as link, Handle, LinkState};
 use crate::network::contract::PodNetwork;
 use crate::network::datapath::handle::{Datapath, Options as DatapathOptions};
@@ -89,6 +90,9 @@ pub async fn start(options: Options) -> Result<Node> {
     let manifest = setup::after_ranges(link.manifest(), engine.routed, stop.clone());
     let manifest = site::before_pods(manifest, pod_site.learned.clone(), is_served, stop.clone());
     let names = is_served.then(|| names(&paths, manifest.clone(), stop.clone()));
+    let from_outside =
+        ingress::Options { addresses: ingress_run::addresses_of(&addresses), ..ingress::Options::default() };
+    let from_outside = ingress_run::start(manifest.clone(), from_outside, stop.clone());
     let shared = Arc::new(Shared {
         node: options.name.clone(),
         runtime: engine.runtime,
@@ -113,6 +117,7 @@ pub async fn start(options: Options) -> Result<Node> {
         tokio::spawn(housekeeping::run(shared, link.clone(), options.data.clone(), stop.clone())),
     ];
     tasks.extend(names.map(|names| names.task));
+    tasks.push(from_outside.task);
     let node = Node { link, stop, tasks, images: store.map(ImagesHandle::new), _lock: lock };
     node.up().await?;
     Ok(node)
