@@ -70,10 +70,15 @@ fn with_status(pod: &Pod, reported: &PodStatus, now: Time) -> Pod {
 }
 
 /// A pod as its node brings it into a store that does not know it: its times are the node's, but none is yet to come.
+///
+/// A time that is tells of a clock that is ahead: then the pod counts since it was made, which a control plane's clock
+/// told. As if it were new it would be given up before pods that were made in its place a moment ago.
 pub fn as_found(pod: &Pod, reported: &PodStatus, now: Time) -> Pod {
     let mut new = Pod { status: reported.clone(), ..Pod::clone(pod) };
     for condition in &mut new.status.conditions {
-        condition.last_transition_time = condition.last_transition_time.map(|since| since.min(now));
+        let made = pod.metadata.creation_timestamp.unwrap_or(now).min(now);
+        condition.last_transition_time =
+            condition.last_transition_time.map(|since| if since > now { made } else { since });
     }
     keep_own(pod, new)
 }
@@ -145,5 +150,9 @@ mod tests {
         assert_eq!(since("False", NOW.0 - 300, Time(NOW.0 + 20)), Some(Time(NOW.0 + 20)));
         let found = as_found(&Pod::default(), &reported("True", NOW.0 + 300), NOW);
         assert_eq!(found.status.conditions[0].last_transition_time, Some(NOW));
+        let mut old = Pod::default();
+        old.metadata.creation_timestamp = Some(Time(NOW.0 - 900));
+        let found = as_found(&old, &reported("True", NOW.0 + 300), NOW);
+        assert_eq!(found.status.conditions[0].last_transition_time, Some(Time(NOW.0 - 900)), "found by the simulation");
     }
 }
