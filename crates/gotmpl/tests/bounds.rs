@@ -22,7 +22,8 @@ fn check(source: &str, limits: Limits, expect: &str) {
 #[test]
 fn templates_within_templates_end_where_go_ends_them() {
     let source = "{{define `x`}}{{template `x` .}}{{end}}{{template `x`}}";
-    let expect = "template: t:1:25: executing \"x\" at <{{template \"x\" .}}>: exceeded maximum template depth (100000)";
+    let expect =
+        "template: t:1:25: executing \"x\" at <{{template \"x\" .}}>: exceeded maximum template depth (100000)";
     check(source, Limits::default(), expect);
 }
 

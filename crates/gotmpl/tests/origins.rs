@@ -28,7 +28,10 @@ impl FunctionMap for Functions {
 fn lines() {
     let mut set = Set::new(&Functions);
     let helpers = "{{define \"labels\"}}\napp: {{.Values.name}}\ntier: web\n{{- end}}";
-    let main = "kind: A\n{{- if .Values.on}}\nreplicas: {{.Values.count}}\n{{- end}}\nlabels:\n{{- include \"labels\" . | nindent}}\nlast: {{.Values.name}}-{{.x}}\n";
+    let main = concat!(
+        "kind: A\n{{- if .Values.on}}\nreplicas: {{.Values.count}}\n{{- end}}\n",
+        "labels:\n{{- include \"labels\" . | nindent}}\nlast: {{.Values.name}}-{{.x}}\n",
+    );
     set.parse("helpers.tpl", helpers.as_bytes()).unwrap();
     set.parse("main.yaml", main.as_bytes()).unwrap();
     let data = from_json(&json!({"Values": {"name": "n", "on": true, "count": 2}, "x": 1}), Numbers::Float);

@@ -47,7 +47,9 @@ impl Execution<'_> {
             let is_last = at + 1 == names.end;
             let receiver = owned.as_ref().unwrap_or(first);
             let next = match &receiver.value {
-                Value::Map(map) if !(is_last && has_args) && map.typ().methods.is_empty() => self.key(frame, map, name)?,
+                Value::Map(map) if !(is_last && has_args) && map.typ().methods.is_empty() => {
+                    self.key(frame, map, name)?
+                }
                 _ => {
                     let receiver = receiver.clone();
                     let (rest, last) = if is_last { (rest, last.take()) } else { (NO_ARGS, None) };

@@ -176,7 +176,8 @@ impl Trace {
                 let (path, key) = fed(&self.segments[index..], end);
                 let file = segment.file as usize;
                 let pos = segment.pos_at(first - start);
-                let line = newlines.get(file).map_or(0, |newlines| newlines.partition_point(|newline| *newline < pos) + 1);
+                let line =
+                    newlines.get(file).map_or(0, |newlines| newlines.partition_point(|newline| *newline < pos) + 1);
                 let template = self.files.get(file).map_or(Str::EMPTY, |file| file.name.clone());
                 Origin { template, line: line as u32, path, key }
             });
