@@ -17,6 +17,7 @@ pub mod exit;
 pub mod get;
 pub mod image;
 pub mod init;
+pub mod install;
 pub mod log;
 pub mod logging;
 pub mod logs;
@@ -71,6 +72,10 @@ pub enum Command {
     Token(token::Args),
     /// Write the skeleton of a repository of desired state.
     Init(init::Args),
+    /// Install a chart: write a Release into the repository as one commit.
+    Install(install::Args),
+    /// Upgrade a release: change its Release in the repository as one commit.
+    Upgrade(install::Args),
     /// Import, list and remove images of this node.
     Image(image::Args),
     /// Show the repository, the newest commit and what became of it, and the nodes.
@@ -131,6 +136,8 @@ pub fn main() -> ExitCode {
         Command::Node(args) => node::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Install(args) => install::run(&args, install::Verb::Install),
+        Command::Upgrade(args) => install::run(&args, install::Verb::Upgrade),
         Command::Image(args) => image::run(args),
         Command::Status(args) => status::run(args),
         Command::Log(args) => log::run(args),

@@ -26,6 +26,9 @@ use crate::source::words;
 /// The version of Kubernetes whose API is served.
 const KUBE_VERSION: &str = "v1.32.0";
 
+/// Templates within templates; Helm bounds the inclusion of one in itself by 1,000.
+const DEPTH_MAX: u32 = 5_000;
+
 /// What a render may know besides its chart and its values.
 pub struct Around {
     /// The secret from which random values are derived.
@@ -34,6 +37,8 @@ pub struct Around {
     pub now_s: i64,
     /// Finds applied objects.
     pub lookup: Option<Lookup>,
+    /// Asked now and then whether to go on.
+    pub probe: Box<dyn FnMut() -> Result<(), String>>,
 }
 
 /// Values as they were read, with what they are called in messages.
@@ -91,7 +96,8 @@ pub fn render(unit: &Unit, chart: &Arc<Chart>, texts: Vec<Read>, around: Around)
         options.capabilities = capabilities();
         options.skip_schema_validation = unit.spec.skip_schema_validation;
         options.trace = true;
-        let asks = Asks { lookup: around.lookup, probe: None };
+        options.limits.depth = DEPTH_MAX;
+        let asks = Asks { lookup: around.lookup, probe: Some(around.probe) };
         let rendered = render::render(chart, &values, &options, asks, &mut Vec::new());
         rendered.map_err(|error| vec![failed(unit, chart, &error)])
     });

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use masthead_chart::chart::Chart;
 use masthead_plan::desired::{Problem, Wanted};
@@ -60,6 +61,10 @@ pub struct Charts {
 
 /// Renders this many at a time on a thread of its own, at least.
 const WORTH_A_THREAD: usize = 4;
+/// Stack of a thread that renders: templates include each other, each time on it. Only what is used takes memory.
+const STACK_BYTES: usize = 256 << 20;
+/// How long one chart may take.
+const RENDER_MAX: Duration = Duration::from_secs(10);
 
 impl Charts {
     /// Renders what is new, and puts the results among the listed files; files that hold values are taken out.
@@ -204,14 +209,28 @@ fn render_all(work: Vec<Work<'_>>, now_s: i64, with: Option<&Surroundings>) -> V
             _ => parts.push(vec![one]),
         }
     }
-    let render = |part: Vec<Work<'_>>| -> Vec<(File, bool)> {
+    let render = &|part: Vec<Work<'_>>| -> Vec<(File, bool)> {
         part.into_iter().map(|(unit, chart, texts)| render_one(unit, chart, texts, now_s, with)).collect()
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = parts.into_iter().map(|part| scope.spawn(|| render(part))).collect();
-        // A panic is a fault of ours, not of the chart: it goes on in the caller.
-        let done = workers.into_iter().map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        done.flatten().collect()
+        let mut workers = Vec::new();
+        for part in parts {
+            let units: Vec<&Unit> = part.iter().map(|(unit, ..)| *unit).collect();
+            let thread = std::thread::Builder::new().name("charts".to_owned()).stack_size(STACK_BYTES);
+            workers.push((units, thread.spawn_scoped(scope, move || render(part))));
+        }
+        let mut done = Vec::new();
+        for (units, worker) in workers {
+            match worker {
+                // A panic is a fault of ours, not of the chart: it goes on in the caller.
+                Ok(worker) => done.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+                Err(error) => {
+                    let why = format!("no thread to render in: {error}");
+                    done.extend(units.into_iter().map(|unit| (failed(unit, &why), false)));
+                }
+            }
+        }
+        done
     })
 }
 
@@ -232,16 +251,25 @@ fn render_one(
                     find(version, kind, namespace, name)
                 })
             });
-            let around = chart::Around { entropy: with.map_or([0; 32], |with| with.entropy), now_s, lookup };
+            let began = Instant::now();
+            let probe = move || match began.elapsed() {
+                spent if spent > RENDER_MAX => Err(format!("the render takes longer than {} s", RENDER_MAX.as_secs())),
+                _ => Ok(()),
+            };
+            let around = chart::Around { probe: Box::new(probe), entropy: with.map_or([0; 32], |with| with.entropy), now_s, lookup };
             let file = chart::render(unit, &chart, texts, around);
             return (file, has_looked.load(Ordering::Relaxed));
         }
         Some(Err(why)) => why,
         None => "its chart was not loaded".to_owned(),
     };
-    let mut told = problem(&unit.origin.path, unit.origin.line, &why, "");
+    (failed(unit, &why), false)
+}
+
+fn failed(unit: &Unit, why: &str) -> File {
+    let mut told = problem(&unit.origin.path, unit.origin.line, why, "");
     told.object = format!("Release/{}", unit.name);
-    (File { wanted: Vec::new(), problems: vec![told] }, false)
+    File { wanted: Vec::new(), problems: vec![told] }
 }
 
 /// A name for what a render gave.

@@ -4,9 +4,14 @@ pub mod create;
 pub mod dependency;
 pub mod disk;
 pub mod lint;
+pub mod lock;
 pub mod package;
+pub mod pull;
+pub mod push;
+pub mod remote;
 pub mod show;
 pub mod template;
+pub mod update;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -17,7 +22,7 @@ use masthead_chart::command::Outcome;
 #[derive(Clone, Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Args {
-    /// template, lint, show, package, create or dependency list, and Helm's flags of each.
+    /// template, lint, show, package, create, dependency, pull, push or lock, and Helm's flags of each.
     #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
     pub rest: Vec<String>,
 }
@@ -35,7 +40,10 @@ Commands:
   show             Show all, chart, values, readme or crds of a chart
   package          Pack a chart into an archive
   create           Make a new chart
-  dependency list  List what a chart depends on
+  dependency       List what a chart depends on, or bring it into charts/
+  pull             Fetch a chart from a repository or a registry
+  push             Push an archive to a registry
+  lock             Pin the charts that the Releases of a repository ask for
 ";
 
 /// Runs `masthead chart` on what follows it. Comes before the parser, the runtime and the logs: it is called for each key
@@ -60,6 +68,9 @@ fn run(args: &[String]) -> ExitCode {
         Some("show" | "inspect") => show::run(rest),
         Some("package") => package::run(rest),
         Some("create") => create::run(rest),
+        Some("pull" | "fetch") => pull::run(rest),
+        Some("push") => push::run(rest),
+        Some("lock") => lock::run(rest),
         Some("dependency" | "dep" | "dependencies") => dependency::run(rest),
         None | Some("help" | "-h" | "--help") => Outcome { stdout: USAGE.into(), ..Outcome::default() },
         Some(other) => Outcome::fail(&format!("unknown command {other:?} for \"masthead chart\"\n\n{USAGE}")),
