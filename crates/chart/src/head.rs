@@ -1,6 +1,7 @@
 //! A manifest's text to its kind, name and annotations, after the whole of it was read as YAML.
 
 use crate::decode::{Decoder, yaml};
+use crate::head_fast;
 
 /// Helm's `releaseutil.SimpleHead`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,6 +31,11 @@ const METADATA: &str =
 /// # Errors
 /// What `yaml.Unmarshal` says.
 pub fn read(text: &str) -> Result<Head, String> {
+    head_fast::read(text).map_or_else(|| full(text), Ok)
+}
+
+/// Reads a manifest by all of YAML's rules.
+pub(crate) fn full(text: &str) -> Result<Head, String> {
     let json = yaml(text.as_bytes())?;
     let mut head = Head::default();
     let mut decoder = Decoder::new("releaseutil.SimpleHead");

@@ -22,6 +22,7 @@ pub mod flags;
 pub mod glob;
 mod go_format;
 pub mod head;
+mod head_fast;
 pub mod ignore;
 mod instance;
 pub mod kinds;

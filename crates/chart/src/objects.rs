@@ -194,8 +194,23 @@ const METADATA: [&str; 17] = [
 
 /// The keys of the fields in JSON.
 const JSON_NAMES: [&str; 17] = [
-    "name", "home", "sources", "version", "description", "keywords", "maintainers", "icon", "apiVersion", "condition",
-    "tags", "appVersion", "deprecated", "annotations", "kubeVersion", "dependencies", "type",
+    "name",
+    "home",
+    "sources",
+    "version",
+    "description",
+    "keywords",
+    "maintainers",
+    "icon",
+    "apiVersion",
+    "condition",
+    "tags",
+    "appVersion",
+    "deprecated",
+    "annotations",
+    "kubeVersion",
+    "dependencies",
+    "type",
 ];
 
 /// `[]*chart.Maintainer`

@@ -82,3 +82,27 @@ fn other_kinds() {
     assert_eq!(run(json!({}), "a=f", Kind::File(&mut read)), Ok(json!({"a": "text"})));
     assert_eq!(run(json!({}), "a=g", Kind::File(&mut read)), Err("open g: no such file or directory".to_owned()));
 }
+
+/// Lines of all that has a meaning: none makes the parser fall over, and what it takes is the same twice.
+#[test]
+fn random_lines_end() {
+    const PIECES: [&str; 22] = [
+        "a", "b.c", "x", "=", "[", "]", "0", "1", "-1", "99999999", ",", ".", "{", "}", "\\", " ", "true", "null",
+        "\"", "é", ":", "[0]",
+    ];
+    let seconds: u64 = std::env::var("MASTHEAD_FUZZ_S").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    #[expect(clippy::disallowed_methods, reason = "a long run of a test is bounded by time")]
+    let start = std::time::Instant::now();
+    for case in (0_u64..).take_while(|case| *case < 20_000 || start.elapsed().as_secs() < seconds) {
+        let mut state = case;
+        let mut next = |bound: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % bound
+        };
+        let line: String = (0..next(14)).map(|_| PIECES[next(PIECES.len())]).collect();
+        for kind in [|| Kind::Typed, || Kind::Text, || Kind::Json, || Kind::Literal] {
+            let first = run(json!({"a": {"b": [1]}}), &line, kind());
+            assert_eq!(run(json!({"a": {"b": [1]}}), &line, kind()), first, "case {case}: {line:?}");
+        }
+    }
+}

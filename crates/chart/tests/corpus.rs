@@ -9,79 +9,19 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use masthead_chart::command::{Outcome, Surroundings, template};
-use masthead_chart::disk::{Disk, Kind};
 use masthead_sprig::time::moment::Moment;
 use serde_json::Value as Json;
+
+#[path = "support/here.rs"]
+mod here;
+
+use here::Here;
 
 /// Where shared data is.
 fn shared() -> PathBuf {
     match std::env::var_os("MASTHEAD_SHARED") {
         Some(path) => PathBuf::from(path),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-    }
-}
-
-/// The real file system, seen from a folder.
-struct Here {
-    folder: PathBuf,
-}
-
-impl Here {
-    fn at(&self, path: &str) -> PathBuf {
-        self.folder.join(path)
-    }
-}
-
-fn go(verb: &str, path: &str, error: &std::io::Error) -> String {
-    let why = match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        std::io::ErrorKind::IsADirectory => "is a directory".to_owned(),
-        _ => error.to_string(),
-    };
-    format!("{verb} {path}: {why}")
-}
-
-fn kind(meta: &std::fs::Metadata) -> Kind {
-    match meta {
-        meta if meta.is_symlink() => Kind::Link,
-        meta if meta.is_dir() => Kind::Folder,
-        meta if meta.is_file() => Kind::File(meta.len()),
-        _ => Kind::Other,
-    }
-}
-
-impl Disk for Here {
-    fn stat(&mut self, path: &str) -> Result<Kind, String> {
-        std::fs::metadata(self.at(path)).map(|meta| kind(&meta)).map_err(|error| go("stat", path, &error))
-    }
-
-    fn list(&mut self, path: &str) -> Result<Vec<(String, Kind)>, String> {
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(self.at(path)).map_err(|error| go("open", path, &error))? {
-            let entry = entry.map_err(|error| go("open", path, &error))?;
-            let meta = entry.metadata().map_err(|error| go("lstat", path, &error))?;
-            names.push((entry.file_name().to_string_lossy().into_owned(), kind(&meta)));
-        }
-        names.sort_by(|a: &(String, Kind), b| a.0.cmp(&b.0));
-        Ok(names)
-    }
-
-    fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
-        std::fs::read(self.at(path)).map_err(|error| go("open", path, &error))
-    }
-
-    fn resolve(&mut self, path: &str) -> Result<String, String> {
-        let found = std::fs::canonicalize(self.at(path)).map_err(|error| go("lstat", path, &error))?;
-        Ok(found.to_string_lossy().into_owned())
-    }
-
-    fn absolute(&mut self, path: &str) -> String {
-        self.at(path).to_string_lossy().into_owned()
-    }
-
-    fn stdin(&mut self) -> Result<Vec<u8>, String> {
-        Ok(Vec::new())
     }
 }
 
