@@ -1,6 +1,7 @@
 //! Times of parsing and of executing a template like those of charts, printed as microseconds.
 //!
-//! `cargo run --release -p masthead-gotmpl --example gotmpl_bench [ROUNDS]`
+//! `cargo run --release -p masthead-gotmpl --example gotmpl_bench [ROUNDS]`; `--case` prints the case itself, to be
+//! timed with Go's text/template.
 use masthead_gotmpl::exec::execution::{Execution, Options};
 use masthead_gotmpl::exec::limits::MissingKey;
 use masthead_gotmpl::json::{Numbers, from_json};
@@ -8,7 +9,7 @@ use masthead_gotmpl::set::Set;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/engine/support.rs"]
 mod support;
 
 const HELPERS: &str = r#"{{- define "name" -}}{{ or .Values.nameOverride .Chart.Name }}{{- end -}}
@@ -79,11 +80,12 @@ fn main() {
             "workers": (0..100).map(worker).collect::<Vec<_>>(),
         },
     });
+    let templates = json!([["helpers.tpl", HELPERS], ["main.yaml", MAIN]]);
+    let case = json!({"templates": templates, "execute": "main.yaml", "data": data, "missing": "zero"});
     if std::env::args().any(|arg| arg == "--case") {
-        let templates = json!([["helpers.tpl", HELPERS], ["main.yaml", MAIN]]);
-        println!("{}", json!({"templates": templates, "execute": "main.yaml", "data": data, "missing": "zero"}));
-        return;
+        return println!("{case}");
     }
+    assert!(support::run(&case)["out"].is_string(), "it renders before it is timed");
     let parsed = || {
         let mut set = Set::new(&support::Functions);
         set.parse("helpers.tpl", HELPERS.as_bytes()).expect("the helpers can be parsed");

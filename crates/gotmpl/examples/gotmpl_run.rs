@@ -5,7 +5,7 @@
 use serde_json::Value as Json;
 use std::io::{BufRead, Write};
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/engine/support.rs"]
 mod support;
 
 fn main() -> std::io::Result<()> {

@@ -3,6 +3,8 @@ use std::fmt::Write as _;
 
 /// More digits than this are zeros: the longest exact decimal of a float64 has fewer.
 const DIGITS_MAX: usize = 1100;
+/// Two shortest decimals at the same distance have at least so many digits.
+const TIE_DIGITS: usize = 16;
 /// `%g` without a precision takes the exponent form from this exponent on: strconv's 6.
 const SHORTEST_EXPONENT: i64 = 6;
 
@@ -75,7 +77,29 @@ fn decimal(value: f64, after: Option<usize>) -> Decimal {
         digits.pop();
     }
     let exponent: i32 = exponent.parse().unwrap_or(0);
+    if after.is_none() && digits.len() >= TIE_DIGITS {
+        to_even(&mut digits, value, exponent);
+    }
     Decimal { digits, point: exponent + 1 }
+}
+
+/// Of two shortest decimals at the same distance Go takes the even one, Rust the greater one.
+fn to_even(digits: &mut [u8], value: f64, exponent: i32) {
+    let count = digits.len();
+    let is_tie = |places: usize| {
+        let exact = format!("{value:.places$e}");
+        let mut rest = exact.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).skip(count);
+        rest.next() == Some(b'5') && rest.all(|byte| byte == b'0')
+    };
+    let odd = digits.last().is_some_and(|digit| digit % 2 == 1);
+    if !odd || !is_tie(30) || !is_tie(DIGITS_MAX) {
+        return;
+    }
+    digits[count - 1] -= 1;
+    let lower = format!("{}e{}", String::from_utf8_lossy(digits), i64::from(exponent) - (count as i64 - 1));
+    if lower.parse() != Ok(value) {
+        digits[count - 1] += 1;
+    }
 }
 
 fn general(out: &mut Vec<u8>, value: f64, precision: Option<usize>, verb: u8) {
@@ -220,6 +244,8 @@ mod tests {
             (1e21, "1e+21"),
             (5e-324, "5e-324"),
             (f64::MAX, "1.7976931348623157e+308"),
+            (1_302_845_740_032_421.2, "1.3028457400324212e+15"),
+            (-79_289_238_871_486.12, "-7.928923887148612e+13"),
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
             (f64::NAN, "NaN"),

@@ -218,7 +218,8 @@ mod tests {
             assert_eq!(Str::from(text), Str::from(text.to_owned()));
             assert_eq!(Str::from(text).as_str(), Some(text));
         }
-        assert!(Str::from("b") > Str::from(long));
+        let (b, long) = (Str::from("b"), Str::from(long));
+        assert!(b > long);
         assert_eq!(std::mem::size_of::<Str>(), 24);
     }
 

@@ -1,4 +1,5 @@
 //! The values that templates compute with: Go's dynamic types, as far as templates and charts meet them.
+use crate::complex::Complex;
 use crate::kind::{IntKind, Kind, UintKind};
 use crate::list::List;
 use crate::map::Map;
@@ -88,7 +89,10 @@ impl Value {
             Value::Number(text) | Value::Str(text) | Value::Bytes(text) => !text.is_empty(),
             Value::List(list) => !list.is_empty(),
             Value::Map(map) => !map.is_empty(),
-            Value::Object(object) => object.underlying().is_none_or(|inner| inner.truth()),
+            Value::Object(object) => match object.as_any().downcast_ref::<Complex>() {
+                Some(complex) => complex.real != 0.0 || complex.imaginary != 0.0,
+                None => object.underlying().is_none_or(|inner| inner.truth()),
+            },
         }
     }
 

@@ -1,4 +1,5 @@
 //! `eq`, `lt` and their kin: which types may be compared, and how.
+use crate::complex::Complex;
 use crate::fmt::print;
 use crate::kind::Kind;
 use crate::string::lossy;
@@ -12,6 +13,7 @@ enum Basic<'v> {
     Uint(u64),
     Float(f64),
     Text(&'v [u8]),
+    Complex(Complex),
 }
 
 const BAD_TYPE: &str = "invalid type for comparison";
@@ -32,7 +34,7 @@ fn basic(value: &Value) -> Basic<'_> {
         Value::Uint(_, value) => Basic::Uint(*value),
         Value::Float(value) => Basic::Float(*value),
         Value::Str(text) | Value::Number(text) => Basic::Text(text.as_bytes()),
-        _ => Basic::None,
+        _ => value.downcast().map_or(Basic::None, |complex| Basic::Complex(*complex)),
     }
 }
 
@@ -50,6 +52,7 @@ pub(crate) fn eq<'v>(first: &Value, others: impl Iterator<Item = &'v Value>) -> 
             (Basic::Uint(a), Basic::Uint(b)) => a == b,
             (Basic::Float(a), Basic::Float(b)) => a == b,
             (Basic::Text(a), Basic::Text(b)) => a == b,
+            (Basic::Complex(a), Basic::Complex(b)) => a == b,
             (Basic::Int(a), Basic::Uint(b)) | (Basic::Uint(b), Basic::Int(a)) => u64::try_from(a) == Ok(b),
             (Basic::None, Basic::None) => eq_other(first, other)?,
             _ if first.is_nil() || other.is_nil() => false,
@@ -106,7 +109,8 @@ pub(crate) fn lt(first: &Value, second: &Value) -> Result<bool, String> {
     let (a_inner, b_inner) = (inner(first), inner(second));
     let (a, b) = (basic(a_inner.as_ref().unwrap_or(first)), basic(b_inner.as_ref().unwrap_or(second)));
     match (a, b) {
-        (Basic::None, _) | (_, Basic::None) | (Basic::Bool(_), Basic::Bool(_)) => Err(BAD_TYPE.to_owned()),
+        (Basic::None, _) | (_, Basic::None) => Err(BAD_TYPE.to_owned()),
+        (Basic::Bool(_), Basic::Bool(_)) | (Basic::Complex(_), Basic::Complex(_)) => Err(BAD_TYPE.to_owned()),
         (Basic::Int(a), Basic::Int(b)) => Ok(a < b),
         (Basic::Uint(a), Basic::Uint(b)) => Ok(a < b),
         (Basic::Float(a), Basic::Float(b)) => Ok(a < b),

@@ -181,7 +181,7 @@ impl Trace {
                 let template = self.files.get(file).map_or(Str::EMPTY, |file| file.name.clone());
                 Origin { template, line: line as u32, path, key }
             });
-            origins.push(origin.unwrap_or_else(|| Origin { template: Str::EMPTY, line: 0, path: 0, key: Str::EMPTY }));
+            origins.push(origin.unwrap_or(Origin { template: Str::EMPTY, line: 0, path: 0, key: Str::EMPTY }));
             at = end + 1;
         }
         if out.last() == Some(&b'\n') {

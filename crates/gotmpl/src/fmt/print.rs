@@ -1,4 +1,5 @@
 //! Values to text by a verb: `print`, `println` and what each directive of `printf` does with its value.
+use crate::complex::Complex;
 use crate::fmt::format::{Base, Flags, Formatter, decimal};
 use crate::kind::{Elem, Kind};
 use crate::object::Object;
@@ -277,6 +278,18 @@ impl<'o> Printer<'o> {
         }
     }
 
+    fn complex(&mut self, value: Complex, verb: char, arg: Arg<'_>) {
+        if !matches!(verb, 'v' | 'b' | 'g' | 'G' | 'x' | 'X' | 'f' | 'F' | 'e' | 'E') {
+            return self.bad_verb(verb, arg);
+        }
+        self.fmt.write(b"(");
+        self.float(value.real, verb, arg);
+        let plus = std::mem::replace(&mut self.fmt.flags.plus, true);
+        self.float(value.imaginary, verb, arg);
+        self.fmt.flags.plus = plus;
+        self.fmt.write(b"i)");
+    }
+
     fn string(&mut self, text: &[u8], verb: char, arg: Arg<'_>) {
         match verb {
             'v' if self.fmt.flags.sharp_v => self.fmt.quoted(text),
@@ -314,10 +327,12 @@ impl<'o> Printer<'o> {
         if verb == 'w' && !self.erroring {
             return self.bad_verb(verb, arg);
         }
-        if !self.erroring && !self.fmt.flags.sharp_v && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') {
-            if let Some(text) = object.string() {
-                return self.string(text.as_bytes(), verb, arg);
-            }
+        if let Some(complex) = object.as_any().downcast_ref::<Complex>() {
+            return self.complex(*complex, verb, arg);
+        }
+        let wants_text = !self.erroring && !self.fmt.flags.sharp_v && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q');
+        if let Some(text) = wants_text.then(|| object.string()).flatten() {
+            return self.string(text.as_bytes(), verb, arg);
         }
         if let Some(inner) = object.underlying() {
             return self.underlying(object, &inner, verb, depth);

@@ -1,6 +1,7 @@
 //! Random sources and formats: the parser, the execution and `printf` end with a result, never with a panic.
 //!
 //! Runs a fixed number of iterations from a fixed seed; `MASTHEAD_FUZZ_S` makes each run for that many seconds instead.
+use crate::support;
 use masthead_gotmpl::float;
 use masthead_gotmpl::fmt::print::sprintf;
 use masthead_gotmpl::function::NoFunctions;
@@ -9,8 +10,6 @@ use masthead_gotmpl::quote::{quote, unquote};
 use masthead_gotmpl::value::Value;
 use serde_json::json;
 use std::time::{Duration, Instant};
-
-mod support;
 
 /// xorshift64*: the same numbers on every machine.
 struct Random(u64);

@@ -1,14 +1,13 @@
 //! Templates and what Go 1.26 makes of them: text or message, byte for byte.
 //!
-//! `golden/go.jsonl` holds, after a first line with what all share, cases of `[source, missingkey, result]`, where the
+//! `golden.jsonl` holds, after a first line with what all share, cases of `[source, missingkey, result]`, where the
 //! results were written by Go's own text/template. The example `gotmpl_run` takes the same cases.
+use crate::support;
 use serde_json::{Value as Json, json};
-
-mod support;
 
 #[test]
 fn as_go_answers() {
-    let mut lines = include_str!("golden/go.jsonl").lines();
+    let mut lines = include_str!("golden.jsonl").lines();
     let common: Json = serde_json::from_str(lines.next().unwrap()).unwrap();
     let (mut wrong, mut count) = (Vec::new(), 0);
     for line in lines {

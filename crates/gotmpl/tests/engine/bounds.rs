@@ -1,10 +1,9 @@
 //! Limits: recursion, loops, output, what functions make, and the caller's probe. Each error names the limit and the place.
+use crate::support;
 use masthead_gotmpl::exec::execution::{Execution, Failure, Options};
 use masthead_gotmpl::exec::limits::Limits;
 use masthead_gotmpl::set::Set;
 use masthead_gotmpl::value::Value;
-
-mod support;
 
 fn run(source: &str, limits: Limits) -> Result<Vec<u8>, Failure> {
     let mut set = Set::new(&support::Functions);

@@ -1,12 +1,11 @@
 //! Each line of an output knows template, line and the key of the values that fed it.
+use crate::support;
 use masthead_gotmpl::exec::execution::{Execution, Options};
 use masthead_gotmpl::function::{Call, Function, FunctionMap, Param};
 use masthead_gotmpl::json::{Numbers, from_json};
 use masthead_gotmpl::set::Set;
 use masthead_gotmpl::value::Value;
 use serde_json::json;
-
-mod support;
 
 /// The functions of the support module, and an indentation as Helm's charts use it.
 struct Functions;
