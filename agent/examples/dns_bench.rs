@@ -22,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 /// Questions on their way at a time: what several busy pods would have.
 const OPEN: usize = 64;
 
+/// What is measured: its name, the type, and the name that question `n` asks for.
+type Kind = (&'static str, u16, fn(usize) -> String);
+
 fn main() -> Result<()> {
     let number = |at: usize, default: usize| -> Result<usize> {
         std::env::args().nth(at).map_or(Ok(default), |text| text.parse()).context("no number")
@@ -37,12 +40,13 @@ fn main() -> Result<()> {
     tx.send_replace(Some(Arc::new(manifest.clone())));
     let (place, stop) = place.recv().context("the server did not start")?;
     println!("loaded and listening after {:.0} ms", ms(begin));
-    for (what, kind, name) in [
+    let kinds: [Kind; 4] = [
         ("A of a service", 1, |n: usize| format!("s{n}.default.svc.cluster.local")),
         ("A of 10 endpoints", 1, |n: usize| format!("h{}.default.svc.cluster.local", n % 100)),
         ("SRV of 10 endpoints", 33, |n: usize| format!("_p._tcp.h{}.default.svc.cluster.local", n % 100)),
         ("no such name", 1, |n: usize| format!("www{n}.example.com.default.svc.cluster.local")),
-    ] {
+    ];
+    for (what, kind, name) in kinds {
         let questions: Vec<Vec<u8>> = (0..services.min(4096)).map(|n| question(&name(n), kind)).collect();
         rate(what, place, &questions, seconds as u64)?;
     }

@@ -41,7 +41,7 @@ struct Refusal {
     written: usize,
     is_shut: bool,
     lingered: usize,
-    end: Pin<Box<Sleep>>,
+    end: Option<Pin<Box<Sleep>>>,
     is_in_body: bool,
     why: &'static str,
 }
@@ -58,12 +58,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
     fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let Some(refusal) = &mut self.refusal else { return Poll::Ready(io::ErrorKind::InvalidData.into()) };
         let error = io::Error::new(io::ErrorKind::InvalidData, refusal.why);
-        if refusal.is_in_body || refusal.end.as_mut().poll(cx).is_ready() {
+        if refusal.is_in_body {
             return Poll::Ready(error);
         }
         // Answers to what came before go out first; hyper reads again after each, which is what wakes this up.
         if self.shared.answering.load(Ordering::Relaxed) > 0 {
             return Poll::Pending;
+        }
+        let end = refusal.end.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
+        if end.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(error);
         }
         while refusal.written < refusal.bytes.len() {
             match ready!(Pin::new(&mut self.inner).poll_write(cx, &refusal.bytes[refusal.written..])) {
@@ -107,7 +111,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<T> {
                 written: 0,
                 is_shut: false,
                 lingered: 0,
-                end: Box::pin(sleep_until(Instant::now() + LINGER)),
+                end: None,
                 is_in_body: this.scanner.is_in_body(),
                 why: fault.why,
             });

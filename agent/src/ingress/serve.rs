@@ -23,6 +23,9 @@ use crate::ingress::worker::{Local, Worker};
 
 /// How long the first bytes may take: a PROXY header, the beginning of TLS.
 const BEGIN: Duration = Duration::from_secs(10);
+/// The wait for more first bytes behind those that have been looked at, and its bound: nothing tells when they come.
+const LOOK: Duration = Duration::from_millis(1);
+const LOOK_MAX: Duration = Duration::from_millis(100);
 /// How HTTP/2 begins where TLS has not said it.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0";
 /// Requests of one connection at a time by HTTP/2 (nginx' default).
@@ -63,7 +66,7 @@ async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr, is_t
 /// Reads a PROXY header, and no byte more.
 async fn proxied(stream: &mut TcpStream) -> Result<Option<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
     let mut bytes = vec![0; proxy_protocol::BYTES_MAX];
-    let mut seen = 0;
+    let (mut seen, mut wait) = (0, LOOK);
     loop {
         let size = stream.peek(&mut bytes).await?;
         if size == 0 {
@@ -74,8 +77,8 @@ async fn proxied(stream: &mut TcpStream) -> Result<Option<SocketAddr>, Box<dyn s
             return Ok(header.client);
         }
         if size == seen {
-            // Nothing tells when more has come behind what has been seen.
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LOOK_MAX);
         }
         seen = size;
     }
@@ -85,12 +88,14 @@ async fn proxied(stream: &mut TcpStream) -> Result<Option<SocketAddr>, Box<dyn s
 async fn begins_http2(stream: &TcpStream, patience: Duration) -> Result<bool, std::io::Error> {
     let mut bytes = [0; HTTP2.len()];
     let look = async {
+        let mut wait = LOOK;
         loop {
             let size = stream.peek(&mut bytes).await?;
             if size == 0 || size == HTTP2.len() || bytes[..size] != HTTP2[..size] {
                 return Ok(bytes == HTTP2);
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LOOK_MAX);
         }
     };
     timeout(patience, look).await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?

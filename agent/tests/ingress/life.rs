@@ -55,7 +55,8 @@ async fn a_kept_connection_that_is_closed_costs_no_request() {
     assert_eq!(ask("/1").await.body, "one GET /1");
     // The pod ends with its connections, and its place is taken by another.
     bed.endpoints(&[first.place, second.place]);
-    bed.settled().await;
+    let both = async { while !get(bed.place(false), "a.test", "/").await.body.starts_with("two") {} };
+    timeout(PATIENCE, both).await.expect("the second pod gets no request");
     first.stop.cancel();
     for at in 0..10 {
         let answer = ask(&format!("/{at}")).await;
