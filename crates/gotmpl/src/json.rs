@@ -57,6 +57,13 @@ fn encode(value: &Value, depth: u32) -> Result<Json, String> {
     if depth > DEPTH_MAX {
         return Err(format!("json: unsupported value: encountered a cycle via {}", value.type_name()));
     }
+    if depth % 32 == 31 {
+        return stacker::maybe_grow(128 << 10, 1 << 20, || encode_one(value, depth));
+    }
+    encode_one(value, depth)
+}
+
+fn encode_one(value: &Value, depth: u32) -> Result<Json, String> {
     Ok(match value {
         Value::Nil => Json::Null,
         Value::Bool(value) => Json::Bool(*value),

@@ -3,6 +3,7 @@ use crate::kind::{MAP_ANY, MapType};
 use crate::string::{Str, prefix};
 use crate::value::Value;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// One key and its value.
@@ -190,6 +191,31 @@ impl Drop for MapData {
     }
 }
 
+/// Empties every map that a value reaches: for the context of a render that is over, since a template can make maps
+/// that contain themselves, which would never be freed. Nothing else may need these maps any more.
+pub fn dissolve(value: Value) {
+    let mut seen = BTreeSet::new();
+    let mut kept = Vec::new();
+    let mut stack = vec![value];
+    while let Some(value) = stack.pop() {
+        match value {
+            Value::Map(map) => {
+                let entries = map.entries();
+                map.clear();
+                stack.extend(entries.iter().filter(|entry| entry.1.is_container()).map(|entry| entry.1.clone()));
+            }
+            Value::List(list) => {
+                // A list is looked into once, and kept until the end so that its address stays its own.
+                if list.as_slice().iter().any(Value::is_container) && seen.insert(list.as_slice().as_ptr() as usize) {
+                    stack.extend(list.as_slice().iter().filter(|item| item.is_container()).cloned());
+                    kept.push(list);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Drops values without recursion: a template can nest lists deeper than a stack is.
 pub(crate) fn dismantle(mut stack: Vec<Value>) {
     while let Some(value) = stack.pop() {
@@ -213,11 +239,12 @@ pub(crate) fn dismantle(mut stack: Vec<Value>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Map, NIL_MAP};
+    use super::{Map, NIL_MAP, dissolve};
     use crate::kind::MAP_ANY;
     use crate::list::List;
     use crate::string::Str;
     use crate::value::Value;
+    use std::rc::Rc;
 
     fn pair(key: &str, value: i64) -> (Str, Value) {
         (key.into(), Value::int(value))
@@ -245,6 +272,22 @@ mod tests {
         let copy = map.shallow_copy();
         copy.insert("c".into(), Value::Nil).unwrap();
         assert_eq!(map.len(), 2);
+    }
+
+    #[test]
+    fn cycles_are_dissolved() {
+        let (outer, inner) = (Map::any(), Map::any());
+        let watched = Rc::downgrade(inner.data.as_ref().unwrap());
+        outer.insert("inner".into(), Value::Map(inner.clone())).unwrap();
+        let mut list = List::any(vec![Value::Map(outer.clone())]);
+        for _ in 0..64 {
+            list = List::any(vec![Value::List(list.clone()), Value::List(list)]);
+        }
+        inner.insert("outer".into(), Value::List(list)).unwrap();
+        drop(inner);
+        assert!(watched.upgrade().is_some());
+        dissolve(Value::Map(outer));
+        assert!(watched.upgrade().is_none());
     }
 
     #[test]
