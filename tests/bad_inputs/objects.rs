@@ -18,8 +18,8 @@ const CASES: &[Case] = &[
     ),
     refused(
         "a kind of Kubernetes that is not in scope",
-        &[("apps/x.yaml", "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: x\n")],
-        &["apps/x.yaml:2: Ingress/x: kind: ", "not supported yet"],
+        &[("apps/x.yaml", "apiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\nmetadata:\n  name: x\n")],
+        &["apps/x.yaml:2: CertificateSigningRequest/x: kind: ", "not supported yet"],
     ),
     refused(
         "a kind of a wrong version",

@@ -117,7 +117,7 @@ fn missing_port(port: &ServicePort, pods: &[&Pod]) -> Option<String> {
         let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);
         containers.flat_map(|c| &c.ports).any(|p| p.name == *name && p.protocol == port.protocol)
     };
-    (!pods.iter().any(|pod| known(pod)))
+    (!pods.iter().any(known))
         .then(|| format!("no container of the pods that it selects has a port named {name:?} ({})", port.protocol))
 }
 

@@ -52,13 +52,11 @@ fn validate_endpoint(at: &Path<'_>, endpoint: &Endpoint, address_type: &str, err
     for (i, address) in endpoint.addresses.iter().enumerate() {
         let at = addresses.index(i);
         match address_type {
-            "IPv4" | "IPv6" => {
-                if validate_ip(&at, address, errors) {
-                    if is_v6(address) != (address_type == "IPv6") {
-                        errors.invalid(&at, address, &format!("must be an {address_type} address"));
-                    }
-                    validate_non_special(&at, address, errors);
+            "IPv4" | "IPv6" if validate_ip(&at, address, errors) => {
+                if is_v6(address) != (address_type == "IPv6") {
+                    errors.invalid(&at, address, &format!("must be an {address_type} address"));
                 }
+                validate_non_special(&at, address, errors);
             }
             "IP" => drop(validate_ip(&at, address, errors)),
             "FQDN" => errors.invalid_each(&at, address, fqdn(address)),

@@ -114,10 +114,10 @@ mod tests {
         check(json!({ "chart": {} }), &["spec.chart"]);
         check(json!({ "chart": { "path": "a", "repository": "https://x", "name": "b" } }), &["spec.chart"]);
         check(json!({ "chart": { "path": "a", "version": "1" } }), &["spec.chart.version"]);
-        check(json!({ "chart": { "repository": "ftp://x", "name": ".." } }), &[
-            "spec.chart.repository",
-            "spec.chart.name",
-        ]);
+        check(
+            json!({ "chart": { "repository": "ftp://x", "name": ".." } }),
+            &["spec.chart.repository", "spec.chart.name"],
+        );
     }
 
     #[test]

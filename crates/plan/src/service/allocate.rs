@@ -251,7 +251,7 @@ mod tests {
         assert!(settle(&mut cluster).is_empty());
         let plain = spec(&cluster, "plain");
         let ip: IpAddr = plain.cluster_ip.parse().unwrap();
-        assert_eq!(plain.cluster_ips, [plain.cluster_ip.clone()]);
+        assert_eq!(plain.cluster_ips, std::slice::from_ref(&plain.cluster_ip));
         let range: Cidr = "10.96.0.0/16".parse().unwrap();
         assert!(range.index_of(ip).unwrap() > 256, "{ip} is of the upper band");
         assert_eq!(spec(&cluster, "given").cluster_ip, "10.96.0.77");
