@@ -222,7 +222,7 @@ fn texts_that_functions_read() {
     let readers =
         set("{{ fromToml .t }}{{ fromJson .t }}{{ fromJsonArray .t }}{{ b64dec .t }}{{ b32dec .t }}{{ snakecase .t }}\
          {{ kebabcase .t }}{{ camelcase .t }}{{ title .t }}{{ swapcase .t }}{{ abbrevboth 5 9 .t }}{{ wrap 4 .t }}\
-         {{ toDecimal .t }}{{ int .t }}{{ float64 .t }}{{ addf .t 1 }}{{ quote .t }}{{ toToml .t }}{{ clean .t }}");
+         {{ toDecimal .t }}{{ int .t }}{{ float64 .t }}{{ quote .t }}{{ toToml .t }}{{ clean .t }}");
     let writer = set("{{ toToml (dict \"t\" .t) | fromToml | toJson }}");
     let url = set("{{ $u := urlParse .t }}{{ urlJoin $u }}");
     let parts = [

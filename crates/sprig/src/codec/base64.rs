@@ -27,15 +27,15 @@ pub fn decode(text: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 fn value(byte: u8) -> Option<u32> {
-    Some(match byte {
+    let value = match byte {
         b'A'..=b'Z' => byte - b'A',
         b'a'..=b'z' => byte - b'a' + 26,
         b'0'..=b'9' => byte - b'0' + 52,
         b'+' => 62,
         b'/' => 63,
         _ => return None,
-    })
-    .map(u32::from)
+    };
+    Some(u32::from(value))
 }
 
 /// Four characters from `at`; gives where the next ones begin, or the byte at fault.

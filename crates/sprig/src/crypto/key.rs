@@ -209,18 +209,24 @@ fn from_sec1(bytes: &[u8], named: Option<&[u8]>) -> Result<PrivateKey, String> {
     })
 }
 
-/// Algorithm, its parameters and the key's bytes.
-fn read_pkcs8(bytes: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
+/// A key of PKCS #8: its algorithm, the parameters where they are an identifier, the key's bytes.
+struct Wrapped<'d> {
+    oid: &'d [u8],
+    parameters: Option<&'d [u8]>,
+    inner: &'d [u8],
+}
+
+fn read_pkcs8(bytes: &[u8]) -> Option<Wrapped<'_>> {
     let mut key = Reader::new(bytes).sequence()?;
     key.unsigned()?;
     let mut algorithm = key.sequence()?;
     let oid = algorithm.tagged(der::OID)?;
     let parameters = algorithm.tagged(der::OID);
-    Some((oid, parameters, key.tagged(der::OCTET_STRING)?))
+    Some(Wrapped { oid, parameters, inner: key.tagged(der::OCTET_STRING)? })
 }
 
 fn from_pkcs8(bytes: &[u8]) -> Result<PrivateKey, String> {
-    let Some((oid, parameters, inner)) = read_pkcs8(bytes) else {
+    let Some(Wrapped { oid, parameters, inner }) = read_pkcs8(bytes) else {
         if read_sec1(bytes).is_some() {
             return Err("x509: failed to parse private key (use ParseECPrivateKey instead for this key format)".into());
         }

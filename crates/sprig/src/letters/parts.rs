@@ -148,13 +148,11 @@ fn next_word(text: &[u8]) -> (Kind, &[u8], &[u8]) {
     (kind, &text[..end], &text[end..])
 }
 
+/// Where code points of a kind end that begin at a place, and the one behind them.
+type Run<'r> = dyn Fn(usize, &dyn Fn(char) -> bool) -> (usize, char) + 'r;
+
 /// The end of a word that starts in upper case: `HTTP` of `HTTPStatus`, `Status` of `StatusLine`.
-fn upper_end(
-    text: &[u8],
-    first: char,
-    size: usize,
-    run: &dyn Fn(usize, &dyn Fn(char) -> bool) -> (usize, char),
-) -> usize {
+fn upper_end(text: &[u8], first: char, size: usize, run: &Run<'_>) -> usize {
     if size >= text.len() {
         return size;
     }

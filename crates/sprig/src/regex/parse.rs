@@ -205,7 +205,7 @@ impl<'p> Parser<'p> {
 
     fn open_group(&mut self, captures: bool, name: Option<String>) {
         let capture = captures.then(|| {
-            self.names.push(name.clone().unwrap_or_else(String::new));
+            self.names.push(name.clone().unwrap_or_default());
             (u32::try_from(self.names.len() - 1).unwrap_or(u32::MAX), name)
         });
         let outer = std::mem::take(&mut self.current);

@@ -45,6 +45,7 @@ enum Fault {
 }
 
 /// What was read so far.
+#[derive(Default)]
 struct Fields {
     year: i64,
     month: Option<i64>,
@@ -59,26 +60,6 @@ struct Fields {
     utc: bool,
     offset_s: Option<i64>,
     zone: Vec<u8>,
-}
-
-impl Default for Fields {
-    fn default() -> Self {
-        Self {
-            year: 0,
-            month: None,
-            day: None,
-            year_day: None,
-            hour: 0,
-            minute: 0,
-            second: 0,
-            nanoseconds: 0,
-            pm: false,
-            am: false,
-            utc: false,
-            offset_s: None,
-            zone: Vec::new(),
-        }
-    }
 }
 
 struct Reader<'t> {

@@ -110,18 +110,22 @@ enum Day {
     Zero(i64),
 }
 
+/// A day, and the second of it.
+type Change = (Day, i64);
+
 /// The POSIX rule at the end of a place's data: `CET-1CEST,M3.5.0,M10.5.0/3`.
 #[derive(Debug)]
 struct Rule {
     standard: Offset,
-    daylight: Option<(Offset, (Day, i64), (Day, i64))>,
+    /// Its offset, when it begins and when it ends.
+    daylight: Option<(Offset, Change, Change)>,
 }
 
 impl Rule {
     fn at(&self, second: i64) -> Offset {
         let Some((daylight, begin, end)) = &self.daylight else { return self.standard.clone() };
         let year = civil::date_of((second + self.standard.seconds).div_euclid(86_400)).year;
-        let of = |(day, time): &(Day, i64), before: i64| {
+        let of = |(day, time): &Change, before: i64| {
             let days = match day {
                 Day::Week(month, week, weekday) => {
                     let first = civil::days_of(year, *month, 1);
@@ -246,7 +250,7 @@ fn clock(text: &str) -> Option<(i64, &str)> {
     Some((sign * total, rest))
 }
 
-fn change(text: &str) -> Option<(Day, i64)> {
+fn change(text: &str) -> Option<Change> {
     let (day, time) = match text.split_once('/') {
         Some((day, time)) => (day, clock(time)?.0),
         None => (text, 2 * 3600),

@@ -196,8 +196,7 @@ impl Encoder {
     fn inline(&mut self, pairs: Vec<Entry>) -> Result<(), String> {
         self.write("{");
         let (direct, tables) = parted(pairs)?;
-        let (values, more) = (direct.len(), !tables.is_empty());
-        let count = values + tables.len();
+        let count = direct.len() + tables.len();
         for (index, (name, value)) in direct.into_iter().chain(tables).enumerate() {
             if matches!(shape(&value)?, Shape::Nil) {
                 continue;
@@ -206,10 +205,7 @@ impl Encoder {
             self.write(" = ");
             self.element(&value)?;
             // The library looks at a key's place among all keys, nil ones too.
-            if (index < values && more)
-                || (index < values && index + 1 < values)
-                || (index >= values && index + 1 < count)
-            {
+            if index + 1 < count {
                 self.write(", ");
             }
         }
