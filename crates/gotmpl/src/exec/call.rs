@@ -102,7 +102,7 @@ impl Execution<'_> {
             }
             Err(text) => {
                 frame.at = node;
-                self.fail(frame, &format!("error calling {name}: {text}"))
+                self.fail_call(frame, name, text)
             }
         }
     }
@@ -262,7 +262,7 @@ impl Execution<'_> {
             Ok(value) => Ok(value),
             Err(text) => {
                 frame.at = node;
-                self.fail(frame, &format!("error calling {name}: {text}"))
+                self.fail_call(frame, name, text)
             }
         }
     }

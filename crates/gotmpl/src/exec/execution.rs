@@ -23,6 +23,11 @@ pub struct Failure {
     pub exhausted: bool,
 }
 
+/// Where a limit is reached, a message shows no more than this of the node: it may be a whole template.
+const CONTEXT_BYTES_MAX: usize = 80;
+/// A message that is longer is not wrapped again: each of many nested calls would copy it.
+const MESSAGE_BYTES_MAX: usize = 512 << 10;
+
 pub(crate) type Result<T> = std::result::Result<T, Box<Failure>>;
 
 /// Asked now and then whether to go on; an error is the reason why not.
@@ -55,6 +60,7 @@ pub struct Execution<'a> {
     pub(crate) parsed: Vec<Parsed>,
     pub(crate) parsed_by_source: BTreeMap<(Str, Str), u32>,
     pub(crate) depth: u32,
+    pub(crate) call_depth: u32,
     pub(crate) steps: u64,
     pub(crate) next_probe: u64,
     pub(crate) made_bytes: u64,
@@ -140,6 +146,7 @@ impl<'a> Execution<'a> {
             parsed: Vec::new(),
             parsed_by_source: BTreeMap::new(),
             depth: 0,
+            call_depth: 0,
             steps: 0,
             next_probe: options.limits.probe_steps.min(options.limits.steps),
             made_bytes: 0,
@@ -159,6 +166,7 @@ impl<'a> Execution<'a> {
     pub fn execute(&mut self, name: &[u8], dot: Value) -> std::result::Result<Vec<u8>, Failure> {
         self.out = Vec::with_capacity(4096);
         self.depth = 0;
+        self.call_depth = 0;
         if let Some(trace) = &mut self.trace {
             trace.reset();
         }
@@ -243,12 +251,25 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
+    /// Fails with what a function said.
+    #[cold]
+    pub(crate) fn fail_call<T>(&self, frame: &Frame<'_>, name: &str, text: String) -> Result<T> {
+        if text.len() > MESSAGE_BYTES_MAX {
+            return Err(Box::new(Failure { template: frame.tree.name.clone(), text, exhausted: self.exhausted }));
+        }
+        self.fail(frame, &format!("error calling {name}: {text}"))
+    }
+
     /// Fails at the node where the frame stands.
     #[cold]
     pub(crate) fn fail<T>(&self, frame: &Frame<'_>, text: &str) -> Result<T> {
         let tree = frame.tree;
         let (line, column) = tree.location(tree.pos(frame.at));
-        let context = tree.show(frame.at);
+        let mut context = tree.show(frame.at);
+        if self.exhausted && context.len() > CONTEXT_BYTES_MAX {
+            context.truncate(CONTEXT_BYTES_MAX);
+            context.extend_from_slice(b"...");
+        }
         let name = quote::quote(tree.name.as_bytes());
         let text =
             format!("template: {}:{line}:{column}: executing {name} at <{}>: {text}", tree.parse_name, lossy(&context));

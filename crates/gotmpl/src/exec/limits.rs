@@ -5,6 +5,8 @@
 pub struct Limits {
     /// Templates within templates, by `template` and by functions; Go's bound is 100,000.
     pub depth: u32,
+    /// Templates that functions execute (`include`, `tpl`) within each other; Go has no bound.
+    pub call_depth: u32,
     /// Bytes of the output, and of any single text a function makes.
     pub output_bytes: usize,
     /// Bytes of all texts that functions make together.
@@ -17,7 +19,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { depth: 100_000, output_bytes: 64 << 20, made_bytes: 1 << 30, steps: 20_000_000, probe_steps: 4096 }
+        Limits {
+            depth: 100_000,
+            call_depth: 10_000,
+            output_bytes: 64 << 20,
+            made_bytes: 1 << 30,
+            steps: 20_000_000,
+            probe_steps: 4096,
+        }
     }
 }
 

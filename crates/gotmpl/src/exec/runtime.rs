@@ -21,10 +21,19 @@ impl Running<'_, '_> {
     /// Runs a template and takes its output from the end of what is written.
     fn captured(&mut self, tree: &Tree, dot: Value) -> Result<Str, String> {
         let execution = &mut *self.execution;
-        if execution.depth >= execution.options.limits.depth {
-            return Err(format!("exceeded maximum template depth ({})", execution.options.limits.depth));
+        let limits = execution.options.limits;
+        if execution.depth >= limits.depth {
+            return Err(format!("exceeded maximum template depth ({})", limits.depth));
+        }
+        if execution.call_depth >= limits.call_depth {
+            execution.exhausted = true;
+            return Err(format!(
+                "exceeded the limit of {} templates executed by functions within each other",
+                limits.call_depth
+            ));
         }
         execution.depth += 1;
+        execution.call_depth += 1;
         let start = execution.out.len();
         let mark = execution.trace.as_mut().map(|trace| trace.enter(start));
         let vars = execution.vars.len();
@@ -36,6 +45,7 @@ impl Running<'_, '_> {
         execution.vars.truncate(vars);
         execution.out.truncate(start);
         execution.depth -= 1;
+        execution.call_depth -= 1;
         done?;
         execution.made(text.len())?;
         Ok(text)

@@ -35,6 +35,15 @@ fn includes_within_includes_end() {
 }
 
 #[test]
+fn functions_that_execute_templates_end() {
+    let source = "{{define `x`}}{{tpl `{{template \"x\" .}}` .}}{{end}}{{include `x` .}}";
+    let failure = run(source, Limits::default()).unwrap_err();
+    let end = ": exceeded the limit of 10000 templates executed by functions within each other";
+    assert!(failure.text.ends_with(end) && failure.exhausted);
+    assert!(failure.text.len() < 1 << 20);
+}
+
+#[test]
 fn loops_end() {
     let limits = Limits { steps: 10_000, ..Limits::default() };
     let failure = run("{{range $i := 1000000000}}{{end}}", limits).unwrap_err();
