@@ -86,6 +86,7 @@ impl Bed {
             let pair = VethLink::new("up0", "eth0").peer_netns_fd(&ns);
             host.add_link(pair).await.unwrap();
             let far = Connection::<Route>::new_in(ns.as_fd()).unwrap();
+            far.set_link_up("lo").await.unwrap();
             for (conn, name, last) in [(&host, "up0", 2), (&far, "eth0", 9)] {
                 let ip = Ipv4Addr::new(192, 0, 2, last);
                 conn.add_address(Ipv4Address::new(name, ip, 24)).await.unwrap();

@@ -60,12 +60,15 @@ impl Told {
         }
         let protocol = service["spec"]["ports"][0]["protocol"].clone();
         self.put("Service", &service);
-        self.put("EndpointSlice", &json!({
-            "metadata": {"namespace": "n", "name": name, "labels": {"kubernetes.io/service-name": name}},
-            "addressType": "IPv4",
-            "ports": [{"port": port, "protocol": if protocol.is_null() { json!("TCP") } else { protocol }}],
-            "endpoints": endpoints,
-        }));
+        self.put(
+            "EndpointSlice",
+            &json!({
+                "metadata": {"namespace": "n", "name": name, "labels": {"kubernetes.io/service-name": name}},
+                "addressType": "IPv4",
+                "ports": [{"port": port, "protocol": if protocol.is_null() { json!("TCP") } else { protocol }}],
+                "endpoints": endpoints,
+            }),
+        );
     }
 
     /// Tells it, and waits until it is done.

@@ -132,6 +132,8 @@ fn nodes_on_a_shared_link_are_reached_directly() {
         let (one, other) = (space(bed, "ns-a"), space(bed, "ns-b"));
         let ips = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)];
         join(bed, (&one, "lan0", ips[0]), (&other, "lan0", ips[1]));
+        // A node sends nothing to a service's address when it has no way out at all.
+        default_by(bed, &one, ips[1]);
         let mut nodes = [node(bed, one, "a", 0), node(bed, other, "b", 1)];
         introduce(bed, &mut nodes, ips);
         talk(&nodes, "192.0.2.1");

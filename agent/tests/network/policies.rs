@@ -28,11 +28,8 @@ impl<'a> Walled<'a> {
         bed.way_in(&outside);
         let network = bed.network(0);
         let (a, b) = (bed.attach(&network, "pod-a"), bed.attach(&network, "pod-b"));
-        let servers = vec![
-            Server::tcp(&a.netns, "a", 80),
-            Server::tcp(&b.netns, "b", 80),
-            Server::tcp(&outside, "outside", 80),
-        ];
+        let servers =
+            vec![Server::tcp(&a.netns, "a", 80), Server::tcp(&b.netns, "b", 80), Server::tcp(&outside, "outside", 80)];
         let told = Told::new("10.42.0.0/24");
         let datapath = told.start(bed, "here");
         Self { bed, told, datapath, outside, a, b, _network: network, _servers: servers }

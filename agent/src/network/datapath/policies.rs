@@ -44,7 +44,8 @@ impl Policies {
 
     /// What is not done, and why.
     pub fn faults(&self) -> Vec<String> {
-        let text = |(key, text): (&AttachmentKey, &String)| format!("{} {}/{}: {text}", key.kind, key.namespace, key.name);
+        let text =
+            |(key, text): (&AttachmentKey, &String)| format!("{} {}/{}: {text}", key.kind, key.namespace, key.name);
         let own = self.faults.iter().map(text);
         own.chain(self.held.iter().flat_map(|image| image.faults.iter().cloned())).collect()
     }
@@ -139,7 +140,8 @@ impl Policies {
 
     async fn bring(&self, held: Option<Image>, image: &Image) -> Result<()> {
         let skeleton = table::skeleton(&self.table).doing(|| "build the policy table".to_owned())?;
-        let sets: Vec<_> = skeleton.sets.iter().cloned().chain(image.sets.values().map(|(set, _)| set.clone())).collect();
+        let sets: Vec<_> =
+            skeleton.sets.iter().cloned().chain(image.sets.values().map(|(set, _)| set.clone())).collect();
         let there = match held {
             Some(held) if !held.chains.is_empty() => Some(There::of(held)),
             Some(_) => None,

@@ -68,7 +68,8 @@ impl Services {
     pub fn faults(&self) -> Vec<String> {
         let objects = self.faults.iter();
         let objects = objects.map(|(key, text)| format!("{} {}/{}: {text}", key.kind, key.namespace, key.name));
-        let problems = self.problems.iter().map(|(name, text)| format!("Service {}/{}: {text}", name.namespace, name.name));
+        let problems =
+            self.problems.iter().map(|(name, text)| format!("Service {}/{}: {text}", name.namespace, name.name));
         objects.chain(problems).collect()
     }
 

@@ -176,7 +176,9 @@ impl Builder<'_> {
         if !self.image.sets.contains_key(&name) {
             let known = self.selectors.get(selector);
             if known.is_none() {
-                self.image.faults.push(format!("the addresses of selector {selector} are not known; it matches nobody"));
+                self.image
+                    .faults
+                    .push(format!("the addresses of selector {selector} are not known; it matches nobody"));
             }
             let members = known.map(|a| if v6 { a.v6.clone() } else { a.v4.clone() }).unwrap_or_default();
             let set = Set::new(self.name, &name).family(FAMILY).key_type(ip(v6));

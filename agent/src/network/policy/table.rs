@@ -6,8 +6,8 @@
 //! so does what pods send to this node.
 
 use nlink::netlink::nftables::{
-    BaseChain, Chain, CtState, FilterHook, LookupExpr, PacketField, PayloadBase, Priority, Register, Rule, Set,
-    SetKeyType, Expr, MetaKey, CmpOp,
+    BaseChain, Chain, CmpOp, CtState, Expr, FilterHook, LookupExpr, MetaKey, PacketField, PayloadBase, Priority,
+    Register, Rule, Set, SetKeyType,
 };
 
 use crate::network::rules::contents::Skeleton;

@@ -8,7 +8,7 @@ use nlink::netlink::link::VxlanLink;
 use nlink::netlink::messages::RouteMessage;
 use nlink::netlink::neigh::Neighbor;
 use nlink::netlink::route::{Ipv4Route, Ipv6Route};
-use nlink::netlink::types::route::RouteProtocol;
+use nlink::netlink::types::route::{RouteProtocol, RouteScope};
 use nlink::netlink::{Connection, Route};
 
 use crate::network::cidr::Cidr;
@@ -96,7 +96,9 @@ async fn overlay(
     for ip in &wanted.ips {
         match ip {
             IpAddr::V4(v4) => host.replace_address(Ipv4Address::with_index(index, *v4, 32)).await.doing(what)?,
-            IpAddr::V6(v6) => host.replace_address(Ipv6Address::with_index(index, *v6, 128).nodad()).await.doing(what)?,
+            IpAddr::V6(v6) => {
+                host.replace_address(Ipv6Address::with_index(index, *v6, 128).nodad()).await.doing(what)?
+            }
         }
     }
     host.set_link_up_by_index(index).await.doing(what)?;
@@ -136,7 +138,7 @@ async fn remove(host: &Connection<Route>, cidr: Cidr, way: &Way, overlay: Option
     let protocol = RouteProtocol::from(PROTOCOL);
     match cidr.base() {
         IpAddr::V4(base) => {
-            let route = Ipv4Route::new(base, cidr.bits()).protocol(protocol);
+            let route = Ipv4Route::new(base, cidr.bits()).scope(RouteScope::Universe).protocol(protocol);
             host.del_route_if_exists(route).await.map(drop).doing(what)?;
         }
         IpAddr::V6(base) => {

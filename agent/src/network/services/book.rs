@@ -278,13 +278,8 @@ impl Book {
 
     /// Whether a UDP flow to `to` that is answered by `by` is one of ours whose endpoint is not there any more.
     pub fn is_stale(&self, to: Target, by: Target, gone: &HashSet<Spot>) -> bool {
-        let spot = |scope, ip: Option<IpAddr>| Spot {
-            scope,
-            is_v6: to.0.is_ipv6(),
-            ip,
-            protocol: Protocol::Udp,
-            port: to.1,
-        };
+        let spot =
+            |scope, ip: Option<IpAddr>| Spot { scope, is_v6: to.0.is_ipv6(), ip, protocol: Protocol::Udp, port: to.1 };
         let scopes = [Scope::Inner, Scope::Outer];
         let led = to != by;
         let of = |ip: Option<IpAddr>| scopes.map(|scope| self.leads.holder(&spot(scope, ip)));

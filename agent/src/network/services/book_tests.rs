@@ -45,18 +45,31 @@ fn normal(elements: impl Iterator<Item = Element>) -> (BTreeSet<Element>, BTreeM
     (plain, lists.into_iter().map(|(id, places)| (id, list(places))).collect())
 }
 
+fn put<T>(all: &mut BTreeMap<Name, T>, name: Name, new: Option<T>) {
+    match new {
+        Some(new) => drop(all.insert(name, new)),
+        None => drop(all.remove(&name)),
+    }
+}
+
 fn here() -> Here {
     Here { name: "here".to_owned(), loopback: true, ..Here::default() }
 }
 
 fn ip(rng: &mut StdRng, v6: bool, net: u8) -> IpAddr {
     let last = rng.random_range(1..6);
-    if v6 { IpAddr::from([0xfd00, u16::from(net), 0, 0, 0, 0, 0, last]) } else { IpAddr::from([10, net, 0, last as u8]) }
+    if v6 {
+        IpAddr::from([0xfd00, u16::from(net), 0, 0, 0, 0, 0, last])
+    } else {
+        IpAddr::from([10, net, 0, last as u8])
+    }
 }
 
 fn service(rng: &mut StdRng, number: u8) -> Service {
     let is_dual = rng.random_bool(0.3);
-    let own = |v6: bool| if v6 { IpAddr::from([0xfd96, 0, 0, 0, 0, 0, 0, number.into()]) } else { [10, 96, 0, number].into() };
+    let own = |v6: bool| {
+        if v6 { IpAddr::from([0xfd96, 0, 0, 0, 0, 0, 0, number.into()]) } else { [10, 96, 0, number].into() }
+    };
     let ports = (0..rng.random_range(1..3_u16))
         .map(|at| Port {
             name: format!("p{at}"),
@@ -75,7 +88,11 @@ fn service(rng: &mut StdRng, number: u8) -> Service {
         affinity_s: rng.random_bool(0.3).then_some(60),
         is_internal_local: rng.random_bool(0.2),
         is_external_local: rng.random_bool(0.4),
-        source_ranges: if rng.random_bool(0.3) { vec![Net { base: [10, 0, 0, 0].into(), bits: 8 }] } else { Vec::new() },
+        source_ranges: if rng.random_bool(0.3) {
+            vec![Net { base: [10, 0, 0, 0].into(), bits: 8 }]
+        } else {
+            Vec::new()
+        },
         health_port: None,
     }
 }
@@ -117,16 +134,17 @@ fn changes_lead_to_the_table_that_is_built_as_a_whole() {
                 if rng.random_bool(0.4) {
                     let new = rng.random_bool(0.8).then(|| service(&mut rng, number));
                     book.set_service(name.clone(), new.clone());
-                    new.map_or_else(|| services.remove(&name), |new| services.insert(name.clone(), new));
+                    put(&mut services, name, new);
                 } else {
                     let of = Name::new("n", &format!("{}-{}", name.name, rng.random_range(0..3)));
                     let new = rng.random_bool(0.8).then(|| slice(&mut rng, name));
                     book.set_slice(of.clone(), new.clone());
-                    new.map_or_else(|| slices.remove(&of), |new| slices.insert(of.clone(), new));
+                    put(&mut slices, of, new);
                 }
             }
             kernel.apply(&book.settle());
-            let held: BTreeMap<_, _> = book.elements().map(|e| (e, e.parts())).map(|(_, (s, k, v))| ((s, k), v)).collect();
+            let held: BTreeMap<_, _> =
+                book.elements().map(|e| (e, e.parts())).map(|(_, (s, k, v))| ((s, k), v)).collect();
             assert_eq!(kernel.0, held, "seed {seed}: the kernel holds what the book says");
             let mut whole = Book::new(here());
             services.iter().for_each(|(name, s)| whole.set_service(name.clone(), Some(s.clone())));

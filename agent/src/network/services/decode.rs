@@ -185,7 +185,8 @@ pub fn service(bytes: &[u8]) -> Result<Option<Service>, Error> {
     if spec.kind == "ExternalName" || headless || labels.contains_key(PROXY_NAME) || labels.contains_key(HEADLESS) {
         return Ok(None);
     }
-    let given = if spec.cluster_ips.is_empty() { std::slice::from_ref(&spec.cluster_ip) } else { &spec.cluster_ips[..] };
+    let given =
+        if spec.cluster_ips.is_empty() { std::slice::from_ref(&spec.cluster_ip) } else { &spec.cluster_ips[..] };
     let cluster_ips = ips("spec.clusterIPs", given)?;
     let reached = |ingress: &&IngressView| !ingress.ip.is_empty() && ingress.ip_mode.as_deref() != Some("Proxy");
     let balancer: Vec<Text<'_>> =

@@ -74,10 +74,12 @@ fn preference(all: &[(Endpoint, u16)]) -> Preference {
     let hints = |of: fn(&Endpoint) -> Hint| {
         let mut ready = all.iter().filter(|(e, _)| e.is_ready).map(|(e, _)| of(e)).peekable();
         let mut is_here = false;
-        ready.peek().is_some() && ready.all(|hint| {
-            is_here |= hint == Hint::Here;
-            hint != Hint::None
-        }) && is_here
+        ready.peek().is_some()
+            && ready.all(|hint| {
+                is_here |= hint == Hint::Here;
+                hint != Hint::None
+            })
+            && is_here
     };
     if hints(|e| e.node) {
         Preference::Node

@@ -184,9 +184,7 @@ enum Pick {
 /// Looks an endpoint up; it is behind the list's name then.
 fn pick(is_v6: bool, pick: &Pick) -> [Expr; 2] {
     let place = match pick {
-        Pick::Random(size) => {
-            Expr::Numgen { dreg: word(ID + 2), kind: NumgenKind::Random, modulus: *size, offset: 0 }
-        }
+        Pick::Random(size) => Expr::Numgen { dreg: word(ID + 2), kind: NumgenKind::Random, modulus: *size, offset: 0 },
         Pick::First => Expr::Immediate { dreg: word(ID + 2), data: vec![0; 4] },
     };
     let endpoints = family(is_v6, "endpoints-v4", "endpoints-v6");

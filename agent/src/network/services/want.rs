@@ -95,7 +95,12 @@ pub struct Wanted {
 }
 
 /// What the table must hold.
-pub fn want<'a>(here: &Here, name: &Name, service: &Service, slices: impl Iterator<Item = &'a Slice> + Clone) -> Wanted {
+pub fn want<'a>(
+    here: &Here,
+    name: &Name,
+    service: &Service,
+    slices: impl Iterator<Item = &'a Slice> + Clone,
+) -> Wanted {
     let mut wanted = Wanted::default();
     let mut ready_here = 0;
     for own in &service.cluster_ips {
