@@ -1,4 +1,4 @@
-//! `masthead attach`: joins the process of a container.
+//! `masthead attach`: joins the process of a container; and what `exec` shares with it.
 
 use std::process::ExitCode;
 
@@ -12,8 +12,9 @@ use crate::cli::words;
 use crate::client::locate;
 use crate::client::rest::{Rest, encode};
 
-/// Arguments of `attach`.
+/// Which container, with which streams: the arguments of `attach`, and those of `exec` but for its command.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// POD, or TYPE/NAME of something that selects pods.
     #[arg(value_name = "POD")]
@@ -27,7 +28,7 @@ pub struct Args {
     /// Pass standard input on.
     #[arg(short = 'i', long)]
     pub stdin: bool,
-    /// The container's process has a terminal.
+    /// Use a terminal.
     #[arg(short = 't', long)]
     pub tty: bool,
     /// The control plane.
@@ -35,24 +36,32 @@ pub struct Args {
     pub server: locate::Args,
 }
 
+impl Args {
+    /// Connects to a subresource of the pod, with `more` at the end of its query.
+    ///
+    /// # Errors
+    /// There is no such pod, or the control plane cannot be reached.
+    pub async fn join(self, subresource: &str, more: &str) -> Result<ExitCode> {
+        let rest = Rest::find(&self.server)?;
+        let pod = pod_of(&rest, &self.namespace.namespace, &self.pod).await?;
+        let name = pod.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let container =
+            if self.container.is_empty() { words::default_container(&pod, true) } else { self.container.clone() };
+        let session = Session { stdin: self.stdin, tty: session::usable(self.tty, self.stdin) };
+        let path = format!(
+            "{}/{subresource}?container={}&{}{more}",
+            object(POD, &self.namespace.namespace, name),
+            encode(&container),
+            session.query()
+        );
+        session.run(&rest, &path).await
+    }
+}
+
 /// Joins the process until it ends or input does.
 ///
 /// # Errors
 /// There is no such pod, or the control plane cannot be reached.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(async move {
-        let rest = Rest::find(&args.server)?;
-        let pod = pod_of(&rest, &args.namespace.namespace, &args.pod).await?;
-        let name = pod.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        let container =
-            if args.container.is_empty() { words::default_container(&pod, true) } else { args.container.clone() };
-        let session = Session { stdin: args.stdin, tty: session::usable(args.tty, args.stdin) };
-        let path = format!(
-            "{}/attach?container={}&{}",
-            object(POD, &args.namespace.namespace, name),
-            encode(&container),
-            session.query()
-        );
-        session.run(&rest, &path).await
-    })
+    remote(args.join("attach", ""))
 }

@@ -5,7 +5,8 @@ use std::borrow::Borrow;
 use masthead_api::kind::Kind;
 use masthead_api::meta::Time;
 use masthead_api::object::Object;
-use masthead_api::table;
+use masthead_api::table::columns;
+use masthead_api::table::document::{self, TableMeta, document};
 use serde_json::{Map, Value, json};
 
 use crate::server::negotiate::{Form, Include};
@@ -89,27 +90,53 @@ fn of_rows<O: Borrow<Object>>(
     head: &ListHead,
     objects: impl IntoIterator<Item = O>,
 ) -> Value {
-    let columns: Vec<Value> = table::columns(kind)
-        .iter()
-        .map(|c| json!({ "name": c.name, "type": c.type_, "format": c.format, "description": "", "priority": c.priority }))
-        .collect();
-    let rows: Vec<Value> = objects.into_iter().map(|object| row(style, version, object.borrow())).collect();
-    json!({ "kind": "Table", "apiVersion": version, "metadata": list_meta(head), "columnDefinitions": columns, "rows": rows })
+    let meta = TableMeta {
+        resource_version: head.revision.to_string(),
+        continue_: head.next.clone(),
+        remaining_item_count: head.remaining.map(|count| i64::try_from(count).unwrap_or(i64::MAX)),
+        no_columns: false,
+    };
+    let include = match style.include {
+        Include::None => document::Include::None,
+        Include::Metadata => document::Include::Metadata,
+        Include::Object => document::Include::Object,
+    };
+    let objects: Vec<O> = objects.into_iter().collect();
+    let all = objects.iter().map(Borrow::borrow);
+    let mut table = document(kind, all, style.now, &meta, include).unwrap_or_else(|_| {
+        // One does not fit its kind; the others are shown nevertheless.
+        let rows = objects.iter().map(|object| row(object.borrow(), style.now, include)).collect();
+        let mut empty = document(kind, [], style.now, &meta, include).unwrap_or_default();
+        empty["rows"] = Value::Array(rows);
+        empty
+    });
+    if version != table["apiVersion"] {
+        rename(&mut table, version);
+    }
+    table
 }
 
-fn row(style: Style, version: &str, object: &Object) -> Value {
-    let value = object.value();
-    let cells = table::cells(object.kind(), &value, style.now).unwrap_or_else(|_| unreadable(object));
-    match style.include {
-        Include::None => json!({ "cells": cells, "object": null }),
-        Include::Metadata => json!({ "cells": cells, "object": metadata(version, value) }),
-        Include::Object => json!({ "cells": cells, "object": value }),
+fn row(object: &Object, now: Time, include: document::Include) -> Value {
+    let table = document(object.kind(), [object], now, &TableMeta::default(), include);
+    match table {
+        Ok(mut table) => table["rows"][0].take(),
+        Err(_) => json!({ "cells": unreadable(object), "object": null }),
+    }
+}
+
+/// Writes an older version's name where the newest one's is: the two are alike else.
+fn rename(table: &mut Value, version: &str) {
+    table["apiVersion"] = version.into();
+    for row in table["rows"].as_array_mut().into_iter().flatten() {
+        if row["object"]["kind"] == "PartialObjectMetadata" {
+            row["object"]["apiVersion"] = version.into();
+        }
     }
 }
 
 /// The cells of an object that an older or newer program stored and that does not fit its kind today.
 fn unreadable(object: &Object) -> Vec<Value> {
-    let columns = table::columns(object.kind());
+    let columns = columns(object.kind());
     columns
         .iter()
         .map(|c| if c.format == "name" { object.key().name.as_str().into() } else { "<unreadable>".into() })
@@ -150,7 +177,24 @@ mod tests {
         assert_eq!(table["rows"][0]["object"]["kind"], "PartialObjectMetadata");
         let full = list(style(Form::Table("meta.k8s.io/v1"), Include::Object), CONFIG_MAP, &head, [config()]);
         assert_eq!(full["rows"][0]["object"]["data"]["k"], "v");
+        let old = list(style(Form::Table("meta.k8s.io/v1beta1"), Include::Metadata), CONFIG_MAP, &head, [config()]);
+        assert_eq!(old["apiVersion"], "meta.k8s.io/v1beta1");
+        assert_eq!(old["rows"][0]["object"]["apiVersion"], "meta.k8s.io/v1beta1");
         let bare = list(style(Form::Table("meta.k8s.io/v1"), Include::None), CONFIG_MAP, &head, [config()]);
         assert_eq!(bare["rows"][0]["object"], Value::Null);
+    }
+    #[test]
+    fn an_object_that_does_not_fit_its_kind_hides_no_other() {
+        let odd = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": 7,
+            "metadata": {"name": "odd", "namespace": "default"},
+        });
+        let odd = Object::from_value(odd).unwrap();
+        let style = style(Form::Table("meta.k8s.io/v1"), Include::Metadata);
+        let table = list(style, CONFIG_MAP, &ListHead::default(), [config(), odd]);
+        assert_eq!(table["rows"][0]["cells"][0], "c");
+        assert_eq!(table["rows"][1]["cells"][0], "odd");
+        assert_eq!(table["rows"][1]["cells"][1], "<unreadable>");
+        assert_eq!(table["columnDefinitions"][0]["name"], "Name");
     }
 }
