@@ -1,5 +1,6 @@
 //! Go's maps with string keys: shared, mutable in place, kept in the order of their keys.
 use crate::kind::{MAP_ANY, MapType};
+use crate::list::List;
 use crate::string::{Str, prefix};
 use crate::value::Value;
 use std::cell::{Cell, RefCell};
@@ -204,16 +205,18 @@ pub fn dissolve(value: Value) {
                 map.clear();
                 stack.extend(entries.iter().filter(|entry| entry.1.is_container()).map(|entry| entry.1.clone()));
             }
-            Value::List(list) => {
-                // A list is looked into once, and kept until the end so that its address stays its own.
-                if list.as_slice().iter().any(Value::is_container) && seen.insert(list.as_slice().as_ptr() as usize) {
-                    stack.extend(list.as_slice().iter().filter(|item| item.is_container()).cloned());
-                    kept.push(list);
-                }
+            // A list is looked into once, and kept until the end so that its address stays its own.
+            Value::List(list) if holds_containers(&list) && seen.insert(list.as_slice().as_ptr() as usize) => {
+                stack.extend(list.as_slice().iter().filter(|item| item.is_container()).cloned());
+                kept.push(list);
             }
             _ => {}
         }
     }
+}
+
+fn holds_containers(list: &List) -> bool {
+    list.as_slice().iter().any(Value::is_container)
 }
 
 /// Drops values without recursion: a template can nest lists deeper than a stack is.

@@ -16,18 +16,19 @@ pub struct Origin {
     pub key: Str,
 }
 
-/// A stretch of output up to an end, from one text or action.
-#[derive(Clone, Debug)]
+/// A stretch of output up to an end, from one text or action. Kept small: there are thousands in an output.
+#[derive(Clone, Copy, Debug)]
 struct Segment {
-    end: usize,
-    /// An index into `Trace::files`.
+    end: u32,
+    /// An index into `Trace::files`, with `TEXT` where it is text, which stands in the file as it is.
     file: u32,
-    /// Where in the file; text is there as it stands, an action stands at one place.
+    /// Where in the file.
     pos: u32,
-    text: bool,
-    path: u32,
-    key: Str,
+    /// The key that fed it: one more than an index into `Trace::reads`, or 0.
+    read: u32,
 }
+
+const TEXT: u32 = 1 << 31;
 
 /// An included text that may be found again, changed, in what the action prints.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ pub struct Trace {
     /// The file of the segment before.
     last: u32,
     segments: Vec<Segment>,
+    reads: Vec<(u32, Str)>,
     captures: Vec<Capture>,
     marks: Vec<usize>,
     path: u32,
@@ -66,6 +68,7 @@ pub(crate) struct Mark {
 impl Trace {
     pub(crate) fn reset(&mut self) {
         self.segments.clear();
+        self.reads.clear();
         self.captures.clear();
         self.marks.clear();
     }
@@ -92,7 +95,12 @@ impl Trace {
     #[inline]
     pub(crate) fn text(&mut self, tree: &Tree, pos: u32, end: usize) {
         let file = self.file(tree);
-        self.segments.push(Segment { end, file, pos, text: true, path: 0, key: Str::EMPTY });
+        self.segments.push(Segment { end: short(end), file: file | TEXT, pos, read: 0 });
+    }
+
+    /// Where the last segment ends.
+    fn end(&self) -> usize {
+        self.segments.last().map_or(0, |segment| segment.end())
     }
 
     /// An action begins: nothing is read for it yet.
@@ -113,12 +121,15 @@ impl Trace {
     /// An action ends; what it printed stands at the end of the output.
     pub(crate) fn action(&mut self, tree: &Tree, pos: u32, out: &[u8]) {
         let mark = self.marks.pop().unwrap_or(0);
-        let start = self.segments.last().map_or(0, |segment| segment.end);
+        let start = self.end();
         if out.len() > start {
             let file = self.file(tree);
             let path = std::mem::take(&mut self.path);
-            let key = if path == 0 { Str::EMPTY } else { self.key.clone() };
-            let own = Segment { end: out.len(), file, pos, text: false, path, key };
+            if path != 0 {
+                self.reads.push((path, self.key.clone()));
+            }
+            let read = if path == 0 { 0 } else { self.reads.len() as u32 };
+            let own = Segment { end: short(out.len()), file, pos, read };
             if self.captures.len() <= mark {
                 return self.segments.push(own);
             }
@@ -142,8 +153,8 @@ impl Trace {
             key: self.key.clone(),
         };
         // What was written before the call and has no segment yet does not belong to the template.
-        if self.segments.last().map_or(0, |segment| segment.end) < start {
-            self.segments.push(Segment { end: start, file: 0, pos: 0, text: false, path: 0, key: Str::EMPTY });
+        if self.end() < start {
+            self.segments.push(Segment { end: short(start), file: 0, pos: 0, read: 0 });
         }
         mark
     }
@@ -151,8 +162,8 @@ impl Trace {
     /// The template ended.
     pub(crate) fn leave(&mut self, mark: Mark, start: usize, text: &Str) {
         let mut segments = self.segments.split_off(mark.segments);
-        segments.retain(|segment| segment.end > start);
-        segments.iter_mut().for_each(|segment| segment.end -= start);
+        segments.retain(|segment| segment.end > short(start));
+        segments.iter_mut().for_each(|segment| segment.end -= short(start));
         self.captures.truncate(mark.captures);
         self.captures.push(Capture { text: text.clone(), segments });
         self.path = mark.path;
@@ -168,13 +179,14 @@ impl Trace {
             let end = at + line.len();
             let first = at + line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             let first = if first == end { at } else { first };
-            while self.segments.get(index).is_some_and(|segment| segment.end <= first && first < out.len()) {
-                start = self.segments[index].end;
+            while self.segments.get(index).is_some_and(|segment| segment.end() <= first && first < out.len()) {
+                start = self.segments[index].end();
                 index += 1;
             }
             let origin = self.segments.get(index).map(|segment| {
-                let (path, key) = fed(&self.segments[index..], end);
-                let file = segment.file as usize;
+                let read = fed(&self.segments[index..], end).checked_sub(1);
+                let (path, key) = read.and_then(|read| self.reads.get(read as usize)).cloned().unwrap_or_default();
+                let file = (segment.file & !TEXT) as usize;
                 let pos = segment.pos_at(first - start);
                 let line =
                     newlines.get(file).map_or(0, |newlines| newlines.partition_point(|newline| *newline < pos) + 1);
@@ -193,22 +205,31 @@ impl Trace {
 
 impl Segment {
     /// The place in the file of the byte that is so far from the segment's start.
-    fn pos_at(&self, offset: usize) -> u32 {
-        if self.text { self.pos + offset as u32 } else { self.pos }
+    fn pos_at(self, offset: usize) -> u32 {
+        if self.file & TEXT != 0 { self.pos + short(offset) } else { self.pos }
+    }
+
+    fn end(self) -> usize {
+        self.end as usize
     }
 }
 
-/// The first key that fed what reaches from the first of the segments up to an end.
-fn fed(segments: &[Segment], end: usize) -> (u32, Str) {
+/// The first key that fed what reaches from the first of the segments up to an end; 0 where none did.
+fn fed(segments: &[Segment], end: usize) -> u32 {
     for segment in segments {
-        if segment.path != 0 {
-            return (segment.path, segment.key.clone());
+        if segment.read != 0 {
+            return segment.read;
         }
-        if segment.end >= end {
+        if segment.end() >= end {
             break;
         }
     }
-    (0, Str::EMPTY)
+    0
+}
+
+/// Offsets beyond 4 GiB are all the same here: no output is as long.
+fn short(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
 }
 
 fn newlines(text: &[u8]) -> Vec<u32> {
@@ -224,25 +245,24 @@ impl Capture {
         let mut at = 0;
         for line in printed.split_inclusive(|byte| *byte == b'\n') {
             at += line.len();
-            let mut one = own.clone();
-            one.end = start + at;
+            let mut one = Segment { end: short(start + at), ..*own };
             let filled = line.trim_ascii();
             if !filled.is_empty() {
                 let (text, offset) = source.next_filled()?;
                 if text != filled {
                     return None;
                 }
-                while self.segments.get(index).is_some_and(|segment| segment.end <= offset) {
-                    segment_start = self.segments[index].end;
+                while self.segments.get(index).is_some_and(|segment| segment.end() <= offset) {
+                    segment_start = self.segments[index].end();
                     index += 1;
                 }
                 let segment = self.segments.get(index)?;
-                one.file = segment.file;
+                one.file = segment.file & !TEXT;
                 one.pos = segment.pos_at(offset - segment_start);
-                let (path, key) = fed(&self.segments[index..], offset + text.len());
-                if path != 0 {
-                    (one.path, one.key) = (path, key);
-                }
+                one.read = match fed(&self.segments[index..], offset + text.len()) {
+                    0 => own.read,
+                    read => read,
+                };
             }
             laid.push(one);
         }
