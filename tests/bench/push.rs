@@ -22,7 +22,9 @@ use masthead_agent::runtime::embedded::runtime::Embedded;
 use masthead_agent::runtime::v1;
 
 const PODS: usize = 50;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
+/// Pods that the bare runtime starts at a time.
+const CONCURRENCY: [usize; 2] = [4, 8];
 const IMAGE: &str = "masthead.local/sleeper:v1";
 const MASTHEAD: &str = env!("CARGO_BIN_EXE_masthead");
 /// How long the daemon is watched at rest.
@@ -34,22 +36,18 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let mut bare = Vec::new();
-    for concurrency in [4, 8] {
-        for _ in 0..ROUNDS {
-            bare.push(runtime.block_on(bare_pods(concurrency))?);
-        }
-    }
-    bare.sort();
-    println!(
-        "bare runtime, {PODS} pods with their networks: best {} ms, median {} ms",
-        bare[0].as_millis(),
-        bare[bare.len() / 2].as_millis()
-    );
     let site = Site::start(&runtime)?;
-    let outcome = site.measure(bare[bare.len() / 2]);
+    let outcome = site.measure(&runtime);
     site.down()?;
     outcome
+}
+
+/// The best and the middle of some times.
+fn told(what: &str, times: &mut [Duration]) -> Duration {
+    times.sort();
+    let median = times[times.len() / 2];
+    println!("{what}: best {} ms, median {} ms", times[0].as_millis(), median.as_millis());
+    median
 }
 
 /// The image both sides run: busybox alone.
@@ -167,18 +165,20 @@ impl Site {
         Ok(took)
     }
 
-    fn measure(&self, bare: Duration) -> Result<()> {
-        let mut pushes = Vec::new();
+    /// In turns, so that what else the machine does, and how long ago it removed how many files, is the same for both.
+    fn measure(&self, runtime: &tokio::runtime::Runtime) -> Result<()> {
+        let (mut bare, mut pushes) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
+            bare.push(runtime.block_on(bare_pods(CONCURRENCY[round % CONCURRENCY.len()]))?);
             pushes.push(self.push(PODS)?);
+            println!("round {round}: bare {} ms, push {} ms", bare[round].as_millis(), pushes[round].as_millis());
             if round + 1 < ROUNDS {
                 self.push(0)?;
                 self.wait_until_empty()?;
             }
         }
-        pushes.sort();
-        let median = pushes[ROUNDS / 2];
-        println!("push to {PODS} pods Ready: best {} ms, median {} ms", pushes[0].as_millis(), median.as_millis());
+        let bare = told(&format!("bare runtime, {PODS} pods with their networks"), &mut bare);
+        let median = told(&format!("push to {PODS} pods Ready"), &mut pushes);
         println!("ratio to the bare runtime: {:.2} (at most 1.5 wanted)", median.as_secs_f64() / bare.as_secs_f64());
         self.cost()?;
         self.rest()?;
