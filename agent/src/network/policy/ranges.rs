@@ -10,8 +10,11 @@ use crate::network::services::model::Net;
 /// A range of addresses as numbers, both ends in it.
 type Span = (u128, u128);
 
+/// The first and the last address of a range, as they are in packets.
+pub type Ends = (Vec<u8>, Vec<u8>);
+
 /// The ranges of one family, sorted and apart; or what does not read.
-pub fn left(blocks: &[Block], is_v6: bool) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+pub fn left(blocks: &[Block], is_v6: bool) -> Result<Vec<Ends>, String> {
     let mut spans: Vec<Span> = Vec::new();
     for block in blocks {
         let net = read(&block.cidr)?;
