@@ -1,8 +1,12 @@
 //! The whole program on this machine with real containers: what a user does, and what must hold when things go wrong.
 
+mod containerd;
 mod disk;
+mod faults;
 mod kills;
 mod load;
 mod loss;
+mod machine;
+mod parts;
 mod site;
 mod walk;
