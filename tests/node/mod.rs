@@ -1,5 +1,6 @@
 //! The whole program on this machine with real containers: what a user does, and what must hold when things go wrong.
 
+mod clock;
 mod containerd;
 mod disk;
 mod faults;
