@@ -3,7 +3,7 @@
 //! What the table holds is a function of what the book holds: where two services claim one spot the older has it, and
 //! the places of endpoints in a list are theirs until they leave, so that one that comes or goes moves no other.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -90,6 +90,10 @@ pub struct Book {
     placed: HashMap<PoolId, Placed>,
     near: HashMap<IpAddr, isize>,
     shapes: HashMap<(Scope, Shape), isize>,
+    /// Where load balancers ask, by service.
+    health: BTreeMap<Name, (u16, usize)>,
+    /// Endpoints in all lists.
+    endpoints: usize,
     dirty: BTreeSet<Name>,
 }
 
@@ -142,17 +146,12 @@ impl Book {
 
     /// How many services there are, and how many endpoints in all lists.
     pub fn counts(&self) -> (usize, usize) {
-        (self.services.len(), self.placed.values().map(|p| p.targets.len()).sum())
+        (self.services.len(), self.endpoints)
     }
 
     /// Services with a port where load balancers ask, and how many ready endpoints this node has of each.
     pub fn health(&self) -> Vec<(Name, u16, usize)> {
-        let of = |(name, (_, wanted)): (&Name, &(Arc<Order>, Wanted))| {
-            wanted.health.map(|(port, ready)| (name.clone(), port, ready))
-        };
-        let mut all: Vec<_> = self.held.iter().filter_map(of).collect();
-        all.sort_unstable();
-        all
+        self.health.iter().map(|(name, (port, ready))| (name.clone(), *port, *ready)).collect()
     }
 
     /// Takes in what was set since, and says what it changes.
@@ -170,6 +169,10 @@ impl Book {
                 self.place(&mut work, &old, &new);
             }
             work.change.problems.extend(new.problems.iter().map(|text| (name.clone(), text.clone())));
+            match new.health {
+                Some(asked) => drop(self.health.insert(name.clone(), asked)),
+                None => drop(self.health.remove(&name)),
+            }
             if self.services.contains_key(&name) {
                 self.held.insert(name, (order, new));
             }
@@ -208,12 +211,14 @@ impl Book {
                 && let Some(placed) = self.placed.remove(&pool.id)
             {
                 work.change.is_udp_touched |= pool.protocol == Protocol::Udp;
+                self.endpoints -= placed.targets.len();
                 work.change.remove.extend(elements(pool.id, &placed));
             }
         }
         for pool in &new.pools {
             let before = self.placed.remove(&pool.id).unwrap_or_default();
             let after = Placed { targets: places(&before.targets, &pool.targets), is_sticky: pool.is_sticky };
+            self.endpoints = self.endpoints + after.targets.len() - before.targets.len();
             let kept = before.targets.iter().zip(&after.targets).take_while(|(a, b)| a == b).count();
             if kept == before.targets.len() && kept == after.targets.len() && before.is_sticky == after.is_sticky {
                 self.placed.insert(pool.id, after);
