@@ -178,9 +178,49 @@ const CASES: &[Case] = &[
         &["apps/x.yaml:3: invalid map key"],
     ),
     file(
-        "a chart",
-        &[("apps/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n")],
-        &["apps/web/Chart.yaml:1: ", "helm template"],
+        "a chart without a version",
+        &[("apps/web/Chart.yaml", "apiVersion: v2\nname: web\n")],
+        &["apps/web/Chart.yaml:1: ", "chart.metadata.version is required"],
+    ),
+    file(
+        "a chart whose template does not parse",
+        &[
+            ("apps/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+            ("apps/web/templates/a.yaml", "a: {{ .Values.x | }}\n"),
+        ],
+        &["apps/web/templates/a.yaml:1: ", "missing value for command"],
+    ),
+    file(
+        "a chart that never ends",
+        &[
+            ("apps/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+            ("apps/web/templates/a.yaml", "{{ range until 1000000000 }}x{{ end }}\n"),
+        ],
+        &["apps/web/templates/a.yaml:1: "],
+    ),
+    file(
+        "a chart that includes itself",
+        &[
+            ("apps/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+            ("apps/web/templates/a.yaml", "{{ define \"a\" }}{{ include \"a\" . }}{{ end }}{{ include \"a\" . }}\n"),
+        ],
+        &["Release/web: "],
+    ),
+    file(
+        "a Release of a chart that is not there",
+        &[(
+            "apps/web.yaml",
+            "apiVersion: masthead.dev/v1\nkind: Release\nmetadata: {name: web}\nspec: {chart: {path: ../charts/web}}\n",
+        )],
+        &["apps/web.yaml:1: Release/web: spec.chart.path: there is no chart at ../charts/web"],
+    ),
+    file(
+        "a Release of a chart that is not pinned",
+        &[(
+            "apps/web.yaml",
+            "apiVersion: masthead.dev/v1\nkind: Release\nmetadata: {name: web}\nspec: {chart: {repository: 'https://charts.example.test', name: web}}\n",
+        )],
+        &["apps/web.yaml:1: Release/web: spec.chart: masthead.lock pins no version of web"],
     ),
     file(
         "a kustomization",
