@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use masthead_agent::node;
 
 use crate::cli::{block_on, demo, exit, serve as command, start};
 use crate::daemon::serve::{self, Running};
+use crate::daemon::options::Options;
 use crate::daemon::{data, preflight};
 use crate::fleet::config;
 use crate::fleet::handle::Handle as Fleet;
@@ -63,7 +65,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 async fn foreground(args: Args) -> Result<ExitCode> {
     let mut options = args.start.options(0)?;
-    let fleet = prepare(&args).await?;
+    let fleet = prepare(&args, &mut options).await?;
     if let Some(fleet) = &fleet {
         options.listen_nodes.set_ip(fleet.listen());
     }
@@ -140,7 +142,7 @@ impl Local {
 }
 
 /// The network of several nodes, when they are asked for now or were by an earlier run.
-async fn prepare(args: &Args) -> Result<Option<Prepared>> {
+async fn prepare(args: &Args, options: &mut Options) -> Result<Option<Prepared>> {
     let wanted = match (&args.config, args.nodes) {
         (Some(path), _) => {
             let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
@@ -148,6 +150,7 @@ async fn prepare(args: &Args) -> Result<Option<Prepared>> {
                 let lines: Vec<String> = faults.iter().map(|fault| format!("{}: {fault}", path.display())).collect();
                 exit::configuration(lines.join("\n"), "kind's configuration is read but for what is named above")
             })?;
+            configure(options, &wanted).with_context(|| path.display().to_string())?;
             wanted.nodes
         }
         (None, Some(count)) => config::plain(count),
@@ -164,6 +167,17 @@ async fn prepare(args: &Args) -> Result<Option<Prepared>> {
         );
     }
     run::prepare(&args.start.data, &wanted).await.map(Some)
+}
+
+/// What a kind configuration says of the control plane, where no flag said it.
+fn configure(options: &mut Options, wanted: &config::Wanted) -> Result<()> {
+    let range = |text: &Option<String>| text.as_deref().map(str::parse).transpose();
+    options.pod_cidr = options.pod_cidr.or(range(&wanted.pod_cidr).context("networking.podSubnet")?);
+    options.service_cidr = options.service_cidr.or(range(&wanted.service_cidr).context("networking.serviceSubnet")?);
+    if let Some((address, port)) = wanted.api {
+        options.listen = SocketAddr::new(address.unwrap_or(options.listen.ip()), port.unwrap_or(options.listen.port()));
+    }
+    Ok(())
 }
 
 async fn start_node(args: &Args, running: &Running) -> Result<node::Node> {

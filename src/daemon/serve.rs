@@ -52,6 +52,8 @@ pub struct Running {
     tokens: Arc<Tokens>,
     control: JoinHandle<()>,
     leader: Option<JoinHandle<()>>,
+    /// The range of services.
+    services: String,
     /// Its ranges, which no other daemon of this machine takes while it runs.
     _claims: network::Claims,
 }
@@ -91,6 +93,7 @@ pub async fn serve(options: &Options) -> Result<Running> {
     let (network, claims) =
         network::network(options, data.root(), &*kv).await.context("choosing the ranges of the cluster")?;
     let view = Arc::new(View::default());
+    let services = network.services.first().map(ToString::to_string).unwrap_or_default();
     view.set_network(Arc::new(network));
     let mut control = Control::new(view.clone(), store.clone(), nodes.clone(), nodes.subscribe_reports()?, born_s);
     let watch = control.load().await.context("reading the store")?;
@@ -137,7 +140,7 @@ pub async fn serve(options: &Options) -> Result<Running> {
     listen::serve(api_listener, routes, options.is_public(), &authority, &data)?;
     repository.run(handle);
     data.announce(&daemon)?;
-    Ok(Running { daemon, data, api, authority, tokens, control, leader, _claims: claims })
+    Ok(Running { daemon, data, api, authority, tokens, control, leader, services, _claims: claims })
 }
 
 impl Running {
@@ -148,7 +151,7 @@ impl Running {
             tokens: self.tokens.clone(),
             ca_digest: self.authority.digest(),
             view: self.api.view.clone(),
-            services: None,
+            services: crate::fleet::routes::prefix(&self.services),
         }
     }
 

@@ -254,10 +254,12 @@ pub fn read(key: &[u8], value: Option<&Bytes>, revision: Revision) -> Option<Sto
         let object = ObjectKey::parse_store_key(&format!("{STORE_ROOT}{rest}"))?;
         return Some(Stored::Record(object, value.cloned()));
     }
-    if let Some(own) = key.strip_prefix(OWN_ROOT) {
-        return Some(Stored::Own(own.to_owned(), value.cloned()));
-    }
-    let object = ObjectKey::parse_store_key(key)?;
+    // Objects of our own group, such as Releases, stand below the same root as what is no object.
+    let object = match (ObjectKey::parse_store_key(key), key.strip_prefix(OWN_ROOT)) {
+        (Some(object), _) => object,
+        (None, Some(own)) => return Some(Stored::Own(own.to_owned(), value.cloned())),
+        (None, None) => return None,
+    };
     Some(match value.map(|body| Object::from_bytes(body, revision.0)) {
         None => Stored::Gone(object),
         Some(Ok(object)) => Stored::Object(Arc::new(object)),
