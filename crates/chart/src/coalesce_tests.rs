@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use super::{Coalescer, Nulls};
 use crate::chart::{Chart, File};
 use crate::dependencies;
+use crate::fuzz::cases;
 use crate::instance::Instance;
 use crate::load;
 use crate::tree::{Table, table_from_json};
@@ -116,14 +117,6 @@ impl Seed {
             .collect::<serde_json::Map<_, _>>()
             .into()
     }
-}
-
-/// How long the random tests run: a bounded number of cases, or as long as `MASTHEAD_FUZZ_S` says.
-fn cases(least: u64) -> impl Iterator<Item = u64> {
-    let seconds: u64 = std::env::var("MASTHEAD_FUZZ_S").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-    #[expect(clippy::disallowed_methods, reason = "a long run of a test is bounded by time")]
-    let start = std::time::Instant::now();
-    (0..).take_while(move |case| *case < least || start.elapsed().as_secs() < seconds)
 }
 
 #[test]

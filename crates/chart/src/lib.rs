@@ -19,6 +19,8 @@ pub mod engine;
 pub mod error;
 mod file_glob;
 pub mod flags;
+#[cfg(test)]
+mod fuzz;
 pub mod glob;
 mod go_format;
 pub mod head;

@@ -51,7 +51,12 @@ impl Loader<'_> {
             if name.starts_with(['_', '.']) {
                 continue;
             }
-            let child = self.subchart(&chart, &name, files);
+            let first = files.first().map_or("", |file| file.name.as_str());
+            if path::ext(name.as_bytes()) == b".tgz" && first != name {
+                let own = chart.name();
+                return Err(format!("error unpacking subchart tar in {own}: expected {name}, got {first}"));
+            }
+            let child = self.subchart(&name, files);
             let child =
                 child.map_err(|error| format!("error unpacking subchart {name} in {}: {error}", chart.name()))?;
             chart.dependencies.push(Arc::new(child));
@@ -109,23 +114,17 @@ impl Loader<'_> {
         Ok(())
     }
 
-    fn subchart(&mut self, parent: &Chart, name: &str, files: Vec<File>) -> Result<Chart, String> {
+    fn subchart(&mut self, name: &str, files: Vec<File>) -> Result<Chart, String> {
         if self.depth >= DEPTH_MAX {
             return Err(format!("charts are nested deeper than {DEPTH_MAX} levels"));
         }
         let mut inner = Loader { warnings: self.warnings, depth: self.depth + 1 };
-        if path::ext(name.as_bytes()) != b".tgz" {
-            let own = |file: File| file.name.split_once('/').map(|(_, rest)| File::new(rest, file.data.clone()));
-            return inner.files(files.into_iter().filter_map(own).collect());
+        if path::ext(name.as_bytes()) == b".tgz" {
+            let archive = files.first().map_or(&[][..], |file| file.data.as_bytes());
+            return inner.files(archive::files(archive)?);
         }
-        match files.first() {
-            Some(file) if file.name == name => inner.files(archive::files(file.data.as_bytes())?),
-            other => {
-                let got = other.map_or("", |file| file.name.as_str());
-                // Helm says this without the words around it that other faults get.
-                Err(format!("error unpacking subchart tar in {}: expected {name}, got {got}", parent.name()))
-            }
-        }
+        let own = |file: File| file.name.split_once('/').map(|(_, rest)| File::new(rest, file.data.clone()));
+        inner.files(files.into_iter().filter_map(own).collect())
     }
 }
 

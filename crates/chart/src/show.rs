@@ -38,13 +38,12 @@ pub fn show(chart: &Chart, part: Part) -> Vec<u8> {
             line(file.data.as_bytes());
         }
     }
-    if all || part == Part::Readme {
-        if let Some(readme) = chart.readme() {
-            if all {
-                line(b"---");
-            }
-            line(readme.data.as_bytes());
+    let readme = if all || part == Part::Readme { chart.readme() } else { None };
+    if let Some(readme) = readme {
+        if all {
+            line(b"---");
         }
+        line(readme.data.as_bytes());
     }
     if all || part == Part::Crds {
         let files = definitions(chart);

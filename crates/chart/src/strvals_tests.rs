@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::{Kind, parse_into};
+use crate::fuzz::cases;
 use crate::tree::{Table, table_from_json};
 
 fn table(json: Json) -> Table {
@@ -90,10 +91,7 @@ fn random_lines_end() {
         "a", "b.c", "x", "=", "[", "]", "0", "1", "-1", "99999999", ",", ".", "{", "}", "\\", " ", "true", "null",
         "\"", "é", ":", "[0]",
     ];
-    let seconds: u64 = std::env::var("MASTHEAD_FUZZ_S").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-    #[expect(clippy::disallowed_methods, reason = "a long run of a test is bounded by time")]
-    let start = std::time::Instant::now();
-    for case in (0_u64..).take_while(|case| *case < 20_000 || start.elapsed().as_secs() < seconds) {
+    for case in cases(20_000) {
         let mut state = case;
         let mut next = |bound: usize| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -160,7 +160,7 @@ impl<'a> Scanner<'a> {
     /// A key that was due at `mark` has no `:`. Go's scanner forgets that an empty `{}` or `[]` may be a key, so there the
     /// grammar's fault comes first.
     fn lost_key(&self, mark: Mark) -> Error {
-        let rest = self.text[mark.at..].as_bytes();
+        let rest = &self.text.as_bytes()[mark.at..];
         let inner = rest[1.min(rest.len())..].trim_ascii_start();
         let is_empty = matches!((rest.first(), inner.first()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')));
         // After a `:` or a `-` it is taken for the value that is due, and only the next key finds it unfinished.

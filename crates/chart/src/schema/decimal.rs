@@ -195,7 +195,7 @@ mod tests {
     fn exact_where_floats_are_not() {
         assert!(number("0.3").is_multiple_of(&number("0.1")));
         assert!(!number("0.35").is_multiple_of(&number("0.1")));
-        assert!(number("1e20").is_multiple_of(&number("3e19")) == false);
+        assert!(!number("1e20").is_multiple_of(&number("3e19")));
         assert!(number("9007199254740993") > number("9007199254740992"));
         assert!(number("-2") < number("-1.5") && number("-1.5") < number("0") && number("0.0") < number("1e-9"));
         assert_eq!(number("1.50"), number("15e-1"));
