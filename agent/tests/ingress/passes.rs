@@ -186,8 +186,8 @@ async fn certificates_go_by_name_and_are_renewed_under_open_connections() {
     );
     let redirect = bed.until("/x?y", 308).await;
     assert_eq!(redirect.headers["location"], "https://a.test:8443/x?y");
-    let stream = tls(&bed, "a.test", &[first.clone()], &[b"http/1.1"]).await.expect("TLS");
-    assert!(tls(&bed, "b.test", &[first.clone()], &[]).await.is_none(), "no certificate of another host");
+    let stream = tls(&bed, "a.test", std::slice::from_ref(&first), &[b"http/1.1"]).await.expect("TLS");
+    assert!(tls(&bed, "b.test", std::slice::from_ref(&first), &[]).await.is_none(), "no certificate of another host");
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let request = || Request::get("/x").header("host", "a.test").body(Full::<Bytes>::default()).unwrap();
@@ -197,7 +197,7 @@ async fn certificates_go_by_name_and_are_renewed_under_open_connections() {
     bed.put("Secret", &object);
     // New connections get the new one at last; the old connection goes on.
     let renewed = async {
-        while tls(&bed, "a.test", &[second.clone()], &[]).await.is_none() {
+        while tls(&bed, "a.test", std::slice::from_ref(&second), &[]).await.is_none() {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
     };
