@@ -209,6 +209,8 @@ async fn daemon(bed: &mut Bed, data: &Path) -> Result<()> {
         repo: None,
         branch: None,
         path: String::new(),
+        pod_cidr: None,
+        service_cidr: None,
     })
     .await?;
     // Both share their objects, so that a commit is there before its ref moves.

@@ -30,9 +30,7 @@ impl Login {
     /// What to show a registry.
     pub fn of(&self, reference: &Reference) -> Option<Credentials> {
         match &self.given {
-            Some((user, password)) => {
-                Some(Credentials::Basic { user: user.clone(), password: password.clone() })
-            }
+            Some((user, password)) => Some(Credentials::Basic { user: user.clone(), password: password.clone() }),
             None => self.keyring.lookup(reference).into_iter().next(),
         }
     }

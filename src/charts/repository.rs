@@ -48,8 +48,7 @@ impl Repositories {
             .read_timeout(SILENCE_MAX)
             .redirect(redirects)
             .build();
-        let client =
-            client.map_err(|e| Error::Fetch { url: "https".to_owned(), why: e.to_string() })?;
+        let client = client.map_err(|e| Error::Fetch { url: "https".to_owned(), why: e.to_string() })?;
         Ok(Repositories { client, login })
     }
 

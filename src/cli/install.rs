@@ -14,8 +14,8 @@ use crate::charts::lock::{Asked, FILE as LOCK_FILE, Lock};
 use crate::cli::chart::disk::Real;
 use crate::cli::chart::remote;
 use crate::cli::init;
-use crate::client::rest::Rest;
 use crate::client::locate;
+use crate::client::rest::Rest;
 use crate::daemon::options::DATA_DIR;
 use crate::source::desire::DEFAULT_NAMESPACE;
 use crate::source::releases::CHART_FILE;
@@ -103,7 +103,9 @@ pub fn run(args: &Args, verb: Verb) -> Result<ExitCode> {
     let is_there = place.exists();
     match verb {
         Verb::Install if is_there => {
-            bail!("cannot re-use a name that is still in use: {RELEASES}/{name}.yaml is there; `masthead upgrade` changes it")
+            bail!(
+                "cannot re-use a name that is still in use: {RELEASES}/{name}.yaml is there; `masthead upgrade` changes it"
+            )
         }
         Verb::Upgrade if !is_there && !given.is_on("install") => {
             bail!("{name:?} has no deployed releases: there is no {RELEASES}/{name}.yaml; --install makes it")
@@ -180,9 +182,11 @@ impl Target {
     fn clone_into(&self, to: &Path) -> Result<()> {
         let to_text = to.to_string_lossy();
         let parent = to.parent().unwrap_or(to);
-        let cloned = init::git(parent, &["clone", "--quiet", "--depth=1", "--branch", &self.branch, "--", &self.url, &to_text]);
+        let cloned =
+            init::git(parent, &["clone", "--quiet", "--depth=1", "--branch", &self.branch, "--", &self.url, &to_text]);
         let Err(error) = cloned else { return Ok(()) };
-        let heads = Command::new("git").args(["ls-remote", "--heads", "--", &self.url]).output().context("running git")?;
+        let heads =
+            Command::new("git").args(["ls-remote", "--heads", "--", &self.url]).output().context("running git")?;
         if !heads.status.success() || !heads.stdout.is_empty() {
             return Err(error);
         }
@@ -198,7 +202,8 @@ impl Target {
             println!("nothing to change: the repository says so already");
             return Ok(ExitCode::SUCCESS);
         }
-        let knows_user = Command::new("git").current_dir(root).args(["config", "user.email"]).output()?.status.success();
+        let knows_user =
+            Command::new("git").current_dir(root).args(["config", "user.email"]).output()?.status.success();
         let who = ["-c", "user.name=masthead", "-c", "user.email=masthead@localhost"];
         let who = if knows_user { &[][..] } else { &who[..] };
         init::git(root, &[who, &["commit", "--quiet", "-m", message]].concat())?;

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use masthead_agent::node;
 
 use crate::cli::{block_on, demo, exit, serve as command, start};
-use crate::daemon::serve::{self, Running};
 use crate::daemon::options::Options;
+use crate::daemon::serve::{self, Running};
 use crate::daemon::{data, preflight};
 use crate::fleet::config;
 use crate::fleet::handle::Handle as Fleet;

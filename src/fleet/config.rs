@@ -339,7 +339,15 @@ mod tests {
             "{HEAD}featureGates: {{a: true}}\nnetworking: {{disableDefaultCNI: true, ipFamily: dual}}\nnodes:\n- image: x\n  extraPortMappings:\n  - {{containerPort: 1, hostPort: 2, protocol: SCTP}}\n  extraMounts:\n  - {{hostPath: a, containerPath: /b}}\n"
         ))
         .unwrap_err();
-        for word in ["featureGates", "disableDefaultCNI", "ipFamily", "nodes[0].image", "SCTP", "hostPath: a", "extraMounts are not"] {
+        for word in [
+            "featureGates",
+            "disableDefaultCNI",
+            "ipFamily",
+            "nodes[0].image",
+            "SCTP",
+            "hostPath: a",
+            "extraMounts are not",
+        ] {
             assert!(faults.iter().any(|fault| fault.contains(word)), "{word}: {faults:?}");
         }
         assert!(read("kind: Pod\napiVersion: v1\n").is_err());

@@ -78,7 +78,7 @@ impl BlobId {
     pub fn of_digest(digest: [u8; 32]) -> BlobId {
         let hex: String = digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect();
         // Forty digits are always an id.
-        BlobId(Oid::from_str(&hex).unwrap_or_else(|_| Oid::ZERO_SHA1))
+        BlobId(Oid::from_str(&hex).unwrap_or(Oid::ZERO_SHA1))
     }
 }
 

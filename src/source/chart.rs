@@ -78,7 +78,8 @@ pub fn capabilities() -> Capabilities {
     let mut versions: Vec<String> = Vec::new();
     for kind in KINDS {
         let info = kind.info();
-        let group = if info.group.is_empty() { info.version.to_owned() } else { format!("{}/{}", info.group, info.version) };
+        let group =
+            if info.group.is_empty() { info.version.to_owned() } else { format!("{}/{}", info.group, info.version) };
         versions.push(format!("{group}/{}", info.kind));
         versions.push(group);
     }
@@ -169,7 +170,8 @@ fn path_of(unit: &Unit, chart: &Chart, template: &str) -> Arc<str> {
 
 fn objects(unit: &Unit, chart: &Chart, rendered: &Rendered) -> File {
     let mut file = File::default();
-    let hooks: Vec<&str> = rendered.hooks.iter().filter(|h| !h.is_test()).map(|h| h.manifest.head.name.as_str()).collect();
+    let hooks: Vec<&str> =
+        rendered.hooks.iter().filter(|h| !h.is_test()).map(|h| h.manifest.head.name.as_str()).collect();
     if unit.spec.hooks != HOOKS_SKIP && !hooks.is_empty() {
         let mut problem = problem(unit, &format!("hooks are not run yet, and the chart has {}", hooks.join(", ")));
         problem.field = "spec.hooks".to_owned();

@@ -75,13 +75,19 @@ impl Lab {
     /// `Kind namespace/name at path:line` of all objects.
     fn objects(&self) -> Vec<String> {
         let observed = self.observe().unwrap_or_else(|fault| panic!("{fault:?}"));
-        observed.desired.objects.values().map(|wanted| format!("{} at {}", wanted.object.key(), wanted.origin)).collect()
+        observed
+            .desired
+            .objects
+            .values()
+            .map(|wanted| format!("{} at {}", wanted.object.key(), wanted.origin))
+            .collect()
     }
 
     fn data(&self, name: &str) -> Value {
         let observed = self.observe().unwrap_or_else(|fault| panic!("{fault:?}"));
         let mut all = observed.desired.objects.values().map(|wanted| wanted.object.value());
-        all.find(|v| v["kind"] == "ConfigMap" && v["metadata"]["name"] == name).map_or(Value::Null, |v| v["data"].clone())
+        all.find(|v| v["kind"] == "ConfigMap" && v["metadata"]["name"] == name)
+            .map_or(Value::Null, |v| v["data"].clone())
     }
 
     fn problems(&self) -> Vec<String> {
@@ -154,23 +160,35 @@ fn faults_name_the_template_the_line_and_the_value() {
         }
     };
     let release = |text: &str| Lab::with_chart().put("apps/shop.yaml", text);
-    check(release(&RELEASE.replace("../charts/web", "../charts/wob")), &["apps/shop.yaml:1: Release/shop: spec.chart.path: there is no chart at ../charts/wob"]);
-    check(release(&format!("{RELEASE}  valuesFrom: [{{file: no.yaml}}]\n")), &["spec.valuesFrom[0]: there is no file no.yaml"]);
+    check(
+        release(&RELEASE.replace("../charts/web", "../charts/wob")),
+        &["apps/shop.yaml:1: Release/shop: spec.chart.path: there is no chart at ../charts/wob"],
+    );
+    check(
+        release(&format!("{RELEASE}  valuesFrom: [{{file: no.yaml}}]\n")),
+        &["spec.valuesFrom[0]: there is no file no.yaml"],
+    );
     check(release(&format!("{RELEASE}  suspend: true\n")), &["spec.suspend: is not supported yet"]);
     check(
         release(&RELEASE.replace("path: ../charts/web", "repository: https://charts.example.test\n    name: redis")),
         &["masthead.lock pins no version of redis (run `masthead chart lock`"],
     );
     check(
-        Lab::with_chart().put("charts/web/templates/settings.yaml", &TEMPLATE.replace(".Values.greeting", ".Values.a.b")),
+        Lab::with_chart()
+            .put("charts/web/templates/settings.yaml", &TEMPLATE.replace(".Values.greeting", ".Values.a.b")),
         &["charts/web/templates/settings.yaml:7: Release/web: template: web/templates/settings.yaml:7:22: executing"],
     );
     check(
         Lab::with_chart().put("charts/web/templates/settings.yaml", &TEMPLATE.replace("| quote", "")),
-        &["charts/web/templates/settings.yaml:8: ConfigMap/web: data[replicas]: must be text, not a number (put it in quotes; from .Values.replicas of charts/web/Chart.yaml:1)"],
+        &[
+            "charts/web/templates/settings.yaml:8: ConfigMap/web: data[replicas]: must be text, not a number (put it in quotes; from .Values.replicas of charts/web/Chart.yaml:1)",
+        ],
     );
     check(
-        Lab::with_chart().put("charts/web/templates/job.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: hooked\n  annotations: {helm.sh/hook: pre-install}\n"),
+        Lab::with_chart().put(
+            "charts/web/templates/job.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: hooked\n  annotations: {helm.sh/hook: pre-install}\n",
+        ),
         &["charts/web/Chart.yaml:1: Release/web: spec.hooks: hooks are not run yet, and the chart has hooked"],
     );
     check(Lab::with_chart().put("charts/web/Chart.yaml", "name: web\n"), &["chart.metadata.version is required"]);

@@ -77,7 +77,7 @@ pub struct Releases {
 pub fn folders(snapshot: &Snapshot) -> Vec<Arc<str>> {
     let mut out: Vec<Arc<str>> = Vec::new();
     // Sorted by path, so that a chart comes before what lies in it.
-    for (folder, _) in &snapshot.folders {
+    for folder in snapshot.folders.keys() {
         if out.last().is_some_and(|chart| folder.starts_with(&**chart)) {
             continue;
         }

@@ -104,7 +104,9 @@ impl Cache {
 
     /// Whether one of the files, sorted by path, holds a Release.
     pub fn has_releases(&self, listed: &[Listed]) -> bool {
-        self.releases.iter().any(|file| listed.binary_search_by(|other| other.0.cmp(&file.0)).is_ok_and(|at| listed[at] == *file))
+        self.releases
+            .iter()
+            .any(|file| listed.binary_search_by(|other| other.0.cmp(&file.0)).is_ok_and(|at| listed[at] == *file))
     }
 
     /// What a file came to, when it was read.

@@ -256,7 +256,12 @@ fn render_one(
                 spent if spent > RENDER_MAX => Err(format!("the render takes longer than {} s", RENDER_MAX.as_secs())),
                 _ => Ok(()),
             };
-            let around = chart::Around { probe: Box::new(probe), entropy: with.map_or([0; 32], |with| with.entropy), now_s, lookup };
+            let around = chart::Around {
+                probe: Box::new(probe),
+                entropy: with.map_or([0; 32], |with| with.entropy),
+                now_s,
+                lookup,
+            };
             let file = chart::render(unit, &chart, texts, around);
             return (file, has_looked.load(Ordering::Relaxed));
         }

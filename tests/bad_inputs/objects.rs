@@ -18,7 +18,10 @@ const CASES: &[Case] = &[
     ),
     refused(
         "a kind of Kubernetes that is not in scope",
-        &[("apps/x.yaml", "apiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\nmetadata:\n  name: x\n")],
+        &[(
+            "apps/x.yaml",
+            "apiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\nmetadata:\n  name: x\n",
+        )],
         &["apps/x.yaml:2: CertificateSigningRequest/x: kind: ", "not supported yet"],
     ),
     refused(

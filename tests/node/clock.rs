@@ -59,9 +59,9 @@ fn a_node_whose_clock_is_ahead_or_behind() {
             assert_eq!(site.status()["nodes"][0]["ready"], true);
 
             // Somebody sets the clock right.
-            site.children[1].kill().expect("a kill");
-            site.children[1].wait().expect("its end");
-            site.children.remove(1);
+            let mut ended = site.children.remove(1);
+            ended.kill().expect("a kill");
+            ended.wait().expect("its end");
             agent(&mut site, &[], &[]);
             site.write("more.yaml", &deployment("more", 1, "v1", SLEEPER, ""));
             site.push_healthy("The third");

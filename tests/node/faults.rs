@@ -58,9 +58,9 @@ fn a_repository_by_url_whose_server_is_gone_for_a_while() {
         site.until("the watcher has applied the first", || colour(&watcher).as_deref() == Some("blue"));
         assert_eq!(trouble(&watcher), "null");
 
-        site.children[0].kill().expect("a kill");
-        site.children[0].wait().expect("its end");
-        site.children.remove(0);
+        let mut ended = site.children.remove(0);
+        ended.kill().expect("a kill");
+        ended.wait().expect("its end");
         hook();
         site.until("the watcher says what is wrong", || trouble(&watcher).contains("127.0.0.1:7070"));
         assert_eq!(colour(&watcher).as_deref(), Some("blue"), "trouble took away what was applied");

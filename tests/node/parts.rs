@@ -147,9 +147,9 @@ fn a_control_plane_on_etcd_and_an_agent_apart() {
         site.until("only the second is left", || site.pods("web").len() == 2);
         let before = site.processes_of("web");
 
-        site.children[0].kill().expect("a kill");
-        site.children[0].wait().expect("its end");
-        site.children.remove(0);
+        let mut ended = site.children.remove(0);
+        ended.kill().expect("a kill");
+        ended.wait().expect("its end");
         serve(&mut site, &store);
         site.ready(site.children[0].id());
         site.until_healthy(&second);

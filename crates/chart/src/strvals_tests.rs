@@ -1,4 +1,4 @@
-//! `--set` lines and what Helm makes of them; every expectation was printed by Helm's own parser.
+//! `--set` lines and what Helm makes of them; expectations follow its parser's source.
 
 use serde_json::{Value as Json, json};
 

@@ -35,7 +35,8 @@ pub fn run(path: &str, how: How, given: &Given) -> Result<Outcome, String> {
     let mut warnings = Vec::new();
     let chart = load::files(disk::folder(&mut Real, path, &mut warnings)?, &mut warnings)?;
     let asked: Vec<Dependency> = chart.metadata.dependencies.iter().flatten().flatten().cloned().collect();
-    let mut outcome = Outcome { stderr: warnings.iter().map(|line| format!("{line}\n")).collect(), ..Outcome::default() };
+    let mut outcome =
+        Outcome { stderr: warnings.iter().map(|line| format!("{line}\n")).collect(), ..Outcome::default() };
     if asked.is_empty() {
         return Ok(outcome);
     }
@@ -99,7 +100,9 @@ fn fetch(path: &str, wanted: &[Dependency], given: &Given) -> Result<(Vec<Depend
             archives.push(package(&chart, &Changes::default())?);
             chart.metadata.version.clone()
         } else if repository.starts_with(['@']) || repository.starts_with("alias:") {
-            return Err(format!("no repository definition for {repository}: names of repositories are not kept, write its URL"));
+            return Err(format!(
+                "no repository definition for {repository}: names of repositories are not kept, write its URL"
+            ));
         } else {
             let asked = Asked {
                 repository: repository.to_owned(),
@@ -131,22 +134,32 @@ fn own_version(path: &str, dependency: &Dependency) -> Result<String, String> {
     if dependencies::is_compatible(&dependency.version, &chart.metadata.version) {
         return Ok(chart.metadata.version.clone());
     }
-    Err(format!("dependency {} at version {} does not satisfy the constraint {}", dependency.name, chart.metadata.version, dependency.version))
+    Err(format!(
+        "dependency {} at version {} does not satisfy the constraint {}",
+        dependency.name, chart.metadata.version, dependency.version
+    ))
 }
 
 /// Removes archives of earlier versions of what is fetched.
-fn remove_outdated(charts: &str, asked: &[Dependency], archives: &Archives, outcome: &mut Outcome) -> Result<(), String> {
+fn remove_outdated(
+    charts: &str,
+    asked: &[Dependency],
+    archives: &Archives,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
     let Ok(entries) = std::fs::read_dir(Path::new(charts)) else { return Ok(()) };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_kept = archives.iter().any(|(archive, _)| *archive == name);
         let is_ours = asked.iter().any(|dependency| {
             let rest = name.strip_prefix(&dependency.name).and_then(|rest| rest.strip_prefix('-'));
-            rest.and_then(|rest| rest.strip_suffix(".tgz")).is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit() || c == 'v'))
+            rest.and_then(|rest| rest.strip_suffix(".tgz"))
+                .is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit() || c == 'v'))
         });
         if is_ours && !is_kept {
             let path = entry.path();
-            std::fs::remove_file(&path).map_err(|error| super::disk::words("remove", &path.to_string_lossy(), &error))?;
+            std::fs::remove_file(&path)
+                .map_err(|error| super::disk::words("remove", &path.to_string_lossy(), &error))?;
             outcome.stdout.extend_from_slice(format!("Deleting outdated chart {name}\n").as_bytes());
         }
     }
