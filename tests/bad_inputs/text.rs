@@ -186,9 +186,9 @@ const CASES: &[Case] = &[
         "a chart whose template does not parse",
         &[
             ("apps/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
-            ("apps/web/templates/a.yaml", "a: {{ .Values.x | }}\n"),
+            ("apps/web/templates/a.yaml", "a: {{ .Values.x | nope }}\n"),
         ],
-        &["apps/web/templates/a.yaml:1: ", "missing value for command"],
+        &["apps/web/templates/a.yaml:1: ", "function \"nope\" not defined"],
     ),
     file(
         "a chart that never ends",

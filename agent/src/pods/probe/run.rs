@@ -49,7 +49,9 @@ pub async fn run(mut probed: Probed) {
         return;
     }
     let clock = probed.cx.shared.clock;
-    let due_ms = probed.started_ms + i64::from(probe.initial_delay_seconds.max(0)) * 1000;
+    let delay_ms = i64::from(probe.initial_delay_seconds.max(0)) * 1000;
+    // A clock that was set back since the start must not make the probe wait for the difference.
+    let due_ms = (probed.started_ms + delay_ms).min(clock.now_ms() + delay_ms);
     tokio::time::sleep_until(clock.instant(due_ms)).await;
     let period = seconds(if probe.period_seconds == 0 { 10 } else { probe.period_seconds }, 1);
     let mut ticks = interval_at(tokio::time::Instant::now(), clock.duration(period));

@@ -685,12 +685,8 @@ fn same(a: &Value, b: &Value) -> bool {
 
 /// The first two items that are equal.
 fn duplicates(items: &[Value]) -> Option<(usize, usize)> {
-    for (second, b) in items.iter().enumerate().skip(1) {
-        if let Some(first) = items[..second].iter().position(|a| same(b, a)) {
-            return Some((first, second));
-        }
-    }
-    None
+    let mut later = items.iter().enumerate().skip(1);
+    later.find_map(|(second, b)| Some((items[..second].iter().position(|a| same(b, a))?, second)))
 }
 
 /// A plain value in a message.

@@ -12,6 +12,9 @@ use crate::context::Reaction;
 
 /// Imports what `node` held before this store was born; everything younger was deleted on purpose and stays deleted.
 ///
+/// Times of pods are whole seconds. One that is of the second of the birth may be either: it is taken in, since an owner
+/// that has too many gives the wrong one back, and nobody gives back what was running.
+///
 /// The pods come as orphans: owners find them by selector, as any orphan, whatever uids the owners have now.
 ///
 /// # Errors
@@ -20,8 +23,8 @@ pub fn import(cluster: &Cluster, node: &str, held: &[Arc<Object>], store_born: T
     let mut reaction = Reaction::default();
     for object in held {
         let Ok(pod) = object.typed::<Pod>() else { continue };
-        let older = pod.metadata.creation_timestamp.is_some_and(|at| at < store_born);
-        if !older || pod.spec.node_name != node || cluster.get(object.key()).is_some() {
+        let is_older = pod.metadata.creation_timestamp.is_some_and(|at| at <= store_born);
+        if !is_older || pod.spec.node_name != node || cluster.get(object.key()).is_some() {
             continue;
         }
         let mut pod = Pod::clone(&pod);
