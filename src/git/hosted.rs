@@ -14,6 +14,8 @@ use crate::git::protocol::SOCKET_ENV;
 
 /// Bytes of a pack a push may bring.
 pub const PACK_BYTES_MAX: u64 = 2 << 30;
+/// Lock files of what [`ensure`] alone writes; one that a killed daemon left would keep every later one from starting.
+const OWN_LOCKS: [&str; 2] = ["HEAD.lock", "config.lock"];
 /// Seconds after which a lock file of a killed git is taken to be left behind.
 const STALE_LOCK_S: u64 = 60;
 
@@ -44,7 +46,15 @@ pub fn ensure(path: &Path, branch: &str, hook: &HookCommand, socket: &Path) -> R
     if broken > 0 {
         tracing::error!(broken, repository = %path.display(), "objects of the repository are damaged: `git fsck` says which");
     }
-    repo.set_head(&format!("refs/heads/{branch}")).what(|| format!("pointing HEAD at {branch}"))?;
+    for name in OWN_LOCKS {
+        // Written here alone, and the data directory is ours: whoever held it was killed. Gone is as good.
+        let _ = fs::remove_file(path.join(name));
+    }
+    let head = format!("refs/heads/{branch}");
+    // Not at each start: a write that is cut short by a kill leaves its lock.
+    if !repo.find_reference("HEAD").is_ok_and(|now| now.symbolic_target_bytes() == Some(head.as_bytes())) {
+        repo.set_head(&head).what(|| format!("pointing HEAD at {branch}"))?;
+    }
     configure(&repo, path)?;
     let hooks = path.join("hooks");
     fs::create_dir_all(&hooks).what(|| format!("making {}", hooks.display()))?;
@@ -137,6 +147,22 @@ pub(in crate::git) fn remove_stale_locks(repository: &Path, age: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_start_that_was_killed_does_not_keep_the_next_from_starting() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("repo.git");
+        let hook = HookCommand { program: "/bin/true".into(), args: Vec::new() };
+        let start = |branch: &str| ensure(&path, branch, &hook, Path::new("/nowhere"));
+        start("main").expect("a repository");
+        for name in OWN_LOCKS {
+            fs::write(path.join(name), "").expect("a lock");
+        }
+        start("other").expect("started again, with another branch to point to");
+        let head = fs::read_to_string(path.join("HEAD")).expect("HEAD");
+        assert_eq!(head.trim(), "ref: refs/heads/other");
+        assert!(OWN_LOCKS.iter().all(|name| !path.join(name).exists()));
+    }
 
     #[test]
     fn words_survive_the_shell() {

@@ -224,10 +224,18 @@ impl Site {
     pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let began = Instant::now();
         while !holds() {
-            let status = || self.masthead(&["status"]).out + &self.masthead(&["get", "deploy,rs,pods"]).out;
+            let status =
+                || self.masthead(&["status"]).out + &self.masthead(&["get", "deploy,rs,pods"]).out + &self.faults();
             assert!(began.elapsed() < WAIT_MAX, "not within {WAIT_MAX:?}: {what}\n{}", status());
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// What daemons said of their faults: the end of the log alone may be full of what followed from them.
+    fn faults(&self) -> String {
+        let log = fs::read_to_string(self.dir.path().join("daemons.log")).unwrap_or_default();
+        let told = log.lines().filter(|line| line.contains("rror") && !line.contains("no session with"));
+        told.rev().take(20).map(|line| format!("{line}\n")).collect()
     }
 
     pub fn until_healthy(&self, commit: &str) {
