@@ -104,3 +104,58 @@ fn check(what: &str, expect: &str, actual: &str) -> Result<(), Error> {
     }
     Err(Error::Digest { what: what.to_owned(), expect: expect.to_owned(), actual: actual.to_owned() })
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+
+    use super::*;
+
+    /// A chart repository with one archive, whose index promises `digest` of it.
+    async fn repository(archive: &'static [u8], digest: String) -> String {
+        let index = format!(
+            "entries:\n  demo:\n  - version: 1.2.0\n    digest: {digest}\n    urls: [demo-1.2.0.tgz]\n  - version: 2.0.0-rc.1\n    urls: [x.tgz]\n"
+        );
+        let routes = Router::new()
+            .route("/index.yaml", get(move || async move { index }))
+            .route("/demo-1.2.0.tgz", get(move || async move { archive }));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        format!("http://{address}")
+    }
+
+    fn asked(repository: &str, version: &str) -> Asked {
+        Asked { repository: repository.to_owned(), name: "demo".to_owned(), version: version.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn a_chart_is_found_pinned_and_fetched_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let fetcher = || Fetcher::new(Login::default(), Store::new(folder.path().join("charts"))).expect("a fetcher");
+        let digest = Digest::of(b"packed").to_string();
+        let url = repository(b"packed", digest.trim_start_matches("sha256:").to_owned()).await;
+        let (locked, archive) = fetcher().resolve(&asked(&url, "^1")).await.expect("found");
+        assert_eq!((locked.resolved.as_str(), &locked.digest, &archive[..]), ("1.2.0", &digest, &b"packed"[..]));
+        assert_eq!(locked.url, format!("{url}/demo-1.2.0.tgz"));
+        // Kept: the place may be gone.
+        let moved = Locked { url: "http://127.0.0.1:1/gone.tgz".to_owned(), ..locked.clone() };
+        assert_eq!(&fetcher().pinned(&moved).await.expect("kept")[..], b"packed");
+        let other = Locked { digest: Digest::of(b"other").to_string(), ..locked };
+        assert!(matches!(fetcher().pinned(&other).await, Err(Error::Digest { .. })));
+        let none = fetcher().resolve(&asked(&url, ">=3")).await.expect_err("none fits").to_string();
+        assert!(none.contains("the newest is 2.0.0-rc.1"), "{none}");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_as_promised_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let fetcher = Fetcher::new(Login::default(), Store::new(folder.path().join("charts"))).expect("a fetcher");
+        let url = repository(b"packed", "0a".repeat(32)).await;
+        assert!(matches!(fetcher.resolve(&asked(&url, "")).await, Err(Error::Digest { .. })));
+        assert!(!folder.path().join("charts").exists(), "kept all the same");
+        let gone = fetcher.resolve(&asked("http://127.0.0.1:1", "")).await.expect_err("nobody").to_string();
+        assert!(gone.starts_with("http://127.0.0.1:1/index.yaml: "), "{gone}");
+    }
+}

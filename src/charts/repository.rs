@@ -32,6 +32,8 @@ impl Repositories {
     /// # Errors
     /// The machine has no certificates to trust.
     pub fn new(login: Login) -> Result<Repositories, Error> {
+        // Whoever comes first installs it; a second time is no fault. Commands on charts come before everything else.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let redirects = reqwest::redirect::Policy::custom(|attempt| {
             if attempt.previous().len() > REDIRECTS_MAX {
                 return attempt.error("more than redirects = 10");

@@ -84,8 +84,6 @@ pub fn asked(name: &str, given: &Given) -> Result<Asked, String> {
 /// # Errors
 /// Its own; or the system gives no threads.
 pub fn wait<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    // A provider can only be set once.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| error.to_string())?.block_on(work)
 }
