@@ -1,26 +1,27 @@
-//! Charts of the corpus to figures: load, values, render and sort beside Helm's own packages; a thousand releases; one
-//! changed value; the cost of tracing.
+//! Charts of the corpus to figures: each phase of a render beside that of Helm's own packages; the cost of tracing; a
+//! thousand releases; one changed value.
 //!
-//! `cargo run --release -p masthead-chart --example chart_bench [-- FILTER]`. Helm's figures need `go` and its module proxy.
+//! `cargo run --release -p masthead-chart --example chart_bench [-- FILTER [ROUNDS]]`. Helm's figures need `go` and its
+//! module proxy. With a number of rounds a chart is only rendered so often, and nothing is measured: for a profiler.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
     reason = "a benchmark reads files, clocks and starts go"
 )]
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use masthead_chart::chart::Chart;
-use masthead_chart::decode;
 use masthead_chart::disk::{self, Disk};
-use masthead_chart::render::{Asks, Options, render};
+use masthead_chart::render::{Asks, Options, render, watched};
 use masthead_chart::strvals::{Kind, parse_into};
 use masthead_chart::tree::Table;
+use masthead_chart::{decode, load};
 use masthead_sprig::time::moment::Moment;
 
 #[path = "../tests/support/here.rs"]
@@ -30,6 +31,7 @@ use here::Here;
 
 const CHARTS: usize = 10;
 const ROUNDS: usize = 15;
+const PAIRS: usize = 15;
 const RELEASES: usize = 1000;
 
 fn shared() -> PathBuf {
@@ -71,13 +73,18 @@ fn subject(root: &Path, folder: PathBuf) -> Option<Subject> {
     })
 }
 
-fn load(subject: &Subject) -> (Arc<Chart>, Table) {
-    let mut here = Here { folder: subject.folder.clone() };
+fn user(subject: &Subject, here: &mut Here) -> Table {
     let mut values = Table::new();
     for file in &subject.values {
         let text = here.read(&file.to_string_lossy()).expect("the file of values is there");
         values.merge(decode::table(&text).expect("the values are well-formed").unwrap_or_default());
     }
+    values
+}
+
+fn loaded(subject: &Subject) -> (Arc<Chart>, Table) {
+    let mut here = Here { folder: subject.folder.clone() };
+    let values = user(subject, &mut here);
     let chart = disk::chart(&mut here, "", &mut Vec::new()).expect("the chart loads");
     (Arc::new(chart), values)
 }
@@ -91,67 +98,158 @@ fn draw(chart: &Arc<Chart>, values: &Table, options: &Options) -> usize {
     rendered.manifests.iter().map(|manifest| manifest.text.len()).sum()
 }
 
-fn median(mut run: impl FnMut()) -> f64 {
-    let mut times: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let start = Instant::now();
-            run();
-            start.elapsed().as_secs_f64() * 1e6
-        })
-        .collect();
+fn middle(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
-    times[ROUNDS / 2]
+    times[times.len() / 2]
 }
 
-/// Helm's times, by chart; none without go.
-fn helm(subjects: &[Subject]) -> Option<Vec<f64>> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/helm_bench");
-    let folder = tempfile::tempdir().ok()?;
-    for file in ["go.mod", "main.go"] {
-        std::fs::copy(sources.join(file), folder.path().join(file)).ok()?;
+fn timed(run: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    run();
+    start.elapsed().as_secs_f64() * 1e6
+}
+
+fn median(mut run: impl FnMut()) -> f64 {
+    middle((0..ROUNDS).map(|_| timed(&mut run)).collect())
+}
+
+/// What is measured apart: reading a folder with the files of values, making a chart of its files, then each `Step`.
+const PHASES: [&str; 7] = ["read", "load", "values", "schema", "parse", "execute", "sort"];
+
+/// Microseconds of each phase, and of all.
+type Times = [f64; PHASES.len() + 1];
+
+fn once(subject: &Subject) -> Times {
+    let mut at = vec![Instant::now()];
+    let mut here = Here { folder: subject.folder.clone() };
+    let values = user(subject, &mut here);
+    let files = disk::folder(&mut here, "", &mut Vec::new()).expect("the folder is readable");
+    at.push(Instant::now());
+    let chart = Arc::new(load::files(files, &mut Vec::new()).expect("the chart loads"));
+    at.push(Instant::now());
+    let mut done = |_| at.push(Instant::now());
+    let rendered = watched(&chart, &values, &options(), Asks::default(), &mut Vec::new(), &mut done);
+    let end = Instant::now();
+    drop(rendered.expect("the chart renders"));
+    let mut times: Times = [0.0; PHASES.len() + 1];
+    for (time, two) in times.iter_mut().zip(at.windows(2)) {
+        *time = (two[1] - two[0]).as_secs_f64() * 1e6;
     }
-    let go = |args: &[&str]| {
-        let mut command = Command::new("go");
-        command.args(args).current_dir(folder.path()).env("GOFLAGS", "-mod=mod");
-        command
-    };
-    if !go(&["build", "-o", "helm_bench", "."]).status().ok()?.success() {
-        return None;
+    times[PHASES.len()] = (end - at[0]).as_secs_f64() * 1e6;
+    times
+}
+
+fn ours(subject: &Subject) -> Times {
+    let all: Vec<Times> = (0..ROUNDS).map(|_| once(subject)).collect();
+    std::array::from_fn(|phase| middle(all.iter().map(|times| times[phase]).collect()))
+}
+
+/// Helm's own packages in a process that answers one chart at a time.
+struct Helm {
+    child: Child,
+    answers: BufReader<ChildStdout>,
+    /// Where it was built.
+    _folder: tempfile::TempDir,
+}
+
+impl Helm {
+    /// None without go.
+    fn start() -> Option<Helm> {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/helm_bench");
+        let folder = tempfile::tempdir().ok()?;
+        for file in ["go.mod", "main.go"] {
+            std::fs::copy(sources.join(file), folder.path().join(file)).ok()?;
+        }
+        let mut go = Command::new("go");
+        go.args(["build", "-o", "helm_bench", "."]).current_dir(folder.path()).env("GOFLAGS", "-mod=mod");
+        if !go.status().ok()?.success() {
+            return None;
+        }
+        let mut child =
+            Command::new(folder.path().join("helm_bench")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+        let answers = BufReader::new(child.stdout.take()?);
+        Some(Helm { child, answers, _folder: folder })
     }
-    let mut child =
-        Command::new(folder.path().join("helm_bench")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
-    let mut stdin = child.stdin.take()?;
-    for subject in subjects {
+
+    /// Load, values, schema, render, sort, and all.
+    fn times(&mut self, subject: &Subject) -> Option<[f64; 6]> {
         let files = subject.values.iter().map(|file| format!("\t{}", file.display()));
-        writeln!(stdin, "{}{}", subject.folder.display(), files.collect::<String>()).ok()?;
+        let line = format!("{}{}\n", subject.folder.display(), files.collect::<String>());
+        self.child.stdin.as_mut()?.write_all(line.as_bytes()).ok()?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).ok()?;
+        let times: Vec<f64> = answer.split_whitespace().filter_map(|time| time.parse().ok()).collect();
+        times.try_into().ok()
     }
-    drop(stdin);
-    let output = child.wait_with_output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    text.lines().map(|line| line.rsplit('\t').next().and_then(|time| time.parse().ok())).collect()
 }
 
+impl Drop for Helm {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+fn row(name: &str, cells: impl IntoIterator<Item = String>) {
+    let cells: String = cells.into_iter().map(|cell| format!("{cell:>15}")).collect();
+    println!("{name:24}{cells}");
+}
+
+/// Each cell is ours/helm's in microseconds, and how many times as long helm takes.
 fn largest(subjects: &[Subject]) {
-    let theirs = helm(subjects);
-    println!("{:24} {:>9} {:>9} {:>9} {:>9} {:>7}", "chart", "load us", "rest us", "sum us", "helm us", "ratio");
+    let mut helm = Helm::start();
+    println!("microseconds: ours (read+load, parse+execute), helm's, and helm's by ours");
+    row("chart", ["load", "values", "schema", "render", "sort", "sum"].map(str::to_owned));
     let mut ratios = Vec::new();
-    for (at, subject) in subjects.iter().enumerate() {
-        let loading = median(|| drop(load(subject)));
-        let whole = median(|| {
-            let (chart, values) = load(subject);
-            draw(&chart, &values, &options());
-        });
-        let theirs = theirs.as_ref().and_then(|times| times.get(at)).copied().unwrap_or(f64::NAN);
-        ratios.push(theirs / whole);
+    for subject in subjects {
+        let own = ours(subject);
+        let theirs = helm.as_mut().and_then(|helm| helm.times(subject)).unwrap_or([f64::NAN; 6]);
+        let [read, load, values, schema, parse, execute, sort, sum] = own;
+        let both = [read + load, values, schema, parse + execute, sort, sum];
+        let cell = |at: usize| format!("{:.0}/{:.0} {:.1}", both[at], theirs[at], theirs[at] / both[at]);
+        row(&subject.name, (0..6).map(cell));
+        row("", [format!("{read:.0}+{load:.0}"), String::new(), String::new(), format!("{parse:.0}+{execute:.0}")]);
+        ratios.push(theirs[5] / sum);
+    }
+    println!("median: helm takes {:.1} times as long", middle(ratios));
+}
+
+/// What tracing costs: plain and traced renders in turn, so that what else the machine does falls on both.
+fn tracing(subjects: &[Subject]) {
+    println!("tracing: microseconds plain, traced, and traced with each manifest's origins asked for");
+    let mut costs = Vec::new();
+    for subject in subjects {
+        let (chart, values) = loaded(subject);
+        let traced = Options { trace: true, ..options() };
+        let (mut plain, mut with, mut asked) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..PAIRS {
+            plain.push(timed(|| {
+                std::hint::black_box(draw(&chart, &values, &options()));
+            }));
+            with.push(timed(|| {
+                std::hint::black_box(draw(&chart, &values, &traced));
+            }));
+            asked.push(timed(|| {
+                let rendered = render(&chart, &values, &traced, Asks::default(), &mut Vec::new());
+                let rendered = rendered.expect("the chart renders");
+                let lines: usize = rendered.manifests.iter().map(|one| rendered.origins_of(one).len()).sum();
+                std::hint::black_box(lines);
+            }));
+        }
+        let cost = |other: &[f64]| middle(plain.iter().zip(other).map(|(a, b)| b / a).collect());
+        let (traced, resolved) = (cost(&with), cost(&asked));
+        costs.push(traced);
         println!(
-            "{:24} {loading:9.0} {:9.0} {whole:9.0} {theirs:9.0} {:7.1}",
+            "{:24}{:9.0}{:9.0}{:9.0}   {:+.1} % {:+.1} %",
             subject.name,
-            whole - loading,
-            theirs / whole
+            middle(plain.clone()),
+            middle(with),
+            middle(asked),
+            (traced - 1.0) * 100.0,
+            (resolved - 1.0) * 100.0
         );
     }
-    ratios.sort_by(f64::total_cmp);
-    println!("median: helm takes {:.1} times as long", ratios[ratios.len() / 2]);
+    println!("median: tracing costs {:+.1} %", (middle(costs) - 1.0) * 100.0);
 }
 
 /// The most memory this process had, in MiB.
@@ -164,7 +262,7 @@ fn peak() -> f64 {
 
 fn fleet(subject: &Subject) {
     let start = Instant::now();
-    let (chart, values) = load(subject);
+    let (chart, values) = loaded(subject);
     let next = AtomicUsize::new(0);
     let bytes = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -195,13 +293,7 @@ fn fleet(subject: &Subject) {
         parse_into("nameOverride=changed", &mut values, Kind::Typed).expect("it is well-formed");
         draw(&chart, &values, &options());
     });
-    let traced = median(|| {
-        draw(&chart, &values, &Options { trace: true, ..options() });
-    });
-    let plain = median(|| {
-        draw(&chart, &values, &options());
-    });
-    println!("one changed value: {one:.0} us; tracing costs {:+.1} %", (traced / plain - 1.0) * 100.0);
+    println!("one changed value: {one:.0} us");
 }
 
 fn main() {
@@ -216,14 +308,22 @@ fn main() {
     folders.sort_by_key(|folder| std::cmp::Reverse(bytes(folder)));
     let subjects: Vec<Subject> = folders.into_iter().filter_map(|folder| subject(&root, folder)).collect();
     let (named, all): (Vec<_>, Vec<_>) = subjects.into_iter().partition(|one| one.name == "nginx");
-    if filter.is_empty() || filter == "fleet" {
+    let rounds = std::env::args().nth(2).and_then(|text| text.parse::<usize>().ok());
+    if rounds.is_none() && (filter.is_empty() || filter == "fleet") {
         named.iter().for_each(fleet);
     }
     let mut chosen: Vec<Subject> =
         all.into_iter().chain(named).filter(|one| filter.is_empty() || one.name.contains(&filter)).collect();
     chosen.sort_by_key(|one| std::cmp::Reverse(bytes(&one.folder)));
     chosen.truncate(CHARTS);
+    if let Some(rounds) = rounds {
+        for subject in chosen.iter().cycle().take(rounds * chosen.len()) {
+            once(subject);
+        }
+        return;
+    }
     if !chosen.is_empty() {
         largest(&chosen);
+        tracing(&chosen);
     }
 }

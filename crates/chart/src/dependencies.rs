@@ -14,6 +14,10 @@ use crate::instance::{Instance, Shared, adopt};
 use crate::metadata::Dependency;
 use crate::tree::Tree;
 
+/// How many charts may take part in a render. Helm has no bound: each level of charts may ask for those below it under
+/// many names, and every name is a chart of its own.
+pub const CHARTS_MAX: usize = 10_000;
+
 /// Helm's `IsCompatibleRange`: whether a version satisfies a constraint; no where either can't be read.
 pub fn is_compatible(range: &str, text: &str) -> bool {
     let Ok(version) = version::parse(text.as_bytes()) else { return false };
@@ -25,11 +29,17 @@ pub fn is_compatible(range: &str, text: &str) -> bool {
 /// # Errors
 /// A chart's values are not a mapping.
 pub(crate) fn process(root: &Shared, user: &Map, warnings: &mut Vec<String>) -> Result<(), String> {
-    enable(root, user, "", warnings)?;
+    enable(root, user, "", &mut 0, warnings)?;
     import(root, warnings)
 }
 
-fn enable(chart: &Shared, values: &Map, path: &str, warnings: &mut Vec<String>) -> Result<(), String> {
+fn enable(
+    chart: &Shared,
+    values: &Map,
+    path: &str,
+    charts: &mut usize,
+    warnings: &mut Vec<String>,
+) -> Result<(), String> {
     let Some(wanted) = chart.borrow().wanted.clone() else { return Ok(()) };
     let there = chart.borrow().dependencies.clone();
     let mut kept: Vec<Shared> = there.iter().filter(|existing| !is_wanted(existing, &wanted)).cloned().collect();
@@ -39,6 +49,11 @@ fn enable(chart: &Shared, values: &Map, path: &str, warnings: &mut Vec<String>) 
         if !request.alias.is_empty() {
             request.name = request.alias.clone();
         }
+    }
+    *charts += kept.len();
+    if *charts > CHARTS_MAX {
+        let name = &chart.borrow().name;
+        return Err(format!("more than {CHARTS_MAX} charts take part, with the dependencies of {name}"));
     }
     adopt(chart, kept);
     wanted.iter().for_each(|request| request.borrow_mut().enabled = true);
@@ -51,7 +66,7 @@ fn enable(chart: &Shared, values: &Map, path: &str, warnings: &mut Vec<String>) 
     let still: Vec<_> = wanted.iter().filter(|request| !is_off(&request.borrow().name)).cloned().collect();
     for child in &on {
         let path = format!("{path}{}.", child.borrow().name);
-        enable(child, &values, &path, warnings)?;
+        enable(child, &values, &path, charts, warnings)?;
     }
     chart.borrow_mut().wanted = (!still.is_empty()).then_some(still);
     adopt(chart, on);

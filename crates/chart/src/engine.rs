@@ -22,6 +22,7 @@ use crate::error::{Error, Stage};
 use crate::instance::Shared;
 use crate::metadata::Metadata;
 use crate::objects::{self, ChartObject};
+use crate::render::Step;
 
 /// How many sets of templates a chart keeps parsed: one for each choice of its dependencies.
 const SETS_MAX: usize = 16;
@@ -45,6 +46,8 @@ pub(crate) struct Surroundings<'a> {
     pub limits: Limits,
     pub trace: bool,
     pub strict: bool,
+    /// Called at the end of each step.
+    pub done: &'a mut dyn FnMut(Step),
 }
 
 /// A template and what it is rendered with.
@@ -90,6 +93,7 @@ pub(crate) fn render(
     let mut names: Vec<&String> = all.keys().collect();
     names.sort_by_key(|name| Reverse((name.matches('/').count(), *name)));
     let set = parsed(chart, &all, &names)?;
+    (surroundings.done)(Step::Parse);
     let options = ExecOptions {
         missing_key: if surroundings.strict { MissingKey::Error } else { MissingKey::Zero },
         limits: surroundings.limits,
@@ -131,6 +135,7 @@ pub(crate) fn render(
         renderable.dot.clear();
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    (surroundings.done)(Step::Execute);
     Ok(files)
 }
 

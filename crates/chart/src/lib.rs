@@ -25,6 +25,7 @@ pub mod glob;
 mod go_format;
 pub mod head;
 mod head_fast;
+pub mod hook;
 pub mod ignore;
 mod instance;
 pub mod kinds;

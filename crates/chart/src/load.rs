@@ -14,17 +14,22 @@ use crate::metadata::{Metadata, V1};
 /// How deep charts may lie in charts.
 pub const DEPTH_MAX: usize = 32;
 
+/// Bytes that all archives in `charts/`, and those in them, may unpack to.
+pub const UNPACKED_BYTES_MAX: u64 = 256 << 20;
+
 /// The chart of the files, and Helm's warnings.
 ///
 /// # Errors
 /// Helm's own words.
 pub fn files(files: Vec<File>, warnings: &mut Vec<String>) -> Result<Chart, String> {
-    Loader { warnings, depth: 0 }.files(files)
+    Loader { warnings, depth: 0, unpacked: 0 }.files(files)
 }
 
 struct Loader<'w> {
     warnings: &'w mut Vec<String>,
     depth: usize,
+    /// Bytes that archives in `charts/` gave so far.
+    unpacked: u64,
 }
 
 /// Files of charts in `charts/`, by the first name in their paths.
@@ -118,13 +123,21 @@ impl Loader<'_> {
         if self.depth >= DEPTH_MAX {
             return Err(format!("charts are nested deeper than {DEPTH_MAX} levels"));
         }
-        let mut inner = Loader { warnings: self.warnings, depth: self.depth + 1 };
-        if path::ext(name.as_bytes()) == b".tgz" {
-            let archive = files.first().map_or(&[][..], |file| file.data.as_bytes());
-            return inner.files(archive::files(archive)?);
-        }
-        let own = |file: File| file.name.split_once('/').map(|(_, rest)| File::new(rest, file.data.clone()));
-        inner.files(files.into_iter().filter_map(own).collect())
+        let files = if path::ext(name.as_bytes()) == b".tgz" {
+            let files = archive::files(files.first().map_or(&[][..], |file| file.data.as_bytes()))?;
+            self.unpacked += files.iter().map(|file| file.data.len() as u64).sum::<u64>();
+            if self.unpacked > UNPACKED_BYTES_MAX {
+                return Err(format!("the archives in charts/ unpack to more than {UNPACKED_BYTES_MAX} bytes"));
+            }
+            files
+        } else {
+            let own = |file: File| file.name.split_once('/').map(|(_, rest)| File::new(rest, file.data.clone()));
+            files.into_iter().filter_map(own).collect()
+        };
+        self.depth += 1;
+        let chart = self.files(files);
+        self.depth -= 1;
+        chart
     }
 }
 

@@ -1,14 +1,11 @@
 //! Rendered files to manifests and hooks, split and sorted as Helm does it.
 
 use masthead_gotmpl::quote::quote;
-use masthead_sprig::golang::number;
 use masthead_sprig::golang::unicode;
 
 use crate::head::{self, Head};
+use crate::hook::{HOOK, Hook};
 use crate::kinds;
-
-/// The annotation that makes a manifest a hook.
-const HOOK: &str = "helm.sh/hook";
 
 /// One manifest of a rendered file.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,28 +18,6 @@ pub struct Manifest {
     pub head: Head,
     /// The line of the rendered file at which the text begins, from 0.
     pub first_line: usize,
-}
-
-/// A manifest that runs at a time of its own.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hook {
-    /// The manifest.
-    pub manifest: Manifest,
-    /// When it runs: `pre-install`, `test`, …
-    pub events: Vec<&'static str>,
-    /// Its place among hooks of one event.
-    pub weight: i64,
-    /// When it is deleted: `before-hook-creation`, …
-    pub delete_policies: Vec<String>,
-    /// When its output is shown.
-    pub output_log_policies: Vec<String>,
-}
-
-impl Hook {
-    /// Is it a test?
-    pub fn is_test(&self) -> bool {
-        self.events.contains(&"test")
-    }
 }
 
 /// The parts of a file between `---`, trimmed, and where each begins.
@@ -121,11 +96,11 @@ pub fn sort<'f>(
             let manifest = Manifest { path: path.to_owned(), text: part.to_owned(), head, first_line: line };
             match manifest.head.annotation(HOOK).map(str::to_owned) {
                 None => sorted.manifests.push(manifest),
-                Some(kinds) => match events(&kinds) {
-                    Some(events) => sorted.hooks.push(hook(manifest, events)),
+                Some(events) => match Hook::of(manifest, &events) {
+                    Some(hook) => sorted.hooks.push(hook),
                     None => warnings.push(format!(
                         "manifest_sorter.go:199: info: skipping unknown hook: {}",
-                        quote(kinds.as_bytes())
+                        quote(events.as_bytes())
                     )),
                 },
             }
@@ -138,41 +113,10 @@ pub fn sort<'f>(
     Ok(sorted)
 }
 
-fn hook(manifest: Manifest, events: Vec<&'static str>) -> Hook {
-    let weight = manifest.head.annotation("helm.sh/hook-weight").unwrap_or_default();
-    let weight = number::parse_int(weight.as_bytes(), 10).unwrap_or(0);
-    let list = |name: &str| match manifest.head.annotation(name) {
-        Some(value) => value.split(',').map(|entry| entry.trim().to_lowercase()).collect(),
-        None => Vec::new(),
-    };
-    let delete_policies = list("helm.sh/hook-delete-policy");
-    let output_log_policies = list("helm.sh/hook-output-log-policy");
-    Hook { manifest, events, weight, delete_policies, output_log_policies }
-}
-
-/// The events of an annotation; none where one is not known.
-fn events(kinds: &str) -> Option<Vec<&'static str>> {
-    kinds.split(',').map(|kind| event(&kind.trim().to_lowercase())).collect()
-}
-
-fn event(kind: &str) -> Option<&'static str> {
-    Some(match kind {
-        "pre-install" => "pre-install",
-        "post-install" => "post-install",
-        "pre-delete" => "pre-delete",
-        "post-delete" => "post-delete",
-        "pre-upgrade" => "pre-upgrade",
-        "post-upgrade" => "post-upgrade",
-        "pre-rollback" => "pre-rollback",
-        "post-rollback" => "post-rollback",
-        "test" | "test-success" => "test",
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::{sort, split};
+    use crate::hook::Event;
 
     fn check(text: &str, expect: &[&str]) {
         let parts = split(text);
@@ -219,7 +163,7 @@ mod tests {
         let hook = &sorted.hooks[0];
         assert_eq!(
             (hook.weight, hook.events.as_slice(), hook.is_test()),
-            (-5, ["pre-install", "test"].as_slice(), true)
+            (-5, [Event::PreInstall, Event::Test].as_slice(), true)
         );
         assert_eq!(hook.delete_policies, ["hook-succeeded", "hook-failed"]);
         assert_eq!(warnings, ["manifest_sorter.go:199: info: skipping unknown hook: \"crd-install\""]);

@@ -17,8 +17,9 @@ use crate::coalesce::{Coalescer, Nulls};
 use crate::dependencies;
 use crate::engine::{self, LineOrigin, RenderedFile, Surroundings};
 use crate::error::{Error, Stage};
+use crate::hook::{self, Event, Hook};
 use crate::instance::{Instance, Shared};
-use crate::manifests::{self, Hook, Manifest};
+use crate::manifests::{self, Manifest};
 use crate::objects;
 use crate::schema::Schema;
 use crate::tree::Table;
@@ -98,7 +99,7 @@ pub struct Crd {
 pub struct Rendered {
     /// Manifests in the order of installation.
     pub manifests: Vec<Manifest>,
-    /// Hooks in the same order.
+    /// Hooks in the same order, tests among them; [`Rendered::hooks_at`] has the order in which they run.
     pub hooks: Vec<Hook>,
     /// NOTES.txt.
     pub notes: String,
@@ -118,6 +119,26 @@ impl Rendered {
         let end = (manifest.first_line + lines).min(all.len());
         all.get(manifest.first_line..end).unwrap_or_default()
     }
+
+    /// The hooks of an event in the order in which Helm runs them.
+    pub fn hooks_at(&self, event: Event) -> Vec<&Hook> {
+        hook::in_order(&self.hooks, event)
+    }
+}
+
+/// A step of a render.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Values are put together.
+    Values,
+    /// Values are held against schemas.
+    Schema,
+    /// Templates are parsed, where no earlier render did it.
+    Parse,
+    /// Templates are executed.
+    Execute,
+    /// What they gave is split, read and sorted.
+    Sort,
 }
 
 /// Renders a chart.
@@ -131,7 +152,22 @@ pub fn render(
     asks: Asks<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Rendered, Error> {
-    let (root, top) = prepare(chart, values, options, warnings)?;
+    watched(chart, values, options, asks, warnings, &mut |_| {})
+}
+
+/// As [`render`]; `done` is called at the end of each step, for those who measure.
+///
+/// # Errors
+/// As [`render`].
+pub fn watched(
+    chart: &Arc<Chart>,
+    values: &Table,
+    options: &Options,
+    asks: Asks<'_>,
+    warnings: &mut Vec<String>,
+    done: &mut dyn FnMut(Step),
+) -> Result<Rendered, Error> {
+    let (root, top) = prepare(chart, values, options, warnings, done)?;
     let crds = crds(&root);
     check_kube_version(chart, options)?;
     let mut host = Host::new(options.entropy, options.release.as_str(), options.now.clone());
@@ -143,11 +179,13 @@ pub fn render(
         limits: options.limits,
         trace: options.trace,
         strict: options.strict,
+        done,
     };
-    let done = engine::render(chart, &root, &top, surroundings);
+    let files = engine::render(chart, &root, &top, surroundings);
     warnings.extend(host.reports);
-    let files = done?;
-    finish(chart, files, crds, options, warnings)
+    let rendered = finish(chart, files?, crds, options, warnings)?;
+    done(Step::Sort);
+    Ok(rendered)
 }
 
 /// Only the rendered files, by path: what linting looks at.
@@ -160,11 +198,12 @@ pub(crate) fn files(
     options: &Options,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<(String, Vec<u8>)>, Error> {
-    let (root, top) = prepare(chart, values, options, warnings)?;
+    let done = &mut |_| {};
+    let (root, top) = prepare(chart, values, options, warnings, done)?;
     let mut host = Host::new(options.entropy, options.release.as_str(), options.now.clone());
     host.lint = options.lint;
-    let surroundings =
-        Surroundings { host: &mut host, probe: None, limits: options.limits, trace: false, strict: options.strict };
+    let (limits, strict) = (options.limits, options.strict);
+    let surroundings = Surroundings { host: &mut host, probe: None, limits, trace: false, strict, done };
     let done = engine::render(chart, &root, &top, surroundings);
     warnings.extend(host.reports);
     Ok(done?.into_iter().map(|file| (file.path, file.text)).collect())
@@ -176,6 +215,7 @@ fn prepare(
     values: &Table,
     options: &Options,
     warnings: &mut Vec<String>,
+    done: &mut dyn FnMut(Step),
 ) -> Result<(Shared, Map), Error> {
     let fault = |text: String| Error::new(Stage::Values, chart.name(), text);
     let root = Instance::tree(chart);
@@ -186,6 +226,7 @@ fn prepare(
         // Helm's linter puts the values together twice.
         values = Coalescer { warnings, nulls: Nulls::Remove }.values(&root, &values).map_err(fault)?;
     }
+    done(Step::Values);
     if !options.skip_schema_validation {
         let mut faults = String::new();
         check_schemas(&root, &values, &mut faults);
@@ -194,6 +235,7 @@ fn prepare(
             return Err(fault(format!("{intro}\n{faults}")));
         }
     }
+    done(Step::Schema);
     let release = vec![
         ("IsInstall".into(), Value::Bool(!options.is_upgrade && !options.lint)),
         ("IsUpgrade".into(), Value::Bool(options.is_upgrade)),

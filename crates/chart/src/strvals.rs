@@ -13,6 +13,13 @@ pub const INDEX_MAX: i64 = 65_536;
 /// How many dots a name may have. Helm's bound.
 pub const DOTS_MAX: usize = 30;
 
+/// How many indices may follow one another: `a[0][0]` has two. Helm has no bound.
+pub const INDICES_MAX: usize = 100;
+
+/// How many places of lists one line may add that it gives no value. Helm has no bound: eight bytes of a line are half
+/// a megabyte there.
+pub const GAPS_MAX: usize = 1 << 20;
+
 /// What stands after the `=`.
 pub enum Kind<'a> {
     /// `--set`: booleans, null, integers, text and `{a,b}`.
@@ -50,7 +57,7 @@ type Done<T> = Result<T, Stop>;
 /// # Errors
 /// Helm's own words, without the name of the flag.
 pub fn parse_into(line: &str, dest: &mut Table, kind: Kind<'_>) -> Result<(), String> {
-    let mut parser = Parser { rest: line, kind };
+    let mut parser = Parser { rest: line, kind, gaps: 0 };
     loop {
         match parser.key(dest, 0) {
             Ok(()) => {}
@@ -63,6 +70,8 @@ pub fn parse_into(line: &str, dest: &mut Table, kind: Kind<'_>) -> Result<(), St
 struct Parser<'l, 'k> {
     rest: &'l str,
     kind: Kind<'k>,
+    /// Places of lists that were added without a value so far.
+    gaps: usize,
 }
 
 /// What ended a run of characters: one that was looked for, or the end of the line.
@@ -147,7 +156,7 @@ impl Parser<'_, '_> {
             Some(Tree::List(list)) => std::mem::take(list),
             Some(other) => return fault(unlike(other, "[]interface {}")),
         };
-        let done = self.item(&mut list, index, dots);
+        let done = self.item(&mut list, index, dots, 1);
         set(data, name, Tree::List(list));
         done
     }
@@ -196,9 +205,12 @@ impl Parser<'_, '_> {
     }
 
     /// `[i]` was read: what follows it is for that place of the list.
-    fn item(&mut self, list: &mut Vec<Tree>, index: i64, dots: usize) -> Done<()> {
+    fn item(&mut self, list: &mut Vec<Tree>, index: i64, dots: usize, indices: usize) -> Done<()> {
         if index < 0 {
             return fault(format!("negative {index} index not allowed"));
+        }
+        if indices > INDICES_MAX {
+            return fault(format!("more than {INDICES_MAX} indices follow one another"));
         }
         let (name, last) = self.until(&['[', '.', '=']);
         if !name.is_empty() {
@@ -219,7 +231,7 @@ impl Parser<'_, '_> {
                         }
                     },
                 };
-                set_index(list, index, value)
+                self.set_index(list, index, value)
             }
             Some('[') => {
                 let next = self.index()?;
@@ -228,8 +240,8 @@ impl Parser<'_, '_> {
                     Some(Tree::List(inner)) => std::mem::take(inner),
                     Some(other) => return fault(unlike(other, "[]interface {}")),
                 };
-                self.item(&mut inner, next, dots)?;
-                set_index(list, index, Tree::List(inner))
+                self.item(&mut inner, next, dots, indices + 1)?;
+                self.set_index(list, index, Tree::List(inner))
             }
             Some(_) => {
                 let mut inner = match list.get_mut(index as usize) {
@@ -237,9 +249,25 @@ impl Parser<'_, '_> {
                     _ => Table::new(),
                 };
                 self.key(&mut inner, dots)?;
-                set_index(list, index, Tree::Map(inner))
+                self.set_index(list, index, Tree::Map(inner))
             }
         }
+    }
+
+    fn set_index(&mut self, list: &mut Vec<Tree>, index: i64, value: Tree) -> Done<()> {
+        if index > INDEX_MAX {
+            return fault(format!("index of {index} is greater than maximum supported index of {INDEX_MAX}"));
+        }
+        let at = index as usize;
+        if list.len() <= at {
+            self.gaps += at - list.len();
+            if self.gaps > GAPS_MAX {
+                return fault(format!("more than {GAPS_MAX} places of lists are left without a value"));
+            }
+            list.resize(at + 1, Tree::Nil);
+        }
+        list[at] = value;
+        Ok(())
     }
 
     /// Passes blanks and a comma; whether nothing else was there.
@@ -336,18 +364,6 @@ fn set(data: &mut Table, name: &str, value: Tree) {
     if !name.is_empty() {
         data.insert(Str::from(name), value);
     }
-}
-
-fn set_index(list: &mut Vec<Tree>, index: i64, value: Tree) -> Done<()> {
-    if index > INDEX_MAX {
-        return fault(format!("index of {index} is greater than maximum supported index of {INDEX_MAX}"));
-    }
-    let at = index as usize;
-    if list.len() <= at {
-        list.resize(at + 1, Tree::Nil);
-    }
-    list[at] = value;
-    Ok(())
 }
 
 fn typed(text: String) -> Tree {
