@@ -22,6 +22,7 @@ use masthead_wire::object::{Attachment, AttachmentKey, PodEntry};
 
 use crate::control::common::{Common, key_of};
 use crate::control::leaving::{self, Leaving};
+use crate::nodes::plan::Tables;
 
 type Own = BTreeMap<AttachmentKey, Arc<Attachment>>;
 
@@ -47,8 +48,8 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// One that holds the end of a pod back until the nodes have taken its endpoints out; it must be told what they hold
-    /// ([`Dispatch::release`]).
+    /// One that holds the end of a pod back until the nodes have taken its endpoints out; it must be told what their
+    /// tables say ([`Dispatch::release`]).
     pub fn holding_back() -> Dispatch {
         Dispatch { holds_back: true, ..Dispatch::default() }
     }
@@ -133,13 +134,13 @@ impl Dispatch {
         self.now_ms = now_ms;
     }
 
-    /// Tells the ends of pods to their nodes that need be held back no longer; `held` is what connected nodes hold.
-    pub fn release(&mut self, cluster: &Cluster, now_ms: u64, held: impl FnOnce() -> Vec<Arc<NodeContent>>) {
+    /// Tells the ends of pods to their nodes that need be held back no longer; `tables` are those of connected nodes.
+    pub fn release(&mut self, cluster: &Cluster, now_ms: u64, tables: impl FnOnce() -> Vec<Tables>) {
         self.now_ms = now_ms;
         if self.leaving.is_empty() {
             return;
         }
-        for (node, entry) in self.leaving.release(cluster, now_ms, &held()) {
+        for (node, entry) in self.leaving.release(cluster, now_ms, &tables()) {
             self.insert(&node, entry);
         }
     }
@@ -426,10 +427,13 @@ mod tests {
             world.put(pod("a", "n1", json!({})));
             world
         };
-        let release = |world: &mut World, now_ms: u64, held: Vec<Arc<NodeContent>>| {
-            world.dispatch.release(&world.cluster, now_ms, || held);
+        let told = |world: &mut World, now_ms: u64, tables: Vec<Tables>| {
+            world.dispatch.release(&world.cluster, now_ms, || tables);
             world.drain();
             world.is_marked("n1")
+        };
+        let release = |world: &mut World, now_ms: u64, held: Vec<Arc<NodeContent>>| {
+            told(world, now_ms, held.into_iter().map(Tables::Are).collect())
         };
         let mut world = start();
         let old: Vec<Arc<NodeContent>> = world.told.values().cloned().collect();
@@ -439,8 +443,16 @@ mod tests {
         assert!(!release(&mut world, 1, old.clone()), "no node holds that");
         let new: Vec<Arc<NodeContent>> = world.told.values().cloned().collect();
         assert!(!release(&mut world, 2, vec![new[0].clone(), old[1].clone()]), "one does not");
+        let unknown = vec![Tables::Are(new[0].clone()), Tables::Unknown];
+        assert!(!told(&mut world, 2, unknown), "one has not said");
         assert!(release(&mut world, 3, new), "both do");
         assert!(!world.dispatch.is_holding_back());
+        // A node whose kernel refuses, and says so.
+        let mut world = start();
+        world.put(pod("a", "n1", marked()));
+        world.put(slice(json!({"ready": false, "serving": true, "terminating": true})));
+        let new = world.told["n1"].clone();
+        assert!(told(&mut world, 1, vec![Tables::Are(new), Tables::Broken]), "it is not waited for");
         // A node that does not answer.
         let mut world = start();
         world.put(pod("a", "n1", marked()));

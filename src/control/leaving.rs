@@ -1,9 +1,9 @@
 //! Pods that are to stop → the same pods, once every connected node has taken their endpoints out of its tables.
 //!
 //! A pod's node would else stop its containers while other nodes still send new connections to it: both learn of the
-//! deletion at the same moment. So the mark of deletion is held back from the pod's own node until the nodes acknowledge
-//! a manifest in which its endpoints are terminating, and for [`HOLD_MAX_MS`] at most. What nodes acknowledge is that they
-//! hold the manifest; they put it into their tables at once after.
+//! deletion at the same moment. So the mark of deletion is held back from the pod's own node until the nodes say that a
+//! manifest in which its endpoints are terminating is in their tables, and for [`HOLD_MAX_MS`] at most. A node that says
+//! that it can't bring its tables to what they should be is not waited for.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use masthead_api::object::Object;
 use masthead_plan::cluster::event::Changed;
 use masthead_plan::cluster::view::Cluster;
 use masthead_plan::service::reconcile::{owned_slices, selecting};
-use masthead_wire::manifest::NodeContent;
 use masthead_wire::object::{Attachment, PodEntry};
 
 use crate::control::common::key_of;
+use crate::nodes::plan::Tables;
 
 /// How long a pod's end is held back at most: a node that does not answer must not keep others from stopping.
 pub const HOLD_MAX_MS: u64 = 2000;
@@ -78,18 +78,13 @@ impl Leaving {
         self.0.values().map(|waiting| waiting.until_ms).min()
     }
 
-    /// The pods, with their nodes, that wait no longer; `held` are the manifests that connected nodes hold, by their word.
-    pub fn release(
-        &mut self,
-        cluster: &Cluster,
-        now_ms: u64,
-        held: &[Arc<NodeContent>],
-    ) -> Vec<(String, Arc<PodEntry>)> {
+    /// The pods, with their nodes, that wait no longer; `tables` is what those of the connected nodes say.
+    pub fn release(&mut self, cluster: &Cluster, now_ms: u64, tables: &[Tables]) -> Vec<(String, Arc<PodEntry>)> {
         let mut seen = Seen::default();
         let ready: Vec<Arc<str>> = self
             .0
             .iter()
-            .filter(|(_, waiting)| waiting.until_ms <= now_ms || has_left(cluster, waiting, held, &mut seen))
+            .filter(|(_, waiting)| waiting.until_ms <= now_ms || has_left(cluster, waiting, tables, &mut seen))
             .map(|(uid, _)| uid.clone())
             .collect();
         let released = ready.into_iter().filter_map(|uid| self.0.remove(&uid));
@@ -100,8 +95,11 @@ impl Leaving {
 /// Slices that were read already; nodes hold the same allocation of the same slice.
 type Seen = BTreeMap<*const Attachment, Option<EndpointSlice>>;
 
-/// Whether no node sends new connections to a pod, by what is stored and by what the nodes hold.
-fn has_left(cluster: &Cluster, waiting: &Waiting, held: &[Arc<NodeContent>], seen: &mut Seen) -> bool {
+/// Whether no node sends new connections to a pod, by what is stored and by what the nodes' tables say.
+fn has_left(cluster: &Cluster, waiting: &Waiting, tables: &[Tables], seen: &mut Seen) -> bool {
+    if tables.contains(&Tables::Unknown) {
+        return false;
+    }
     let uid = &waiting.entry.uid;
     let services: Vec<Arc<Service>> =
         selecting(cluster, &waiting.pod).filter_map(|service| service.typed::<Service>().ok()).collect();
@@ -111,7 +109,11 @@ fn has_left(cluster: &Cluster, waiting: &Waiting, held: &[Arc<NodeContent>], see
                 return false;
             }
             let key = key_of(object.key());
-            for attachment in held.iter().filter_map(|content| content.attachments.get(&key)) {
+            let contents = tables.iter().filter_map(|tables| match tables {
+                Tables::Are(content) => Some(content),
+                Tables::Unknown | Tables::Broken => None,
+            });
+            for attachment in contents.filter_map(|content| content.attachments.get(&key)) {
                 let read = || serde_json::from_slice(&attachment.bytes).ok();
                 let slice = seen.entry(Arc::as_ptr(attachment)).or_insert_with(read);
                 if !slice.as_ref().is_none_or(|slice| is_out(slice, uid)) {

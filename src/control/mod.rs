@@ -5,6 +5,7 @@ pub mod dispatch;
 pub mod events;
 pub mod heard;
 pub mod leaving;
+pub mod problems;
 pub mod record;
 pub mod report;
 pub mod run;

@@ -24,6 +24,7 @@ use masthead_plan::round::Round;
 use masthead_wire::report::NodeFacts;
 
 use crate::control::heard;
+use crate::control::problems::Told;
 use crate::nodes::dispatcher::{Report, What};
 
 /// What a report asks of the loop at once.
@@ -56,6 +57,7 @@ pub struct Reports {
     asked: BTreeMap<String, Facts>,
     admitted: BTreeSet<String>,
     later: BTreeSet<String>,
+    problems: Told,
 }
 
 impl Reports {
@@ -73,6 +75,7 @@ impl Reports {
             asked: BTreeMap::new(),
             admitted: BTreeSet::new(),
             later: BTreeSet::new(),
+            problems: Told::default(),
         }
     }
 
@@ -132,8 +135,16 @@ impl Reports {
                 tracing::error!(node, %generation, why, "the node cannot take what it should run")
             }
             What::Intruder { why } => tracing::warn!(node, why, "somebody came as this node and was turned away"),
-            What::Disconnected { why } => tracing::info!(node, why, "the agent is gone for now"),
-            What::Joined | What::Holds(_) => {}
+            What::Problems(problems) => {
+                let room = EVENTS_MAX.saturating_sub(self.events.len());
+                self.events.extend(self.problems.take(cluster, &node, problems).into_iter().take(room));
+            }
+            What::Disconnected { why } => {
+                self.problems.forget(&node);
+                tracing::info!(node, why, "the agent is gone for now");
+            }
+            // What the tables say is asked for when it matters: the word that it changed is enough.
+            What::Joined | What::Holds(_) | What::Applied(_) => {}
         }
         Pending::Nothing
     }

@@ -216,7 +216,7 @@ impl Control {
     /// Hands each node that is concerned what it must run now; a node whose own pods are not known yet waits.
     fn tell_nodes(&mut self) {
         let cluster = self.view.read().clone();
-        self.dispatch.release(&cluster, self.now_ms(), || self.nodes.held());
+        self.dispatch.release(&cluster, self.now_ms(), || self.nodes.tables());
         for (node, content) in self.dispatch.drain(&cluster) {
             if self.pending.is_admitted(&node) {
                 self.nodes.set_node(&node, content);

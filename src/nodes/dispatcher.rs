@@ -11,7 +11,7 @@ use masthead_wire::pb::node_link_server::NodeLinkServer;
 use masthead_wire::pki::authority::Authority;
 use masthead_wire::pki::tls;
 use masthead_wire::pki::token::TokenStore;
-use masthead_wire::report::{Heartbeat, Hello, PodGone, PodStatus};
+use masthead_wire::report::{Applied, Heartbeat, Hello, PodGone, PodStatus, Problems};
 use masthead_wire::stream::{StreamIo, StreamRequest};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::plan::Event;
+use super::plan::{Event, Tables};
 use super::service::{Edge, MAX_FROM_AGENT_BYTES};
 use super::session::{Node, Nodes};
 use super::streams::Pending;
@@ -106,6 +106,10 @@ pub enum What {
     },
     /// The node holds all of the manifest.
     Holds(Generation),
+    /// The node's tables are as a manifest says, or were tried.
+    Applied(Applied),
+    /// All that the node can't do.
+    Problems(Problems),
     /// The node can't take its content; nothing is sent before there is other content.
     Rejected {
         /// Which manifest.
@@ -290,10 +294,10 @@ impl Handle {
         nodes.iter().map(state).collect()
     }
 
-    /// What the nodes that have a session hold, by their own word, of what was sent.
-    pub fn held(&self) -> Vec<Arc<NodeContent>> {
+    /// What the tables of the nodes that have a session say, by their own word.
+    pub fn tables(&self) -> Vec<Tables> {
         let nodes = self.0.nodes();
-        nodes.iter().filter_map(|(_, node)| node.held().cloned()).collect()
+        nodes.iter().filter_map(|(_, node)| node.tables()).collect()
     }
 
     /// Names of the nodes that have a session.

@@ -3,14 +3,28 @@
 //! One step at a time is under way per node; what changes meanwhile is part of the next one, so
 //! nothing queues. The agent's half is `masthead_agent::link::plan`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use masthead_wire::manifest::{Generation, Holding, Manifest, NodeContent};
 use masthead_wire::object::{Attachment, AttachmentKey, Digest};
+use masthead_wire::report::Applied;
 
 /// Heartbeats that name another manifest than the one sent, before it counts as lost.
 const MISSED_BEATS: u32 = 2;
+/// Manifests that a node holds and has not put into its tables yet, of which the content is kept.
+const UNAPPLIED_MAX: usize = 64;
+
+/// What the tables of a node say: services, policies, routes, names, ingresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tables {
+    /// What this content says.
+    Are(Arc<NodeContent>),
+    /// The node has not said yet.
+    Unknown,
+    /// The node can't bring them to what they should be, and has said so: nothing is gained by waiting for it.
+    Broken,
+}
 
 /// What a node is known to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +136,8 @@ pub enum Event {
         /// Which.
         generation: Generation,
     },
+    /// The node's tables are as a manifest says, or were tried.
+    Applied(Applied),
     /// The node says what it holds, some time after everything was sent.
     Heartbeat {
         /// Which.
@@ -163,9 +179,26 @@ struct Link {
     /// The node's manifest is one that we sent in this session: it knows our term.
     ours: bool,
     in_flight: Option<InFlight>,
+    /// What the node held since the manifest that is in its tables, the oldest first.
+    contents: VecDeque<(Generation, Arc<NodeContent>)>,
+    applied: Option<Applied>,
     missed_beats: u32,
     ahead: bool,
     rejected: bool,
+}
+
+impl Link {
+    /// Forgets contents that are older than the one in the tables. When too many wait, a later one stands for those
+    /// before it: the node is then taken to be further behind than it is, never further ahead.
+    fn forget_contents(&mut self) {
+        let applied = self.applied.as_ref().map(|applied| applied.generation).unwrap_or_default();
+        while self.contents.get(1).is_some_and(|(next, _)| *next <= applied) {
+            self.contents.pop_front();
+        }
+        if self.contents.len() > UNAPPLIED_MAX {
+            self.contents.remove(1);
+        }
+    }
 }
 
 /// What is known of one node; outlives its sessions.
@@ -192,12 +225,18 @@ impl Sender {
         link.in_flight.is_none() && link.ours && matches!(&link.held, Held::Content(held) if same(held, wanted))
     }
 
-    /// What the node holds, by its own word, of what we sent; nothing without a session, and at its begin.
-    pub fn held(&self) -> Option<&Arc<NodeContent>> {
-        match &self.link.as_ref()?.held {
-            Held::Content(content) => Some(content),
-            Held::Reported(_) => None,
+    /// What the node's tables say, by its own word; nothing without a session, and for a node that is sent nothing.
+    pub fn tables(&self) -> Option<Tables> {
+        let link = self.link.as_ref()?;
+        if self.wanted.is_none() || link.ahead {
+            return None;
         }
+        let Some(applied) = &link.applied else { return Some(Tables::Unknown) };
+        if !applied.why.is_empty() {
+            return Some(Tables::Broken);
+        }
+        let there = link.contents.iter().rev().find(|(generation, _)| *generation <= applied.generation);
+        Some(there.map_or(Tables::Unknown, |(_, content)| Tables::Are(content.clone())))
     }
 
     /// Forgets what the node should hold: nothing is sent until it is said anew.
@@ -242,6 +281,13 @@ impl Sender {
                 }
             }
             Event::Heartbeat { held } => self.heartbeat(held),
+            Event::Applied(applied) => {
+                if let Some(link) = &mut self.link {
+                    link.applied = Some(applied);
+                    link.forget_contents();
+                }
+                return Vec::new();
+            }
         }
         self.send()
     }
@@ -255,6 +301,8 @@ impl Sender {
             whole: held.is_none(),
             ours: false,
             in_flight: None,
+            contents: VecDeque::new(),
+            applied: None,
             missed_beats: 0,
             ahead,
             rejected: false,
@@ -278,6 +326,8 @@ impl Sender {
         };
         match link.in_flight.take() {
             Some(sent) if sent.generation == generation => {
+                link.contents.push_back((generation, sent.content.clone()));
+                link.forget_contents();
                 link.held = Held::Content(sent.content);
                 link.generation = generation;
                 link.whole = false;
@@ -488,6 +538,49 @@ mod tests {
                 (Event::Wanted(content(&[("a", 2)])), "whole→5.2 +1 -0"),
             ],
         );
+    }
+
+    #[test]
+    fn what_is_in_the_tables_is_what_the_node_says() {
+        let contents: Vec<Arc<NodeContent>> = (0..4).map(|n| content(&[("a", n)])).collect();
+        let applied = |counter, why: &str| {
+            Event::Applied(Applied { generation: Generation { term: 5, counter }, why: why.to_owned() })
+        };
+        let mut sender = Sender::new(5);
+        let mut check = |event: Event, expect: &str| {
+            sender.step(event);
+            let found = match sender.tables() {
+                None => "-".to_owned(),
+                Some(Tables::Unknown) => "unknown".to_owned(),
+                Some(Tables::Broken) => "broken".to_owned(),
+                Some(Tables::Are(held)) => {
+                    contents.iter().position(|content| *content == held).map_or("other".to_owned(), |n| n.to_string())
+                }
+            };
+            assert_eq!(found, expect);
+        };
+        check(Event::Wanted(contents[0].clone()), "-");
+        check(hello(None, &NodeContent::default()), "unknown");
+        check(ack(1), "unknown");
+        check(applied(1, ""), "0");
+        check(Event::Wanted(contents[1].clone()), "0");
+        check(ack(2), "0");
+        check(Event::Wanted(contents[2].clone()), "0");
+        // The word of the tables comes before that of the manifest.
+        check(applied(3, ""), "1");
+        check(ack(3), "2");
+        check(Event::Wanted(contents[3].clone()), "2");
+        check(ack(4), "2");
+        check(applied(4, "no room"), "broken");
+        check(applied(4, ""), "3");
+        for n in 0..200 {
+            check(Event::Wanted(content(&[("b", n)])), "3");
+            check(ack(u64::from(n) + 5), "3");
+        }
+        check(applied(900, ""), "other");
+        check(Event::Down, "-");
+        check(hello(Some((5, 204)), &contents[3]), "unknown");
+        check(hello(Some((9, 1)), &contents[3]), "-");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The sessions of all nodes: who has one, what waits to be sent, and the two loops of each.
 
 use masthead_wire::limits::{MESSAGE_QUEUE, PROTOCOL};
-use masthead_wire::manifest::{Generation, Manifest, NodeContent};
+use masthead_wire::manifest::{Generation, Manifest};
 use masthead_wire::object::PodEntry;
 use masthead_wire::parts;
 use masthead_wire::pb;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 use super::dispatcher::{Report, Shared, What};
-use super::plan::{Action, Event, Sender};
+use super::plan::{Action, Event, Sender, Tables};
 
 const REPLACED: &str = "another session of this node began";
 
@@ -178,8 +178,8 @@ impl Node {
         self.live.as_ref().map(|live| live.instance.as_str())
     }
 
-    pub(super) fn held(&self) -> Option<&Arc<NodeContent>> {
-        self.sender.held()
+    pub(super) fn tables(&self) -> Option<Tables> {
+        self.sender.tables()
     }
 
     pub(super) fn settled(&self) -> bool {
@@ -341,6 +341,7 @@ async fn read_all(
 async fn step(shared: &Shared, admitted: &Admitted, event: Event) -> Result<(), String> {
     let holds = match &event {
         Event::Ack(generation) => Some(What::Holds(*generation)),
+        Event::Applied(applied) => Some(What::Applied(applied.clone())),
         _ => None,
     };
     let rest = match shared.nodes().current(admitted) {
@@ -402,6 +403,8 @@ fn take(
             let generation = generation(resync.generation)?.into();
             (Some(Event::Resync { generation }), None)
         }
+        Message::Applied(applied) => (Some(Event::Applied(applied.try_into()?)), None),
+        Message::Problems(problems) => (None, Some(What::Problems(problems.into()))),
         Message::Pong(pong) => {
             shared.streams.pong(pong.nonce);
             (None, None)

@@ -13,7 +13,7 @@ use masthead_wire::pki::authority::{Authority, NODE_LIFETIME};
 use masthead_wire::pki::identity::{Identity, NewKey};
 use masthead_wire::pki::tls;
 use masthead_wire::pki::token::{MemoryTokens, Token, TokenRecord};
-use masthead_wire::report::{NodeFacts, PodGone, PodStatus};
+use masthead_wire::report::{NodeFacts, PodGone, PodStatus, Problem};
 use masthead_wire::stream::{AgentIo, Exit, OutputFrame, PodRef, Size, StreamKind, StreamRequest};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tonic::Code;
 
 use super::dispatcher::{self, Handle, Options, Report, What};
+use super::plan::Tables;
 
 mod streams;
 mod trust;
@@ -236,6 +237,38 @@ async fn a_node_joins_gets_its_pods_and_reports() {
         LinkState::Connected(welcome) => assert_eq!(welcome.cluster["domain"], "cluster.local"),
         other => panic!("{other:?}"),
     }
+    control.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_says_what_its_tables_are_and_what_it_cannot_do() {
+    let mut control = Control::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let token = control.token(Some(1), None);
+    let agent = agent(dir.path(), "one", control.address, Some(token));
+    let (tables, problems) = (agent.tables(), agent.problems());
+    let services = tables.part("services");
+    let wanted = content(&[("a", 1)]);
+    control.handle.set_node("one", wanted.clone());
+    let held = holds(&agent, &wanted).await;
+    control.report("an acknowledgement", |r| matches!(r.what, What::Holds(_)).then_some(())).await;
+    assert_eq!(control.handle.tables(), [Tables::Unknown], "held, and in no table");
+    let applied = |why: &'static str| {
+        move |r: &Report| matches!(&r.what, What::Applied(applied) if applied.why == why).then_some(())
+    };
+    services.applied(held.generation, Some("no room".into()));
+    control.report("the fault", applied("services: no room")).await;
+    assert_eq!(control.handle.tables(), [Tables::Broken]);
+    services.applied(held.generation, None);
+    control.report("the tables", applied("")).await;
+    assert_eq!(control.handle.tables(), [Tables::Are(wanted)]);
+    let problem = Problem { kind: "Service".into(), name: "web".into(), ..Problem::default() };
+    problems.set("services", vec![problem.clone()]);
+    let told = |r: &Report| match &r.what {
+        What::Problems(told) => Some(told.problems.clone()),
+        _ => None,
+    };
+    assert_eq!(control.report("the problems", told).await, [problem]);
     control.stop().await;
 }
 

@@ -404,6 +404,8 @@ impl Control {
                 (None, Some(What::Recalled { pods, last: recalled.last }))
             }
             Message::Hello(_) | Message::Pong(_) | Message::Events(_) => (None, None),
+            // The simulation holds no end of a pod back, and its agents have no tables.
+            Message::Applied(_) | Message::Problems(_) => (None, None),
         };
         let node = name.to_owned();
         self.inbox.extend(what.map(|what| Report { node, what }));

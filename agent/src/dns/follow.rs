@@ -7,6 +7,7 @@ use std::sync::Arc;
 use masthead_wire::attachments::{Attachments, Difference};
 use masthead_wire::manifest::NodeManifest;
 use masthead_wire::object::{Attachment, AttachmentKey};
+use masthead_wire::report::Problem;
 
 use crate::dns::objects::{EndpointSlice, Node, Service, SliceHead};
 use crate::dns::records::{ServiceRecords, records};
@@ -24,7 +25,12 @@ pub struct Follower {
     /// The service of a slice.
     owners: HashMap<Id, Id>,
     nodes: BTreeMap<String, Vec<IpAddr>>,
+    /// What can't be read or told, by kind and name.
+    faults: BTreeMap<(String, Id), String>,
 }
+
+/// Faults of a service's name, which is well read and can't be told.
+const NAME: &str = "name";
 
 #[derive(Debug, Default)]
 struct Known {
@@ -73,6 +79,9 @@ impl Follower {
         };
         for Difference { old, new } in differences {
             let Some(key) = new.as_ref().or(old.as_ref()).map(|attachment| &attachment.key) else { continue };
+            if !self.faults.is_empty() {
+                self.faults.remove(&(key.kind.clone(), id_of(key)));
+            }
             let read = match (key.kind.as_str(), &new) {
                 ("Service", Some(new)) => self.service(new, &mut touched),
                 ("EndpointSlice", Some(new)) => self.slice(new, &mut touched),
@@ -93,7 +102,7 @@ impl Follower {
                 _ => Ok(()),
             };
             if let Err(error) = read {
-                out.faults.push(format!("{} {}/{}: {error}", key.kind, key.namespace, key.name));
+                self.fault(&mut out, &key.kind, &id_of(key), error.to_string());
             }
         }
         for id in touched {
@@ -101,6 +110,24 @@ impl Follower {
         }
         out.nodes = nodes_changed.then(|| self.nodes.values().flatten().copied().collect());
         out
+    }
+
+    fn fault(&mut self, out: &mut Changes, kind: &str, id: &Id, text: String) {
+        out.faults.push(format!("{kind} {}/{}: {text}", id.0, id.1));
+        self.faults.insert((kind.to_owned(), id.clone()), text);
+    }
+
+    /// All that has no name though it should.
+    pub fn problems(&self) -> Vec<Problem> {
+        let problem = |((kind, id), text): (&(String, Id), &String)| Problem {
+            kind: if kind == NAME { "Service".to_owned() } else { kind.clone() },
+            namespace: id.0.clone(),
+            name: id.1.clone(),
+            reason: "NoName".to_owned(),
+            message: format!("the cluster's DNS does not tell it: {text}"),
+            component: "dns".to_owned(),
+        };
+        self.faults.iter().map(problem).collect()
     }
 
     /// A slice leaves its service.
@@ -145,10 +172,12 @@ impl Follower {
     }
 
     fn rebuild(&mut self, id: &Id, out: &mut Changes) {
+        if !self.faults.is_empty() {
+            self.faults.remove(&(NAME.to_owned(), id.clone()));
+        }
         let Some(known) = self.services.get(id) else { return };
         let Some(key) = key(&id.0, &id.1) else {
-            out.faults.push(format!("Service {}/{}: its name is none that DNS can tell", id.0, id.1));
-            return;
+            return self.fault(out, NAME, id, "its name is none that DNS can tell".to_owned());
         };
         let Some(service) = &known.service else {
             out.services.push((key, None));
@@ -162,8 +191,8 @@ impl Follower {
             match serde_json::from_slice(&attachment.bytes) {
                 Ok(slice) => slices.push(slice),
                 Err(error) => {
-                    out.faults.push(format!("EndpointSlice {}/{}: {error}", id.0, attachment.key.name));
-                    return;
+                    let slice = id_of(&attachment.key);
+                    return self.fault(out, "EndpointSlice", &slice, error.to_string());
                 }
             }
         }

@@ -1,12 +1,14 @@
 //! The node's manifests → a running name server: its addresses, its zone, the servers it asks.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use masthead_wire::manifest::NodeManifest;
+use masthead_wire::report::Problem;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket as new_socket, sockopt,
 };
@@ -22,6 +24,8 @@ use crate::dns::forward::{ATTEMPT, Forwarder};
 use crate::dns::metrics::metrics;
 use crate::dns::serve::{self, Server};
 use crate::dns::tcp;
+use crate::link::problems::Problems;
+use crate::link::tables::Part;
 use crate::node::resolver;
 
 /// The wait before an address that could not be had is tried again, and its bound.
@@ -52,6 +56,12 @@ pub struct Options {
     pub workers: usize,
     /// How long a server that is asked may take.
     pub attempt: Duration,
+    /// The node's name, for problems that are its own.
+    pub node: String,
+    /// Is told which manifest's names are served.
+    pub table: Option<Part>,
+    /// Is told what has no name, and why nothing is served.
+    pub problems: Problems,
 }
 
 impl Default for Options {
@@ -64,6 +74,9 @@ impl Default for Options {
             ensure_address: None,
             workers: cores.min(WORKERS_MAX),
             attempt: ATTEMPT,
+            node: String::new(),
+            table: None,
+            problems: Problems::default(),
         }
     }
 }
@@ -91,6 +104,7 @@ pub fn start(
         server: server.clone(),
         options,
         told: Arc::new(told),
+        silent: Silent::default(),
         listeners: CancellationToken::new(),
         addresses: Vec::new(),
         follower: Follower::default(),
@@ -110,6 +124,7 @@ struct Run {
     server: Arc<Server>,
     options: Options,
     told: Arc<watch::Sender<Vec<SocketAddr>>>,
+    silent: Silent,
     /// Ends the listeners of the addresses of before.
     listeners: CancellationToken,
     addresses: Vec<IpAddr>,
@@ -166,6 +181,10 @@ impl Run {
             self.servers();
             self.listen(stop);
         }
+        self.options.problems.set("names", self.follower.problems());
+        if let Some(table) = &self.options.table {
+            table.applied(manifest.generation, None);
+        }
     }
 
     /// Looks whom to ask; a list that changed is probed for loops.
@@ -186,17 +205,49 @@ impl Run {
         self.listeners.cancel();
         self.listeners = stop.child_token();
         self.told.send_replace(Vec::new());
+        self.silent = Silent::default();
+        self.silent.tell(&self.options);
         for address in self.addresses.clone() {
             let (server, options) = (self.server.clone(), self.options.clone());
-            let (told, stop) = (self.told.clone(), self.listeners.clone());
+            let (told, silent, stop) = (self.told.clone(), self.silent.clone(), self.listeners.clone());
             tokio::spawn(async move {
                 let end = stop.clone();
                 tokio::select! {
-                    () = keep_listening(server, options, address, told, stop) => {}
+                    () = keep_listening(server, options, address, told, silent, stop) => {}
                     () = end.cancelled() => {}
                 }
             });
         }
+    }
+}
+
+/// Addresses on which nothing is served, and why.
+#[derive(Clone, Default)]
+struct Silent(Arc<Mutex<BTreeMap<IpAddr, String>>>);
+
+impl Silent {
+    fn set(&self, options: &Options, address: IpAddr, why: Option<String>) {
+        {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match why {
+                Some(why) => drop(all.insert(address, why)),
+                None => drop(all.remove(&address)),
+            }
+        }
+        self.tell(options);
+    }
+
+    fn tell(&self, options: &Options) {
+        let problem = |(address, why): (&IpAddr, &String)| Problem {
+            kind: "Node".to_owned(),
+            namespace: String::new(),
+            name: options.node.clone(),
+            reason: "FailedToStartDNS".to_owned(),
+            message: format!("the cluster's names are not served on {address}: {why}"),
+            component: "dns".to_owned(),
+        };
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        options.problems.set("names' addresses", all.iter().map(problem).collect());
     }
 }
 
@@ -205,6 +256,7 @@ async fn keep_listening(
     options: Options,
     address: IpAddr,
     told: Arc<watch::Sender<Vec<SocketAddr>>>,
+    silent: Silent,
     stop: CancellationToken,
 ) {
     let mut wait = BIND_RETRY;
@@ -216,9 +268,13 @@ async fn keep_listening(
                     tokio::spawn(serve::udp(server.clone(), Arc::new(socket), stop.clone()));
                 }
                 told.send_modify(|all| all.push(place));
+                silent.set(&options, address, None);
                 return tcp::tcp(server, listener, stop).await;
             }
-            Err(why) => tracing::warn!(%address, why, "the cluster's names can't be served yet"),
+            Err(why) => {
+                tracing::warn!(%address, why, "the cluster's names can't be served yet");
+                silent.set(&options, address, Some(why));
+            }
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(BIND_RETRY_MAX);

@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::outbox::Outbox;
 use super::persist::Journal;
+use super::problems::Problems;
+use super::tables::Tables;
 use super::{persist, plan, run};
 
 /// How the link is set up.
@@ -88,6 +90,8 @@ pub(super) struct Shared {
     pub plan: Mutex<plan::State>,
     pub outbox: Mutex<Outbox>,
     pub journal: Arc<Mutex<Journal>>,
+    pub tables: Tables,
+    pub problems: Problems,
     pub wake: Notify,
     pub stop: CancellationToken,
 }
@@ -127,6 +131,10 @@ pub fn start(options: Options, streams: Arc<dyn Streams>) -> Result<(Handle, Joi
         }
         Err(error) => return Err(error.into()),
     };
+    let tables = Tables::default();
+    if let Some(held) = &held {
+        tables.held(held.generation);
+    }
     let shared = Arc::new(Shared {
         instance: format!("{:032x}", rand::random::<u128>()),
         streams,
@@ -136,6 +144,8 @@ pub fn start(options: Options, streams: Arc<dyn Streams>) -> Result<(Handle, Joi
         plan: Mutex::new(plan::State::new(held)),
         outbox: Mutex::default(),
         journal: Arc::new(Mutex::new(Journal::new(&options.state_dir))),
+        tables,
+        problems: Problems::default(),
         wake: Notify::new(),
         stop: CancellationToken::new(),
         options,
@@ -180,6 +190,17 @@ impl Handle {
     pub fn set_conditions(&self, conditions: Bytes) {
         self.0.outbox().conditions(conditions);
         self.0.wake.notify_one();
+    }
+
+    /// Where parts of the agent say how far their tables are: the control plane waits for it before it ends pods that
+    /// serve.
+    pub fn tables(&self) -> Tables {
+        self.0.tables.clone()
+    }
+
+    /// Where parts of the agent say what they can't do.
+    pub fn problems(&self) -> Problems {
+        self.0.problems.clone()
     }
 
     /// Sets what the node is. A change begins a new session, which tells it.

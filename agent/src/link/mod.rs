@@ -9,7 +9,9 @@ pub mod join;
 pub mod outbox;
 pub mod persist;
 pub mod plan;
+pub mod problems;
 pub mod run;
 pub mod session;
+pub mod tables;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use masthead_wire::manifest::{Generation, NodeManifest};
 use masthead_wire::object::PodEntry;
 use masthead_wire::pb;
 use masthead_wire::pb::from_agent::Message;
-use masthead_wire::report::{Heartbeat, PodGone, PodStatus};
+use masthead_wire::report::{Applied, Heartbeat, PodGone, PodStatus, Problems};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -24,6 +24,10 @@ pub struct Outbox {
     pong: Option<u64>,
     heartbeat_due: bool,
     conditions: Bytes,
+    applied: Option<Applied>,
+    applied_due: bool,
+    problems: Problems,
+    problems_due: bool,
     statuses: BTreeMap<Arc<str>, Queued<PodStatus>>,
     gone: BTreeMap<Arc<str>, Queued<PodGone>>,
     /// Uids with something to send, in the order in which they first had.
@@ -118,6 +122,25 @@ impl Outbox {
         self.conditions = conditions;
     }
 
+    /// How far the node's tables are.
+    pub fn applied(&mut self, applied: Option<Applied>) {
+        if self.applied != applied {
+            self.applied_due = applied.is_some();
+            self.applied = applied;
+        }
+    }
+
+    /// What the node can't do.
+    pub fn problems(&mut self, problems: Problems) {
+        self.problems_due |= problems != self.problems;
+        self.problems = problems;
+    }
+
+    /// Tells what the node can't do once more, if there is something.
+    pub fn problems_again(&mut self) {
+        self.problems_due |= !self.problems.problems.is_empty();
+    }
+
     /// Answers a ping.
     pub fn pong(&mut self, nonce: u64) {
         self.pong = Some(nonce);
@@ -150,6 +173,8 @@ impl Outbox {
         self.pong = None;
         self.recalled = None;
         self.heartbeat_due = true;
+        self.applied_due = self.applied.is_some();
+        self.problems_due = !self.problems.problems.is_empty();
         self.order.clear();
         let mut tickets = self.tickets;
         let mut again = |uid: &Arc<str>, ticket: &mut Option<u64>| {
@@ -174,6 +199,11 @@ impl Outbox {
         if let Some(nonce) = self.pong.take() {
             return Some(Message::Pong(pb::Pong { nonce }));
         }
+        if std::mem::take(&mut self.applied_due)
+            && let Some(applied) = self.applied.clone()
+        {
+            return Some(Message::Applied(applied.into()));
+        }
         if std::mem::take(&mut self.heartbeat_due) {
             let conditions = self.conditions.clone();
             let beat = Heartbeat { held, conditions };
@@ -191,6 +221,9 @@ impl Outbox {
                 queued.ticket = None;
                 return Some(Message::Status(queued.value.clone().into()));
             }
+        }
+        if std::mem::take(&mut self.problems_due) {
+            return Some(Message::Problems(self.problems.clone().into()));
         }
         self.next_recalled().or_else(|| self.next_events())
     }
@@ -238,6 +271,7 @@ fn reply_message(reply: Reply) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use masthead_wire::report::Problem;
 
     fn status(uid: &str, text: &'static str) -> PodStatus {
         PodStatus {
@@ -261,6 +295,8 @@ mod tests {
             Message::Gone(g) => format!("{} gone", g.uid),
             Message::Events(e) => format!("{} events, {} dropped", e.events.len(), e.dropped),
             Message::Heartbeat(_) => "beat".into(),
+            Message::Applied(a) => format!("applied {}", a.generation.unwrap_or_default().counter),
+            Message::Problems(p) => format!("{} problems", p.problems.len()),
             other => format!("{other:?}"),
         };
         std::iter::from_fn(|| outbox.next(None)).map(short).collect()
@@ -298,6 +334,37 @@ mod tests {
         outbox.gone(gone("b"));
         outbox.accepted(&NodeManifest::default());
         assert_eq!(drain(&mut outbox), ["b gone"]);
+    }
+
+    #[test]
+    fn tables_and_problems_are_told_when_they_change_and_in_each_session() {
+        let applied = |counter| Some(Applied { generation: Generation { term: 1, counter }, why: String::new() });
+        let problems = |count| {
+            let problem = |n: u64| Problem { name: n.to_string(), ..Problem::default() };
+            Problems::new((0..count).map(problem))
+        };
+        let mut outbox = Outbox::default();
+        outbox.applied(None);
+        outbox.problems(problems(0));
+        outbox.problems_again();
+        assert!(drain(&mut outbox).is_empty());
+        for _ in 0..2 {
+            outbox.applied(applied(1));
+            outbox.applied(applied(2));
+            outbox.problems(problems(2));
+        }
+        outbox.reply(Reply::Ack(Generation { term: 1, counter: 2 }));
+        let sent = drain(&mut outbox);
+        assert_eq!((sent.len(), &sent[1..]), (3, ["applied 2".to_owned(), "2 problems".to_owned()].as_slice()));
+        outbox.applied(applied(2));
+        outbox.problems(problems(2));
+        assert!(drain(&mut outbox).is_empty(), "told already");
+        outbox.problems_again();
+        assert_eq!(drain(&mut outbox), ["2 problems"]);
+        outbox.problems(problems(0));
+        assert_eq!(drain(&mut outbox), ["0 problems"], "that nothing is wrong any more is news");
+        outbox.reconnect();
+        assert_eq!(drain(&mut outbox), ["applied 2", "beat"]);
     }
 
     #[test]

@@ -22,6 +22,10 @@ use super::join::describe;
 use super::persist;
 use super::plan::{Action, Input};
 
+/// How often problems that stay are told again: the Events that they are told by last for an hour (kube-apiserver's
+/// `--event-ttl`).
+const PROBLEMS_AGAIN: Duration = Duration::from_secs(15 * 60);
+
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -110,17 +114,28 @@ async fn next(messages: &mut Streaming<pb::ToAgent>) -> Result<pb::to_agent::Mes
 async fn write(shared: &Shared, tx: mpsc::Sender<pb::FromAgent>, beat: Duration) -> Result<(), Error> {
     let mut beats = tokio::time::interval(beat);
     beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut again = tokio::time::interval_at(tokio::time::Instant::now() + PROBLEMS_AGAIN, PROBLEMS_AGAIN);
+    again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut tables, mut problems) = (shared.tables.subscribe(), shared.problems.subscribe());
+    shared.outbox().problems(shared.problems.report());
     loop {
         // Room first, so that what goes is the newest there is then.
         let room = tx.reserve().await.map_err(|_| Error::Closed)?;
         let held = shared.plan().generation();
-        let message = shared.outbox().next(held);
+        let message = {
+            let mut outbox = shared.outbox();
+            outbox.applied(shared.tables.applied());
+            outbox.next(held)
+        };
         match message {
             Some(message) => room.send(from_agent(message)),
             None => {
                 drop(room);
                 tokio::select! {
                     () = shared.wake.notified() => {}
+                    () = tables.changed() => {}
+                    () = problems.changed() => shared.outbox().problems(shared.problems.report()),
+                    _ = again.tick() => shared.outbox().problems_again(),
                     _ = beats.tick() => shared.outbox().beat(),
                     () = tx.closed() => return Err(Error::Closed),
                 }
@@ -184,6 +199,7 @@ async fn accept(shared: &Arc<Shared>, next: Arc<NodeManifest>, step: Manifest) -
     };
     tokio::task::spawn_blocking(store).await??;
     shared.outbox().accepted(&next);
+    shared.tables.held(next.generation);
     shared.manifest.send_replace(Some(next));
     Ok(())
 }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use masthead_wire::manifest::NodeManifest;
-use masthead_wire::report::NodeFacts;
-use tokio::sync::{Semaphore, watch};
+use masthead_wire::report::{NodeFacts, Problem};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -87,12 +86,17 @@ pub async fn start(options: Options) -> Result<Node> {
     let store = engine.store.clone();
     let is_served = engine.routed.is_some();
     datapath(&options, &paths, engine.routed.is_some(), &link, &stop).await;
-    let manifest = setup::after_ranges(link.manifest(), engine.routed, stop.clone());
+    let names = is_served.then(|| names(&options, &paths, &link, stop.clone()));
+    let (told, name) = (link.problems(), options.name.clone());
+    let told = move |problems: Vec<(&str, String)>| {
+        let own = |(reason, message): (&str, String)| own_problem(&name, reason, message, "kubelet");
+        told.set("pods' network", problems.into_iter().map(own).collect());
+    };
+    let manifest = setup::after_ranges(link.manifest(), engine.routed, told, stop.clone());
     let manifest = site::before_pods(manifest, pod_site.learned.clone(), is_served, stop.clone());
-    let names = is_served.then(|| names(&paths, manifest.clone(), stop.clone()));
     let from_outside =
         ingress::Options { addresses: ingress_run::addresses_of(&addresses), ..ingress::Options::default() };
-    let from_outside = ingress_run::start(manifest.clone(), from_outside, stop.clone());
+    let from_outside = ingress_run::start(link.manifest(), from_outside, stop.clone());
     let shared = Arc::new(Shared {
         node: options.name.clone(),
         runtime: engine.runtime,
@@ -124,13 +128,20 @@ pub async fn start(options: Options) -> Result<Node> {
 }
 
 /// The cluster's names, on the address that the manifest says.
-fn names(paths: &Paths, manifest: watch::Receiver<Option<Arc<NodeManifest>>>, stop: CancellationToken) -> dns::Handle {
+fn names(options: &Options, paths: &Paths, link: &Handle, stop: CancellationToken) -> dns::Handle {
     let data = paths.data.clone();
     let ensure_address: dns::EnsureAddress = Arc::new(move |ip| {
         let data = data.clone();
         Box::pin(async move { ensure_local_address(&data, ip).await.map_err(|error| error.to_string()) })
     });
-    dns::start(manifest, dns::Options { ensure_address: Some(ensure_address), ..dns::Options::default() }, stop)
+    let settings = dns::Options {
+        ensure_address: Some(ensure_address),
+        node: options.name.clone(),
+        table: Some(link.tables().part("names")),
+        problems: link.problems(),
+        ..dns::Options::default()
+    };
+    dns::start(link.manifest(), settings, stop)
 }
 
 /// Starts what keeps services, policies and routes. Pods run without, if they must.
@@ -138,10 +149,29 @@ async fn datapath(options: &Options, paths: &Paths, is_routed: bool, link: &Hand
     let settings = DatapathOptions { data_dir: paths.data.clone(), node: options.name.clone(), is_routed };
     let (manifest, stop) = (link.manifest(), stop.clone());
     let started = tokio::task::spawn_blocking(move || Datapath::start(settings, manifest, stop)).await;
-    match started {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::error!(%error, "services and network policies do not work on this node"),
-        Err(error) => tracing::error!(%error, "services and network policies do not work on this node"),
+    let why = match started {
+        Ok(Ok(datapath)) => {
+            let told = datapath.tell(link.tables().part("datapath"), link.problems());
+            tokio::spawn(told);
+            return;
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(why, "services and network policies do not work on this node");
+    let message = format!("services and network policies do not work: {why}");
+    link.problems().set("datapath", vec![own_problem(&options.name, "FailedToStartProxy", message, "kube-proxy")]);
+}
+
+/// A problem of the node itself.
+fn own_problem(node: &str, reason: &str, message: String, component: &str) -> Problem {
+    Problem {
+        kind: "Node".to_owned(),
+        namespace: String::new(),
+        name: node.to_owned(),
+        reason: reason.to_owned(),
+        message,
+        component: component.to_owned(),
     }
 }
 

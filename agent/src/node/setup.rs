@@ -22,7 +22,12 @@ pub fn list(manifest: &NodeManifest, fact: &str) -> Vec<String> {
 
 /// Gives each manifest on after its ranges have been set, so that no pod asks for an address before, and after its
 /// pods' host ports are known, so that a pod that is attached has them or fails.
-pub fn after_ranges(mut from: Manifest, network: Option<RoutedNetwork>, stop: CancellationToken) -> Manifest {
+pub fn after_ranges(
+    mut from: Manifest,
+    network: Option<RoutedNetwork>,
+    told: impl Fn(Vec<(&'static str, String)>) + Send + 'static,
+    stop: CancellationToken,
+) -> Manifest {
     let Some(network) = network else { return from };
     let (to, manifest) = watch::channel(None);
     tokio::spawn(async move {
@@ -31,16 +36,22 @@ pub fn after_ranges(mut from: Manifest, network: Option<RoutedNetwork>, stop: Ca
         loop {
             let next = from.borrow_and_update().clone();
             if let Some(next) = next {
+                let mut problems = Vec::new();
                 let ranges = (next.content.setup.pod_cidrs.clone(), list(&next, CLUSTER_CIDR));
                 if !ranges.0.is_empty() && set.as_ref() != Some(&ranges) {
                     match network.set_ranges(ranges.0.clone(), ranges.1.clone()).await {
                         Ok(()) => set = Some(ranges),
-                        Err(error) => tracing::error!(%error, ?ranges, "the network can't take the node's ranges"),
+                        Err(error) => {
+                            tracing::error!(%error, ?ranges, "the network can't take the node's ranges");
+                            problems.push(("FailedToSetPodCIDR", format!("no pod gets an address: {error}")));
+                        }
                     }
                 }
                 if let Err(error) = network.set_pod_ports(reader.read(&next.content)).await {
                     tracing::error!(%error, "the network can't take the pods' host ports");
+                    problems.push(("FailedToOpenHostPorts", format!("host ports of pods do not work: {error}")));
                 }
+                told(problems);
                 to.send_replace(Some(next));
             }
             tokio::select! {

@@ -78,8 +78,8 @@ impl Told {
         let at = self.manifest.generation;
         let done = bed.wait(async { tokio::time::timeout(PATIENCE, datapath.applied(at)).await });
         done.unwrap_or_else(|_| panic!("not applied: {:?}", datapath.state().borrow())).unwrap();
-        let faults = datapath.state().borrow().faults.clone();
-        assert!(faults.is_empty(), "{faults:?}");
+        let problems = datapath.state().borrow().problems.clone();
+        assert!(problems.is_empty(), "{problems:?}");
     }
 
     /// Ends the data path; what it was told is told to the next.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::manifest::{Generation, Holding, NodeSetup};
 use crate::object::{self, Attachment, AttachmentKey, Digest};
 use crate::pb;
-use crate::report::{Heartbeat, Hello, NodeAddress, NodeFacts, PodGone, PodStatus};
+use crate::report::{Applied, Heartbeat, Hello, NodeAddress, NodeFacts, PodGone, PodStatus, Problem, Problems};
 use crate::stream::{Exit, PodRef, Size, StreamKind, StreamRequest};
 
 /// Why a message is not one of ours.
@@ -199,6 +199,49 @@ impl From<Heartbeat> for pb::Heartbeat {
 impl From<pb::Heartbeat> for Heartbeat {
     fn from(h: pb::Heartbeat) -> Self {
         Self { held: h.held.map(Into::into), conditions: own(&h.conditions) }
+    }
+}
+
+impl From<Applied> for pb::Applied {
+    fn from(a: Applied) -> Self {
+        Self { generation: Some(a.generation.into()), why: a.why }
+    }
+}
+
+impl TryFrom<pb::Applied> for Applied {
+    type Error = Error;
+    fn try_from(a: pb::Applied) -> Result<Self, Error> {
+        Ok(Self { generation: required(a.generation, "generation")?.into(), why: a.why })
+    }
+}
+
+impl From<Problems> for pb::Problems {
+    fn from(p: Problems) -> Self {
+        let problem = |p: Problem| pb::Problem {
+            kind: p.kind,
+            namespace: p.namespace,
+            name: p.name,
+            reason: p.reason,
+            message: p.message,
+            component: p.component,
+        };
+        Self { problems: p.problems.into_iter().map(problem).collect(), left_out: p.left_out }
+    }
+}
+
+impl From<pb::Problems> for Problems {
+    /// A sender that keeps no bound is held to it here.
+    fn from(p: pb::Problems) -> Self {
+        let problem = |p: pb::Problem| Problem {
+            kind: p.kind,
+            namespace: p.namespace,
+            name: p.name,
+            reason: p.reason,
+            message: p.message,
+            component: p.component,
+        };
+        let bounded = Problems::new(p.problems.into_iter().map(problem));
+        Self { left_out: bounded.left_out.saturating_add(p.left_out), ..bounded }
     }
 }
 

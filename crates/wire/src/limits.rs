@@ -24,6 +24,10 @@ pub const FRAME_QUEUE: usize = 16;
 pub const MESSAGE_QUEUE: usize = 16;
 /// Kubernetes Events in one message.
 pub const EVENTS_PER_MESSAGE: usize = 100;
+/// Problems of one node in a report.
+pub const MAX_PROBLEMS: usize = 100;
+/// Bytes of a problem's sentence: with the node's name before it, it fits into an Event (Kubernetes' bound is 1024).
+pub const MAX_PROBLEM_BYTES: usize = 700;
 /// Streams that one connection carries at a time.
 pub const MAX_STREAMS: u32 = 200;
 /// Bytes of one HTTP/2 stream that may be under way.

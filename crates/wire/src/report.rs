@@ -4,6 +4,7 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::limits::{MAX_PROBLEM_BYTES, MAX_PROBLEMS};
 use crate::manifest::{Generation, Holding};
 
 /// An address of a node.
@@ -82,4 +83,65 @@ pub struct Heartbeat {
     pub held: Option<Generation>,
     /// Kubernetes' NodeConditions as a JSON list; empty: unchanged.
     pub conditions: Bytes,
+}
+
+/// The node's tables are as a manifest says, or were tried.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Which manifest.
+    pub generation: Generation,
+    /// Why a table is not as it says, though it was tried; empty: all are.
+    pub why: String,
+}
+
+/// Something that an object asks for and the node can't do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Problem {
+    /// Kind of the object: `Service`, `Ingress`, `Node`.
+    pub kind: String,
+    /// Its namespace; empty for one that is in none.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// One word, as Kubernetes' Events have it (`FailedToStartServiceHealthcheck`).
+    pub reason: String,
+    /// The sentence, without the node's name.
+    pub message: String,
+    /// Which part of the agent says it: the source of the Event (`kube-proxy`, `ingress-controller`).
+    pub component: String,
+}
+
+/// All that can't be done on a node, as far as it fits into a report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems {
+    /// Sorted, without doubles, [`crate::limits::MAX_PROBLEMS`] at most.
+    pub problems: Vec<Problem>,
+    /// How many more there are.
+    pub left_out: u64,
+}
+
+impl Problems {
+    /// Sorts, and cuts what is too long.
+    pub fn new(all: impl IntoIterator<Item = Problem>) -> Self {
+        let mut problems: Vec<Problem> = all.into_iter().collect();
+        for problem in &mut problems {
+            cut(&mut problem.message);
+        }
+        problems.sort();
+        problems.dedup();
+        let left_out = problems.len().saturating_sub(MAX_PROBLEMS) as u64;
+        problems.truncate(MAX_PROBLEMS);
+        Self { problems, left_out }
+    }
+}
+
+/// To the bound of Kubernetes' Events.
+fn cut(message: &mut String) {
+    if message.len() > MAX_PROBLEM_BYTES {
+        let mut end = MAX_PROBLEM_BYTES;
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        message.truncate(end);
+    }
 }

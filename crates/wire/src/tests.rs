@@ -5,12 +5,12 @@ use prost::Message;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::limits::{MAX_MANIFEST_ITEMS, MAX_MESSAGE_BYTES, MAX_OBJECT_BYTES, PART_BYTES, PART_ITEMS};
+use crate::limits::{self, MAX_MANIFEST_ITEMS, MAX_MESSAGE_BYTES, MAX_OBJECT_BYTES, PART_BYTES, PART_ITEMS};
 use crate::manifest::{Generation, Holding, Manifest, NodeContent, NodeManifest, NodeSetup};
 use crate::object::{Attachment, AttachmentKey, PodEntry};
 use crate::parts::{Assembly, Error, Part, split};
 use crate::pb;
-use crate::report::{Heartbeat, Hello, NodeAddress, NodeFacts, PodGone, PodStatus};
+use crate::report::{Applied, Heartbeat, Hello, NodeAddress, NodeFacts, PodGone, PodStatus, Problem, Problems};
 use crate::stream::{Exit, PodRef, Size, StreamKind, StreamRequest};
 
 struct Random(u64);
@@ -181,6 +181,18 @@ fn messages_survive_the_wire() {
         let held = (r.below(2) == 0).then(|| r.generation());
         let beat = Heartbeat { held, conditions: r.bytes() };
         assert_eq!(Heartbeat::from(travel(&pb::Heartbeat::from(beat.clone()))), beat);
+        let applied = Applied { generation: r.generation(), why: r.text() };
+        assert_eq!(Applied::try_from(travel(&pb::Applied::from(applied.clone()))).unwrap(), applied);
+        let mut problem = || Problem {
+            kind: r.text(),
+            namespace: r.text(),
+            name: r.text(),
+            reason: r.text(),
+            message: r.text(),
+            component: r.text(),
+        };
+        let problems = Problems { left_out: 3, ..Problems::new([problem(), problem()]) };
+        assert_eq!(Problems::from(travel(&pb::Problems::from(problems.clone()))), problems);
         let exit = match r.below(2) {
             0 => Exit::Code(r.next() as i32),
             _ => Exit::Failed { reason: r.name(), message: r.text() },
@@ -202,6 +214,24 @@ fn messages_survive_the_wire() {
 }
 
 #[test]
+fn problems_are_sorted_and_bounded() {
+    let problem = |name: usize, message: &str| Problem {
+        name: format!("{name:03}"),
+        message: message.to_owned(),
+        ..Problem::default()
+    };
+    let long = "ä".repeat(2000);
+    let mut all: Vec<Problem> = (0..120).rev().map(|n| problem(n, &long)).collect();
+    all.push(problem(7, &long));
+    let told = Problems::new(all.clone());
+    assert_eq!((told.problems.len(), told.left_out), (limits::MAX_PROBLEMS, 20));
+    assert_eq!(told.problems[7].name, "007");
+    assert!(told.problems.iter().all(|p| p.message.len() <= limits::MAX_PROBLEM_BYTES && !p.message.is_empty()));
+    let raw = pb::Problems { problems: vec![pb::Problem::default(); 3], left_out: 4 };
+    assert_eq!(Problems::from(raw).left_out, 4, "what others sent is made the same, and counted");
+}
+
+#[test]
 fn messages_that_are_not_ours_are_refused() {
     assert!(Hello::try_from(pb::Hello::default()).is_err(), "no facts");
     let pods = vec![pb::HeldPod { uid: "u".into(), digest: Bytes::from_static(b"short") }];
@@ -209,6 +239,7 @@ fn messages_that_are_not_ours_are_refused() {
     assert!(Hello::try_from(pb::Hello { facts, pods, ..Default::default() }).is_err());
     assert!(PodStatus::try_from(pb::PodStatus::default()).is_err(), "no uid");
     assert!(PodGone::try_from(pb::PodGone::default()).is_err(), "no uid");
+    assert!(Applied::try_from(pb::Applied::default()).is_err(), "no generation");
     assert!(Part::try_from(pb::ManifestPart::default()).is_err(), "no generation");
     let part = pb::ManifestPart {
         generation: Some(pb::Generation::default()),

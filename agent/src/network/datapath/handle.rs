@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::thread;
 
 use masthead_wire::manifest::{Generation, NodeManifest};
+use masthead_wire::report::Problem;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::link::problems::Problems;
+use crate::link::tables::Part;
 use crate::network::datapath::run::Engine;
 use crate::network::error::{Error, IoContext, Result};
 
@@ -32,8 +35,10 @@ pub struct State {
     pub services: usize,
     /// How many endpoints are in its lists.
     pub endpoints: usize,
+    /// The last manifest, when the kernel did not take all of it, and why; it is tried again.
+    pub refused: Option<(Generation, String)>,
     /// What is not done, and why.
-    pub faults: Vec<String>,
+    pub problems: Vec<Problem>,
 }
 
 /// A handle. The thread ends with `stop` or the manifest's sender; tables and routes stay.
@@ -80,6 +85,25 @@ impl Datapath {
     /// How far it is, as it changes.
     pub fn state(&self) -> watch::Receiver<State> {
         self.state.clone()
+    }
+
+    /// Tells how far it is, and what it can't do, until it ends.
+    pub async fn tell(self, part: Part, problems: Problems) {
+        let mut state = self.state;
+        loop {
+            {
+                let state = state.borrow_and_update();
+                problems.set("datapath", state.problems.clone());
+                match (&state.refused, state.applied) {
+                    (Some((generation, why)), _) => part.applied(*generation, Some(why.clone())),
+                    (None, Some(generation)) => part.applied(generation, None),
+                    (None, None) => {}
+                }
+            }
+            if state.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Waits until a manifest, or a later one, is in the kernel.

@@ -6,6 +6,7 @@ use masthead_api::networking::resolved::{ADDRESS_SET, AddressSet, POLICY, Resolv
 use masthead_wire::attachments::Difference;
 use masthead_wire::manifest::NodeManifest;
 use masthead_wire::object::{Attachment, AttachmentKey};
+use masthead_wire::report::Problem;
 use nlink::netlink::{Connection, Nftables};
 
 use crate::network::error::{IoContext, Result};
@@ -43,11 +44,18 @@ impl Policies {
     }
 
     /// What is not done, and why.
-    pub fn faults(&self) -> Vec<String> {
-        let text =
-            |(key, text): (&AttachmentKey, &String)| format!("{} {}/{}: {text}", key.kind, key.namespace, key.name);
-        let own = self.faults.iter().map(text);
-        own.chain(self.held.iter().flat_map(|image| image.faults.iter().cloned())).collect()
+    pub fn problems(&self) -> Vec<Problem> {
+        let of = |namespace: &str, name: &str, message: &str| Problem {
+            kind: "NetworkPolicy".to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            reason: "FailedToApplyPolicy".to_owned(),
+            message: message.to_owned(),
+            component: "network-policy".to_owned(),
+        };
+        let own = self.faults.iter().map(|(key, text)| of(&key.namespace, &key.name, text));
+        let built = self.held.iter().flat_map(|image| &image.faults);
+        own.chain(built.map(|((namespace, name), text)| of(namespace, name, text))).collect()
     }
 
     /// The table may be other than it was left: it is looked at before the next change.

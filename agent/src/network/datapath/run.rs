@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use masthead_wire::attachments::Difference;
-use masthead_wire::manifest::NodeManifest;
+use masthead_wire::manifest::{Generation, NodeManifest};
 use masthead_wire::object::AttachmentKey;
+use masthead_wire::report::Problem;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -66,19 +67,12 @@ impl Engine {
                 is_told = false;
                 again = None;
                 let next = manifest.borrow_and_update().clone();
-                if let Some(Err(error)) = match next {
-                    Some(next) => Some(self.follow(&next).await),
+                if let Some((generation, Err(error))) = match next {
+                    Some(next) => Some((next.generation, self.follow(&next).await)),
                     None => None,
                 } {
                     tracing::warn!(%error, "the node's tables are not as they should be; tried again soon");
-                    let text = error.to_string();
-                    self.state.send_if_modified(|state| {
-                        let is_new = !state.faults.contains(&text);
-                        if is_new {
-                            state.faults.push(text);
-                        }
-                        is_new
-                    });
+                    self.say(None, Some((generation, error.to_string())));
                     again = Some(Instant::now() + backoff);
                     backoff = (backoff * 2).min(BACKOFF_MAX);
                 } else {
@@ -130,12 +124,37 @@ impl Engine {
             done.push(nodes.apply_if_stale().await);
         }
         done.into_iter().collect::<Result<()>>()?;
-        let (services, endpoints) = self.services.counts();
-        let mut faults = self.services.faults();
-        faults.extend(self.policies.faults());
-        faults.extend(self.nodes.iter().flat_map(|nodes| nodes.faults().iter().cloned()));
-        self.state.send_replace(State { applied: Some(next.generation), services, endpoints, faults });
+        self.say(Some(next.generation), None);
+        if self.services.has_new_ports() {
+            // Nobody waits for it, and it takes longer the more sockets the node has.
+            self.services.look_at_ports();
+            self.say(Some(next.generation), None);
+        }
         Ok(())
+    }
+
+    /// Says how far it is, when that is news.
+    fn say(&self, applied: Option<Generation>, refused: Option<(Generation, String)>) {
+        let (services, endpoints) = self.services.counts();
+        let mut problems = self.services.problems();
+        problems.extend(self.policies.problems());
+        let own = |reason: &str, message: &str| Problem {
+            kind: NODE.to_owned(),
+            namespace: String::new(),
+            name: self.options.node.clone(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            component: "kube-proxy".to_owned(),
+        };
+        let ways = self.nodes.iter().flat_map(|nodes| nodes.faults());
+        problems.extend(ways.map(|text| own("FailedToRoute", text)));
+        problems.extend(refused.iter().map(|(_, why)| own("FailedToSyncTables", why)));
+        self.state.send_if_modified(|state| {
+            let next = State { applied: applied.or(state.applied), services, endpoints, refused, problems };
+            let is_new = *state != next;
+            *state = next;
+            is_new
+        });
     }
 
     /// Makes right again what others took away.
@@ -150,10 +169,13 @@ impl Engine {
             self.policies.doubt();
             self.policies.apply().await?;
         }
-        match &mut self.nodes {
-            Some(nodes) if !nodes.is_alone() => nodes.apply().await,
-            _ => Ok(()),
+        if let Some(nodes) = self.nodes.as_mut().filter(|nodes| !nodes.is_alone()) {
+            nodes.apply().await?;
         }
+        self.services.look_at_ports();
+        let refused = self.state.borrow().refused.clone();
+        self.say(None, refused);
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use masthead_wire::attachments::Difference;
 use masthead_wire::manifest::NodeManifest;
 use masthead_wire::object::{Attachment, AttachmentKey};
+use masthead_wire::report::Problem;
 use nlink::netlink::nftables::Chain;
 use nlink::netlink::{Connection, Nftables};
 
@@ -12,20 +13,23 @@ use crate::network::error::{IoContext, Result};
 use crate::network::names::Names;
 use crate::network::rules::apply;
 use crate::network::rules::contents::{self, Ops, Skeleton};
+use crate::network::rules::ports::Protocol;
 use crate::network::rules::table::FAMILY;
 use crate::network::services::book::{Book, Change};
 use crate::network::services::conntrack;
 use crate::network::services::decode;
 use crate::network::services::element::{Element, Shape};
 use crate::network::services::health::Health;
-use crate::network::services::model::{Here, Name};
-use crate::network::services::table;
+use crate::network::services::model::{Here, Name, Service};
 use crate::network::services::want::{Scope, Spot};
+use crate::network::services::{table, taken};
 
 /// The kind of a service's attachment.
 pub const SERVICE: &str = "Service";
 /// The kind of a slice's.
 pub const SLICE: &str = "EndpointSlice";
+/// Who tells of problems, as in Kubernetes.
+const COMPONENT: &str = "kube-proxy";
 
 /// The service table and what it is made from.
 pub struct Services {
@@ -40,7 +44,14 @@ pub struct Services {
     udp: Option<HashSet<Spot>>,
     /// Objects that are not used, and why.
     faults: BTreeMap<AttachmentKey, String>,
-    problems: BTreeMap<Name, String>,
+    /// Ports for load balancers that can't be opened, and why.
+    unanswered: Vec<(Name, String)>,
+    /// What services ask for of the node's ports.
+    node_ports: BTreeMap<Name, Vec<(Protocol, u16)>>,
+    /// Whether they changed since they were looked at.
+    is_unseen: bool,
+    /// Of these, those that a process of the node listens on as well.
+    taken: Vec<(Name, Protocol, u16)>,
 }
 
 impl Services {
@@ -55,7 +66,10 @@ impl Services {
             health: Health::default(),
             udp: None,
             faults: BTreeMap::new(),
-            problems: BTreeMap::new(),
+            unanswered: Vec::new(),
+            node_ports: BTreeMap::new(),
+            is_unseen: false,
+            taken: Vec::new(),
         })
     }
 
@@ -65,12 +79,53 @@ impl Services {
     }
 
     /// What is not done, and why.
-    pub fn faults(&self) -> Vec<String> {
-        let objects = self.faults.iter();
-        let objects = objects.map(|(key, text)| format!("{} {}/{}: {text}", key.kind, key.namespace, key.name));
-        let problems =
-            self.problems.iter().map(|(name, text)| format!("Service {}/{}: {text}", name.namespace, name.name));
-        objects.chain(problems).collect()
+    pub fn problems(&self) -> Vec<Problem> {
+        let of = |kind: &str, namespace: &str, name: &str, reason: &str, message: String| Problem {
+            kind: kind.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            component: COMPONENT.to_owned(),
+        };
+        let service = |name: &Name, reason: &str, text: String| of(SERVICE, &name.namespace, &name.name, reason, text);
+        let mut all: Vec<Problem> = Vec::new();
+        for (key, text) in &self.faults {
+            all.push(of(&key.kind, &key.namespace, &key.name, "NotUnderstood", format!("it is not served: {text}")));
+        }
+        all.extend(self.book.problems().map(|(name, text)| service(name, "TooManyEndpoints", text.clone())));
+        for (name, text) in &self.unanswered {
+            all.push(service(name, "FailedToStartServiceHealthcheck", text.clone()));
+        }
+        for (name, protocol, port) in &self.taken {
+            let text = format!(
+                "a process of the node listens on node port {port}/{}: clients reach the service, and that process no more",
+                protocol.name()
+            );
+            all.push(service(name, "NodePortInUse", text));
+        }
+        all
+    }
+
+    /// Whether services ask for ports of the node that they did not ask for before.
+    pub fn has_new_ports(&self) -> bool {
+        self.is_unseen
+    }
+
+    /// Looks which node ports somebody else listens on, and tries ports again that could not be opened.
+    pub fn look_at_ports(&mut self) {
+        self.is_unseen = false;
+        if !self.unanswered.is_empty() {
+            self.unanswered = self.health.set(&self.book.health());
+        }
+        if self.node_ports.is_empty() {
+            self.taken.clear();
+            return;
+        }
+        match taken::observe() {
+            Ok(taken) => self.taken = taken::clashes(&self.node_ports, &taken),
+            Err(error) => tracing::warn!(%error, "it is not known which ports of the node are in use"),
+        }
     }
 
     /// The table may be other than the book says: it is looked at before the next change.
@@ -107,7 +162,7 @@ impl Services {
                 self.book = Book::new(here.clone());
                 self.is_sure = false;
                 self.faults.clear();
-                self.problems.clear();
+                self.node_ports.clear();
                 for attachment in manifest.content.attachments.values() {
                     self.set(&attachment.key, Some(attachment));
                 }
@@ -122,6 +177,7 @@ impl Services {
             (SERVICE, attachment) => {
                 let read = attachment.map(|a| decode::service(&a.bytes)).transpose();
                 let (service, fault) = kept(read);
+                self.set_ports(&name, service.as_ref());
                 self.book.set_service(name, service);
                 fault
             }
@@ -142,6 +198,17 @@ impl Services {
         }
     }
 
+    fn set_ports(&mut self, name: &Name, service: Option<&Service>) {
+        let ports = service.into_iter().flat_map(|service| &service.ports);
+        let ports: Vec<(Protocol, u16)> = ports.filter_map(|port| Some((port.protocol, port.node_port?))).collect();
+        let known = self.node_ports.get(name).map_or(&[][..], Vec::as_slice);
+        self.is_unseen |= known != ports;
+        match ports.is_empty() {
+            true => drop(self.node_ports.remove(name)),
+            false => drop(self.node_ports.insert(name.clone(), ports)),
+        }
+    }
+
     /// Brings the kernel to what the book says.
     ///
     /// # Errors
@@ -149,10 +216,6 @@ impl Services {
     pub async fn apply(&mut self) -> Result<()> {
         let Some(skeleton) = &self.skeleton else { return Ok(()) };
         let change = self.book.settle();
-        for (name, _) in &change.problems {
-            self.problems.remove(name);
-        }
-        self.problems.extend(change.problems.iter().cloned());
         if change.is_udp_touched || !change.gone_udp.is_empty() {
             self.udp.get_or_insert_default().extend(change.gone_udp.iter().copied());
         }
@@ -171,9 +234,7 @@ impl Services {
         {
             tracing::warn!(%error, "UDP flows may stay with endpoints that are gone");
         }
-        for fault in self.health.set(&self.book.health()) {
-            tracing::warn!(fault, "a load balancer will not be answered");
-        }
+        self.unanswered = self.health.set(&self.book.health());
         Ok(())
     }
 

@@ -49,8 +49,8 @@ pub struct Image {
     pub sets: BTreeMap<String, (Set, Arc<Members>)>,
     /// What the skeleton's own sets hold.
     pub maps: BTreeMap<&'static str, Members>,
-    /// What is left out, and why.
-    pub faults: Vec<String>,
+    /// What is left out of which policy, by namespace and name, and why.
+    pub faults: Vec<((String, String), String)>,
 }
 
 /// Builds the table's image.
@@ -62,10 +62,11 @@ pub fn build<'a>(
     policies: impl Iterator<Item = &'a ResolvedPolicy>,
     selectors: &BTreeMap<String, Addresses>,
 ) -> nlink::Result<Image> {
-    let mut work = Builder { name, selectors, image: Image::default() };
+    let mut work = Builder { name, selectors, about: Default::default(), image: Image::default() };
     // Which policies' chains each pod has, by direction.
     let mut groups: BTreeMap<(&str, IpAddr), BTreeSet<String>> = BTreeMap::new();
     for policy in policies {
+        work.about = (policy.metadata.namespace.clone(), policy.metadata.name.clone());
         for (direction, kind, rules) in
             [("egress", Direction::Egress, &policy.egress), ("ingress", Direction::Ingress, &policy.ingress)]
         {
@@ -94,6 +95,8 @@ pub fn build<'a>(
 struct Builder<'a> {
     name: &'a str,
     selectors: &'a BTreeMap<String, Addresses>,
+    /// The policy at hand.
+    about: (String, String),
     image: Image,
 }
 
@@ -102,6 +105,10 @@ fn digest(of: &str) -> String {
 }
 
 impl Builder<'_> {
+    fn fault(&mut self, text: String) {
+        self.image.faults.push((self.about.clone(), text));
+    }
+
     fn rule(&self, chain: &str) -> Rule {
         Rule::new(self.name, chain).family(FAMILY)
     }
@@ -176,9 +183,7 @@ impl Builder<'_> {
         if !self.image.sets.contains_key(&name) {
             let known = self.selectors.get(selector);
             if known.is_none() {
-                self.image
-                    .faults
-                    .push(format!("the addresses of selector {selector} are not known; it matches nobody"));
+                self.fault(format!("the addresses of selector {selector} are not known; it matches nobody"));
             }
             let members = known.map(|a| if v6 { a.v6.clone() } else { a.v4.clone() }).unwrap_or_default();
             let set = Set::new(self.name, &name).family(FAMILY).key_type(ip(v6));
@@ -192,7 +197,7 @@ impl Builder<'_> {
         let left = match ranges::left(&rule.blocks, v6) {
             Ok(left) => left,
             Err(fault) => {
-                self.image.faults.push(fault);
+                self.fault(fault);
                 return None;
             }
         };
@@ -218,7 +223,7 @@ impl Builder<'_> {
         let mut rules = Vec::new();
         for port in ports {
             let Some(protocol) = Protocol::parse(&port.protocol) else {
-                self.image.faults.push(format!("protocol {:?} of a policy's port is not known", port.protocol));
+                self.fault(format!("protocol {:?} of a port is not known", port.protocol));
                 continue;
             };
             let rule = |rule: Rule| numbered(rule.match_l4proto(protocol.number()), port).accept();

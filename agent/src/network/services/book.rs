@@ -25,8 +25,6 @@ pub struct Change {
     pub gone_udp: HashSet<Spot>,
     /// Whether a list of UDP endpoints lost one.
     pub is_udp_touched: bool,
-    /// What services ask for that is not done, and why.
-    pub problems: Vec<(Name, String)>,
 }
 
 impl Change {
@@ -92,6 +90,8 @@ pub struct Book {
     shapes: HashMap<(Scope, Shape), isize>,
     /// Where load balancers ask, by service.
     health: BTreeMap<Name, (u16, usize)>,
+    /// What services ask for that is not done, and why.
+    problems: BTreeMap<Name, Vec<String>>,
     /// Endpoints in all lists.
     endpoints: usize,
     dirty: BTreeSet<Name>,
@@ -154,6 +154,11 @@ impl Book {
         self.health.iter().map(|(name, (port, ready))| (name.clone(), *port, *ready)).collect()
     }
 
+    /// What services ask for that is not done, and why.
+    pub fn problems(&self) -> impl Iterator<Item = (&Name, &String)> {
+        self.problems.iter().flat_map(|(name, texts)| texts.iter().map(move |text| (name, text)))
+    }
+
     /// Takes in what was set since, and says what it changes.
     pub fn settle(&mut self) -> Change {
         let mut work = Work::default();
@@ -168,7 +173,10 @@ impl Book {
                 self.claim(&mut work, (&old_order, &old), (&order, &new));
                 self.place(&mut work, &old, &new);
             }
-            work.change.problems.extend(new.problems.iter().map(|text| (name.clone(), text.clone())));
+            match new.problems.is_empty() {
+                true => drop(self.problems.remove(&name)),
+                false => drop(self.problems.insert(name.clone(), new.problems.clone())),
+            }
             match new.health {
                 Some(asked) => drop(self.health.insert(name.clone(), asked)),
                 None => drop(self.health.remove(&name)),

@@ -52,7 +52,7 @@ pub struct Health {
 
 impl Health {
     /// Brings the ports to what is wanted. Says which could not be opened, and why; they are tried again next time.
-    pub fn set(&mut self, wanted: &[(Name, u16, usize)]) -> Vec<String> {
+    pub fn set(&mut self, wanted: &[(Name, u16, usize)]) -> Vec<(Name, String)> {
         self.ports.retain(|port, _| wanted.iter().any(|(_, other, _)| other == port));
         self.ports.retain(|_, answering| !answering.task.is_finished());
         let mut faults = Vec::new();
@@ -66,10 +66,9 @@ impl Health {
                         let task = tokio::spawn(answer(listener, receiver));
                         self.ports.insert(*port, Answering { state: sender, task });
                     }
-                    Err(error) => faults.push(format!(
-                        "healthCheckNodePort {port} of service {}/{} can't be opened: {error}",
-                        name.namespace, name.name
-                    )),
+                    Err(error) => {
+                        faults.push((name.clone(), format!("failed to start healthcheck on port {port}: {error}")));
+                    }
                 },
             }
         }

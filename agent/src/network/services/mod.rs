@@ -8,4 +8,5 @@ pub mod health;
 pub mod model;
 pub mod select;
 pub mod table;
+pub mod taken;
 pub mod want;
