@@ -14,6 +14,7 @@ pub mod decode;
 pub mod default;
 pub mod describe;
 pub mod discovery;
+pub mod gateway;
 pub mod intstr;
 pub mod key;
 pub mod kind;

@@ -3,6 +3,8 @@
 use crate::admit::{Admitted, Visit, pod, service};
 use crate::apps::deployment::{Deployment, DeploymentStatus};
 use crate::apps::replica_set::{ReplicaSet, ReplicaSetStatus};
+use crate::batch::job::{Job, JobStatus};
+use crate::batch::selector;
 use crate::coordination::lease::Lease;
 use crate::core::config::{ConfigMap, Secret, ServiceAccount};
 use crate::core::endpoints::Endpoints;
@@ -14,6 +16,11 @@ use crate::core::reference::ObjectReference;
 use crate::core::service::Service;
 use crate::default;
 use crate::discovery::endpoint_slice::EndpointSlice;
+use crate::gateway::class::GatewayClass;
+use crate::gateway::gateway::Gateway;
+use crate::gateway::grant::ReferenceGrant;
+use crate::gateway::grpc_route::GRPCRoute;
+use crate::gateway::http_route::HTTPRoute;
 use crate::kind::{Kind, registry};
 use crate::networking::ingress::{Ingress, IngressClass};
 use crate::networking::network_policy::NetworkPolicy;
@@ -36,8 +43,14 @@ pub fn with<V: Visit>(kind: Kind, visit: V) -> V::Out {
         registry::POD => visit.visit::<Pod>(),
         registry::REPLICA_SET => visit.visit::<ReplicaSet>(),
         registry::DEPLOYMENT => visit.visit::<Deployment>(),
+        registry::JOB => visit.visit::<Job>(),
         registry::INGRESS_CLASS => visit.visit::<IngressClass>(),
         registry::INGRESS => visit.visit::<Ingress>(),
+        registry::GATEWAY_CLASS => visit.visit::<GatewayClass>(),
+        registry::GATEWAY => visit.visit::<Gateway>(),
+        registry::REFERENCE_GRANT => visit.visit::<ReferenceGrant>(),
+        registry::HTTP_ROUTE => visit.visit::<HTTPRoute>(),
+        registry::GRPC_ROUTE => visit.visit::<GRPCRoute>(),
         registry::RELEASE => visit.visit::<Release>(),
         registry::LEASE => visit.visit::<Lease>(),
         registry::EVENT => visit.visit::<Event>(),
@@ -106,6 +119,32 @@ impl Admitted for ReplicaSet {
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
         validate::workload::validate_replica_set_update(self, old, errors);
+    }
+}
+
+impl Admitted for Job {
+    fn fill_defaults(&mut self) {
+        default::job::job(self);
+    }
+    fn prepare_create(&mut self) {
+        self.status = JobStatus::default();
+        self.metadata.generation = 1;
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        self.status.clone_from(&old.status);
+        if self.spec != old.spec {
+            self.metadata.generation += 1;
+        }
+    }
+    fn settle(&mut self) {
+        selector::generate(self);
+        selector::label(self);
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        validate::job::validate_create(self, errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        validate::job::update::validate_update(self, old, errors);
     }
 }
 

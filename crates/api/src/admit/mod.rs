@@ -5,12 +5,14 @@ use serde_json::Value;
 use crate::decode;
 use crate::kind::Kind;
 use crate::kind::Resource;
+use crate::kind::registry;
 use crate::table::Printed;
 use crate::validate::error::Errors;
 use crate::validate::meta::{Scope, validate_common, validate_update as validate_meta_update};
 use crate::validate::name::path_segment;
 
 pub mod admission;
+pub mod gateway;
 pub mod kinds;
 pub mod network;
 pub mod pod;
@@ -30,6 +32,9 @@ pub trait Admitted: Resource + Printed {
 
     /// Takes over from the old object what users may not change.
     fn prepare_update(&mut self, _old: &Self) {}
+
+    /// Fills in what follows from the uid, which an object is given after admission.
+    fn settle(&mut self) {}
 
     /// Rules for a new object.
     fn validate_create(&self, errors: &mut Errors);
@@ -108,6 +113,26 @@ pub fn update_with(old: &Value, mut new: Value, unknown: Unknown) -> Result<Outc
     Ok(Outcome { object, dropped })
 }
 
+/// An admitted object that was given its uid: what follows from that is filled in, as a Job's selector is.
+///
+/// # Errors
+/// The object does not have the shape of its kind, which an admitted one has.
+pub fn settle(value: Value) -> Result<Value, FieldProblem> {
+    struct Settle(Value);
+    impl Visit for Settle {
+        type Out = Result<Value, FieldProblem>;
+        fn visit<T: Admitted>(self) -> Self::Out {
+            let mut object: T = decode::typed(self.0)?;
+            object.settle();
+            written(&object)
+        }
+    }
+    match decode::kind_of(&value)? {
+        kind @ registry::JOB => kinds::with(kind, Settle(value)),
+        _ => Ok(value),
+    }
+}
+
 type Problems = Vec<FieldProblem>;
 
 /// Faults and dropped fields of a value that can be typed.
@@ -141,8 +166,15 @@ fn finish<T: Resource>(
     if !problems.is_empty() {
         return Err(problems);
     }
-    serde_json::to_value(object).map_err(|fault| {
-        vec![FieldProblem { path: String::new(), message: fault.to_string(), kind: ProblemKind::Type, hint: None }]
+    written(object).map_err(|problem| vec![problem])
+}
+
+fn written<T: Resource>(object: &T) -> Result<Value, FieldProblem> {
+    serde_json::to_value(object).map_err(|fault| FieldProblem {
+        path: String::new(),
+        message: fault.to_string(),
+        kind: ProblemKind::Type,
+        hint: None,
     })
 }
 

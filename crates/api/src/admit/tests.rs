@@ -21,6 +21,11 @@ fn manifests() -> Vec<Value> {
             "podAffinityTerm": {"topologyKey": "host", "labelSelector": {"matchLabels": {"a": "b"}}}}]}},
     });
     let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": spec});
+    let mut job = json!({"template": template, "completionMode": "Indexed", "completions": 3, "backoffLimitPerIndex": 1,
+        "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]},
+            {"action": "FailIndex", "onExitCodes": {"operator": "In", "values": [1, 2]}}]},
+        "successPolicy": {"rules": [{"succeededIndexes": "0,2", "succeededCount": 1}]}});
+    job["template"]["spec"]["restartPolicy"] = "Never".into();
     let workload = json!({"selector": {"matchLabels": {"a": "b"}}, "template": template});
     let of = |api_version: &str, kind: &str, rest: Value| {
         let mut map = Map::new();
@@ -30,7 +35,7 @@ fn manifests() -> Vec<Value> {
         map.extend(rest.as_object().cloned().unwrap_or_default());
         Value::Object(map)
     };
-    vec![
+    let mut all = vec![
         of("v1", "Namespace", json!({})),
         of("v1", "Node", json!({"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}})),
         of("v1", "ServiceAccount", json!({"imagePullSecrets": [{"name": "s"}]})),
@@ -68,13 +73,16 @@ fn manifests() -> Vec<Value> {
         of("v1", "Pod", json!({"spec": spec})),
         of("apps/v1", "ReplicaSet", json!({"spec": workload})),
         of("apps/v1", "Deployment", json!({"spec": workload})),
+        of("batch/v1", "Job", json!({"spec": job})),
         of("coordination.k8s.io/v1", "Lease", json!({"spec": {"renewTime": "2026-01-02T03:04:05.000006Z"}})),
         of(
             "v1",
             "Event",
             json!({"involvedObject": {"kind": "Pod", "name": "p", "namespace": "default"}, "reason": "R"}),
         ),
-    ]
+    ];
+    all.extend(crate::validate::gateway::tests::manifests());
+    all
 }
 
 /// A generator of its own, so that a failing seed replays.

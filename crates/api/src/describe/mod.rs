@@ -2,6 +2,7 @@
 
 use crate::apps::deployment::Deployment;
 use crate::apps::replica_set::ReplicaSet;
+use crate::batch::job::Job;
 use crate::coordination::lease::Lease;
 use crate::core::config::{ConfigMap, Secret, ServiceAccount};
 use crate::core::endpoints::Endpoints;
@@ -22,6 +23,7 @@ pub mod container;
 pub mod env;
 pub mod event;
 pub mod generic;
+pub mod job;
 pub mod network;
 pub mod node;
 pub mod page;
@@ -68,6 +70,7 @@ pub fn describe(object: &Object, related: &Related, now: Time) -> Result<String,
         registry::POD => pod::describe(&*object.typed::<Pod>()?, &events, now),
         registry::DEPLOYMENT => workload::deployment(&*object.typed::<Deployment>()?, related.replica_sets, &events),
         registry::REPLICA_SET => workload::replica_set(&*object.typed::<ReplicaSet>()?, related.pods, &events),
+        registry::JOB => job::describe(&*object.typed::<Job>()?, &events),
         registry::SERVICE => service::describe(&*object.typed::<Service>()?, related, &events),
         registry::ENDPOINTS => network::endpoints(&*object.typed::<Endpoints>()?, &events),
         registry::ENDPOINT_SLICE => network::endpoint_slice(&*object.typed::<EndpointSlice>()?, &events),

@@ -123,7 +123,7 @@ pub fn replica_set(set: &ReplicaSet, pods: &[Pod], events: &Events) -> String {
 }
 
 /// The pods that a workload makes.
-fn template(page: &mut Page, template: &PodTemplateSpec) {
+pub(in crate::describe) fn template(page: &mut Page, template: &PodTemplateSpec) {
     let spec = &template.spec;
     page.put(0, format_args!("Pod Template:\n"));
     page.labels("  Labels", &template.metadata.labels);

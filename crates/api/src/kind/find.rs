@@ -102,7 +102,7 @@ mod tests {
         let check = |api_version: &str, kind: &str, expect: &str| {
             assert_eq!(find(api_version, kind).map_err(|e| e.to_string()).unwrap_err(), expect);
         };
-        check("batch/v1", "Job", "kind Job of batch/v1 is not supported yet");
+        check("batch/v1", "CronJob", "kind CronJob of batch/v1 is not supported yet");
         check("v1", "Deployment", "no kind \"Deployment\" in apiVersion \"v1\"; it is in apps/v1");
         check(
             "apps/v1",

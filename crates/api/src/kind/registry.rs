@@ -2,6 +2,7 @@
 
 use crate::apps::deployment::Deployment;
 use crate::apps::replica_set::ReplicaSet;
+use crate::batch::job::Job;
 use crate::coordination::lease::Lease;
 use crate::core::config::{ConfigMap, Secret, ServiceAccount};
 use crate::core::endpoints::Endpoints;
@@ -11,6 +12,11 @@ use crate::core::node::Node;
 use crate::core::pod::Pod;
 use crate::core::service::Service;
 use crate::discovery::endpoint_slice::EndpointSlice;
+use crate::gateway::class::GatewayClass;
+use crate::gateway::gateway::Gateway;
+use crate::gateway::grant::ReferenceGrant;
+use crate::gateway::grpc_route::GRPCRoute;
+use crate::gateway::http_route::HTTPRoute;
 use crate::kind::{Kind, KindInfo, Resource};
 use crate::meta::object_meta::ObjectMeta;
 use crate::networking::ingress::{Ingress, IngressClass};
@@ -75,8 +81,18 @@ registry! {
         ["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "resize", "status"];
     REPLICA_SET ReplicaSet "apps" "v1" "replicasets" "replicaset" true ["rs"], ["all"], ["scale", "status"];
     DEPLOYMENT Deployment "apps" "v1" "deployments" "deployment" true ["deploy"], ["all"], ["scale", "status"];
+    JOB Job "batch" "v1" "jobs" "job" true [], ["all"], ["status"];
     INGRESS_CLASS IngressClass "networking.k8s.io" "v1" "ingressclasses" "ingressclass" false [], [], [];
     INGRESS Ingress "networking.k8s.io" "v1" "ingresses" "ingress" true ["ing"], [], ["status"];
+    GATEWAY_CLASS GatewayClass "gateway.networking.k8s.io" "v1" "gatewayclasses" "gatewayclass" false
+        ["gc"], ["gateway-api"], ["status"];
+    GATEWAY Gateway "gateway.networking.k8s.io" "v1" "gateways" "gateway" true ["gtw"], ["gateway-api"], ["status"];
+    REFERENCE_GRANT ReferenceGrant "gateway.networking.k8s.io" "v1beta1" "referencegrants" "referencegrant" true
+        ["refgrant"], ["gateway-api"], [];
+    HTTP_ROUTE HTTPRoute "gateway.networking.k8s.io" "v1" "httproutes" "httproute" true
+        [], ["gateway-api"], ["status"];
+    GRPC_ROUTE GRPCRoute "gateway.networking.k8s.io" "v1" "grpcroutes" "grpcroute" true
+        [], ["gateway-api"], ["status"];
     RELEASE Release "masthead.dev" "v1" "releases" "release" true [], [], [];
     LEASE Lease "coordination.k8s.io" "v1" "leases" "lease" true [], [], [];
     EVENT Event "" "v1" "events" "event" true ["ev"], [], [];

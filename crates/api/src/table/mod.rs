@@ -9,6 +9,8 @@ use crate::object::{Error, Object};
 
 pub mod age;
 pub mod document;
+pub mod gateway;
+pub mod job;
 pub mod network;
 pub mod objects;
 pub mod pod;

@@ -28,11 +28,11 @@ fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> Value {
     texts.collect::<Vec<_>>().join(",").into()
 }
 
-fn names_and_images(containers: &[Container]) -> [Value; 2] {
+pub(in crate::table) fn names_and_images(containers: &[Container]) -> [Value; 2] {
     [joined(containers.iter().map(|c| c.name.as_str())), joined(containers.iter().map(|c| c.image.as_str()))]
 }
 
-fn selector(selector: Option<&LabelSelector>) -> Value {
+pub(in crate::table) fn selector(selector: Option<&LabelSelector>) -> Value {
     selector.map_or_else(|| "<none>".to_owned(), ToString::to_string).into()
 }
 

@@ -228,6 +228,9 @@ fn object(schema: &'static Schema, value: Option<&Value>) -> Tree {
     if schema.name == "LabelSelector" {
         return versioned(&Shape::Struct(schema), value.unwrap_or(&Value::Null));
     }
+    if schema.name == "PodTemplateSpec" {
+        return template(schema, value);
+    }
     let order = ORDERS.iter().find(|(name, _)| *name == schema.name).map(|(_, order)| *order);
     let names: Vec<&str> = match order {
         Some(order) => order.to_vec(),
@@ -245,6 +248,23 @@ fn object(schema: &'static Schema, value: Option<&Value>) -> Tree {
             None => get(name).map_or(Tree::Leaf(Value::Null), |v| Tree::Leaf(v.clone())),
         };
         out.push((go_name(name), node));
+    }
+    Tree::Object(out)
+}
+
+/// A template: Go embeds its metadata, so that their fields stand beside the specification.
+fn template(schema: &'static Schema, value: Option<&Value>) -> Tree {
+    let get = |name: &str| value.and_then(|v| v.get(name));
+    let mut out = Vec::new();
+    for field in schema.fields {
+        match (field.json, get(field.json)) {
+            ("metadata", meta) => {
+                if let Tree::Object(fields) = versioned(&field.shape, meta.unwrap_or(&Value::Null)) {
+                    out.extend(fields);
+                }
+            }
+            (name, value) => out.push((go_name(name), tree(&field.shape, field.pointer, value))),
+        }
     }
     Tree::Object(out)
 }

@@ -67,6 +67,12 @@ fn recorded_objects_keep_their_json() {
             registry::LEASE => round::<coordination::lease::Lease>(&object),
             registry::DEPLOYMENT => round::<apps::deployment::Deployment>(&object),
             registry::REPLICA_SET => round::<apps::replica_set::ReplicaSet>(&object),
+            registry::JOB => round::<masthead_api::batch::job::Job>(&object),
+            registry::GATEWAY_CLASS => round::<masthead_api::gateway::class::GatewayClass>(&object),
+            registry::GATEWAY => round::<masthead_api::gateway::gateway::Gateway>(&object),
+            registry::REFERENCE_GRANT => round::<masthead_api::gateway::grant::ReferenceGrant>(&object),
+            registry::HTTP_ROUTE => round::<masthead_api::gateway::http_route::HTTPRoute>(&object),
+            registry::GRPC_ROUTE => round::<masthead_api::gateway::grpc_route::GRPCRoute>(&object),
             registry::RELEASE => round::<masthead_api::release::release::Release>(&object),
         };
         without_nulls(&mut object);
