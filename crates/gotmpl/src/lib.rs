@@ -6,6 +6,7 @@ pub mod exec;
 pub mod float;
 pub mod fmt;
 pub mod function;
+pub mod hash;
 pub mod json;
 pub mod kind;
 pub mod list;

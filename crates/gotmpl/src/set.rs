@@ -1,22 +1,23 @@
 //! Templates that know each other by name, from any number of sources. `Send + Sync`: parsed once, executed by many.
 use crate::function::FunctionMap;
-use crate::parse::parser::{Error, parse};
+use crate::hash::Hashing;
+use crate::parse::parser::{Error, parse, parse_shared};
 use crate::parse::tree::Tree;
 use crate::string::Str;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A set of templates and the functions they may call.
 #[derive(Clone)]
 pub struct Set {
-    trees: BTreeMap<Str, Arc<Tree>>,
+    trees: HashMap<Str, Arc<Tree>, Hashing>,
     functions: &'static dyn FunctionMap,
 }
 
 impl Set {
     /// An empty set.
     pub fn new(functions: &'static dyn FunctionMap) -> Set {
-        Set { trees: BTreeMap::new(), functions }
+        Set { trees: HashMap::default(), functions }
     }
 
     /// The functions that templates may call besides text/template's own.
@@ -28,6 +29,14 @@ impl Set {
     /// names, unless they are empty.
     pub fn parse(&mut self, name: &str, source: &[u8]) -> Result<(), Error> {
         for tree in parse(name, source, self.functions)? {
+            self.add(tree);
+        }
+        Ok(())
+    }
+
+    /// The same of a source that others share: its bytes are not copied.
+    pub fn parse_shared(&mut self, name: &str, source: &Str) -> Result<(), Error> {
+        for tree in parse_shared(name, source.shared(), self.functions)? {
             self.add(tree);
         }
         Ok(())
@@ -47,6 +56,8 @@ impl Set {
 
     /// All names in order.
     pub fn names(&self) -> impl Iterator<Item = &Str> {
-        self.trees.keys()
+        let mut names: Vec<&Str> = self.trees.keys().collect();
+        names.sort_unstable();
+        names.into_iter()
     }
 }

@@ -40,6 +40,14 @@ impl Str {
         }
     }
 
+    /// The bytes, shared where they are on the heap.
+    pub fn shared(&self) -> Arc<[u8]> {
+        match &self.0 {
+            Repr::Inline(..) => Arc::from(self.as_bytes()),
+            Repr::Heap(bytes) => Arc::clone(bytes),
+        }
+    }
+
     /// The first eight bytes as a number, short strings filled up with zeros: ordered as the strings are, where it
     /// differs.
     #[inline]

@@ -1,7 +1,6 @@
 //! Evaluates pipelines, commands and operands.
 use crate::exec::execution::{Execution, Frame, Result, Typed, Variable};
 use crate::parse::number::Ideal;
-use crate::parse::parser::{STACK_RED_ZONE, STACK_SEGMENT};
 use crate::parse::tree::{ArgId, ArgKind, At, CommandId, PipeId, Span};
 use crate::string::lossy;
 use crate::value::Value;
@@ -65,7 +64,7 @@ impl Execution<'_> {
     }
 
     fn parenthesized(&mut self, frame: &mut Frame<'_>, dot: &Typed, pipe: PipeId) -> Result<Value> {
-        stacker::maybe_grow(STACK_RED_ZONE, STACK_SEGMENT, || self.pipeline(frame, dot, pipe))
+        self.deeper(|execution| execution.pipeline(frame, dot, pipe))
     }
 
     fn not_a_function(&self, frame: &Frame<'_>, first: ArgId, rest: Span, last: &Option<Value>) -> Result<()> {

@@ -1,13 +1,15 @@
 //! One execution: a set of templates, the state that its templates share, and how it fails.
 use crate::exec::limits::{Limits, MissingKey};
 use crate::exec::trace::Trace;
+use crate::hash::Hashing;
+use crate::parse::parser::{STACK_RED_ZONE, STACK_SEGMENT};
 use crate::parse::tree::{At, Tree};
 use crate::quote;
 use crate::set::Set;
 use crate::string::{Str, lossy};
 use crate::value::Value;
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,6 +27,8 @@ pub struct Failure {
 
 /// Where a limit is reached, a message shows no more than this of the node: it may be a whole template.
 const CONTEXT_BYTES_MAX: usize = 80;
+/// The stack is looked at once in so many levels of nesting: these take a fraction of the red zone.
+const STACK_LEVELS: u32 = 4;
 /// A message that is longer is not wrapped again: each of many nested calls would copy it.
 const MESSAGE_BYTES_MAX: usize = 512 << 10;
 
@@ -58,9 +62,11 @@ pub struct Execution<'a> {
     pub(crate) spare_typed: Vec<Vec<Typed>>,
     pub(crate) layer: Option<Rc<Layer>>,
     pub(crate) parsed: Vec<Parsed>,
-    pub(crate) parsed_by_source: BTreeMap<(Str, Str), u32>,
+    pub(crate) parsed_by_source: HashMap<(Str, Str), u32, Hashing>,
     pub(crate) depth: u32,
     pub(crate) call_depth: u32,
+    /// Nesting of what takes stack, by which it is decided when to look at how much is left.
+    pub(crate) level: u32,
     pub(crate) steps: u64,
     pub(crate) next_probe: u64,
     pub(crate) made_bytes: u64,
@@ -128,6 +134,8 @@ pub(crate) struct Frame<'t> {
     pub(crate) tree: &'t Tree,
     pub(crate) at: At,
     pub(crate) base: usize,
+    /// The number of the template's file in the trace.
+    pub(crate) file: u32,
 }
 
 impl<'a> Execution<'a> {
@@ -144,9 +152,10 @@ impl<'a> Execution<'a> {
             spare_typed: Vec::new(),
             layer: None,
             parsed: Vec::new(),
-            parsed_by_source: BTreeMap::new(),
+            parsed_by_source: HashMap::default(),
             depth: 0,
             call_depth: 0,
+            level: 0,
             steps: 0,
             next_probe: options.limits.probe_steps.min(options.limits.steps),
             made_bytes: 0,
@@ -185,9 +194,27 @@ impl<'a> Execution<'a> {
         self.trace.as_ref()
     }
 
+    /// The record of the last output, to be made sense of later; the next output gets one of its own.
+    pub fn take_trace(&mut self) -> Option<Trace> {
+        self.trace.as_mut().map(std::mem::take)
+    }
+
     /// Steps taken so far.
     pub fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// Runs what nests, with more stack where there is little left.
+    #[inline]
+    pub(crate) fn deeper<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
+        let level = self.level;
+        self.level = level + 1;
+        let done = match level.is_multiple_of(STACK_LEVELS) {
+            true => stacker::maybe_grow(STACK_RED_ZONE, STACK_SEGMENT, || run(self)),
+            false => run(self),
+        };
+        self.level = level;
+        done
     }
 
     pub(crate) fn find(&self, name: &[u8]) -> Option<Found<'a>> {
@@ -272,7 +299,7 @@ impl<'a> Execution<'a> {
         }
         let name = quote::quote(tree.name.as_bytes());
         let text =
-            format!("template: {}:{line}:{column}: executing {name} at <{}>: {text}", tree.parse_name, lossy(&context));
+            format!("template: {}:{line}:{column}: executing {name} at <{}>: {text}", tree.file.name, lossy(&context));
         Err(Box::new(Failure { template: tree.name.clone(), text, exhausted: self.exhausted }))
     }
 }

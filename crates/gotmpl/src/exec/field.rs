@@ -39,21 +39,19 @@ impl Execution<'_> {
         rest: Span,
         mut last: Option<Value>,
     ) -> Result<Typed> {
-        let tree = frame.tree;
         let has_args = rest.len() > 0 || last.is_some();
         let mut owned = None;
         for at in names.start..names.end {
-            let name = &tree.names[at as usize];
             let is_last = at + 1 == names.end;
             let receiver = owned.as_ref().unwrap_or(first);
             let next = match &receiver.value {
                 Value::Map(map) if !(is_last && has_args) && map.typ().methods.is_empty() => {
-                    self.key(frame, map, name)?
+                    self.key(frame, map, at)?
                 }
                 _ => {
                     let receiver = receiver.clone();
                     let (rest, last) = if is_last { (rest, last.take()) } else { (NO_ARGS, None) };
-                    self.field(frame, dot, receiver, name, node, rest, last)?
+                    self.field(frame, dot, receiver, at, node, rest, last)?
                 }
             };
             owned = Some(next);
@@ -62,11 +60,13 @@ impl Execution<'_> {
     }
 
     /// The value of a key, or what the option says about a missing one.
-    fn key(&mut self, frame: &Frame<'_>, map: &Map, name: &Str) -> Result<Typed> {
+    #[inline]
+    fn key(&mut self, frame: &Frame<'_>, map: &Map, at: u32) -> Result<Typed> {
+        let name = &frame.tree.file.names[at as usize];
         let elem = map.typ().elem;
         let interface = matches!(elem, Elem::Any);
         if let Some(trace) = &mut self.trace {
-            trace.read(map.path_id(), name);
+            trace.read(map.path_id(), frame.file, at);
         }
         match map.get(name.as_bytes()) {
             Some(value) => Ok(Typed { value, interface }),
@@ -86,11 +86,12 @@ impl Execution<'_> {
         frame: &mut Frame<'_>,
         dot: &Typed,
         receiver: Typed,
-        name: &Str,
+        at: u32,
         node: At,
         rest: Span,
         last: Option<Value>,
     ) -> Result<Typed> {
+        let name = &frame.tree.file.names[at as usize];
         if receiver.value.is_nil() {
             return self.field_of_nil(frame, &receiver, name);
         }
@@ -104,8 +105,7 @@ impl Execution<'_> {
                 if has_args {
                     return self.fail(frame, &format!("{name} is not a method but has arguments"));
                 }
-                let map = map.clone();
-                self.key(frame, &map, name)
+                self.key(frame, map, at)
             }
             Value::List(list) => match find(list.typ().methods, name) {
                 Some(method) => {
@@ -116,7 +116,7 @@ impl Execution<'_> {
             },
             Value::Object(object) => {
                 let object = Rc::clone(object);
-                self.object_field(frame, dot, (&receiver, object), name, node, rest, last)
+                self.object_field(frame, dot, (&receiver, object), at, node, rest, last)
             }
             _ => self.no_field(frame, &receiver, name),
         }
@@ -128,11 +128,12 @@ impl Execution<'_> {
         frame: &mut Frame<'_>,
         dot: &Typed,
         (receiver, object): (&Typed, Rc<dyn Object>),
-        name: &Str,
+        at: u32,
         node: At,
         rest: Span,
         last: Option<Value>,
     ) -> Result<Typed> {
+        let name = &frame.tree.file.names[at as usize];
         let Some(text) = name.as_str() else { return self.no_field(frame, receiver, name) };
         if let Some(signature) = object.method(text) {
             let target = Target::ObjectMethod(object, signature);
@@ -150,7 +151,7 @@ impl Execution<'_> {
             if has_args {
                 return self.fail(frame, &format!("{name} is not a method but has arguments"));
             }
-            return self.key(frame, &map, name);
+            return self.key(frame, &map, at);
         }
         self.no_field(frame, receiver, name)
     }

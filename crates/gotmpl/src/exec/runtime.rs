@@ -2,7 +2,7 @@
 use crate::exec::execution::{Execution, Layer, Parsed, no_template};
 use crate::exec::limits::MissingKey;
 use crate::function::{ParsedId, Place, Runtime};
-use crate::parse::parser::parse;
+use crate::parse::parser::parse_shared;
 use crate::parse::tree::Tree;
 use crate::string::Str;
 use crate::value::Value;
@@ -70,7 +70,7 @@ impl Runtime for Running<'_, '_> {
             return Ok(ParsedId(*id));
         }
         self.execution.made(source.len())?;
-        let trees = parse(name, source.as_bytes(), self.execution.set.functions()).map_err(|error| error.text)?;
+        let trees = parse_shared(name, source.shared(), self.execution.set.functions()).map_err(|error| error.text)?;
         let main = trees.iter().find(|tree| tree.name == name).map(Arc::clone);
         let main = main.ok_or_else(|| no_template(name.as_bytes(), self.execution.options.set_name).text)?;
         let id = self.execution.parsed.len() as u32;
@@ -94,7 +94,7 @@ impl Runtime for Running<'_, '_> {
 
     fn place(&mut self) -> Place {
         let (line, column) = self.tree.location(self.pos);
-        let template = self.tree.parse_name.clone();
+        let template = self.tree.file.name.clone();
         let count = self.execution.places.entry((template.clone(), self.pos)).or_insert(0);
         *count += 1;
         Place { template, line, column, count: *count - 1 }

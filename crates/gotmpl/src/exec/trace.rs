@@ -1,6 +1,8 @@
 //! Where each piece of an output came from: template, line, and the key of the values that fed it.
-use crate::parse::tree::Tree;
+use crate::parse::tree::File;
 use crate::string::Str;
+use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Where a piece of output came from.
@@ -24,78 +26,102 @@ struct Segment {
     file: u32,
     /// Where in the file.
     pos: u32,
-    /// The key that fed it: one more than an index into `Trace::reads`, or 0.
-    read: u32,
+    /// The map that was read last for it; 0 where none was.
+    path: u32,
+    /// The key in that map.
+    key: Key,
+    /// The last of the texts that functions made of templates for it: one more than an index into `Trace::captures`.
+    capture: u32,
+}
+
+/// A field's name: the file that it stands in, and which of its names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Key {
+    file: u32,
+    name: u32,
 }
 
 const TEXT: u32 = 1 << 31;
+/// Segments that one output may have; what comes after them has no origin.
+const SEGMENTS_MAX: usize = 4 << 20;
+/// Texts of templates that are kept for one output; what is made of later ones has the origin of its action.
+const CAPTURES_MAX: usize = 1 << 18;
 
 /// An included text that may be found again, changed, in what the action prints.
 #[derive(Debug)]
 struct Capture {
     text: Str,
-    segments: Vec<Segment>,
+    /// Its segments in `Trace::captured`, and where in the output they were made.
+    segments: Range<usize>,
+    base: u32,
+    /// The capture before it within the same action, as in `Segment::capture`.
+    previous: u32,
 }
 
-/// The record of one output.
-#[derive(Debug, Default)]
+/// The record of one output: what is noted while it is made. `lines` makes sense of it.
+#[derive(Default)]
 pub struct Trace {
-    files: Vec<File>,
-    /// The file of the segment before.
-    last: u32,
+    files: Vec<Arc<File>>,
     segments: Vec<Segment>,
-    reads: Vec<(u32, Str)>,
+    /// The segments of captures, one after another.
+    captured: Vec<Segment>,
     captures: Vec<Capture>,
-    marks: Vec<usize>,
     path: u32,
-    key: Str,
+    key: Key,
+    capture: u32,
 }
 
-#[derive(Debug)]
-struct File {
-    name: Str,
-    text: Arc<[u8]>,
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trace of {} segments", self.segments.len())
+    }
+}
+
+/// What `begin` gives and `action` takes.
+#[derive(Clone, Copy)]
+pub(crate) struct Begun {
+    captures: usize,
+    captured: usize,
 }
 
 /// What `enter` gives and `leave` takes.
 pub(crate) struct Mark {
     segments: usize,
-    captures: usize,
     path: u32,
-    key: Str,
+    key: Key,
+    capture: u32,
 }
 
 impl Trace {
     pub(crate) fn reset(&mut self) {
+        self.files.clear();
         self.segments.clear();
-        self.reads.clear();
+        self.captured.clear();
         self.captures.clear();
-        self.marks.clear();
+        (self.path, self.capture) = (0, 0);
+    }
+
+    /// The number of a file in this record.
+    pub(crate) fn file(&mut self, file: &Arc<File>) -> u32 {
+        let known = self.files.iter().rposition(|known| Arc::ptr_eq(known, file));
+        let at = known.unwrap_or_else(|| {
+            self.files.push(Arc::clone(file));
+            self.files.len() - 1
+        });
+        at as u32
     }
 
     #[inline]
-    fn file(&mut self, tree: &Tree) -> u32 {
-        match self.files.get(self.last as usize) {
-            Some(file) if Arc::ptr_eq(&file.text, &tree.text) => self.last,
-            _ => self.other_file(tree),
+    fn push(&mut self, segment: Segment) {
+        if self.segments.len() < SEGMENTS_MAX {
+            self.segments.push(segment);
         }
-    }
-
-    fn other_file(&mut self, tree: &Tree) -> u32 {
-        let known = self.files.iter().rposition(|file| Arc::ptr_eq(&file.text, &tree.text));
-        let file = known.unwrap_or_else(|| {
-            self.files.push(File { name: tree.parse_name.clone(), text: Arc::clone(&tree.text) });
-            self.files.len() - 1
-        });
-        self.last = file as u32;
-        self.last
     }
 
     /// Text was written up to an end.
     #[inline]
-    pub(crate) fn text(&mut self, tree: &Tree, pos: u32, end: usize) {
-        let file = self.file(tree);
-        self.segments.push(Segment { end: short(end), file: file | TEXT, pos, read: 0 });
+    pub(crate) fn text(&mut self, file: u32, pos: u32, end: usize) {
+        self.push(Segment { end: short(end), file: file | TEXT, pos, path: 0, key: Key::default(), capture: 0 });
     }
 
     /// Where the last segment ends.
@@ -104,94 +130,81 @@ impl Trace {
     }
 
     /// An action begins: nothing is read for it yet.
-    pub(crate) fn begin(&mut self) {
-        self.marks.push(self.captures.len());
+    #[inline]
+    pub(crate) fn begin(&mut self) -> Begun {
         self.path = 0;
+        self.capture = 0;
+        Begun { captures: self.captures.len(), captured: self.captured.len() }
     }
 
     /// A key of the values was read.
     #[inline]
-    pub(crate) fn read(&mut self, path: u32, key: &Str) {
+    pub(crate) fn read(&mut self, path: u32, file: u32, name: u32) {
         if path != 0 {
             self.path = path;
-            self.key = key.clone();
+            self.key = Key { file, name };
         }
     }
 
-    /// An action ends; what it printed stands at the end of the output.
-    pub(crate) fn action(&mut self, tree: &Tree, pos: u32, out: &[u8]) {
-        let mark = self.marks.pop().unwrap_or(0);
-        let start = self.end();
-        if out.len() > start {
-            let file = self.file(tree);
-            let path = std::mem::take(&mut self.path);
-            if path != 0 {
-                self.reads.push((path, self.key.clone()));
-            }
-            let read = if path == 0 { 0 } else { self.reads.len() as u32 };
-            let own = Segment { end: short(out.len()), file, pos, read };
-            if self.captures.len() <= mark {
-                return self.segments.push(own);
-            }
-            let captures = self.captures.split_off(mark);
-            let found = captures.iter().rev().find_map(|capture| capture.lay_over(&out[start..], start, &own));
-            match found {
-                Some(segments) => self.segments.extend(segments),
-                None => self.segments.push(own),
-            }
+    /// An action ends, which wrote up to an end, if it wrote anything.
+    #[inline]
+    pub(crate) fn action(&mut self, begun: Begun, file: u32, pos: u32, end: usize) {
+        if end > self.end() {
+            let (path, key, capture) = (self.path, self.key, self.capture);
+            self.push(Segment { end: short(end), file, pos, path, key, capture });
         } else {
-            self.captures.truncate(mark);
+            self.captures.truncate(begun.captures);
+            self.captured.truncate(begun.captured);
         }
     }
 
     /// A template begins whose output, from a start on, becomes a value.
     pub(crate) fn enter(&mut self, start: usize) -> Mark {
-        let mark = Mark {
-            segments: self.segments.len(),
-            captures: self.captures.len(),
-            path: self.path,
-            key: self.key.clone(),
-        };
+        let mark = Mark { segments: self.segments.len(), path: self.path, key: self.key, capture: self.capture };
         // What was written before the call and has no segment yet does not belong to the template.
         if self.end() < start {
-            self.segments.push(Segment { end: short(start), file: 0, pos: 0, read: 0 });
+            let end = short(start);
+            self.push(Segment { end, file: 0, pos: 0, path: 0, key: Key::default(), capture: 0 });
         }
         mark
     }
 
     /// The template ended.
     pub(crate) fn leave(&mut self, mark: Mark, start: usize, text: &Str) {
-        let mut segments = self.segments.split_off(mark.segments);
-        segments.retain(|segment| segment.end > short(start));
-        segments.iter_mut().for_each(|segment| segment.end -= short(start));
-        self.captures.truncate(mark.captures);
-        self.captures.push(Capture { text: text.clone(), segments });
+        let first = self.captured.len();
+        let base = short(start);
+        let made = self.segments.drain(mark.segments.min(self.segments.len())..);
+        self.captured.extend(made.filter(|segment| segment.end > base));
         self.path = mark.path;
         self.key = mark.key;
+        self.capture = mark.capture;
+        if self.captures.len() < CAPTURES_MAX {
+            let segments = first..self.captured.len();
+            self.captures.push(Capture { text: text.clone(), segments, base, previous: mark.capture });
+            self.capture = self.captures.len() as u32;
+        }
     }
 
     /// Where each line of the output came from; the output must be the traced one.
     pub fn lines(&self, out: &[u8]) -> Vec<Origin> {
-        let newlines: Vec<Vec<u32>> = self.files.iter().map(|file| newlines(&file.text)).collect();
+        let segments = self.laid_out(out);
         let mut origins = Vec::new();
         let (mut at, mut index, mut start) = (0, 0, 0);
         for line in out.split(|byte| *byte == b'\n') {
             let end = at + line.len();
             let first = at + line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             let first = if first == end { at } else { first };
-            while self.segments.get(index).is_some_and(|segment| segment.end() <= first && first < out.len()) {
-                start = self.segments[index].end();
+            while segments.get(index).is_some_and(|segment| segment.end() <= first && first < out.len()) {
+                start = segments[index].end();
                 index += 1;
             }
-            let origin = self.segments.get(index).map(|segment| {
-                let read = fed(&self.segments[index..], end).checked_sub(1);
-                let (path, key) = read.and_then(|read| self.reads.get(read as usize)).cloned().unwrap_or_default();
-                let file = (segment.file & !TEXT) as usize;
-                let pos = segment.pos_at(first - start);
-                let line =
-                    newlines.get(file).map_or(0, |newlines| newlines.partition_point(|newline| *newline < pos) + 1);
-                let template = self.files.get(file).map_or(Str::EMPTY, |file| file.name.clone());
-                Origin { template, line: line as u32, path, key }
+            let origin = segments.get(index).map(|segment| {
+                let (path, key) = fed(&segments[index..], end).unwrap_or_default();
+                let name = self.files.get(key.file as usize).and_then(|file| file.names.get(key.name as usize));
+                let key = name.filter(|_| path != 0).cloned().unwrap_or_default();
+                let file = self.files.get((segment.file & !TEXT) as usize);
+                let line = file.map_or(0, |file| file.line(segment.pos_at(first - start)));
+                Origin { template: file.map_or(Str::EMPTY, |file| file.name.clone()), line, path, key }
             });
             origins.push(origin.unwrap_or(Origin { template: Str::EMPTY, line: 0, path: 0, key: Str::EMPTY }));
             at = end + 1;
@@ -200,6 +213,66 @@ impl Trace {
             origins.pop();
         }
         origins
+    }
+
+    /// The segments with those that include others replaced by what they include, line by line.
+    fn laid_out(&self, out: &[u8]) -> Vec<Segment> {
+        let mut wanted = vec![false; self.captures.len()];
+        let want = |segments: &[Segment], wanted: &mut Vec<bool>| {
+            for segment in segments {
+                for capture in self.chain(segment.capture) {
+                    wanted[capture] = true;
+                }
+            }
+        };
+        want(&self.segments, &mut wanted);
+        // A capture comes after those within it: going down finds all that matter, going up lays inner ones first.
+        for at in (0..self.captures.len()).rev() {
+            if wanted[at] {
+                want(&self.captured[self.captures[at].segments.clone()], &mut wanted);
+            }
+        }
+        let mut laid: Vec<Vec<Segment>> = Vec::with_capacity(self.captures.len());
+        for (capture, wanted) in self.captures.iter().zip(wanted) {
+            let mut segments = Vec::new();
+            if wanted {
+                self.lay(
+                    &self.captured[capture.segments.clone()],
+                    capture.base,
+                    capture.text.as_bytes(),
+                    &laid,
+                    &mut segments,
+                );
+            }
+            laid.push(segments);
+        }
+        let mut segments = Vec::with_capacity(self.segments.len());
+        self.lay(&self.segments, 0, out, &laid, &mut segments);
+        segments
+    }
+
+    /// The captures of a segment, the latest first.
+    fn chain(&self, last: u32) -> impl Iterator<Item = usize> {
+        let index = |at: u32| (at as usize).checked_sub(1).filter(|at| *at < self.captures.len());
+        std::iter::successors(index(last), move |at| index(self.captures[*at].previous))
+    }
+
+    /// Segments of a text, which begin at a base, with captures in the place of what printed them.
+    fn lay(&self, segments: &[Segment], base: u32, text: &[u8], laid: &[Vec<Segment>], into: &mut Vec<Segment>) {
+        let mut start = 0;
+        for segment in segments {
+            let own = Segment { end: segment.end - base, ..*segment };
+            let end = own.end().min(text.len());
+            let found = self.chain(segment.capture).find_map(|at| {
+                let capture = self.captures[at].text.as_bytes();
+                lay_over(capture, laid.get(at)?, text.get(start..end)?, start, &own)
+            });
+            match found {
+                Some(segments) => into.extend(segments),
+                None => into.push(own),
+            }
+            start = end;
+        }
     }
 }
 
@@ -214,17 +287,17 @@ impl Segment {
     }
 }
 
-/// The first key that fed what reaches from the first of the segments up to an end; 0 where none did.
-fn fed(segments: &[Segment], end: usize) -> u32 {
+/// The first key that fed what reaches from the first of the segments up to an end.
+fn fed(segments: &[Segment], end: usize) -> Option<(u32, Key)> {
     for segment in segments {
-        if segment.read != 0 {
-            return segment.read;
+        if segment.path != 0 {
+            return Some((segment.path, segment.key));
         }
         if segment.end() >= end {
             break;
         }
     }
-    0
+    None
 }
 
 /// Offsets beyond 4 GiB are all the same here: no output is as long.
@@ -232,42 +305,35 @@ fn short(offset: usize) -> u32 {
     u32::try_from(offset).unwrap_or(u32::MAX)
 }
 
-fn newlines(text: &[u8]) -> Vec<u32> {
-    text.iter().enumerate().filter_map(|(at, byte)| (*byte == b'\n').then_some(at as u32)).collect()
-}
-
-impl Capture {
-    /// The capture's segments at the place where its text is printed, if what is printed has the same lines but for
-    /// indentation and empty lines at both ends.
-    fn lay_over(&self, printed: &[u8], start: usize, own: &Segment) -> Option<Vec<Segment>> {
-        let mut laid = Vec::new();
-        let (mut source, mut index, mut segment_start) = (Lines::new(self.text.as_bytes()), 0, 0);
-        let mut at = 0;
-        for line in printed.split_inclusive(|byte| *byte == b'\n') {
-            at += line.len();
-            let mut one = Segment { end: short(start + at), ..*own };
-            let filled = line.trim_ascii();
-            if !filled.is_empty() {
-                let (text, offset) = source.next_filled()?;
-                if text != filled {
-                    return None;
-                }
-                while self.segments.get(index).is_some_and(|segment| segment.end() <= offset) {
-                    segment_start = self.segments[index].end();
-                    index += 1;
-                }
-                let segment = self.segments.get(index)?;
-                one.file = segment.file & !TEXT;
-                one.pos = segment.pos_at(offset - segment_start);
-                one.read = match fed(&self.segments[index..], offset + text.len()) {
-                    0 => own.read,
-                    read => read,
-                };
+/// A capture's segments at the place where its text is printed, if what is printed has the same lines but for
+/// indentation and empty lines at both ends.
+fn lay_over(capture: &[u8], segments: &[Segment], printed: &[u8], start: usize, own: &Segment) -> Option<Vec<Segment>> {
+    let mut laid = Vec::new();
+    let (mut source, mut index, mut segment_start) = (Lines::new(capture), 0, 0);
+    let mut at = 0;
+    for line in printed.split_inclusive(|byte| *byte == b'\n') {
+        at += line.len();
+        let mut one = Segment { end: short(start + at), capture: 0, ..*own };
+        let filled = line.trim_ascii();
+        if !filled.is_empty() {
+            let (text, offset) = source.next_filled()?;
+            if text != filled {
+                return None;
             }
-            laid.push(one);
+            while segments.get(index).is_some_and(|segment| segment.end() <= offset) {
+                segment_start = segments[index].end();
+                index += 1;
+            }
+            let segment = segments.get(index)?;
+            one.file = segment.file & !TEXT;
+            one.pos = segment.pos_at(offset - segment_start);
+            if let Some((path, key)) = fed(&segments[index..], offset + text.len()) {
+                (one.path, one.key) = (path, key);
+            }
         }
-        source.next_filled().is_none().then_some(laid)
+        laid.push(one);
     }
+    source.next_filled().is_none().then_some(laid)
 }
 
 /// The lines of a text that hold more than space, trimmed, with their offsets.

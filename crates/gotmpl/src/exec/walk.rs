@@ -2,7 +2,6 @@
 use crate::exec::execution::{Execution, Frame, Result, Typed, Variable};
 use crate::fmt::print;
 use crate::kind::Elem;
-use crate::parse::parser::{STACK_RED_ZONE, STACK_SEGMENT};
 use crate::parse::tree::{At, Branch, ListId, NodeId, NodeKind, Pipe, TemplateCall, Tree};
 use crate::quote;
 use crate::value::Value;
@@ -18,10 +17,11 @@ pub(crate) enum Flow {
 impl Execution<'_> {
     /// Executes a whole template with a stack of variables of its own.
     pub(crate) fn run(&mut self, tree: &Tree, dot: Value) -> Result<()> {
-        let mut frame = Frame { tree, at: At::List(tree.root), base: self.vars.len() };
+        let file = self.trace.as_mut().map_or(0, |trace| trace.file(&tree.file));
+        let mut frame = Frame { tree, at: At::List(tree.root), base: self.vars.len(), file };
         let dot = Typed::plain(dot);
         self.vars.push(Variable { id: 0, value: dot.clone() });
-        stacker::maybe_grow(STACK_RED_ZONE, STACK_SEGMENT, || self.list(&mut frame, &dot, tree.root))?;
+        self.deeper(|execution| execution.list(&mut frame, &dot, tree.root))?;
         self.vars.truncate(frame.base);
         Ok(())
     }
@@ -35,10 +35,10 @@ impl Execution<'_> {
             let flow = match &tree.nodes[id as usize].kind {
                 NodeKind::Text(span) => {
                     frame.at = At::Node(node);
-                    self.out.extend_from_slice(&tree.text[span.range()]);
+                    self.out.extend_from_slice(tree.source(*span));
                     self.check_output(frame)?;
                     if let Some(trace) = &mut self.trace {
-                        trace.text(tree, span.start, self.out.len());
+                        trace.text(frame.file, span.start, self.out.len());
                     }
                     Flow::Next
                 }
@@ -76,16 +76,14 @@ impl Execution<'_> {
         pipe: crate::parse::tree::PipeId,
     ) -> Result<()> {
         let tree = frame.tree;
-        if let Some(trace) = &mut self.trace {
-            trace.begin();
-        }
+        let begun = self.trace.as_mut().map(|trace| trace.begin());
         let value = self.pipeline(frame, dot, pipe)?;
         if tree.pipes[pipe.0 as usize].decl_count == 0 {
             frame.at = At::Node(node);
             self.print(frame, &value)?;
         }
-        if let Some(trace) = &mut self.trace {
-            trace.action(tree, tree.nodes[node.0 as usize].pos, &self.out);
+        if let (Some(trace), Some(begun)) = (&mut self.trace, begun) {
+            trace.action(begun, frame.file, tree.nodes[node.0 as usize].pos, self.out.len());
         }
         Ok(())
     }
@@ -127,7 +125,7 @@ impl Execution<'_> {
     }
 
     fn nested(&mut self, frame: &mut Frame<'_>, dot: &Typed, list: ListId) -> Result<Flow> {
-        stacker::maybe_grow(STACK_RED_ZONE, STACK_SEGMENT, || self.list(frame, dot, list))
+        self.deeper(|execution| execution.list(frame, dot, list))
     }
 
     fn range(&mut self, frame: &mut Frame<'_>, dot: &Typed, branch: Branch) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Puts the nodes of a template into their flat vectors while it is parsed.
 use crate::parse::number::Number;
-use crate::parse::tree::{Arg, ArgId, Callee, Command, List, ListId, Node, NodeKind, Pipe, PipeId, Span, Tree};
+use crate::parse::tree::{Arg, ArgId, Callee, Command, File, List, ListId, Node, NodeKind, Pipe, PipeId, Span, Tree};
 use crate::string::Str;
 use std::sync::Arc;
 
@@ -12,7 +12,6 @@ pub(crate) struct Builder {
     pipes: Vec<Pipe>,
     commands: Vec<Command>,
     args: Vec<Arg>,
-    names: Vec<Str>,
     variables: Vec<Str>,
     numbers: Vec<Number>,
     strings: Vec<Str>,
@@ -20,13 +19,13 @@ pub(crate) struct Builder {
     root_redeclared: bool,
 }
 
-/// A pipeline in the making: declared variables, and commands with their positions.
+/// A pipeline in the making: declared variables. Its commands wait in a stack of their own.
 #[derive(Default)]
 pub(crate) struct PipeParts {
     pub(crate) pos: u32,
     pub(crate) assign: bool,
-    pub(crate) decl: Vec<u32>,
-    pub(crate) commands: Vec<(u32, Vec<Arg>)>,
+    pub(crate) decl_count: u8,
+    pub(crate) decl: [u32; 2],
 }
 
 impl Builder {
@@ -34,36 +33,31 @@ impl Builder {
         Builder { variables: vec![Str::from("$")], ..Builder::default() }
     }
 
-    pub(crate) fn list(&mut self, nodes: Vec<(u32, NodeKind)>, source: &[u8]) -> ListId {
-        let empty = nodes.iter().all(|(_, kind)| match kind {
-            NodeKind::Text(span) => is_space(&source[span.range()]),
-            _ => false,
-        });
+    pub(crate) fn list(&mut self, nodes: impl Iterator<Item = Node>) -> ListId {
         let start = self.nodes.len() as u32;
-        self.nodes.extend(nodes.into_iter().map(|(pos, kind)| Node { pos, kind }));
-        self.lists.push(List { nodes: Span { start, end: self.nodes.len() as u32 }, empty });
+        self.nodes.extend(nodes);
+        self.lists.push(List { nodes: Span { start, end: self.nodes.len() as u32 } });
         ListId(self.lists.len() as u32 - 1)
     }
 
-    pub(crate) fn pipe(&mut self, parts: PipeParts) -> PipeId {
+    pub(crate) fn command(&mut self, pos: u32, args: impl Iterator<Item = Arg>) -> Command {
+        let start = self.args.len() as u32;
+        self.args.extend(args);
+        Command { pos, args: Span { start, end: self.args.len() as u32 } }
+    }
+
+    /// The function or operand that a command begins with.
+    pub(crate) fn first_arg(&self, command: &Command) -> Arg {
+        self.args[command.args.start as usize]
+    }
+
+    pub(crate) fn pipe(&mut self, parts: PipeParts, commands: impl Iterator<Item = Command>) -> PipeId {
         let start = self.commands.len() as u32;
-        for (pos, args) in parts.commands {
-            let first = self.args.len() as u32;
-            self.args.extend(args);
-            self.commands.push(Command { pos, args: Span { start: first, end: self.args.len() as u32 } });
-        }
-        let mut decl = [0; 2];
-        for (slot, variable) in decl.iter_mut().zip(&parts.decl) {
-            *slot = *variable;
-        }
-        self.root_redeclared |= !parts.assign && parts.decl.contains(&0);
-        self.pipes.push(Pipe {
-            pos: parts.pos,
-            assign: parts.assign,
-            decl_count: parts.decl.len().min(2) as u8,
-            decl,
-            commands: Span { start, end: self.commands.len() as u32 },
-        });
+        self.commands.extend(commands);
+        let PipeParts { pos, assign, decl_count, decl } = parts;
+        self.root_redeclared |= !assign && decl[..usize::from(decl_count)].contains(&0);
+        let commands = Span { start, end: self.commands.len() as u32 };
+        self.pipes.push(Pipe { pos, assign, decl_count, decl, commands });
         PipeId(self.pipes.len() as u32 - 1)
     }
 
@@ -74,17 +68,6 @@ impl Builder {
     pub(crate) fn arg(&mut self, arg: Arg) -> ArgId {
         self.args.push(arg);
         ArgId(self.args.len() as u32 - 1)
-    }
-
-    /// A chain of names: those of an old chain, which was the last one made, and more.
-    pub(crate) fn names(&mut self, old: Option<Span>, more: &[Vec<u8>]) -> Span {
-        let start = self.names.len() as u32;
-        if let Some(old) = old {
-            let copies: Vec<Str> = self.names[old.range()].to_vec();
-            self.names.extend(copies);
-        }
-        self.names.extend(more.iter().map(|name| Str::new(name)));
-        Span { start, end: self.names.len() as u32 }
     }
 
     pub(crate) fn find_variable(&self, name: &[u8]) -> Option<u32> {
@@ -113,18 +96,26 @@ impl Builder {
         self.functions.len() as u32 - 1
     }
 
-    pub(crate) fn finish(self, name: Str, parse_name: Str, text: Arc<[u8]>, root: ListId) -> Tree {
+    /// Is there nothing but space in a list?
+    pub(crate) fn is_empty(&self, list: ListId, source: &[u8]) -> bool {
+        self.nodes[self.lists[list.0 as usize].nodes.range()].iter().all(|node| match &node.kind {
+            NodeKind::Text(span) => is_space(&source[span.range()]),
+            _ => false,
+        })
+    }
+
+    pub(crate) fn finish(self, name: Str, file: Arc<File>, root: ListId) -> Tree {
+        let empty = self.is_empty(root, &file.text);
         Tree {
             name,
-            parse_name,
-            text,
+            file,
             root,
+            empty,
             lists: self.lists,
             nodes: self.nodes,
             pipes: self.pipes,
             commands: self.commands,
             args: self.args,
-            names: self.names,
             variables: self.variables,
             numbers: self.numbers,
             strings: self.strings,
@@ -136,5 +127,11 @@ impl Builder {
 
 /// Nothing but Unicode's white space?
 fn is_space(text: &[u8]) -> bool {
-    std::str::from_utf8(text).is_ok_and(|text| text.chars().all(char::is_whitespace))
+    let text = text.trim_ascii_start();
+    match text.first() {
+        None => true,
+        // A vertical tab is space to Go, but not to Rust's ASCII.
+        Some(byte) if byte.is_ascii() && *byte != 0x0b => false,
+        Some(_) => std::str::from_utf8(text).is_ok_and(|text| text.chars().all(char::is_whitespace)),
+    }
 }

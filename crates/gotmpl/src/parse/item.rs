@@ -82,13 +82,11 @@ pub struct Item {
     pub pos: u32,
     /// Where it ends.
     pub end: u32,
-    /// The line it starts in, from 1.
-    pub line: u32,
 }
 
 impl Item {
     /// Before anything is read.
-    pub const NONE: Item = Item { typ: ItemType::Error, pos: 0, end: 0, line: 0 };
+    pub const NONE: Item = Item { typ: ItemType::Error, pos: u32::MAX, end: u32::MAX };
 
     /// How Go's messages show the token.
     pub fn show(self, text: &[u8]) -> String {

@@ -15,11 +15,10 @@ pub struct Lexer<'s> {
     input: &'s [u8],
     pos: usize,
     start: usize,
-    at_eof: bool,
     paren_depth: i32,
-    line: u32,
-    start_line: u32,
     inside_action: bool,
+    /// A token of type `Error` was given: nothing but the end follows.
+    failed: bool,
     /// The text of the token of type `Error`.
     pub error: String,
     /// Is `break` a keyword?
@@ -28,19 +27,6 @@ pub struct Lexer<'s> {
     pub continue_ok: bool,
 }
 
-/// A scanning step gives a token or goes on with another step.
-enum Step {
-    Emit(Item),
-    Text,
-    LeftDelim,
-    Comment,
-    RightDelim,
-    Inside,
-}
-
-/// The next character; `None` at the end.
-type Rune = Option<u32>;
-
 impl<'s> Lexer<'s> {
     /// Scans a text of at most 4 GiB.
     pub fn new(input: &'s [u8]) -> Lexer<'s> {
@@ -48,11 +34,9 @@ impl<'s> Lexer<'s> {
             input,
             pos: 0,
             start: 0,
-            at_eof: false,
             paren_depth: 0,
-            line: 1,
-            start_line: 1,
             inside_action: false,
+            failed: false,
             error: String::new(),
             break_ok: true,
             continue_ok: true,
@@ -60,278 +44,229 @@ impl<'s> Lexer<'s> {
     }
 
     /// The next token.
+    #[inline]
     pub fn next_item(&mut self) -> Item {
-        let mut step = if self.inside_action { Step::Inside } else { Step::Text };
-        loop {
-            step = match step {
-                Step::Emit(item) => return item,
-                Step::Text => self.text(),
-                Step::LeftDelim => self.left_delim(),
-                Step::Comment => self.comment(),
-                Step::RightDelim => self.right_delim(),
-                Step::Inside => self.inside(),
-            }
+        match (self.failed, self.inside_action) {
+            (false, true) => self.inside(),
+            (false, false) => self.text(),
+            (true, true) => self.fail("unclosed action".to_owned()),
+            (true, false) => Item { typ: ItemType::Eof, pos: self.start as u32, end: self.start as u32 },
         }
     }
 
+    #[inline]
     fn rest(&self) -> &'s [u8] {
         &self.input[self.pos..]
     }
 
-    fn next(&mut self) -> Rune {
-        let Some(&byte) = self.input.get(self.pos) else {
-            self.at_eof = true;
-            return None;
-        };
-        if byte.is_ascii() {
-            self.pos += 1;
-            self.line += u32::from(byte == b'\n');
-            return Some(u32::from(byte));
-        }
-        let (code, size) = quote::decode(self.rest());
-        self.pos += size;
-        Some(code)
+    #[inline]
+    fn byte(&self) -> Option<u8> {
+        self.input.get(self.pos).copied()
     }
 
-    fn backup(&mut self) {
-        if self.at_eof || self.pos == 0 {
-            return;
-        }
-        self.pos -= 1;
-        if self.input[self.pos] == b'\n' {
-            self.line -= 1;
-        }
-        if self.input[self.pos].is_ascii() {
-            return;
-        }
-        // The last character begins at most three bytes before; where no start fits, the byte stands alone.
-        let end = self.pos + 1;
-        let fits = |start: &usize| quote::decode(&self.input[*start..end]).1 == end - start;
-        if let Some(start) = (end.saturating_sub(4)..self.pos).find(fits) {
-            self.pos = start;
-        }
-    }
-
-    fn peek(&mut self) -> Rune {
-        let rune = self.next();
-        self.backup();
-        rune
-    }
-
-    fn this_item(&mut self, typ: ItemType) -> Item {
-        let item = Item { typ, pos: self.start as u32, end: self.pos as u32, line: self.start_line };
+    #[inline]
+    fn emit(&mut self, typ: ItemType) -> Item {
+        let item = Item { typ, pos: self.start as u32, end: self.pos as u32 };
         self.start = self.pos;
-        self.start_line = self.line;
         item
     }
 
-    fn emit(&mut self, typ: ItemType) -> Step {
-        Step::Emit(self.this_item(typ))
-    }
-
-    fn count_lines(&mut self) {
-        let lines = self.input[self.start..self.pos].iter().filter(|byte| **byte == b'\n').count();
-        self.line += lines as u32;
-    }
-
-    /// Skips over the pending input; for what was passed without `next`, whose lines it counts.
-    fn ignore(&mut self) {
-        self.count_lines();
-        self.start = self.pos;
-        self.start_line = self.line;
-    }
-
+    /// Passes one byte, of a set of them.
     fn accept(&mut self, valid: &[u8]) -> bool {
-        match self.next() {
-            Some(rune) if rune < 0x80 && valid.contains(&(rune as u8)) => true,
-            _ => {
-                self.backup();
-                false
-            }
-        }
+        let found = self.byte().is_some_and(|byte| valid.contains(&byte));
+        self.pos += usize::from(found);
+        found
     }
 
     fn accept_run(&mut self, valid: &[u8]) {
         while self.accept(valid) {}
     }
 
-    fn fail(&mut self, text: String) -> Step {
-        let item = Item { typ: ItemType::Error, pos: self.start as u32, end: self.start as u32, line: self.start_line };
+    #[cold]
+    fn fail(&mut self, text: String) -> Item {
         self.error = text;
-        self.start = 0;
-        self.pos = 0;
-        self.input = &[];
-        Step::Emit(item)
+        self.failed = true;
+        Item { typ: ItemType::Error, pos: self.start as u32, end: self.start as u32 }
     }
 
-    fn text(&mut self) -> Step {
-        let Some(at) = find(self.rest(), LEFT) else {
-            self.pos = self.input.len();
-            if self.pos > self.start {
-                self.count_lines();
-                return self.emit(ItemType::Text);
-            }
-            return self.emit(ItemType::Eof);
-        };
-        if at > 0 {
-            self.pos += at;
-            let trim = match has_left_trim_marker(&self.input[self.pos + LEFT.len()..]) {
-                true => trailing_spaces(&self.input[self.start..self.pos]),
-                false => 0,
+    fn text(&mut self) -> Item {
+        loop {
+            let Some(at) = find_left(self.rest()) else {
+                self.pos = self.input.len();
+                return self.emit(if self.pos > self.start { ItemType::Text } else { ItemType::Eof });
             };
-            self.pos -= trim;
-            self.count_lines();
-            let item = self.this_item(ItemType::Text);
-            self.pos += trim;
-            self.ignore();
-            if item.end > item.pos {
-                return Step::Emit(item);
+            self.pos += at;
+            let trims = has_left_trim_marker(&self.input[self.pos + LEFT.len()..]);
+            if at > 0 {
+                let trim = if trims { trailing_spaces(&self.input[self.start..self.pos]) } else { 0 };
+                let item = Item { typ: ItemType::Text, pos: self.start as u32, end: (self.pos - trim) as u32 };
+                self.start = self.pos;
+                if item.end > item.pos {
+                    return item;
+                }
+            }
+            self.pos += LEFT.len();
+            let marker = if trims { TRIM_MARKER_LEN } else { 0 };
+            if !self.input[self.pos + marker..].starts_with(LEFT_COMMENT) {
+                let item = self.emit(ItemType::LeftDelim);
+                self.inside_action = true;
+                self.paren_depth = 0;
+                self.pos += marker;
+                self.start = self.pos;
+                return item;
+            }
+            self.pos += marker;
+            self.start = self.pos;
+            if let Err(words) = self.comment() {
+                return self.fail(words.to_owned());
             }
         }
-        Step::LeftDelim
     }
 
-    fn left_delim(&mut self) -> Step {
-        self.pos += LEFT.len();
-        let marker = if has_left_trim_marker(self.rest()) { TRIM_MARKER_LEN } else { 0 };
-        if self.input[self.pos + marker..].starts_with(LEFT_COMMENT) {
-            self.pos += marker;
-            self.ignore();
-            return Step::Comment;
-        }
-        let item = self.this_item(ItemType::LeftDelim);
-        self.inside_action = true;
-        self.pos += marker;
-        self.ignore();
-        self.paren_depth = 0;
-        Step::Emit(item)
-    }
-
-    fn comment(&mut self) -> Step {
+    fn comment(&mut self) -> Result<(), &'static str> {
         self.pos += LEFT_COMMENT.len();
-        let Some(at) = find(self.rest(), RIGHT_COMMENT) else {
-            return self.fail("unclosed comment".to_owned());
-        };
-        self.pos += at + RIGHT_COMMENT.len();
-        let Some(trim) = self.at_right_delim() else {
-            return self.fail("comment ends before closing delimiter".to_owned());
-        };
-        self.count_lines();
-        self.this_item(ItemType::Text);
+        let end = memchr::memmem::find(self.rest(), RIGHT_COMMENT).ok_or("unclosed comment")?;
+        self.pos += end + RIGHT_COMMENT.len();
+        let trim = self.at_right_delim().ok_or("comment ends before closing delimiter")?;
         self.pos += RIGHT.len();
         if trim {
             self.pos += TRIM_MARKER_LEN;
             self.pos += leading_spaces(self.rest());
         }
-        self.ignore();
-        Step::Text
+        self.start = self.pos;
+        Ok(())
     }
 
     /// Is the scan at a closing delimiter, and does that trim?
+    #[inline]
     fn at_right_delim(&self) -> Option<bool> {
-        let rest = self.rest();
-        if has_right_trim_marker(rest) && rest[TRIM_MARKER_LEN..].starts_with(RIGHT) {
-            return Some(true);
+        match self.rest() {
+            [b'}', b'}', ..] => Some(false),
+            [b' ' | b'\t' | b'\r' | b'\n', b'-', b'}', b'}', ..] => Some(true),
+            _ => None,
         }
-        rest.starts_with(RIGHT).then_some(false)
     }
 
-    fn right_delim(&mut self) -> Step {
-        let trim = self.at_right_delim() == Some(true);
+    fn right_delim(&mut self, trim: bool) -> Item {
+        if self.paren_depth != 0 {
+            return self.fail("unclosed left paren".to_owned());
+        }
         if trim {
             self.pos += TRIM_MARKER_LEN;
-            self.ignore();
+            self.start = self.pos;
         }
         self.pos += RIGHT.len();
-        let item = self.this_item(ItemType::RightDelim);
+        let item = self.emit(ItemType::RightDelim);
         if trim {
             self.pos += leading_spaces(self.rest());
-            self.ignore();
+            self.start = self.pos;
         }
         self.inside_action = false;
-        Step::Emit(item)
+        item
     }
 
-    fn inside(&mut self) -> Step {
-        if self.at_right_delim().is_some() {
-            return if self.paren_depth == 0 { Step::RightDelim } else { self.fail("unclosed left paren".to_owned()) };
+    fn inside(&mut self) -> Item {
+        let Some(byte) = self.byte() else { return self.fail("unclosed action".to_owned()) };
+        if is_space_byte(byte) || byte == b'}' {
+            if let Some(trim) = self.at_right_delim() {
+                return self.right_delim(trim);
+            }
+            if byte != b'}' {
+                return self.space();
+            }
         }
-        let Some(rune) = self.next() else { return self.fail("unclosed action".to_owned()) };
-        match char::from_u32(rune).unwrap_or(char::REPLACEMENT_CHARACTER) {
-            ' ' | '\t' | '\r' | '\n' => {
-                self.backup();
-                self.space()
-            }
-            '=' => self.emit(ItemType::Assign),
-            ':' if self.next() == Some(u32::from('=')) => self.emit(ItemType::Declare),
-            ':' => self.fail("expected :=".to_owned()),
-            '|' => self.emit(ItemType::Pipe),
-            '"' => self.quoted('"', "unterminated quoted string", ItemType::String),
-            '`' => self.raw_quoted(),
-            '$' if self.at_terminator() => self.emit(ItemType::Variable),
-            '$' => self.field_or_variable(ItemType::Variable),
-            '\'' => self.quoted('\'', "unterminated character constant", ItemType::CharConstant),
-            '.' if self.rest().first().is_some_and(|byte| !byte.is_ascii_digit()) => {
-                self.field_or_variable(ItemType::Field)
-            }
-            '.' | '+' | '-' | '0'..='9' => {
-                self.backup();
+        if is_name_byte(byte) && !byte.is_ascii_digit() {
+            return self.identifier();
+        }
+        if !byte.is_ascii() {
+            return self.beyond_ascii();
+        }
+        self.pos += 1;
+        match byte {
+            b'=' => self.emit(ItemType::Assign),
+            b':' if self.accept(b"=") => self.emit(ItemType::Declare),
+            b':' => self.fail("expected :=".to_owned()),
+            b'|' => self.emit(ItemType::Pipe),
+            b'"' => self.quoted(b'"', "unterminated quoted string", ItemType::String),
+            b'`' => self.raw_quoted(),
+            b'$' if self.at_terminator() => self.emit(ItemType::Variable),
+            b'$' => self.field_or_variable(ItemType::Variable),
+            b'\'' => self.quoted(b'\'', "unterminated character constant", ItemType::CharConstant),
+            b'.' if self.byte().is_some_and(|byte| !byte.is_ascii_digit()) => self.field_or_variable(ItemType::Field),
+            b'.' | b'+' | b'-' | b'0'..=b'9' => {
+                self.pos -= 1;
                 self.number()
             }
-            c if is_alphanumeric(c) => {
-                self.backup();
-                self.identifier()
-            }
-            '(' => {
+            b'(' => {
                 self.paren_depth += 1;
                 self.emit(ItemType::LeftParen)
             }
-            ')' => {
+            b')' => {
                 self.paren_depth -= 1;
                 if self.paren_depth < 0 {
                     return self.fail("unexpected right paren".to_owned());
                 }
                 self.emit(ItemType::RightParen)
             }
-            c if c.is_ascii() && is_print(c) => self.emit(ItemType::Char),
-            c => self.fail(format!("unrecognized character in action: {}", unicode(c))),
+            b'!'..=b'~' => self.emit(ItemType::Char),
+            byte => self.unrecognized(char::from(byte)),
         }
     }
 
-    fn space(&mut self) -> Step {
-        let mut spaces = 0;
-        while is_space(self.peek()) {
-            self.next();
-            spaces += 1;
+    fn beyond_ascii(&mut self) -> Item {
+        match self.decoded() {
+            Some((c, _)) if is_alphanumeric(c) => self.identifier(),
+            Some((c, _)) => self.unrecognized(c),
+            None => self.fail("unclosed action".to_owned()),
         }
-        let tail = &self.input[self.pos - 1..];
-        if has_right_trim_marker(tail) && tail[TRIM_MARKER_LEN..].starts_with(RIGHT) {
-            self.backup();
+    }
+
+    fn unrecognized(&mut self, c: char) -> Item {
+        self.fail(format!("unrecognized character in action: {}", unicode(c)))
+    }
+
+    /// The character at the scan's place, and its length; a byte that is not UTF-8 is U+FFFD.
+    fn decoded(&self) -> Option<(char, usize)> {
+        let rest = self.rest();
+        let (code, size) = quote::decode(rest);
+        (!rest.is_empty()).then(|| (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), size))
+    }
+
+    fn space(&mut self) -> Item {
+        let spaces = leading_spaces(self.rest());
+        self.pos += spaces;
+        // The last one may belong to a trim marker.
+        if matches!(self.rest(), [b'-', b'}', b'}', ..]) {
+            self.pos -= 1;
             if spaces == 1 {
-                return Step::RightDelim;
+                return self.right_delim(true);
             }
         }
         self.emit(ItemType::Space)
     }
 
     /// Absorbs a name; fails where what follows can't follow a name.
-    fn name(&mut self) -> Result<(), Step> {
+    fn name(&mut self) -> Result<(), Item> {
         loop {
-            let rune = self.next();
-            let c = rune.map(|rune| char::from_u32(rune).unwrap_or(char::REPLACEMENT_CHARACTER));
-            if c.is_some_and(is_alphanumeric) {
-                continue;
+            while self.byte().is_some_and(is_name_byte) {
+                self.pos += 1;
             }
-            self.backup();
-            if self.at_terminator() {
-                return Ok(());
+            match self.byte() {
+                Some(byte) if !byte.is_ascii() => match self.decoded() {
+                    Some((c, size)) if is_alphanumeric(c) => self.pos += size,
+                    _ => break,
+                },
+                _ => break,
             }
-            let shown = c.map_or_else(|| "U+FFFFFFFFFFFFFFFF".to_owned(), unicode);
-            return Err(self.fail(format!("bad character {shown}")));
         }
+        if self.at_terminator() {
+            return Ok(());
+        }
+        let shown = self.decoded().map_or_else(String::new, |(c, _)| unicode(c));
+        Err(self.fail(format!("bad character {shown}")))
     }
 
-    fn identifier(&mut self) -> Step {
+    fn identifier(&mut self) -> Item {
         if let Err(failed) = self.name() {
             return failed;
         }
@@ -346,7 +281,7 @@ impl<'s> Lexer<'s> {
         self.emit(typ)
     }
 
-    fn field_or_variable(&mut self, typ: ItemType) -> Step {
+    fn field_or_variable(&mut self, typ: ItemType) -> Item {
         if self.at_terminator() {
             return self.emit(if typ == ItemType::Variable { typ } else { ItemType::Dot });
         }
@@ -357,50 +292,50 @@ impl<'s> Lexer<'s> {
     }
 
     /// Is the scan at what may follow a name?
-    fn at_terminator(&mut self) -> bool {
-        match self.input.get(self.pos) {
-            None => {
-                self.at_eof = true;
-                true
-            }
-            Some(b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(') => true,
-            Some(_) => self.rest().starts_with(RIGHT),
+    #[inline]
+    fn at_terminator(&self) -> bool {
+        match self.rest() {
+            [] | [b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(', ..] => true,
+            rest => rest.starts_with(RIGHT),
         }
     }
 
     /// A string or character constant; the first quote is passed. The parser looks into it.
-    fn quoted(&mut self, quote: char, unterminated: &str, typ: ItemType) -> Step {
-        let (newline, quote) = (u32::from('\n'), u32::from(quote));
+    fn quoted(&mut self, quote: u8, unterminated: &str, typ: ItemType) -> Item {
         loop {
-            match self.next() {
-                None => return self.fail(unterminated.to_owned()),
-                Some(rune) if rune == newline => return self.fail(unterminated.to_owned()),
-                Some(rune) if rune == quote => return self.emit(typ),
-                Some(rune) if rune == u32::from('\\') => {
-                    if self.next().is_none_or(|rune| rune == newline) {
+            match self.byte() {
+                None | Some(b'\n') => return self.fail(unterminated.to_owned()),
+                Some(b'\\') => {
+                    if self.input.get(self.pos + 1).is_none_or(|byte| *byte == b'\n') {
                         return self.fail(unterminated.to_owned());
                     }
+                    self.pos += 2;
                 }
-                Some(_) => {}
+                Some(byte) => {
+                    self.pos += 1;
+                    if byte == quote {
+                        return self.emit(typ);
+                    }
+                }
             }
         }
     }
 
-    fn raw_quoted(&mut self) -> Step {
-        loop {
-            match self.next() {
-                None => return self.fail("unterminated raw quoted string".to_owned()),
-                Some(rune) if rune == u32::from('`') => return self.emit(ItemType::RawString),
-                Some(_) => {}
+    fn raw_quoted(&mut self) -> Item {
+        match memchr::memchr(b'`', self.rest()) {
+            Some(at) => {
+                self.pos += at + 1;
+                self.emit(ItemType::RawString)
             }
+            None => self.fail("unterminated raw quoted string".to_owned()),
         }
     }
 
-    fn number(&mut self) -> Step {
+    fn number(&mut self) -> Item {
         if !self.scan_number() {
             return self.bad_number();
         }
-        if matches!(self.peek(), Some(0x2b | 0x2d)) {
+        if matches!(self.byte(), Some(b'+' | b'-')) {
             if !self.scan_number() || self.input[self.pos - 1] != b'i' {
                 return self.bad_number();
             }
@@ -409,7 +344,7 @@ impl<'s> Lexer<'s> {
         self.emit(ItemType::Number)
     }
 
-    fn bad_number(&mut self) -> Step {
+    fn bad_number(&mut self) -> Item {
         let shown = quote::quote(&self.input[self.start..self.pos]);
         self.fail(format!("bad number syntax: {shown}"))
     }
@@ -442,9 +377,10 @@ impl<'s> Lexer<'s> {
             self.accept_run(DECIMAL);
         }
         self.accept(b"i");
-        let next = self.peek().map(|rune| char::from_u32(rune).unwrap_or(char::REPLACEMENT_CHARACTER));
-        if next.is_some_and(is_alphanumeric) {
-            self.next();
+        if let Some((c, size)) = self.decoded()
+            && is_alphanumeric(c)
+        {
+            self.pos += size;
             return false;
         }
         true
@@ -457,12 +393,14 @@ fn unicode(c: char) -> String {
     if is_print(c) { format!("U+{code:04X} '{c}'") } else { format!("U+{code:04X}") }
 }
 
-fn is_space(rune: Rune) -> bool {
-    matches!(rune, Some(0x20 | 0x09 | 0x0d | 0x0a))
-}
-
 fn is_alphanumeric(c: char) -> bool {
     c == '_' || is_letter(c) || is_digit(c)
+}
+
+/// A letter, a digit or `_` of ASCII?
+#[inline]
+fn is_name_byte(byte: u8) -> bool {
+    byte == b'_' || byte.is_ascii_alphanumeric()
 }
 
 fn is_space_byte(byte: u8) -> bool {
@@ -473,10 +411,6 @@ fn has_left_trim_marker(text: &[u8]) -> bool {
     text.len() >= 2 && text[0] == b'-' && is_space_byte(text[1])
 }
 
-fn has_right_trim_marker(text: &[u8]) -> bool {
-    text.len() >= 2 && is_space_byte(text[0]) && text[1] == b'-'
-}
-
 fn trailing_spaces(text: &[u8]) -> usize {
     text.iter().rev().take_while(|byte| is_space_byte(**byte)).count()
 }
@@ -485,6 +419,7 @@ fn leading_spaces(text: &[u8]) -> usize {
     text.iter().take_while(|byte| is_space_byte(**byte)).count()
 }
 
-fn find(text: &[u8], two: &[u8]) -> Option<usize> {
-    text.windows(2).position(|window| window == two)
+/// Where the next `{{` stands.
+fn find_left(text: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'{', text).find(|at| text.get(at + 1) == Some(&b'{'))
 }

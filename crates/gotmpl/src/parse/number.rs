@@ -66,6 +66,9 @@ fn of_complex(value: Complex) -> Number {
 
 /// Any other number.
 pub fn number(text: &[u8]) -> Result<Number, String> {
+    if let Some(int) = small(text) {
+        return Ok(Number { int: Some(int), uint: Some(int as u64), float: Some(int as f64), ideal: Ideal::Int(int) });
+    }
     let shown = || quote::quote(text);
     let word = std::str::from_utf8(text).map_err(|_| format!("illegal number syntax: {}", shown()))?;
     if let Some(imaginary) = word.strip_suffix('i').and_then(parse_float) {
@@ -98,6 +101,14 @@ pub fn number(text: &[u8]) -> Result<Number, String> {
         _ => Ideal::Overflow,
     };
     Ok(Number { int, uint, float, ideal })
+}
+
+/// Up to 15 decimal digits without a sign: nearly all numbers of templates.
+fn small(text: &[u8]) -> Option<i64> {
+    if !(1..=15).contains(&text.len()) || (text.len() > 1 && text[0] == b'0') || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(text.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0')))
 }
 
 fn is_hex_int(word: &str) -> bool {

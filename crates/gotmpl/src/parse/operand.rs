@@ -2,20 +2,22 @@
 use crate::parse::build::PipeParts;
 use crate::parse::item::{Item, ItemType};
 use crate::parse::number;
-use crate::parse::parser::{PAREN_DEPTH_MAX, Parser, Result, STACK_RED_ZONE, STACK_SEGMENT};
-use crate::parse::tree::{Arg, ArgKind, Builtin, Callee, PipeId, Span};
+use crate::parse::parser::{PAREN_DEPTH_MAX, Parser, Result, on_stack};
+use crate::parse::tree::{Arg, ArgKind, Builtin, Callee, Command, PipeId, Span};
 use crate::quote;
+use crate::string::Str;
 
 impl Parser<'_> {
     pub(super) fn pipeline(&mut self, context: &str, end: ItemType) -> Result<PipeId> {
+        let mark = self.commands.len();
         let mut parts = PipeParts { pos: self.peek_non_space().pos, ..PipeParts::default() };
         while self.declaration(&mut parts, context)? {}
         loop {
             let token = self.next_non_space();
             match token.typ {
                 typ if typ == end => {
-                    self.check_pipeline(&parts, context)?;
-                    return Ok(self.current.build.pipe(parts));
+                    self.check_pipeline(mark, context)?;
+                    return Ok(self.current.build.pipe(parts, self.commands.drain(mark..)));
                 }
                 ItemType::Bool
                 | ItemType::CharConstant
@@ -31,7 +33,7 @@ impl Parser<'_> {
                 | ItemType::LeftParen => {
                     self.backup();
                     let command = self.command()?;
-                    parts.commands.push(command);
+                    self.commands.push(command);
                 }
                 _ => return self.unexpected(token, context),
             }
@@ -56,15 +58,18 @@ impl Parser<'_> {
             return Ok(false);
         }
         self.next_non_space();
-        let name = self.source[variable.pos as usize..variable.end as usize].to_vec();
-        let id = self.current.build.variable(&name);
-        parts.decl.push(id);
+        let name = self.val(variable);
+        let id = self.current.build.variable(name);
+        if let Some(slot) = parts.decl.get_mut(usize::from(parts.decl_count)) {
+            *slot = id;
+            parts.decl_count += 1;
+        }
         self.current.vars.push(id);
         if !is_comma {
             parts.assign = next.typ == ItemType::Assign;
             return Ok(false);
         }
-        if context == "range" && parts.decl.len() < 2 {
+        if context == "range" && parts.decl_count < 2 {
             return match self.peek_non_space().typ {
                 ItemType::Variable | ItemType::RightDelim | ItemType::RightParen => Ok(true),
                 _ => self.error("range can only initialize variables"),
@@ -73,13 +78,13 @@ impl Parser<'_> {
         self.error(&format!("too many declarations in {context}"))
     }
 
-    fn check_pipeline(&mut self, parts: &PipeParts, context: &str) -> Result<()> {
-        if parts.commands.is_empty() {
+    fn check_pipeline(&mut self, mark: usize, context: &str) -> Result<()> {
+        if self.commands.len() == mark {
             return self.error(&format!("missing value for {context}"));
         }
-        for (at, command) in parts.commands.iter().enumerate().skip(1) {
+        for (at, command) in self.commands[mark..].iter().enumerate().skip(1) {
             if let ArgKind::Bool(_) | ArgKind::Dot | ArgKind::Nil | ArgKind::Number(..) | ArgKind::String(..) =
-                command.1[0].kind
+                self.current.build.first_arg(command).kind
             {
                 return self.error(&format!("non executable command in pipeline stage {}", at + 1));
             }
@@ -87,13 +92,13 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn command(&mut self) -> Result<(u32, Vec<Arg>)> {
+    fn command(&mut self) -> Result<Command> {
+        let mark = self.args.len();
         let pos = self.peek_non_space().pos;
-        let mut args = Vec::new();
         loop {
             self.peek_non_space();
             if let Some(arg) = self.operand()? {
-                args.push(arg);
+                self.args.push(arg);
             }
             let token = self.next();
             match token.typ {
@@ -104,10 +109,10 @@ impl Parser<'_> {
             }
             break;
         }
-        if args.is_empty() {
+        if self.args.len() == mark {
             return self.error("empty command");
         }
-        Ok((pos, args))
+        Ok(self.current.build.command(pos, self.args.drain(mark..)))
     }
 
     /// A term and the fields after it.
@@ -117,25 +122,32 @@ impl Parser<'_> {
             return Ok(Some(arg));
         }
         let pos = self.peek().pos;
-        let mut fields = Vec::new();
+        let mut start = self.names.len() as u32;
+        if let ArgKind::Field(names) = arg.kind {
+            // Its name was the last one, so the chain goes on.
+            start = names.start;
+        }
         while self.peek().typ == ItemType::Field {
             let token = self.next();
-            fields.push(self.source[token.pos as usize + 1..token.end as usize].to_vec());
+            self.name(token);
         }
-        let build = &mut self.current.build;
+        let names = Span { start, end: self.names.len() as u32 };
         let kind = match arg.kind {
-            ArgKind::Field(names) => ArgKind::Field(build.names(Some(names), &fields)),
-            ArgKind::Variable(variable, names) => ArgKind::Variable(variable, build.names(Some(names), &fields)),
+            ArgKind::Field(_) => ArgKind::Field(names),
+            ArgKind::Variable(variable, _) => ArgKind::Variable(variable, names),
             ArgKind::Bool(_) | ArgKind::String(..) | ArgKind::Number(..) | ArgKind::Nil | ArgKind::Dot => {
                 let shown = self.show_literal(arg);
                 return self.error(&format!("unexpected . after term {}", quote::quote(&shown)));
             }
-            _ => {
-                let operand = build.arg(arg);
-                ArgKind::Chain(operand, build.names(None, &fields))
-            }
+            _ => ArgKind::Chain(self.current.build.arg(arg), names),
         };
         Ok(Some(Arg { pos, kind }))
+    }
+
+    /// Keeps the name of a field.
+    fn name(&mut self, token: Item) {
+        let name = self.val(token).get(1..).unwrap_or_default();
+        self.names.push(Str::new(name));
     }
 
     fn show_literal(&self, arg: Arg) -> Vec<u8> {
@@ -159,8 +171,9 @@ impl Parser<'_> {
             ItemType::Nil => ArgKind::Nil,
             ItemType::Variable => self.use_variable(token)?,
             ItemType::Field => {
-                let name = self.val(token)[1..].to_vec();
-                ArgKind::Field(self.current.build.names(None, &[name]))
+                self.name(token);
+                let end = self.names.len() as u32;
+                ArgKind::Field(Span { start: end - 1, end })
             }
             ItemType::Bool => ArgKind::Bool(self.val(token) == b"true"),
             ItemType::CharConstant | ItemType::Complex | ItemType::Number => {
@@ -192,9 +205,8 @@ impl Parser<'_> {
             return self.error("max expression depth exceeded");
         }
         self.current.paren_depth += 1;
-        let pipe = stacker::maybe_grow(STACK_RED_ZONE, STACK_SEGMENT, || {
-            self.pipeline("parenthesized pipeline", ItemType::RightParen)
-        });
+        let levels = self.current.paren_depth - 1;
+        let pipe = on_stack(levels, || self.pipeline("parenthesized pipeline", ItemType::RightParen));
         self.current.paren_depth -= 1;
         pipe
     }
@@ -210,10 +222,10 @@ impl Parser<'_> {
     }
 
     fn use_variable(&mut self, token: Item) -> Result<ArgKind> {
-        let name = self.val(token).to_vec();
-        match self.current.build.find_variable(&name).filter(|id| self.current.vars.contains(id)) {
-            Some(id) => Ok(ArgKind::Variable(id, self.current.build.names(None, &[]))),
-            None => self.error(&format!("undefined variable {}", quote::quote(&name))),
+        let name = self.val(token);
+        match self.current.build.find_variable(name).filter(|id| self.current.vars.contains(id)) {
+            Some(id) => Ok(ArgKind::Variable(id, Span { start: 0, end: 0 })),
+            None => self.error(&format!("undefined variable {}", quote::quote(name))),
         }
     }
 }

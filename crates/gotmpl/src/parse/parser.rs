@@ -3,7 +3,7 @@ use crate::function::FunctionMap;
 use crate::parse::build::Builder;
 use crate::parse::item::{Item, ItemType};
 use crate::parse::lex::Lexer;
-use crate::parse::tree::{Branch, ListId, NodeKind, Span, TemplateCall, Tree};
+use crate::parse::tree::{Arg, Branch, Command, File, ListId, Node, NodeKind, Span, TemplateCall, Tree};
 use crate::quote;
 use crate::string::Str;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ const SOURCE_BYTES_MAX: usize = 1 << 30;
 /// Stack that one level of nesting may take, and what is added where it is not there.
 pub(crate) const STACK_RED_ZONE: usize = 128 << 10;
 pub(crate) const STACK_SEGMENT: usize = 4 << 20;
+/// The stack is looked at once in so many levels: these take a fraction of the red zone.
+const STACK_LEVELS: u32 = 8;
 
 /// Why a template can't be parsed, in Go's words: `template: NAME:LINE: …`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,28 +32,47 @@ pub(crate) type Result<T> = std::result::Result<T, Box<Error>>;
 
 /// The templates of one source: its own, under the name given, and those it defines.
 pub fn parse(name: &str, source: &[u8], functions: &dyn FunctionMap) -> std::result::Result<Vec<Arc<Tree>>, Error> {
-    parse_boxed(name, source, functions).map_err(|error| *error)
+    parse_shared(name, Arc::from(source), functions)
 }
 
-fn parse_boxed(name: &str, source: &[u8], functions: &dyn FunctionMap) -> Result<Vec<Arc<Tree>>> {
+/// The same of a source that others share.
+pub fn parse_shared(
+    name: &str,
+    source: Arc<[u8]>,
+    functions: &dyn FunctionMap,
+) -> std::result::Result<Vec<Arc<Tree>>, Error> {
     if source.len() > SOURCE_BYTES_MAX {
         let text = format!("template: {name}: a source of more than {SOURCE_BYTES_MAX} bytes is not supported");
-        return Err(Box::new(Error { text }));
+        return Err(Error { text });
     }
-    let mut lexer = Lexer::new(source);
+    let mut lexer = Lexer::new(&source);
     lexer.break_ok = functions.find("break").is_none();
     lexer.continue_ok = functions.find("continue").is_none();
     let mut parser = Parser {
         name,
-        source: Arc::from(source),
+        source: &source,
         functions,
         lexer,
-        trees: Vec::new(),
+        drafts: Vec::new(),
         depth: 0,
+        names: Vec::new(),
+        nodes: Vec::new(),
+        commands: Vec::new(),
+        args: Vec::new(),
         current: Current::new(Str::from(name)),
     };
-    parser.parse()?;
-    Ok(parser.trees.into_iter().map(Arc::new).collect())
+    parser.parse().map_err(|error| *error)?;
+    let Parser { drafts, names, .. } = parser;
+    let file = Arc::new(File::new(Str::from(name), Arc::clone(&source), names));
+    let finish = |draft: Draft| Arc::new(draft.build.finish(draft.name, Arc::clone(&file), draft.root));
+    Ok(drafts.into_iter().map(finish).collect())
+}
+
+/// A template that was read to its end.
+struct Draft {
+    name: Str,
+    build: Builder,
+    root: ListId,
 }
 
 /// The template that is being parsed, with its look-ahead.
@@ -61,7 +82,8 @@ struct Current {
     token: [Item; 3],
     peek_count: usize,
     vars: Vec<u32>,
-    action_line: u32,
+    /// Where the action at hand begins.
+    action: Option<u32>,
     range_depth: u32,
     paren_depth: u32,
 }
@@ -74,7 +96,7 @@ impl Current {
             token: [Item::NONE; 3],
             peek_count: 0,
             vars: vec![0],
-            action_line: 0,
+            action: None,
             range_depth: 0,
             paren_depth: 0,
         }
@@ -83,11 +105,17 @@ impl Current {
 
 struct Parser<'s> {
     name: &'s str,
-    source: Arc<[u8]>,
+    source: &'s [u8],
     functions: &'s dyn FunctionMap,
     lexer: Lexer<'s>,
-    trees: Vec<Tree>,
+    drafts: Vec<Draft>,
     depth: u32,
+    /// Field names of the whole source, in chains.
+    names: Vec<Str>,
+    /// What belongs to lists, pipelines and commands that are not at their end.
+    nodes: Vec<Node>,
+    commands: Vec<Command>,
+    args: Vec<Arg>,
     current: Current,
 }
 
@@ -125,7 +153,8 @@ impl Control {
 }
 
 /// The look-ahead of three tokens.
-impl Parser<'_> {
+impl<'s> Parser<'s> {
+    #[inline]
     fn next(&mut self) -> Item {
         if self.current.peek_count > 0 {
             self.current.peek_count -= 1;
@@ -175,12 +204,18 @@ impl Parser<'_> {
         token
     }
 
-    fn val(&self, token: Item) -> &[u8] {
-        &self.source[token.pos as usize..token.end as usize]
+    fn val(&self, token: Item) -> &'s [u8] {
+        self.source.get(token.pos as usize..token.end as usize).unwrap_or_default()
     }
 
+    /// The line of a token's position, from 1; 0 before anything was read.
+    fn line(&self, pos: u32) -> usize {
+        self.source.get(..pos as usize).map_or(0, |before| memchr::memchr_iter(b'\n', before).count() + 1)
+    }
+
+    #[cold]
     fn error<T>(&self, text: &str) -> Result<T> {
-        let line = self.current.token[0].line;
+        let line = self.line(self.current.token[0].pos);
         Err(Box::new(Error { text: format!("template: {}:{line}: {text}", self.name) }))
     }
 
@@ -189,11 +224,12 @@ impl Parser<'_> {
         if token.typ == expected { Ok(token) } else { self.unexpected(token, context) }
     }
 
+    #[cold]
     fn unexpected<T>(&self, token: Item, context: &str) -> Result<T> {
         if token.typ == ItemType::Error {
             let mut extra = String::new();
-            let started = self.current.action_line;
-            if started != 0 && started != token.line {
+            let started = self.current.action.map_or(0, |pos| self.line(pos));
+            if started != 0 && started != self.line(token.pos) {
                 let what = if self.lexer.error.ends_with(" action") { "" } else { " in action" };
                 extra = format!("{what} started at {}:{started}", self.name);
             }
@@ -207,7 +243,6 @@ impl Parser<'_> {
 impl Parser<'_> {
     fn parse(&mut self) -> Result<()> {
         self.peek();
-        let mut nodes = Vec::new();
         while self.peek().typ != ItemType::Eof {
             if self.peek().typ == ItemType::LeftDelim {
                 let delim = self.next();
@@ -218,26 +253,27 @@ impl Parser<'_> {
                 self.backup2(delim);
             }
             match self.text_or_action()? {
-                Parsed::Node(pos, kind) => nodes.push((pos, kind)),
+                Parsed::Node(pos, kind) => self.nodes.push(Node { pos, kind }),
                 other => return self.error(&format!("unexpected {}", other.show())),
             }
         }
-        let root = self.current.build.list(nodes, &self.source);
+        let root = self.current.build.list(self.nodes.drain(..));
         self.add(root)
     }
 
     /// Closes the current template and keeps it, unless one of its name is there already.
     fn add(&mut self, root: ListId) -> Result<()> {
-        let current = std::mem::replace(&mut self.current, Current::new(Str::EMPTY));
-        let token = current.token;
-        let tree = current.build.finish(current.name, Str::from(self.name), Arc::clone(&self.source), root);
-        match self.trees.iter_mut().find(|old| old.name == tree.name) {
-            None => self.trees.push(tree),
-            Some(old) if old.is_empty() => *old = tree,
-            Some(_) if tree.is_empty() => {}
+        let Current { build, name, token, .. } = std::mem::replace(&mut self.current, Current::new(Str::EMPTY));
+        let draft = Draft { name, build, root };
+        let source = self.source;
+        let is_empty = |draft: &Draft| draft.build.is_empty(draft.root, source);
+        match self.drafts.iter_mut().find(|old| old.name == draft.name) {
+            None => self.drafts.push(draft),
+            Some(old) if is_empty(old) => *old = draft,
+            Some(_) if is_empty(&draft) => {}
             Some(_) => {
                 self.current.token = token;
-                let name = quote::quote(tree.name.as_bytes());
+                let name = quote::quote(draft.name.as_bytes());
                 return self.error(&format!("template: multiple definition of template {name}"));
             }
         }
@@ -263,7 +299,15 @@ impl Parser<'_> {
     }
 
     fn unquote(&mut self, token: Item) -> Result<Str> {
-        match quote::unquote(self.val(token)) {
+        let literal = self.val(token);
+        if let [b'"', inner @ .., b'"'] = literal
+            && memchr::memchr(b'\\', inner).is_none()
+            && std::str::from_utf8(inner).is_ok()
+        {
+            // The lexer lets no quote and no line break stand in it.
+            return Ok(Str::new(inner));
+        }
+        match quote::unquote(literal) {
             Some(bytes) => Ok(Str::from(bytes)),
             None => self.error("invalid syntax"),
         }
@@ -271,11 +315,11 @@ impl Parser<'_> {
 
     /// Nodes up to an `end` or `else`, which is returned too.
     fn item_list(&mut self) -> Result<(ListId, Parsed)> {
-        let mut nodes = Vec::new();
+        let mark = self.nodes.len();
         while self.peek_non_space().typ != ItemType::Eof {
             match self.text_or_action()? {
-                Parsed::Node(pos, kind) => nodes.push((pos, kind)),
-                end => return Ok((self.current.build.list(nodes, &self.source), end)),
+                Parsed::Node(pos, kind) => self.nodes.push(Node { pos, kind }),
+                end => return Ok((self.current.build.list(self.nodes.drain(mark..)), end)),
             }
         }
         self.error("unexpected EOF")
@@ -286,9 +330,9 @@ impl Parser<'_> {
         match token.typ {
             ItemType::Text => Ok(Parsed::Node(token.pos, NodeKind::Text(Span { start: token.pos, end: token.end }))),
             ItemType::LeftDelim => {
-                self.current.action_line = token.line;
+                self.current.action = Some(token.pos);
                 let parsed = self.action();
-                self.current.action_line = 0;
+                self.current.action = None;
                 parsed
             }
             _ => self.unexpected(token, "input"),
@@ -339,9 +383,10 @@ impl Parser<'_> {
         if self.depth >= BLOCK_DEPTH_MAX {
             return self.error(&format!("control structures nested deeper than {BLOCK_DEPTH_MAX} are not supported"));
         }
-        self.depth += 1;
         let vars = self.current.vars.len();
-        let branch = stacker::maybe_grow(STACK_RED_ZONE, STACK_SEGMENT, || self.branch(control));
+        let levels = self.depth;
+        self.depth += 1;
+        let branch = on_stack(levels, || self.branch(control));
         self.current.vars.truncate(vars);
         self.depth -= 1;
         let branch = branch?;
@@ -377,7 +422,7 @@ impl Parser<'_> {
             let Parsed::Node(pos, kind) = self.control(control)? else {
                 return self.error("unexpected EOF");
             };
-            return Ok(self.current.build.list(vec![(pos, kind)], &self.source));
+            return Ok(self.current.build.list(std::iter::once(Node { pos, kind })));
         }
         let (list, next) = self.item_list()?;
         match next {
@@ -394,9 +439,10 @@ impl Parser<'_> {
         if self.depth >= BLOCK_DEPTH_MAX {
             return self.error(&format!("control structures nested deeper than {BLOCK_DEPTH_MAX} are not supported"));
         }
+        let levels = self.depth;
         self.depth += 1;
         let outer = std::mem::replace(&mut self.current, Current::new(name.clone()));
-        let (root, end) = stacker::maybe_grow(STACK_RED_ZONE, STACK_SEGMENT, || self.item_list())?;
+        let (root, end) = on_stack(levels, || self.item_list())?;
         if !matches!(end, Parsed::End) {
             self.current = outer;
             return self.error(&format!("unexpected {} in {CONTEXT}", end.show()));
@@ -427,6 +473,11 @@ impl Parser<'_> {
             _ => self.unexpected(token, context),
         }
     }
+}
+
+/// Runs what a level of nesting parses, with more stack where that is due.
+fn on_stack<T>(level: u32, run: impl FnOnce() -> T) -> T {
+    if level.is_multiple_of(STACK_LEVELS) { stacker::maybe_grow(STACK_RED_ZONE, STACK_SEGMENT, run) } else { run() }
 }
 
 #[path = "operand.rs"]

@@ -3,25 +3,47 @@ use crate::function::Function;
 use crate::parse::number::Number;
 use crate::string::Str;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+/// A source with what all templates in it share.
+pub struct File {
+    /// The name of the file's own template, for messages.
+    pub name: Str,
+    /// The whole source.
+    pub text: Arc<[u8]>,
+    /// Field names, in chains.
+    pub(crate) names: Box<[Str]>,
+    /// Where each line ends, once somebody asked.
+    newlines: OnceLock<Box<[u32]>>,
+}
+
+impl File {
+    pub(crate) fn new(name: Str, text: Arc<[u8]>, names: Vec<Str>) -> File {
+        File { name, text, names: names.into_boxed_slice(), newlines: OnceLock::new() }
+    }
+
+    /// The line of a position, from 1.
+    pub fn line(&self, pos: u32) -> u32 {
+        let ends = self.newlines.get_or_init(|| memchr::memchr_iter(b'\n', &self.text).map(|at| at as u32).collect());
+        ends.partition_point(|end| *end < pos) as u32 + 1
+    }
+}
 
 /// One template of a file, with the names, constants and functions it uses already resolved.
 pub struct Tree {
     /// The template's own name.
     pub name: Str,
-    /// The name of the file's own template, for messages.
-    pub parse_name: Str,
-    /// The whole source of the file.
-    pub text: Arc<[u8]>,
+    /// Where it stands.
+    pub file: Arc<File>,
     /// What is executed.
     pub root: ListId,
+    /// Is there nothing but space and comments?
+    pub(crate) empty: bool,
     pub(crate) lists: Vec<List>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) pipes: Vec<Pipe>,
     pub(crate) commands: Vec<Command>,
     pub(crate) args: Vec<Arg>,
-    /// Field names, in chains.
-    pub(crate) names: Vec<Str>,
     /// Names of variables with their `$`; 0 is `$` itself.
     pub(crate) variables: Vec<Str>,
     pub(crate) numbers: Vec<Number>,
@@ -67,8 +89,6 @@ impl Span {
 /// Nodes that are executed one after another.
 pub(crate) struct List {
     pub(crate) nodes: Span,
-    /// Of everything but space.
-    pub(crate) empty: bool,
 }
 
 /// What stands between text: an action or a control structure.
@@ -224,18 +244,15 @@ impl Builtin {
 impl Tree {
     /// Is there nothing but space and comments?
     pub fn is_empty(&self) -> bool {
-        self.lists[self.root.0 as usize].empty
+        self.empty
     }
 
     /// Line (from 1) and column (in bytes, from 0) of a position.
     pub fn location(&self, pos: u32) -> (u32, u32) {
-        let before = &self.text[..(pos as usize).min(self.text.len())];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        let column = match before.iter().rposition(|byte| *byte == b'\n') {
-            Some(newline) => before.len() - newline - 1,
-            None => before.len(),
-        };
-        (line as u32, column as u32)
+        let text = &self.file.text;
+        let before = &text[..(pos as usize).min(text.len())];
+        let column = memchr::memrchr(b'\n', before).map_or(before.len(), |newline| before.len() - newline - 1);
+        (self.file.line(pos), column as u32)
     }
 
     pub(crate) fn pos(&self, at: At) -> u32 {
@@ -252,6 +269,6 @@ impl Tree {
     }
 
     pub(crate) fn source(&self, span: Span) -> &[u8] {
-        &self.text[span.range()]
+        &self.file.text[span.range()]
     }
 }

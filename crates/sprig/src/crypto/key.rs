@@ -11,6 +11,7 @@ use super::curve::{CURVES, EcKey};
 use super::der::{self, Reader};
 use super::dsa::DsaKey;
 use super::pem;
+use super::prime;
 use super::rng::Derived;
 
 const RSA_OID: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01];
@@ -31,9 +32,15 @@ pub enum PrivateKey {
 }
 
 impl PrivateKey {
-    /// A new RSA key.
+    /// A new RSA key of 2,048 or 4,096 bits.
     pub fn rsa(rng: &mut Derived, bits: usize) -> Result<Self, String> {
-        RsaPrivateKey::new(rng, bits).map(|key| Self::Rsa(Box::new(key))).map_err(|error| error.to_string())
+        let (p, q) = match bits {
+            2048 => (prime::generate::<16>(rng), prime::generate::<16>(rng)),
+            4096 => (prime::generate::<32>(rng), prime::generate::<32>(rng)),
+            _ => return Err(format!("an RSA key of {bits} bits is not supported")),
+        };
+        let key = RsaPrivateKey::from_p_q(p, q, BigUint::from(prime::EXPONENT));
+        key.map(|key| Self::Rsa(Box::new(key))).map_err(|error| error.to_string())
     }
 
     /// A new Ed25519 key.

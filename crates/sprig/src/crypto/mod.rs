@@ -6,6 +6,8 @@ pub mod curve;
 pub mod der;
 pub mod dsa;
 pub mod key;
+pub mod montgomery;
 pub mod password;
 pub mod pem;
+pub mod prime;
 pub mod rng;
