@@ -233,7 +233,7 @@ impl Git {
         assert!(file.problems.is_empty(), "{:?} in\n{text}", file.problems);
         let objects = file.wanted.into_iter().map(|w| (w.object.key().clone(), w)).collect();
         let commit = CommitFacts { id, time_s: now_s, subject: what.clone(), ..CommitFacts::default() };
-        self.commits.push(Commit { tree, desired: Desired { commit, objects }, what });
+        self.commits.push(Commit { tree, desired: Desired { commit, objects, ..Desired::default() }, what });
     }
 
     /// The place of a commit in the history.

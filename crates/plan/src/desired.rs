@@ -8,6 +8,8 @@ use masthead_api::key::ObjectKey;
 use masthead_api::object::Object;
 use serde::{Deserialize, Serialize};
 
+use crate::sync::release::{ReleaseKey, WantedRelease};
+
 /// Where in the repository something is written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Origin {
@@ -61,6 +63,8 @@ pub struct Desired {
     pub commit: CommitFacts,
     /// The objects by key; one file each.
     pub objects: BTreeMap<ObjectKey, Wanted>,
+    /// Installed charts as wholes.
+    pub releases: BTreeMap<ReleaseKey, Arc<WantedRelease>>,
 }
 
 /// A fault in what a user wrote: where, what about, what is wrong, and what would help.

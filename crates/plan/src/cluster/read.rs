@@ -1,5 +1,6 @@
 //! The view → what deciders ask of it: lookups by key, kind, namespace, owner and node.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use masthead_api::core::namespace::Namespace;
@@ -11,6 +12,8 @@ use crate::cluster::event::Fault;
 use crate::cluster::shard::Shard;
 use crate::cluster::view::{Applied, Cluster, controller_of};
 use crate::network::ranges::Network;
+use crate::sync::installed::Installed;
+use crate::sync::release::ReleaseKey;
 
 impl Cluster {
     /// The object of a key.
@@ -143,6 +146,11 @@ impl Cluster {
     /// What git last asked for of one object; `None` when git never asked for it, or removed it.
     pub fn applied_of(&self, key: &ObjectKey) -> Option<&Applied> {
         self.applied.get(key)
+    }
+
+    /// How far releases have come, by namespace and name.
+    pub fn installed(&self) -> &BTreeMap<ReleaseKey, Arc<Installed>> {
+        &self.installed
     }
 
     /// The newest commit whose writes are all in this view; `None` since the store began until one is applied.

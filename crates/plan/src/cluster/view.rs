@@ -24,6 +24,8 @@ use crate::cluster::shard::Shard;
 use crate::desired::Origin;
 use crate::network::ranges::Network;
 use crate::service::claims;
+use crate::sync::installed::Installed;
+use crate::sync::release::ReleaseKey;
 
 /// What git last asked for of one object.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +48,7 @@ pub struct Cluster {
     revision: u64,
     pub(super) applied: Arc<BTreeMap<ObjectKey, Applied>>,
     pub(super) applied_commit: Option<Arc<str>>,
+    pub(super) installed: Arc<BTreeMap<ReleaseKey, Arc<Installed>>>,
     /// Keys by the uid of any of their owners.
     pub(super) dependents: Index,
     /// Pods by the node they are bound to; those bound to none are under the empty text.
@@ -169,6 +172,15 @@ impl Cluster {
             None => {
                 records.remove(&key);
             }
+        }
+    }
+
+    /// Records how far a release has come, or that it is gone.
+    pub fn set_installed(&mut self, key: ReleaseKey, installed: Option<Arc<Installed>>) {
+        let records = Arc::make_mut(&mut self.installed);
+        match installed {
+            Some(installed) => drop(records.insert(key, installed)),
+            None => drop(records.remove(&key)),
         }
     }
 

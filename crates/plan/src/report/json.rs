@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::report::text;
 use crate::sync::entry::{Action, SyncPlan};
+use crate::sync::rollout::{HookState, HookStep, Rollout};
 
 /// The plan as `kind: Plan` of `masthead.dev/v1`.
 pub fn plan(plan: &SyncPlan) -> Value {
@@ -35,10 +36,34 @@ pub fn plan(plan: &SyncPlan) -> Value {
             "replace": plan.count(Action::Replace),
             "delete": plan.count(Action::Delete),
             "unchanged": plan.unchanged + plan.count(Action::Move),
+            "hooks": plan.hooks_open(),
         },
         "refusals": plan.refusals,
         "entries": entries,
+        "hooks": plan.hooks().map(|(release, hook)| self::hook(release, hook)).collect::<Vec<_>>(),
+        "suspended": plan.suspended().map(|release| release.key.clone()).collect::<Vec<_>>(),
         "digest": digest(plan),
+    })
+}
+
+/// A hook in the order in which it runs.
+fn hook(release: &Rollout, hook: &HookStep) -> Value {
+    let key = hook.object.key();
+    json!({
+        "release": release.key,
+        "event": hook.event,
+        "apiVersion": key.kind.info().api_version(),
+        "kind": key.kind.info().kind,
+        "namespace": key.namespace,
+        "name": key.name,
+        "weight": hook.weight,
+        "state": match hook.state {
+            HookState::Pending => "pending",
+            HookState::Running => "running",
+            HookState::Done => "done",
+            HookState::Failed => "failed",
+        },
+        "origin": hook.origin.to_string(),
     })
 }
 
@@ -53,6 +78,12 @@ pub fn digest(plan: &SyncPlan) -> String {
         // The whole objects, secrets included, so that an approval is bound to their values too.
         for state in [&entry.before, &entry.after].into_iter().flatten() {
             hash.update(Sha256::digest(content(&state.value()).to_string().as_bytes()));
+        }
+    }
+    for (release, hook) in plan.hooks().filter(|(_, hook)| hook.state != HookState::Done) {
+        for part in [release.key.to_string(), hook.event.to_string(), content(&hook.object.value()).to_string()] {
+            hash.update(part.as_bytes());
+            hash.update([0]);
         }
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()

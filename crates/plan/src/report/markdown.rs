@@ -19,6 +19,20 @@ pub fn plan(plan: &SyncPlan) -> String {
             refusal.trailer
         );
     }
+    for release in plan.suspended() {
+        let (key, why) = (escape(&release.key.to_string()), escape(&text::suspended(release)));
+        out += &format!("\n**{key}**: {why}\n");
+    }
+    // They come in the order in which all happens; a comment has room for them before it has room for diffs.
+    for (i, (release, hook)) in plan.hooks().enumerate() {
+        let place = if i == 0 { "\n" } else { "" };
+        let when = if text::is_before(hook.event) { "before" } else { "after" };
+        out += &format!("{place}- {when} the objects: {}\n", escape(&text::hook_line(release, hook)));
+        if out.chars().count() > COMMENT_CHARS_MAX / 2 {
+            out += "- … and more hooks, `masthead plan` shows all\n";
+            break;
+        }
+    }
     let mut left = COMMENT_CHARS_MAX.saturating_sub(TAIL_CHARS + out.chars().count());
     let mut left_out = 0;
     for entry in plan.entries.iter().filter(|e| e.action != Action::Move) {

@@ -28,6 +28,7 @@ fn entry(action: Action, reason: &str, before: Option<Value>, after: Option<Valu
         after,
         changes: Vec::new(),
         record: Record::Set(Wanted { object: any, origin }),
+        is_held: false,
     }
 }
 
@@ -94,7 +95,10 @@ fn reasons_are_no_markup() {
 fn json_counts_and_digests_the_effect() {
     let made = plan_of(vec![entry(Action::Change, "data.a", Some(json!({"a": "1"})), Some(json!({"a": "2"})))]);
     let told = as_json::plan(&made);
-    assert_eq!(told["summary"], json!({"create": 0, "change": 1, "replace": 0, "delete": 0, "unchanged": 0}));
+    assert_eq!(
+        told["summary"],
+        json!({"create": 0, "change": 1, "replace": 0, "delete": 0, "unchanged": 0, "hooks": 0})
+    );
     assert_eq!(told["entries"][0]["origin"], "c.yaml:3");
     assert_eq!(told["revision"], 7);
     let moved = plan_of(vec![made.entries[0].clone(), entry(Action::Move, "moved", Some(json!({})), Some(json!({})))]);

@@ -9,6 +9,8 @@ use masthead_api::object::Object;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{CommitFacts, Origin, Wanted};
+use crate::sync::hooks::State;
+use crate::sync::rollout::{HookState, HookStep, Rollout};
 
 /// What a plan does with one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,6 +68,8 @@ pub struct Entry {
     pub changes: Vec<Change>,
     /// The record beside it.
     pub record: Record,
+    /// Hooks of its release have to run first: it is not written yet.
+    pub is_held: bool,
 }
 
 /// Why a plan may not be executed, although the tree is valid.
@@ -86,6 +90,8 @@ pub struct SyncPlan {
     pub base: u64,
     /// The entries in the order of execution.
     pub entries: Vec<Entry>,
+    /// Releases that change, are on their way, or are left alone.
+    pub releases: Vec<Rollout>,
     /// How many objects of the commit are as asked already.
     pub unchanged: usize,
     /// What must be confirmed first; empty when the plan may run.
@@ -98,9 +104,25 @@ impl SyncPlan {
         self.entries.iter().filter(|entry| entry.action == action).count()
     }
 
-    /// Whether the plan writes anything to objects (moves of text aside).
+    /// Whether the plan writes nothing to objects now (moves of text aside).
     pub fn is_empty(&self) -> bool {
-        self.entries.iter().all(|entry| entry.changes.is_empty())
+        self.entries.iter().all(|entry| entry.changes.is_empty() || entry.is_held)
+            && self.releases.iter().all(|release| release.step.changes.is_empty())
+    }
+
+    /// The hooks that the plan is going to run, each with its release.
+    pub fn hooks(&self) -> impl Iterator<Item = (&Rollout, &HookStep)> {
+        self.releases.iter().flat_map(|release| release.hooks.iter().map(move |hook| (release, hook)))
+    }
+
+    /// How many hooks have yet to come to their end.
+    pub fn hooks_open(&self) -> usize {
+        self.hooks().filter(|(_, hook)| hook.state != HookState::Done).count()
+    }
+
+    /// Releases that are left alone.
+    pub fn suspended(&self) -> impl Iterator<Item = &Rollout> {
+        self.releases.iter().filter(|release| release.step.state == State::Suspended)
     }
 
     /// One line: `2 to create, 1 to change, 14 unchanged`; counts of nothing are left out.
@@ -112,7 +134,13 @@ impl SyncPlan {
             (self.count(Action::Delete), "to delete"),
             (self.unchanged + self.count(Action::Move), "unchanged"),
         ];
-        let said: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        let mut said: Vec<String> =
+            counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        match self.hooks_open() {
+            0 => {}
+            1 => said.push("1 hook to run".to_owned()),
+            n => said.push(format!("{n} hooks to run")),
+        }
         if said.is_empty() { "nothing is asked for".to_owned() } else { said.join(", ") }
     }
 }

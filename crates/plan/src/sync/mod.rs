@@ -1,10 +1,20 @@
-//! The plan of a commit: what it asks for against what is, as creates, changes, replacements and deletes in order.
+//! The plan of a commit: what it asks for against what is, as creates, changes, replacements and deletes in order, and
+//! the hooks of releases before and after them.
 
 pub mod entry;
+pub mod evidence;
 pub mod guard;
+pub mod hooks;
+pub mod installed;
 pub mod merge;
+pub mod newborn;
 pub mod order;
+pub mod outcome;
 pub mod plan;
+pub mod release;
+pub mod rollout;
 
+#[cfg(test)]
+mod hook_tests;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use masthead_api::change::Change;
 use masthead_api::key::ObjectKey;
 use masthead_api::object::Object;
 use masthead_api::problem::FieldProblem;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cluster::view::{Applied, Cluster};
 use crate::context::Context;
@@ -16,7 +16,10 @@ use crate::desired::{Desired, Problem, Wanted};
 use crate::service::check;
 use crate::sync::entry::{Action, Entry, Record, SyncPlan};
 use crate::sync::guard::{self, Confirmed, DeleteBudget};
+use crate::sync::hooks::Recovery;
+use crate::sync::newborn;
 use crate::sync::order;
+use crate::sync::rollout::{self, Rollouts};
 
 /// What the plan of a commit may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -25,6 +28,8 @@ pub struct Rules {
     pub budget: DeleteBudget,
     /// What the commit's message confirms.
     pub confirmed: Confirmed,
+    /// What the store may not know of releases.
+    pub recovery: Recovery,
 }
 
 /// Plans a commit; objects that cannot be planned are problems, beside the plan of all others.
@@ -34,14 +39,19 @@ pub struct Rules {
 pub fn plan(desired: &Desired, cluster: &Cluster, rules: Rules, cx: &mut Context) -> (SyncPlan, Vec<Problem>) {
     let mut out = SyncPlan { commit: desired.commit.clone(), base: cluster.revision(), ..SyncPlan::default() };
     let (mut problems, mut removal_problems) = (Vec::new(), Vec::new());
-    let mut managed = 0;
+    let (mut managed, mut left_alone) = (0, 0);
+    let releases = rollout::rollouts(desired, cluster, rules.recovery, cx);
     // Both are sorted by key: one walk over the two costs no look-up.
     let mut records = cluster.applied().peekable();
-    let mut gone = |(key, applied): (&ObjectKey, &Applied), entries: &mut Vec<Entry>, cx: &Context| match remove(
-        key, applied, desired, cluster, cx,
-    ) {
-        Ok(entry) => entries.push(entry),
-        Err(problem) => removal_problems.push(*problem),
+    let mut gone = |(key, applied): (&ObjectKey, &Applied), entries: &mut Vec<Entry>, cx: &Context| {
+        if releases.leaves(key) {
+            left_alone += 1;
+            return;
+        }
+        match remove(key, applied, desired, cluster, cx) {
+            Ok(entry) => entries.push(entry),
+            Err(problem) => removal_problems.push(*problem),
+        }
     };
     for (key, wanted) in &desired.objects {
         while let Some(record) = records.next_if(|(before, _)| *before < key) {
@@ -62,9 +72,24 @@ pub fn plan(desired: &Desired, cluster: &Cluster, rules: Rules, cx: &mut Context
     }
     problems.append(&mut removal_problems);
     problems.append(&mut check::check(desired, cluster));
+    out.unchanged += left_alone;
     out.entries.sort_by_cached_key(place);
-    out.refusals = guard::refusals(&out.entries, desired.objects.len(), managed, rules.budget, rules.confirmed);
+    settle(&mut out, releases);
+    out.refusals =
+        guard::refusals(&out.entries, desired.objects.len() + left_alone, managed, rules.budget, rules.confirmed);
     (out, problems)
+}
+
+/// Holds back what hooks have to run before, and keeps the steps of releases.
+fn settle(out: &mut SyncPlan, releases: Rollouts) {
+    for entry in &mut out.entries {
+        entry.is_held = releases.holds(&entry.key);
+        // A hook makes an object of its own under the name of one that git asked for before.
+        if entry.action == Action::Delete && releases.is_hook(&entry.key) {
+            entry.changes.clear();
+        }
+    }
+    out.releases = releases.into_steps();
 }
 
 /// Creates and changes in the order of kinds, then deletes the other way round.
@@ -94,6 +119,7 @@ fn ask(
         after,
         changes,
         record: Record::Set(wanted.clone()),
+        is_held: false,
     };
     let Some(live) = cluster.get(key).filter(|live| live.meta().deletion_timestamp.is_none()) else {
         if let Some(dying) = cluster.get(key) {
@@ -101,7 +127,8 @@ fn ask(
             let reason = format!("waits until the old {} is gone", dying.key());
             return Ok(Some(entry(Action::Create, reason, Some(dying), None, Vec::new())));
         }
-        let object = newborn(&wanted.object, cx).map_err(|why| vec![problem(wanted, String::new(), why)])?;
+        let object =
+            newborn::newborn(wanted.object.value(), cx).map_err(|why| vec![problem(wanted, String::new(), why)])?;
         let reason = format!("{} asks for it", wanted.origin);
         let change =
             Change::Create { object: object.clone(), reason: format!("commit {}: {reason}", desired.commit.short()) };
@@ -144,7 +171,8 @@ fn ask(
         Err(faults) if faults.iter().all(is_immutable) => {
             let fields: Vec<&str> = faults.iter().map(|f| f.path.as_str()).collect();
             let reason = format!("{} cannot be changed", fields.join(", "));
-            let object = newborn(&wanted.object, cx).map_err(|why| vec![problem(wanted, String::new(), why)])?;
+            let object =
+                newborn::newborn(wanted.object.value(), cx).map_err(|why| vec![problem(wanted, String::new(), why)])?;
             // One write, so that no crash can leave the object deleted: the new uid makes it another object, and the
             // garbage collector takes what belonged to the old one.
             let change = Change::Update {
@@ -202,16 +230,8 @@ fn remove(
         after: None,
         changes: change.into_iter().collect(),
         record: Record::Clear,
+        is_held: false,
     })
-}
-
-/// A wanted object with what the server gives each new object: uid, time of creation, generation.
-fn newborn(wanted: &Object, cx: &mut Context) -> Result<Arc<Object>, String> {
-    let mut value = wanted.value();
-    let meta = value.get_mut("metadata").and_then(Value::as_object_mut).ok_or("metadata: Required value")?;
-    meta.insert("uid".into(), json!(cx.ids.uid()));
-    meta.insert("creationTimestamp".into(), json!(cx.now));
-    Ok(Arc::new(Object::from_value(value).map_err(|e| e.to_string())?))
 }
 
 /// A fault of one object of a commit.
