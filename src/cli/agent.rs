@@ -38,6 +38,9 @@ pub struct Args {
     /// End when standard input does: for a supervisor that may be killed.
     #[arg(long, hide = true)]
     pub supervised: bool,
+    /// `HOST:NODE[:ro]`: what hostPath volumes call NODE is HOST of the machine; for nodes that share one.
+    #[arg(long, value_name = "HOST:NODE[:ro]", hide = true)]
+    pub extra_mount: Vec<String>,
     /// Run pods on this CRI runtime, such as unix:///run/containerd/containerd.sock [default: the embedded one].
     #[arg(long, value_name = "SOCKET")]
     pub runtime: Option<String>,
@@ -61,6 +64,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
             runtime: node::RuntimeChoice::parse(args.runtime.as_deref())?,
             shim: node::Shim::this_program()?,
             cluster_domain: "cluster.local".to_owned(),
+            mounts: args
+                .extra_mount
+                .iter()
+                .map(|text| node::ExtraMount::parse(text))
+                .collect::<Result<_>>()
+                .context("--extra-mount")?,
         };
         let name = options.name.clone();
         let node = node::start(options).await.context("starting the node")?;

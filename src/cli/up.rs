@@ -196,6 +196,7 @@ async fn start_node(args: &Args, running: &Running) -> Result<node::Node> {
         runtime: node::RuntimeChoice::parse(args.runtime.as_deref())?,
         shim: node::Shim::this_program()?,
         cluster_domain: "cluster.local".to_owned(),
+        mounts: Vec::new(),
     };
     node::start(options).await.context("starting the node")
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -170,6 +170,9 @@ struct Mount {
     container_path: PathBuf,
     #[serde(default)]
     read_only: bool,
+    propagation: Option<String>,
+    #[serde(default)]
+    selinux_relabel: bool,
     #[serde(flatten)]
     other: BTreeMap<String, serde_json::Value>,
 }
@@ -281,11 +284,22 @@ fn mounts(at: &str, asked: Vec<Mount>, faults: &mut Vec<String>) -> Vec<ExtraMou
     for (i, mount) in asked.into_iter().enumerate() {
         let at = format!("{at}extraMounts[{i}].");
         unsupported(&at, &mount.other, faults);
-        faults.push(format!("{at}containerPath: extraMounts are not supported yet"));
+        if let Some(other) = mount.propagation.filter(|propagation| !["", "None"].contains(&propagation.as_str())) {
+            faults.push(format!("{at}propagation: {other} is not supported, None is"));
+        }
+        if mount.selinux_relabel {
+            faults.push(format!("{at}selinuxRelabel is not supported"));
+        }
         for (field, path) in [("hostPath", &mount.host_path), ("containerPath", &mount.container_path)] {
             if !path.is_absolute() {
                 faults.push(format!("{at}{field}: {} is not absolute", path.display()));
             }
+            if path.components().any(|part| part == Component::ParentDir) || path.to_string_lossy().contains(':') {
+                faults.push(format!("{at}{field}: {} has \"..\" or a colon in it", path.display()));
+            }
+        }
+        if out.iter().any(|other: &ExtraMount| other.node_path == mount.container_path) {
+            faults.push(format!("{at}containerPath: {} is there already", mount.container_path.display()));
         }
         out.push(ExtraMount {
             host_path: mount.host_path,
@@ -322,7 +336,7 @@ mod tests {
     #[test]
     fn ports_and_mounts_are_read() {
         let wanted = read(&format!(
-            "{HEAD}networking:\n  podSubnet: 10.1.0.0/16\nnodes:\n- extraPortMappings:\n  - containerPort: 80\n    hostPort: 8080\n    listenAddress: 0.0.0.0\n  - {{containerPort: 53, hostPort: 5353, protocol: UDP}}\n  labels: {{zone: a}}\n"
+            "{HEAD}networking:\n  podSubnet: 10.1.0.0/16\nnodes:\n- extraPortMappings:\n  - containerPort: 80\n    hostPort: 8080\n    listenAddress: 0.0.0.0\n  - {{containerPort: 53, hostPort: 5353, protocol: UDP}}\n  labels: {{zone: a}}\n  extraMounts:\n  - {{hostPath: /srv/a, containerPath: /a, propagation: None}}\n  - {{hostPath: /srv/b, containerPath: /b, readOnly: true}}\n"
         ))
         .unwrap();
         assert_eq!(wanted.pod_cidr.as_deref(), Some("10.1.0.0/16"));
@@ -331,12 +345,15 @@ mod tests {
         assert_eq!((node.ports[0].node_port, node.ports[0].host_port), (80, 8080));
         assert_eq!(node.ports[1].transport, Transport::Udp);
         assert_eq!(node.ports[1].listen, IpAddr::from([127, 0, 0, 1]));
+        let mounts: Vec<_> =
+            node.mounts.iter().map(|m| (m.host_path.to_str(), m.node_path.to_str(), m.read_only)).collect();
+        assert_eq!(mounts, [(Some("/srv/a"), Some("/a"), false), (Some("/srv/b"), Some("/b"), true)]);
     }
 
     #[test]
     fn what_is_not_supported_is_named_all_at_once() {
         let faults = read(&format!(
-            "{HEAD}featureGates: {{a: true}}\nnetworking: {{disableDefaultCNI: true, ipFamily: dual}}\nnodes:\n- image: x\n  extraPortMappings:\n  - {{containerPort: 1, hostPort: 2, protocol: SCTP}}\n  extraMounts:\n  - {{hostPath: a, containerPath: /b}}\n"
+            "{HEAD}featureGates: {{a: true}}\nnetworking: {{disableDefaultCNI: true, ipFamily: dual}}\nnodes:\n- image: x\n  extraPortMappings:\n  - {{containerPort: 1, hostPort: 2, protocol: SCTP}}\n  extraMounts:\n  - {{hostPath: a, containerPath: /b}}\n  - {{hostPath: '/a:b', containerPath: /b, propagation: Bidirectional, selinuxRelabel: true}}\n"
         ))
         .unwrap_err();
         for word in [
@@ -346,7 +363,10 @@ mod tests {
             "nodes[0].image",
             "SCTP",
             "hostPath: a",
-            "extraMounts are not",
+            "/a:b has",
+            "/b is there already",
+            "Bidirectional",
+            "selinuxRelabel",
         ] {
             assert!(faults.iter().any(|fault| fault.contains(word)), "{word}: {faults:?}");
         }

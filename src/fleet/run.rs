@@ -232,6 +232,11 @@ impl Fleet {
         for mapping in &member.spec.ports {
             led.push(ports::lead(mapping, address).await?);
         }
+        for mount in &member.spec.mounts {
+            let path = mount.host_path.display();
+            std::fs::metadata(&mount.host_path)
+                .with_context(|| format!("extraMounts of node {name}: hostPath {path}"))?;
+        }
         let workers = record.nodes.values().any(|member| member.spec.role == Role::Worker);
         let start =
             Start { root: self.prepared.root.clone(), join: self.plane.join.clone(), taints_control_plane: workers };

@@ -95,16 +95,18 @@ pub fn facts(options: &Options, capacity: Capacity, addresses: &[IpAddr], runtim
     }
 }
 
+/// The address of the way out, when there is one.
+pub fn way_out() -> Option<IpAddr> {
+    // Nothing is sent: connecting a datagram socket only looks the route up. The address is
+    // one of those set aside for documentation.
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+}
+
 /// The address by which this machine reaches others: that of the way out, else the first that is
 /// not the loopback's, else the loopback's.
 pub fn addresses() -> Vec<IpAddr> {
-    let way_out = || -> Option<IpAddr> {
-        // Nothing is sent: connecting a datagram socket only looks the route up. The address is
-        // one of those set aside for documentation.
-        let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
-        socket.connect("192.0.2.1:9").ok()?;
-        Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
-    };
     let first = || -> Option<IpAddr> {
         let interfaces = nix::ifaddrs::getifaddrs().ok()?;
         let mut ips = interfaces.filter_map(|interface| {

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use masthead_wire::pki::token::Token;
 
+use crate::node::mounts::ExtraMount;
+
 /// Settings.
 pub struct Options {
     /// The node's name.
@@ -27,6 +29,8 @@ pub struct Options {
     pub shim: Shim,
     /// The cluster's domain, `cluster.local`.
     pub cluster_domain: String,
+    /// Directories of the machine under other names for the pods of this node.
+    pub mounts: Vec<ExtraMount>,
 }
 
 /// What runs containers.

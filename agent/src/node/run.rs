@@ -1,11 +1,12 @@
 //! Options → a running node: images, runtime, network, link and pods, put together in this order.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use masthead_wire::report::{NodeFacts, Problem};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +21,7 @@ use crate::network::routed::{Options as NetworkOptions, RoutedNetwork};
 use crate::node::images::ImagesHandle;
 use crate::node::options::{Options, RuntimeChoice};
 use crate::node::paths::Paths;
-use crate::node::{facts, host_only::HostOnly, lock, resolver, setup};
+use crate::node::{addresses, facts, host_only::HostOnly, lock, mounts, resolver, setup};
 use crate::pods::clock::Clock;
 use crate::pods::convert::names::Learned;
 use crate::pods::convert::sandbox::Site;
@@ -69,6 +70,7 @@ pub async fn start(options: Options) -> Result<Node> {
     let capacity = facts::capacity(&options.data);
     let addresses = facts::addresses();
     let node_facts = facts::facts(&options, capacity, &addresses, &engine.version);
+    let runtime_version = engine.version.clone();
     let resolver = resolver::observe();
     let pod_site = Site {
         node: options.name.clone(),
@@ -93,10 +95,10 @@ pub async fn start(options: Options) -> Result<Node> {
         told.set("pods' network", problems.into_iter().map(own).collect());
     };
     let manifest = setup::after_ranges(link.manifest(), engine.routed, told, stop.clone());
+    let manifest = mounts::before_pods(manifest, options.mounts.clone(), stop.clone());
     let manifest = site::before_pods(manifest, pod_site.learned.clone(), is_served, stop.clone());
-    let from_outside =
-        ingress::Options { addresses: ingress_run::addresses_of(&addresses), ..ingress::Options::default() };
-    let from_outside = ingress_run::start(link.manifest(), from_outside, stop.clone());
+    let own = addresses::follow(addresses.clone(), stop.clone());
+    let from_outside = tokio::spawn(from_outside(link.clone(), own.clone(), stop.clone()));
     let shared = Arc::new(Shared {
         node: options.name.clone(),
         runtime: engine.runtime,
@@ -114,6 +116,7 @@ pub async fn start(options: Options) -> Result<Node> {
         slots: Semaphore::new((2 * usize::try_from(capacity.cpu_milli / 1000).unwrap_or(1)).max(4)),
         pulls: Semaphore::new(PULLS),
         in_use,
+        manifest: link.manifest(),
     });
     let mut tasks = vec![
         link_task,
@@ -121,10 +124,53 @@ pub async fn start(options: Options) -> Result<Node> {
         tokio::spawn(housekeeping::run(shared, link.clone(), options.data.clone(), stop.clone())),
     ];
     tasks.extend(names.map(|names| names.task));
-    tasks.push(from_outside.task);
+    tasks.push(from_outside);
+    tasks.push(tokio::spawn(moves(link.clone(), options, capacity, runtime_version, own, stop.clone())));
     let node = Node { link, stop, tasks, images: store.map(ImagesHandle::new), _lock: lock };
     node.up().await?;
     Ok(node)
+}
+
+/// Serves Ingresses at the node's address; at another one when that changes, while connections to the first end.
+async fn from_outside(link: Handle, mut own: watch::Receiver<Vec<IpAddr>>, stop: CancellationToken) {
+    loop {
+        let settings = ingress::Options {
+            addresses: ingress_run::addresses_of(&own.borrow_and_update()),
+            ..ingress::Options::default()
+        };
+        let here = stop.child_token();
+        let serving = ingress_run::start(link.manifest(), settings, here.clone());
+        tokio::select! {
+            // Without a sender the address stays as it is.
+            changed = own.changed() => if changed.is_err() { here.cancelled().await },
+            () = stop.cancelled() => {}
+        }
+        here.cancel();
+        if stop.is_cancelled() {
+            // It has logged what went wrong.
+            let _ = serving.task.await;
+            return;
+        }
+    }
+}
+
+/// Tells the control plane when the node's address changes: from there, its peers' routes and names follow.
+async fn moves(
+    link: Handle,
+    options: Options,
+    capacity: facts::Capacity,
+    version: String,
+    mut own: watch::Receiver<Vec<IpAddr>>,
+    stop: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            changed = own.changed() => if changed.is_err() { return },
+            () = stop.cancelled() => return,
+        }
+        let now = own.borrow_and_update().clone();
+        link.set_facts(facts::facts(&options, capacity, &now, &version));
+    }
 }
 
 /// The cluster's names, on the address that the manifest says.

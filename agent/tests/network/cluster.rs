@@ -71,15 +71,20 @@ impl Told {
         );
     }
 
-    /// Tells it, and waits until it is done.
+    /// Tells it, and waits until it is done without a problem.
     pub fn tell(&mut self, bed: &Bed, datapath: &Datapath) {
+        self.tell_anyway(bed, datapath);
+        let problems = datapath.state().borrow().problems.clone();
+        assert!(problems.is_empty(), "{problems:?}");
+    }
+
+    /// Tells it, and waits until it is done.
+    pub fn tell_anyway(&mut self, bed: &Bed, datapath: &Datapath) {
         self.manifest.generation = Generation { term: 1, counter: self.manifest.generation.counter + 1 };
         self.sender.send_replace(Some(Arc::new(self.manifest.clone())));
         let at = self.manifest.generation;
         let done = bed.wait(async { tokio::time::timeout(PATIENCE, datapath.applied(at)).await });
         done.unwrap_or_else(|_| panic!("not applied: {:?}", datapath.state().borrow())).unwrap();
-        let problems = datapath.state().borrow().problems.clone();
-        assert!(problems.is_empty(), "{problems:?}");
     }
 
     /// Ends the data path; what it was told is told to the next.

@@ -8,5 +8,6 @@ mod life;
 mod nodes;
 mod policies;
 mod ports;
+mod problems;
 mod services;
 mod talk;
