@@ -294,6 +294,7 @@ async fn agent(containerd: &Containerd, round: usize, count: usize) -> Result<Du
     // A client of its own, as an agent that starts has.
     let client = CriRuntime::new(&format!("unix://{}/c.sock", containerd.dir.path().display()))?;
     let ready = Arc::new(Ready::default());
+    let (manifest, receiver) = watch::channel(Some(Arc::new(NodeManifest::default())));
     let shared = Arc::new(Shared {
         node: "bench".into(),
         runtime: Arc::new(client.clone()),
@@ -311,8 +312,8 @@ async fn agent(containerd: &Containerd, round: usize, count: usize) -> Result<Du
         slots: Semaphore::new(CONCURRENCY),
         pulls: Semaphore::new(4),
         in_use: Arc::new(ImagesInUse::default()),
+        manifest: receiver.clone(),
     });
-    let (manifest, receiver) = watch::channel(Some(Arc::new(NodeManifest::default())));
     let stop = CancellationToken::new();
     let task = tokio::spawn(run::run(shared, receiver, stop.clone()));
     let mut next = NodeManifest::default();

@@ -177,6 +177,7 @@ impl Reporter for Ready {
 async fn agent(data: &Path, store: &ImageStore, count: usize) -> Result<Duration> {
     let (runtime, network, options) = engine(data, store).await?;
     let ready = Arc::new(Ready::default());
+    let (manifest, receiver) = watch::channel(Some(Arc::new(NodeManifest::default())));
     let shared = Arc::new(Shared {
         node: "bench".into(),
         runtime: Arc::new(runtime),
@@ -194,8 +195,8 @@ async fn agent(data: &Path, store: &ImageStore, count: usize) -> Result<Duration
         slots: Semaphore::new(CONCURRENCY),
         pulls: Semaphore::new(1),
         in_use: Arc::new(ImagesInUse::default()),
+        manifest: receiver.clone(),
     });
-    let (manifest, receiver) = watch::channel(Some(Arc::new(NodeManifest::default())));
     let stop = CancellationToken::new();
     let task = tokio::spawn(run::run(shared, receiver, stop.clone()));
     let mut next = NodeManifest::default();

@@ -11,6 +11,7 @@ use masthead_plan::desired::{Origin, Problem, Wanted};
 use serde_json::Value;
 
 use crate::source::render::{Manifest, problem};
+use crate::source::served::{self, Unserved};
 use crate::source::words;
 
 /// Where objects without a namespace go.
@@ -101,6 +102,11 @@ fn one(path: &Arc<str>, manifest: Manifest, namespace: &str) -> Result<Wanted, V
         };
         faults.into_iter().map(told).collect::<Vec<_>>()
     })?;
+    let unserved = served::unserved(&kind, &created);
+    if !unserved.is_empty() {
+        let told = |u: Unserved| fault(places.line_of(&u.path), &object, &u.path, u.message, u.hint.to_owned());
+        return Err(unserved.into_iter().map(told).collect());
+    }
     let created =
         Object::from_value(created).map_err(|e| vec![fault(line, &object, "", e.to_string(), String::new())])?;
     if let Some(reserved) = reserved(created.key()) {

@@ -4,6 +4,7 @@ pub mod chart;
 pub mod desire;
 pub mod releases;
 pub mod render;
+pub mod served;
 pub mod tree;
 pub mod words;
 

@@ -1,6 +1,6 @@
 //! One step → its effect on the node, and a signal that tells its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use masthead_api::core::pod::Pod;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::pods::convert::sandbox;
+use crate::pods::convert::{labels, sandbox};
 use crate::pods::events::Note;
 use crate::pods::local::Failure;
 use crate::pods::observe::{self, Sandbox};
@@ -16,9 +16,11 @@ use crate::pods::references::Attached;
 use crate::pods::signal::Signal;
 use crate::pods::site::Shared;
 use crate::pods::slots::Slot;
+use crate::pods::usage::{self, Usage};
 use crate::pods::volumes::apply as volumes;
 use crate::pods::{files, volumes as volume_room};
 use crate::runtime::contract::SandboxRequest;
+use crate::runtime::{disk, v1};
 
 /// How long a failed volume or sandbox waits for its next try, in milliseconds.
 const RETRY_MS: i64 = 5_000;
@@ -62,6 +64,35 @@ impl Cx {
     pub fn failure(&self, reason: &str, message: String) -> Failure {
         Failure { reason: reason.to_owned(), message, retry_ms: self.shared.clock.now_ms() + RETRY_MS }
     }
+}
+
+/// Looks how much disk space the pod's volumes, and its containers' layers and logs, take.
+pub async fn measure(cx: Cx) {
+    let mut usage = Usage::default();
+    let mut dirs: Vec<(bool, String, PathBuf)> = usage::counted(&cx.pod)
+        .filter_map(|volume| Some((true, volume.name.clone(), cx.places.get(&volume.name)?.clone())))
+        .collect();
+    if usage::has_container_bounds(&cx.pod) {
+        let logs = PathBuf::from(cx.shared.site_of(&cx.pod).log_directory);
+        dirs.extend(cx.pod.spec.containers.iter().map(|c| (false, c.name.clone(), logs.join(&c.name))));
+        let label_selector = HashMap::from([(labels::POD_UID.to_owned(), cx.pod.metadata.uid.clone())]);
+        let filter = v1::ContainerStatsFilter { label_selector, ..v1::ContainerStatsFilter::default() };
+        for stats in cx.shared.runtime.list_container_stats(filter).await.unwrap_or_default() {
+            let name = stats.attributes.and_then(|attributes| attributes.metadata).map(|named| named.name);
+            let bytes = stats.writable_layer.and_then(|layer| layer.used_bytes).map(|bytes| bytes.value);
+            if let (Some(name), Some(bytes)) = (name, bytes) {
+                *usage.containers.entry(name).or_default() += bytes;
+            }
+        }
+    }
+    let walked = tokio::task::spawn_blocking(move || {
+        dirs.into_iter().map(|(is_volume, name, dir)| (is_volume, name, disk::used_bytes(&dir))).collect::<Vec<_>>()
+    });
+    for (is_volume, name, bytes) in walked.await.unwrap_or_default() {
+        let counts = if is_volume { &mut usage.volumes } else { &mut usage.containers };
+        *counts.entry(name).or_default() += bytes;
+    }
+    cx.send(Signal::Measured(usage)).await;
 }
 
 /// Makes the volumes ready.

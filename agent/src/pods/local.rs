@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::pods::backoff::Backoff;
+use crate::pods::usage::Usage;
 
 /// A failure, in a waiting container's words, and when to try again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,6 +109,12 @@ pub struct Local {
     pub containers: BTreeMap<String, ContainerLocal>,
     /// Addresses of the node, the primary one first.
     pub host_ips: Vec<String>,
+    /// The disk space it had when it was last measured.
+    pub usage: Usage,
+    /// The measurement of its disk space.
+    pub measuring: Stage,
+    /// When it is measured next; milliseconds since 1970.
+    pub measure_ms: i64,
     /// The manifest can't be run here: why.
     pub refused: Option<(String, String)>,
 }

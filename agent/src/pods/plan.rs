@@ -12,6 +12,7 @@ use crate::pods::backoff::go_seconds;
 use crate::pods::convert::resources::is_sidecar;
 use crate::pods::local::{Busy, Ending, Failure, Local, Stage};
 use crate::pods::observe::{Observed, Phase, Seen};
+use crate::pods::usage;
 
 /// Dead containers of a name that are kept for `logs --previous` and the last state.
 const KEPT: usize = 2;
@@ -36,6 +37,8 @@ pub struct View<'a> {
 pub enum Step {
     /// The pod has used up its time: end it.
     Fail(Ending),
+    /// Look how much disk space the pod uses.
+    Measure,
     /// Fill and mount the volumes.
     PrepareVolumes,
     /// Make a sandbox.
@@ -136,6 +139,9 @@ pub fn plan(view: View<'_>) -> Plan {
         }
         plan.wake(due_ms);
     }
+    if usage::is_bounded(view.pod) && disk(view, &mut plan) {
+        return plan;
+    }
     let volumes = volumes(view, &mut plan);
     match view.observed.sandbox() {
         None => sandbox(view, &mut plan, volumes),
@@ -153,6 +159,23 @@ fn deadline(view: View<'_>) -> Ending {
         reason: "DeadlineExceeded".to_owned(),
         message: "Pod was active on the node longer than the specified deadline".to_owned(),
     }
+}
+
+/// Ends a pod that takes more disk space than it may, and has it measured in time; says whether it ends.
+fn disk(view: View<'_>, plan: &mut Plan) -> bool {
+    if let Some(message) = usage::excess(view.pod, &view.local.usage) {
+        let (since_ms, reason) = (view.now_ms, "Evicted".to_owned());
+        let ending = Ending { grace_s: 0, since_ms, removed: false, reason, message };
+        plan.push(Step::Fail(ending), "the pod takes more disk space than it may");
+        return true;
+    }
+    match view.local.measuring {
+        Stage::Busy => {}
+        _ if view.observed.sandbox().is_none() => {}
+        _ if view.now_ms >= view.local.measure_ms => plan.push(Step::Measure, "the pod's disk space is bounded"),
+        _ => plan.wake(view.local.measure_ms),
+    }
+    false
 }
 
 /// Whether every container has ended for good.

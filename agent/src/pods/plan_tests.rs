@@ -83,6 +83,7 @@ impl Case {
                 assert!(!why.is_empty());
                 match step {
                     Step::Fail(ending) => format!("fail:{}", ending.reason),
+                    Step::Measure => "measure".to_owned(),
                     Step::PrepareVolumes => "volumes".to_owned(),
                     Step::RunSandbox { attempt } => format!("sandbox:{attempt}"),
                     Step::Start { name, attempt, .. } => format!("start:{name}:{attempt}"),
@@ -228,6 +229,24 @@ fn the_deadline_ends_a_pod() {
     check(with(1), "fail:DeadlineExceeded");
 }
 
+#[test]
+fn a_pod_whose_disk_space_is_bounded_is_measured_and_ends_when_it_takes_more() {
+    let bounded = || {
+        let volume = json!({"name": "v", "emptyDir": {"sizeLimit": "1Mi"}});
+        Case::new(json!({"volumes": [volume], "containers": mains(&["a"])})).sandbox(0, true).has("a", 0, "r")
+    };
+    let uses = |bytes: u64| {
+        move |local: &mut Local| {
+            local.measure_ms = NOW + 10_000;
+            local.usage.volumes.insert("v".into(), bytes);
+        }
+    };
+    check(bounded(), "measure");
+    check(bounded().knows(|l| l.measuring = Stage::Busy), "");
+    check(bounded().knows(uses(1 << 20)), "wake:10000");
+    check(bounded().knows(uses((1 << 20) + 1)), "fail:Evicted");
+}
+
 fn ends(grace_s: i64, since_ms: i64, removed: bool) -> impl FnOnce(&mut Local) {
     move |local| {
         local.ending =
@@ -311,6 +330,7 @@ fn a_step_under_way_is_not_planned_again() {
 fn begin(local: &mut Local, step: Step) {
     match step {
         Step::Fail(ending) => local.ending = Some(ending),
+        Step::Measure => local.measuring = Stage::Busy,
         Step::PrepareVolumes => local.volumes = Stage::Busy,
         Step::RunSandbox { .. } => local.sandbox = Stage::Busy,
         Step::Start { name, .. } => local.container_mut(&name).busy = Some(Busy::Starting),

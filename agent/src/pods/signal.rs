@@ -12,6 +12,7 @@ use crate::pods::local::Failure;
 use crate::pods::observe::{Observed, Sandbox, Seen};
 use crate::pods::references::Attached;
 use crate::pods::slots::Slot;
+use crate::pods::usage::Usage;
 
 /// What the manifest says of a pod.
 #[derive(Clone, Debug)]
@@ -76,6 +77,8 @@ pub enum Signal {
     },
     /// Something to tell.
     Note(Note),
+    /// The disk space that the pod uses.
+    Measured(Usage),
     /// The volumes are ready, or not.
     Volumes(Result<BTreeMap<String, PathBuf>, Failure>),
     /// The sandbox is made, or not; the turn it was made in is for what comes next.

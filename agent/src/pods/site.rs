@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use masthead_api::core::pod::Pod;
+use masthead_wire::manifest::NodeManifest;
 use masthead_wire::report::{PodGone, PodStatus};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::images::store::ImageStore;
 use crate::link::handle::Handle;
@@ -15,6 +16,7 @@ use crate::network::contract::PodNetwork;
 use crate::pods::clock::Clock;
 use crate::pods::convert::env::Placed;
 use crate::pods::convert::sandbox::Site;
+use crate::pods::links;
 use crate::runtime::contract::Runtime;
 use crate::runtime::images::Images;
 
@@ -131,6 +133,8 @@ pub struct Shared {
     pub pulls: Semaphore,
     /// Images in use.
     pub in_use: Arc<ImagesInUse>,
+    /// What the control plane said last, with the services of the cluster.
+    pub manifest: watch::Receiver<Option<Arc<NodeManifest>>>,
 }
 
 impl Shared {
@@ -141,7 +145,19 @@ impl Shared {
             host_ips: self.host_ips.clone(),
             node_cpu_milli: self.cpu_milli,
             node_memory_bytes: self.memory_bytes,
+            links: Vec::new(),
         }
+    }
+
+    /// What is known of a pod's place when one of its containers starts, services included unless it does not want them.
+    pub fn placed_now(&self, pod: &Pod, pod_ips: &[String]) -> Placed {
+        let mut placed = self.placed(pod_ips);
+        if pod.spec.enable_service_links != Some(false)
+            && let Some(manifest) = self.manifest.borrow().as_ref()
+        {
+            placed.links = links::variables(&pod.metadata.namespace, &manifest.content.attachments);
+        }
+        placed
     }
 
     /// The site of a pod.

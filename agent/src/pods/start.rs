@@ -182,7 +182,7 @@ async fn request(
     image_ref: &str,
 ) -> Result<v1::CreateContainerRequest, Failed> {
     let shared = &cx.shared;
-    let placed = shared.placed(&cx.ips);
+    let placed = shared.placed_now(&cx.pod, &cx.ips);
     let pod_dir = shared.pod_dir(&cx.pod);
     let (inner, owned, log_dir) = (cx.clone(), container.clone(), shared.site_of(&cx.pod).log_directory);
     let worked = {

@@ -36,6 +36,8 @@ const RETRY_MS: i64 = 10_000;
 const FAILED_MS: i64 = 500;
 /// The longest (the kubelet's `maxDurationBeforeRetry`).
 const FAILED_MAX_MS: i64 = 122_000;
+/// The time between two looks at the disk space of a pod (the kubelet's `monitoringInterval`).
+const MEASURE_MS: i64 = 10_000;
 /// The time between a failed pull and the status that calls it a back-off.
 const PULL_SHOWN_MS: i64 = 1_000;
 
@@ -256,8 +258,15 @@ impl Worker {
         let cx = self.cx();
         match step {
             Step::Fail(ending) => {
+                if ending.reason == "Evicted" {
+                    self.note(&Note::warning("Evicted", ending.message.clone()));
+                }
                 self.local.ending = Some(ending);
                 self.ending.cancel();
+            }
+            Step::Measure => {
+                self.local.measuring = Stage::Busy;
+                tokio::spawn(apply::measure(cx));
             }
             Step::PrepareVolumes => {
                 self.local.volumes = Stage::Busy;
@@ -330,6 +339,11 @@ impl Worker {
             Signal::Note(note) => {
                 self.note(&note);
                 return false;
+            }
+            Signal::Measured(usage) => {
+                self.local.measuring = Stage::Done;
+                self.local.measure_ms = self.shared.clock.now_ms() + MEASURE_MS;
+                self.local.usage = usage;
             }
             Signal::Volumes(Ok(places)) => {
                 self.fails.0 = 0;

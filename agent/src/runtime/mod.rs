@@ -2,6 +2,7 @@
 
 pub mod contract;
 pub mod cri;
+pub mod disk;
 pub mod embedded;
 pub mod error;
 pub mod images;

@@ -154,6 +154,7 @@ impl Bed {
         let network = RoutedNetwork::start(NetworkOptions { pool_size: 4, ..NetworkOptions::new(&self.data) }).unwrap();
         network.set_cidrs(vec!["10.42.0.0/24".into()]).await.unwrap();
         let reports = Arc::new(Reports::default());
+        let (manifest, receiver) = watch::channel(None);
         let shared = Arc::new(Shared {
             node: "node-1".into(),
             runtime: Arc::new(runtime),
@@ -177,8 +178,8 @@ impl Bed {
             slots: Semaphore::new(4),
             pulls: Semaphore::new(2),
             in_use: Arc::new(ImagesInUse::default()),
+            manifest: receiver.clone(),
         });
-        let (manifest, receiver) = watch::channel(None);
         let stop = CancellationToken::new();
         let task = tokio::spawn(run::run(shared.clone(), receiver, stop.clone()));
         Agent { shared, reports, manifest, stop, task }

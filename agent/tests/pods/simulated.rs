@@ -34,6 +34,7 @@ impl World {
 
     fn agent(&self) -> Agent {
         let reports = Arc::new(Reports::default());
+        let (manifest, receiver) = watch::channel(None);
         let shared = Arc::new(Shared {
             node: "node-1".into(),
             runtime: Arc::new(self.runtime.clone()),
@@ -51,8 +52,8 @@ impl World {
             slots: Semaphore::new(4),
             pulls: Semaphore::new(2),
             in_use: Arc::new(ImagesInUse::default()),
+            manifest: receiver.clone(),
         });
-        let (manifest, receiver) = watch::channel(None);
         let stop = CancellationToken::new();
         let task = tokio::spawn(run::run(shared.clone(), receiver, stop.clone()));
         Agent::new(shared, reports, manifest, stop, task)

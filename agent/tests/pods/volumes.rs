@@ -123,3 +123,44 @@ fn what_is_missing_or_not_supported_is_named_and_waited_for() {
         agent.stop().await;
     });
 }
+
+#[test]
+fn what_takes_more_disk_than_it_may_is_evicted() {
+    machine(|bed| async move {
+        let agent = bed.agent().await;
+        let writes = |name: &str, what: &str| {
+            script(
+                "main",
+                &format!("busybox dd if=/dev/zero of={what} bs=1M count=4 2>/dev/null; echo {name}; {WAITS}"),
+            )
+        };
+        let mut filler = writes("volume", "/x/big");
+        filler["volumeMounts"] = json!([{"name": "x", "mountPath": "/x"}]);
+        let volume = json!({"name": "x", "emptyDir": {"sizeLimit": "1Mi"}});
+        let mut layer = writes("layer", "/big");
+        layer["resources"] = json!({"limits": {"ephemeral-storage": "2Mi"}});
+        let mut modest = writes("modest", "/big");
+        modest["resources"] = json!({"limits": {"ephemeral-storage": "20Mi"}});
+        let service = json!({"metadata": {"name": "data-base", "namespace": "test"},
+            "spec": {"clusterIP": "10.0.0.9", "ports": [{"name": "sql", "port": 5432, "protocol": "TCP"}]}});
+        agent.says(
+            &[
+                pod("filler", json!({"containers": [filler], "volumes": [volume]})),
+                pod("layer", json!({"containers": [layer]})),
+                pod("modest", json!({"containers": [modest]})),
+            ],
+            &[("Service", service)],
+        );
+        let evicted = async |pod: &str| agent.status(pod, "evicted", |s| s["reason"] == "Evicted").await;
+        let status = evicted("filler").await;
+        assert_eq!(status["phase"], "Failed");
+        assert_eq!(status["message"], "Usage of EmptyDir volume \"x\" exceeds the limit \"1Mi\". ");
+        let message = "Pod ephemeral local storage usage exceeds the total limit of containers 2Mi. ";
+        assert_eq!(evicted("layer").await["message"], message);
+        agent.event("Evicted Pod ephemeral local storage").await;
+        agent.ready("modest").await;
+        let said = inside(&agent, "modest", "echo $DATA_BASE_SERVICE_HOST $DATA_BASE_PORT_5432_TCP").await;
+        assert_eq!(said, "10.0.0.9 tcp://10.0.0.9:5432\n");
+        agent.stop().await;
+    });
+}

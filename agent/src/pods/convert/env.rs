@@ -33,6 +33,8 @@ pub struct Placed {
     pub node_cpu_milli: i64,
     /// The node's allocatable memory in bytes: the limit of a container that has none.
     pub node_memory_bytes: i64,
+    /// Variables that lead to services; the container's own of the same names win.
+    pub links: Vec<(String, String)>,
 }
 
 /// The variables of a container, in the order in which a later one may refer to an earlier.
@@ -46,6 +48,7 @@ pub fn variables(
     refs: &dyn References,
 ) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let mut vars = Vars::default();
+    placed.links.iter().for_each(|(name, value)| vars.set(name.clone(), value.clone().into_bytes()));
     for source in &container.env_from {
         if let Some(from) = &source.config_map_ref {
             match refs.config_map(&from.name) {
@@ -290,6 +293,20 @@ mod tests {
         check("$(A", "$(A");
         check("$()", "$()");
         check("\u{e9}$(A)", "\u{e9}1");
+    }
+
+    #[test]
+    fn services_are_there_unless_the_container_says_otherwise() {
+        let pod: Pod = serde_json::from_value(serde_json::json!({ "metadata": { "name": "p" }, "spec": { "containers": [{
+            "name": "c", "env": [{ "name": "DB_PORT", "value": "own" }, { "name": "URL", "value": "http://$(DB_SERVICE_HOST)" }],
+        }] } }))
+        .unwrap();
+        let links = vec![("DB_SERVICE_HOST".to_owned(), "10.0.0.1".to_owned()), ("DB_PORT".to_owned(), "x".to_owned())];
+        let placed = Placed { links, ..Placed::default() };
+        let none = crate::pods::references::Attached::default();
+        let got = variables(&pod, &pod.spec.containers[0], &placed, &none).unwrap();
+        let got: Vec<String> = got.iter().map(|(k, v)| format!("{k}={}", String::from_utf8_lossy(v))).collect();
+        assert_eq!(got, ["DB_SERVICE_HOST=10.0.0.1", "DB_PORT=own", "URL=http://10.0.0.1"]);
     }
 
     #[test]

@@ -171,6 +171,7 @@ mod tests {
             slots: Semaphore::new(1),
             pulls: Semaphore::new(1),
             in_use: Arc::new(ImagesInUse::default()),
+            manifest: tokio::sync::watch::channel(None).1,
         };
         let pod: Pod =
             serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "d", "uid": "u"}, "spec": spec}))

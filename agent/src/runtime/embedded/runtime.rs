@@ -242,7 +242,7 @@ impl Runtime for Embedded {
             container.running()?;
             let record = container.record().clone();
             let store = Arc::clone(&self.store);
-            blocking("read statistics", move || stats::of(&record, &store.samples)).await
+            blocking("read statistics", move || stats::of(&record, &store.samples, &store.writable_dir(&record.id))).await
         }
         .boxed()
     }
@@ -259,7 +259,7 @@ impl Runtime for Embedded {
                         && convert::named(&record.sandbox_id, &filter.pod_sandbox_id)
                         && convert::selected(&record.config.labels, &filter.label_selector)
                 })
-                .map(|record| stats::of(&record, &store.samples))
+                .map(|record| stats::of(&record, &store.samples, &store.writable_dir(&record.id)))
                 .collect()
         })
         .boxed()

@@ -1,13 +1,17 @@
 //! Use of CPU and memory into CRI's statistics.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Mutex;
 
 use crate::runtime::embedded::cgroup::Cgroup;
 use crate::runtime::embedded::record::ContainerRecord;
 use crate::runtime::embedded::store::unpoisoned;
 use crate::runtime::embedded::usage;
-use crate::runtime::v1::{ContainerAttributes, ContainerStats, CpuUsage, MemoryUsage, UInt64Value};
+use crate::runtime::disk;
+use crate::runtime::v1::{
+    ContainerAttributes, ContainerStats, CpuUsage, FilesystemUsage, MemoryUsage, UInt64Value,
+};
 use crate::shim::exit::now;
 
 /// The shortest time over which a rate means something, in nanoseconds.
@@ -47,8 +51,8 @@ impl Samples {
     }
 }
 
-/// The statistics of a container.
-pub fn of(record: &ContainerRecord, samples: &Samples) -> ContainerStats {
+/// The statistics of a container whose written layer is below `writable`.
+pub fn of(record: &ContainerRecord, samples: &Samples, writable: &Path) -> ContainerStats {
     let usage = usage::read(&Cgroup::open(&record.cgroup));
     let timestamp = now();
     let value = |value| Some(UInt64Value { value });
@@ -76,6 +80,11 @@ pub fn of(record: &ContainerRecord, samples: &Samples) -> ContainerStats {
             page_faults: value(usage.faults),
             major_page_faults: value(usage.major_faults),
             psi: None,
+        }),
+        writable_layer: Some(FilesystemUsage {
+            timestamp,
+            used_bytes: value(disk::used_bytes(writable)),
+            ..FilesystemUsage::default()
         }),
         ..Default::default()
     }
