@@ -4,6 +4,7 @@ use masthead_yaml::limits::{Duplicates, Limits};
 use masthead_yaml::{go_words, number, parse};
 use serde_json::{Map, Value as Json};
 
+use crate::table_fast;
 use crate::tree::{Table, Tree, table_from_json};
 
 /// The bounds on a chart's YAML: a key set twice keeps its last value, as in Helm.
@@ -26,6 +27,9 @@ pub fn yaml(text: &[u8]) -> Result<Json, String> {
 /// # Errors
 /// What `yaml.Unmarshal` says.
 pub fn table(text: &[u8]) -> Result<Option<Table>, String> {
+    if let Some(table) = std::str::from_utf8(text).ok().and_then(table_fast::read) {
+        return Ok(Some(table));
+    }
     match yaml(text)? {
         Json::Null => Ok(None),
         Json::Object(fields) => Ok(Some(table_from_json(fields))),

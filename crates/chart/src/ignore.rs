@@ -15,11 +15,39 @@ pub struct Rules {
 
 #[derive(Debug)]
 struct Rule {
-    pattern: String,
+    pattern: Pattern,
     negate: bool,
     folders_only: bool,
     /// Whether the pattern is for the whole path and not for the last name in it.
     whole: bool,
+}
+
+/// A pattern; most are names, or a star with the end of one.
+#[derive(Debug)]
+enum Pattern {
+    Name(String),
+    /// For names without slashes: a star stops at them.
+    End(String),
+    Glob(String),
+}
+
+impl Pattern {
+    fn new(text: &str, whole: bool) -> Pattern {
+        let is_plain = |text: &str| !text.contains(['*', '?', '[', '\\']);
+        match text.strip_prefix('*') {
+            _ if is_plain(text) => Pattern::Name(text.to_owned()),
+            Some(end) if !whole && is_plain(end) => Pattern::End(end.to_owned()),
+            _ => Pattern::Glob(text.to_owned()),
+        }
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        match self {
+            Pattern::Name(text) => text == name,
+            Pattern::End(end) => name.ends_with(end.as_str()),
+            Pattern::Glob(glob) => glob::matches(glob, name).unwrap_or(false),
+        }
+    }
 }
 
 impl Rules {
@@ -50,7 +78,8 @@ impl Rules {
         let (folders_only, rule) = rule.strip_suffix('/').map_or((false, rule), |rule| (true, rule));
         let rooted = rule.strip_prefix('/');
         let whole = rooted.is_some() || rule.contains('/');
-        self.rules.push(Rule { pattern: rooted.unwrap_or(rule).to_owned(), negate, folders_only, whole });
+        let pattern = Pattern::new(rooted.unwrap_or(rule), whole);
+        self.rules.push(Rule { pattern, negate, folders_only, whole });
         Ok(())
     }
 
@@ -59,11 +88,9 @@ impl Rules {
         if matches!(path, "" | "." | "./") {
             return false;
         }
+        let last = path.rsplit('/').next().unwrap_or(path);
         for rule in &self.rules {
-            let matched = || {
-                let name = if rule.whole { path } else { path.rsplit('/').next().unwrap_or(path) };
-                glob::matches(&rule.pattern, name).unwrap_or(false)
-            };
+            let matched = || rule.pattern.matches(if rule.whole { path } else { last });
             if rule.negate {
                 // Helm's reading of `!`: what does not match is left out, what does goes on to the next rule.
                 if (rule.folders_only && !is_folder) || !matched() {
@@ -112,6 +139,10 @@ mod tests {
         check("# comment", "a", false, false);
         check("", "templates/.hidden", false, true);
         check("", "templates/a/.hidden", false, false);
+        check("*~", "a/b~", false, true);
+        check("a/*~", "a/b/c~", false, false);
+        check("*", "a/b", false, true);
+        check("a\\*", "a*", false, true);
         assert_eq!(Rules::parse(b"a/**/b").err(), Some("double-star (**) syntax is not supported".to_owned()));
         assert_eq!(Rules::parse(b"[").err(), Some("syntax error in pattern".to_owned()));
     }

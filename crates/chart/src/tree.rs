@@ -43,6 +43,16 @@ impl Table {
         self.entries.binary_search_by(|entry| entry.0.as_bytes().cmp(key))
     }
 
+    /// A mapping of entries in any order; of equal keys the last counts.
+    pub(crate) fn from_unsorted(mut entries: Vec<(Str, Tree)>) -> Table {
+        if entries.windows(2).any(|two| two[0].0 >= two[1].0) {
+            entries.reverse();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            entries.dedup_by(|later, first| later.0 == first.0);
+        }
+        Table { entries }
+    }
+
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Option<&Tree> {
         self.find(key).ok().map(|at| &self.entries[at].1)
@@ -100,15 +110,7 @@ impl Table {
 
 impl FromIterator<(Str, Tree)> for Table {
     fn from_iter<I: IntoIterator<Item = (Str, Tree)>>(iter: I) -> Table {
-        let mut table = Table::new();
-        for (key, value) in iter {
-            // Mostly the keys come in order.
-            match table.entries.last() {
-                Some((last, _)) if *last >= key => table.insert(key, value),
-                _ => table.entries.push((key, value)),
-            }
-        }
-        table
+        Table::from_unsorted(iter.into_iter().collect())
     }
 }
 

@@ -1,21 +1,22 @@
 //! A schema's text to the numbered schemas that values are held against.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use masthead_gotmpl::json::{Numbers, from_json};
 use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::value::Value;
 use masthead_sprig::regex::program::Regex;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::decimal::Decimal;
 use super::draft::{self, Draft};
 use super::fault;
 use super::format;
-use super::node::{Additional, Id, Items, Needs, Node, Pattern, Types};
-use super::pointer::{decode, join, location, push, split, unescape};
-use super::resources::Root;
+use super::node::{Additional, Id, Items, Needs, Node, Pattern, Spot, Types};
+use super::pointer::{decode, join, location, push, split};
+use super::quick;
+use super::resources::{Keys, Root, address};
 use super::validate;
 
 /// The URL under which a chart's schema is read.
@@ -29,6 +30,36 @@ pub const SCHEMAS_MAX: usize = 200_000;
 pub struct Schema {
     pub(crate) nodes: Vec<Node>,
     pub(crate) root: Id,
+    places: Places,
+}
+
+/// Where the schemas stand, for messages.
+#[derive(Debug, Default)]
+struct Places {
+    urls: Vec<String>,
+    spots: Vec<Spot>,
+}
+
+impl Places {
+    /// A schema's document and its pointer in it.
+    fn pointer(&self, id: Id) -> (usize, String) {
+        match &self.spots[id] {
+            Spot::Pointer(root, pointer) => (*root, pointer.clone()),
+            Spot::Below(outer, keyword) => self.below(*outer, &[keyword]),
+            Spot::Item(outer, keyword, at) => self.below(*outer, &[keyword, &at.to_string()]),
+            Spot::Named(outer, keyword, name) => self.below(*outer, &[keyword, name]),
+        }
+    }
+
+    fn below(&self, outer: Id, tokens: &[&str]) -> (usize, String) {
+        let (root, pointer) = self.pointer(outer);
+        (root, tokens.iter().fold(pointer, |pointer, token| push(&pointer, token)))
+    }
+
+    fn location(&self, id: Id) -> String {
+        let (root, pointer) = self.pointer(id);
+        location(&self.urls[root], &pointer)
+    }
 }
 
 impl Schema {
@@ -44,18 +75,25 @@ impl Schema {
     fn of(document: &Json, url: &str, check: bool) -> Result<Schema, String> {
         let root = Root::new(url, document)?;
         if check {
-            let draft = root.resources.get("").map_or(draft::LATEST, |resource| resource.draft);
-            hold_against_draft(draft, document, &location(url, ""))?;
+            let draft = root.resources.first().map_or(draft::LATEST, |resource| resource.draft);
+            if !quick::is_valid(document, draft) {
+                hold_against_draft(draft, document, &location(url, ""))?;
+            }
         }
-        let mut compiler =
-            Compiler { roots: vec![root], nodes: Vec::new(), queue: Vec::new(), known: HashMap::new(), check };
-        let id = compiler.enqueue(0, "");
+        let mut compiler = Compiler { check, ..Compiler::default() };
+        compiler.add(root);
+        let id = compiler.enqueue_at(0, "");
         let mut at = 0;
         while at < compiler.queue.len() {
             compiler.compile(at)?;
             at += 1;
         }
-        Ok(Schema { nodes: compiler.nodes, root: id })
+        Ok(Schema { nodes: compiler.nodes, root: id, places: compiler.places })
+    }
+
+    /// Where one of its schemas stands: a URL with a pointer.
+    pub(crate) fn location(&self, id: Id) -> String {
+        self.places.location(id)
     }
 
     /// Holds values against it.
@@ -63,7 +101,7 @@ impl Schema {
     /// # Errors
     /// The text that Helm shows, with its first line.
     pub fn validate(&self, values: &Value) -> Result<(), String> {
-        validate::run(self, values).map_err(|faults| fault::report(&self.nodes[self.root].location, &faults))
+        validate::run(self, values).map_err(|faults| fault::report(&self.location(self.root), &faults))
     }
 }
 
@@ -97,39 +135,51 @@ fn own_schema(draft: Draft) -> Result<Arc<Schema>, String> {
     }
 }
 
-fn hold_against_draft(draft: Draft, document: &Json, place: &str) -> Result<(), String> {
+pub(crate) fn hold_against_draft(draft: Draft, document: &Json, place: &str) -> Result<(), String> {
     let own = own_schema(draft)?;
     own.validate(&from_json(document, Numbers::Number))
         .map_err(|error| format!("{} is not valid against metaschema: {error}", quote(place.as_bytes())))
 }
 
+/// A schema that waits: its document, what it is made of, and the resource around it; or why a pointer leads nowhere.
+type Waiting<'d> = Result<(usize, &'d Json, usize), String>;
+
+#[derive(Default)]
 struct Compiler<'d> {
     roots: Vec<Root<'d>>,
     nodes: Vec<Node>,
-    /// What each schema is made of: a document's number and a pointer.
-    queue: Vec<(usize, String)>,
-    known: HashMap<(usize, String), Id>,
+    places: Places,
+    queue: Vec<Waiting<'d>>,
+    /// Schemas by the address of what they are made of.
+    known: HashMap<usize, Id>,
+    /// Pointers that lead nowhere.
+    lost: HashMap<(usize, String), Id>,
     check: bool,
 }
 
 /// The schema that is being compiled.
-struct Place<'f> {
+struct Place<'d> {
+    id: Id,
     root: usize,
-    pointer: String,
-    fields: &'f Map<String, Json>,
+    owner: usize,
+    keys: Keys<'d>,
 }
 
-impl Place<'_> {
-    fn text(&self, keyword: &str) -> Option<&str> {
-        self.fields.get(keyword).and_then(Json::as_str)
+impl<'d> Place<'d> {
+    fn get(&self, keyword: &str) -> Option<&'d Json> {
+        self.keys.get(keyword)
+    }
+
+    fn text(&self, keyword: &str) -> Option<&'d str> {
+        self.get(keyword).and_then(Json::as_str)
     }
 
     fn flag(&self, keyword: &str) -> bool {
-        self.fields.get(keyword).and_then(Json::as_bool).unwrap_or(false)
+        self.get(keyword).and_then(Json::as_bool).unwrap_or(false)
     }
 
     fn number(&self, keyword: &str) -> Option<Decimal> {
-        match self.fields.get(keyword) {
+        match self.get(keyword) {
             Some(Json::Number(number)) => Decimal::parse(&number.to_string()),
             _ => None,
         }
@@ -138,22 +188,44 @@ impl Place<'_> {
     fn int(&self, keyword: &str) -> Option<i64> {
         self.number(keyword).and_then(|number| number.to_int())
     }
-
-    fn inner(&self, keyword: &str) -> String {
-        push(&self.pointer, keyword)
-    }
 }
 
 impl<'d> Compiler<'d> {
-    fn enqueue(&mut self, root: usize, pointer: &str) -> Id {
-        let key = (root, pointer.to_owned());
-        if let Some(id) = self.known.get(&key) {
+    fn add(&mut self, root: Root<'d>) {
+        self.places.urls.push(root.url.clone());
+        self.roots.push(root);
+    }
+
+    fn push(&mut self, spot: Spot, waiting: Waiting<'d>) -> Id {
+        self.queue.push(waiting);
+        self.places.spots.push(spot);
+        self.nodes.push(Node::default());
+        self.queue.len() - 1
+    }
+
+    /// A schema of a document by its pointer.
+    fn enqueue_at(&mut self, root: usize, pointer: &str) -> Id {
+        let spot = || Spot::Pointer(root, pointer.to_owned());
+        match self.roots[root].find(pointer) {
+            Ok((value, owner)) => self.enqueue(root, value, owner, spot),
+            Err(words) => {
+                let key = (root, pointer.to_owned());
+                if let Some(id) = self.lost.get(&key) {
+                    return *id;
+                }
+                let id = self.push(spot(), Err(words));
+                self.lost.insert(key, id);
+                id
+            }
+        }
+    }
+
+    fn enqueue(&mut self, root: usize, value: &'d Json, owner: usize, spot: impl FnOnce() -> Spot) -> Id {
+        if let Some(id) = self.known.get(&address(value)) {
             return *id;
         }
-        let id = self.queue.len();
-        self.known.insert(key.clone(), id);
-        self.queue.push(key);
-        self.nodes.push(Node::default());
+        let id = self.push(spot(), Ok((root, value, owner)));
+        self.known.insert(address(value), id);
         id
     }
 
@@ -161,29 +233,42 @@ impl<'d> Compiler<'d> {
         if self.queue.len() > SCHEMAS_MAX {
             return Err(format!("the schema holds more than {SCHEMAS_MAX} schemas"));
         }
-        let (root, pointer) = self.queue[id].clone();
-        let document: &'d Json = self.roots[root].document;
-        let url = self.roots[root].url.clone();
-        let value = lookup(document, &pointer, &url)?;
-        self.roots[root].ensure(&pointer, value)?;
-        let resource = self.roots[root].resource(&pointer).cloned();
-        let Some(resource) = resource else { return Err(format!("no resource at {}", location(&url, &pointer))) };
-        let mut node = Node { location: location(&url, &pointer), draft: resource.draft.version, ..Node::default() };
-        node.resource = self.enqueue(root, &resource.pointer);
-        if node.draft >= 2020 && resource.pointer == pointer {
-            for anchor in &resource.dynamic_anchors {
-                if let Some(there) = resource.anchors.get(anchor) {
-                    let target = self.enqueue(root, there);
-                    node.dynamic_anchors.push((anchor.clone(), target));
-                }
+        let (root, value, around) = self.queue[id].clone()?;
+        let owner = match self.roots[root].owner(value) {
+            Some(owner) => owner,
+            None => {
+                let pointer = self.places.pointer(id).1;
+                self.roots[root].ensure(value, around, &pointer)?;
+                self.roots[root].owner(value).unwrap_or(around)
             }
+        };
+        let resource = &self.roots[root].resources[owner];
+        let mut node = Node { draft: resource.draft.version, ..Node::default() };
+        let (first, is_first) = (resource.value, address(resource.value) == address(value));
+        let named: Vec<(String, String)> = match node.draft >= 2020 && is_first {
+            true => {
+                let all = resource.dynamic_anchors.iter();
+                all.filter_map(|anchor| Some((anchor.clone(), resource.anchors.get(anchor)?.clone()))).collect()
+            }
+            false => Vec::new(),
+        };
+        node.resource = match self.known.get(&address(first)) {
+            Some(id) => *id,
+            None => {
+                let spot = Spot::Pointer(root, resource.pointer.clone());
+                self.enqueue(root, first, owner, || spot)
+            }
+        };
+        for (anchor, pointer) in named {
+            let target = self.enqueue_at(root, &pointer);
+            node.dynamic_anchors.push((anchor, target));
         }
         match value {
             Json::Bool(flag) => node.flag = Some(*flag),
             Json::Object(fields) if fields.is_empty() => node.flag = Some(true),
             Json::Object(fields) => {
-                let place = Place { root, pointer, fields };
-                self.object(&place, &resource.id, &mut node)?;
+                let place = Place { id, root, owner, keys: Keys::of(fields) };
+                self.object(&place, &mut node)?;
             }
             _ => {}
         }
@@ -201,8 +286,8 @@ impl<'d> Compiler<'d> {
         Ok(())
     }
 
-    fn object(&mut self, place: &Place<'_>, base: &str, node: &mut Node) -> Result<(), String> {
-        node.reference = self.reference(place, base, "$ref")?;
+    fn object(&mut self, place: &Place<'d>, node: &mut Node) -> Result<(), String> {
+        node.reference = self.reference(place, "$ref")?;
         if node.draft < 2019 && node.reference.is_some() {
             return Ok(());
         }
@@ -217,21 +302,21 @@ impl<'d> Compiler<'d> {
         if node.draft >= 6 {
             node.contains = self.schema(place, "contains");
             node.property_names = self.schema(place, "propertyNames");
-            node.constant = place.fields.get("const").cloned();
+            node.constant = place.get("const").cloned();
         }
         if node.draft >= 7 {
             node.when = self.schema(place, "if");
             if node.when.is_some() {
-                let flag = place.fields.get("if").and_then(Json::as_bool);
+                let flag = place.get("if").and_then(Json::as_bool);
                 node.then = if flag != Some(false) { self.schema(place, "then") } else { None };
                 node.otherwise = if flag != Some(true) { self.schema(place, "else") } else { None };
             }
         }
         if node.draft >= 2019 {
-            self.since_2019(place, base, node)?;
+            self.since_2019(place, node)?;
         }
         if node.draft >= 2020 {
-            if let Some(target) = self.reference(place, base, "$dynamicRef")? {
+            if let Some(target) = self.reference(place, "$dynamicRef")? {
                 let fragment = place.text("$dynamicRef").map(split).map_or("", |parts| parts.1);
                 let fragment = decode(fragment).unwrap_or_default();
                 let anchor = if fragment.starts_with('/') { String::new() } else { fragment };
@@ -244,13 +329,13 @@ impl<'d> Compiler<'d> {
         Ok(())
     }
 
-    fn applicators(&mut self, place: &Place<'_>, node: &mut Node) -> Result<(), String> {
+    fn applicators(&mut self, place: &Place<'d>, node: &mut Node) -> Result<(), String> {
         node.all_of = self.schemas(place, "allOf");
         node.any_of = self.schemas(place, "anyOf");
         node.one_of = self.schemas(place, "oneOf");
         node.not = self.schema(place, "not");
         if node.draft < 2020 {
-            match place.fields.get("items") {
+            match place.get("items") {
                 Some(Json::Array(_)) => {
                     node.items = Some(Items::Each(self.schemas(place, "items")));
                     node.additional_items = self.additional(place, "additionalItems");
@@ -261,15 +346,18 @@ impl<'d> Compiler<'d> {
         }
         node.properties = self.named(place, "properties");
         for (text, id) in self.named(place, "patternProperties") {
-            let pattern = pattern(&text, || push(&push(&node.location, "patternProperties"), ""))?;
+            let pattern = pattern(&text, || format!("{}/patternProperties", self.places.location(place.id)))?;
             node.pattern_properties.push((pattern, id));
         }
         node.additional_properties = self.additional(place, "additionalProperties");
-        if let Some(Json::Object(fields)) = place.fields.get("dependencies") {
+        if let Some(Json::Object(fields)) = place.get("dependencies") {
             for (name, value) in fields {
                 let needs = match value {
                     Json::Array(names) => Needs::Names(strings(names)),
-                    _ => Needs::Schema(self.enqueue(place.root, &push(&place.inner("dependencies"), name))),
+                    value => {
+                        let spot = || Spot::Named(place.id, "dependencies", name.as_str().into());
+                        Needs::Schema(self.enqueue(place.root, value, place.owner, spot))
+                    }
                 };
                 node.dependencies.push((name.clone(), needs));
             }
@@ -277,9 +365,9 @@ impl<'d> Compiler<'d> {
         Ok(())
     }
 
-    fn assertions(&mut self, place: &Place<'_>, node: &mut Node) -> Result<(), String> {
-        node.types = place.fields.get("type").and_then(types);
-        node.choices = place.fields.get("enum").and_then(Json::as_array).cloned();
+    fn assertions(&mut self, place: &Place<'d>, node: &mut Node) -> Result<(), String> {
+        node.types = place.get("type").and_then(types);
+        node.choices = place.get("enum").and_then(Json::as_array).cloned();
         node.multiple_of = place.number("multipleOf");
         node.maximum = place.number("maximum");
         node.exclusive_maximum =
@@ -290,26 +378,25 @@ impl<'d> Compiler<'d> {
         node.min_length = place.int("minLength");
         node.max_length = place.int("maxLength");
         if let Some(text) = place.text("pattern") {
-            node.pattern = Some(pattern(text, || push(&node.location, "pattern"))?);
+            node.pattern = Some(pattern(text, || format!("{}/pattern", self.places.location(place.id)))?);
         }
         node.min_items = place.int("minItems");
         node.max_items = place.int("maxItems");
         node.unique_items = place.flag("uniqueItems");
         node.max_properties = place.int("maxProperties");
         node.min_properties = place.int("minProperties");
-        node.required =
-            place.fields.get("required").and_then(Json::as_array).map_or_else(Vec::new, |list| strings(list));
+        node.required = place.get("required").and_then(Json::as_array).map_or_else(Vec::new, |list| strings(list));
         Ok(())
     }
 
-    fn since_2019(&mut self, place: &Place<'_>, base: &str, node: &mut Node) -> Result<(), String> {
-        node.recursive_ref = self.reference(place, base, "$recursiveRef")?;
+    fn since_2019(&mut self, place: &Place<'d>, node: &mut Node) -> Result<(), String> {
+        node.recursive_ref = self.reference(place, "$recursiveRef")?;
         node.recursive_anchor = place.flag("$recursiveAnchor");
         if node.contains.is_some() {
             node.min_contains = place.int("minContains");
             node.max_contains = place.int("maxContains");
         }
-        if let Some(Json::Object(fields)) = place.fields.get("dependentRequired") {
+        if let Some(Json::Object(fields)) = place.get("dependentRequired") {
             let lists = fields.iter().filter_map(|(name, list)| Some((name.clone(), strings(list.as_array()?))));
             node.dependent_required = lists.collect();
         }
@@ -319,49 +406,58 @@ impl<'d> Compiler<'d> {
         Ok(())
     }
 
-    fn reference(&mut self, place: &Place<'_>, base: &str, keyword: &str) -> Result<Option<Id>, String> {
+    fn reference(&mut self, place: &Place<'d>, keyword: &str) -> Result<Option<Id>, String> {
         let Some(text) = place.text(keyword) else { return Ok(None) };
         let (url, fragment) = split(text);
         let fragment = decode(fragment)
             .ok_or_else(|| format!("error in parsing {}: invalid URL escape", quote(text.as_bytes())))?;
         super::pointer::check_url(url)
             .map_err(|error| format!("error in parsing {}: {error}", quote(url.as_bytes())))?;
-        let target = join(base, url);
-        if let Some(pointer) = self.roots[place.root].resolve(&target, &fragment)? {
-            return Ok(Some(self.enqueue(place.root, &pointer)));
+        let root = &self.roots[place.root];
+        let target = join(&root.resources[place.owner].id, url);
+        if let Some(pointer) = root.resolve(&target, &fragment)? {
+            return Ok(Some(self.enqueue_at(place.root, &pointer)));
         }
         let at = match self.roots.iter().position(|root| root.url == target) {
             Some(at) => at,
             None => {
                 let document = draft::document(&target).ok_or_else(|| refused(&target))?;
-                self.roots.push(Root::new(&target, document)?);
+                self.add(Root::new(&target, document)?);
                 self.roots.len() - 1
             }
         };
         let pointer = self.roots[at].resolve(&target, &fragment)?.ok_or_else(|| refused(&target))?;
-        Ok(Some(self.enqueue(at, &pointer)))
+        Ok(Some(self.enqueue_at(at, &pointer)))
     }
 
-    fn schema(&mut self, place: &Place<'_>, keyword: &str) -> Option<Id> {
-        place.fields.get(keyword)?;
-        Some(self.enqueue(place.root, &place.inner(keyword)))
+    fn schema(&mut self, place: &Place<'d>, keyword: &'static str) -> Option<Id> {
+        let value = place.get(keyword)?;
+        Some(self.enqueue(place.root, value, place.owner, || Spot::Below(place.id, keyword)))
     }
 
-    fn schemas(&mut self, place: &Place<'_>, keyword: &str) -> Vec<Id> {
-        let Some(Json::Array(items)) = place.fields.get(keyword) else { return Vec::new() };
-        let inner = place.inner(keyword);
-        (0..items.len()).map(|at| self.enqueue(place.root, &push(&inner, &at.to_string()))).collect()
+    fn schemas(&mut self, place: &Place<'d>, keyword: &'static str) -> Vec<Id> {
+        let Some(Json::Array(items)) = place.get(keyword) else { return Vec::new() };
+        let spot = |at| move || Spot::Item(place.id, keyword, at);
+        let items = items.iter().enumerate();
+        items.map(|(at, value)| self.enqueue(place.root, value, place.owner, spot(at))).collect()
     }
 
-    fn named(&mut self, place: &Place<'_>, keyword: &str) -> Vec<(String, Id)> {
-        let Some(Json::Object(fields)) = place.fields.get(keyword) else { return Vec::new() };
-        let inner = place.inner(keyword);
-        let sorted: BTreeMap<&String, ()> = fields.keys().map(|key| (key, ())).collect();
-        sorted.into_keys().map(|key| (key.clone(), self.enqueue(place.root, &push(&inner, key)))).collect()
+    /// In the order of the names.
+    fn named(&mut self, place: &Place<'d>, keyword: &'static str) -> Vec<(Arc<str>, Id)> {
+        let Some(Json::Object(fields)) = place.get(keyword) else { return Vec::new() };
+        let mut sorted: Vec<(&String, &'d Json)> = fields.iter().collect();
+        sorted.sort_by_key(|(name, _)| *name);
+        let enqueue = |(name, value): (&String, &'d Json)| {
+            let name: Arc<str> = name.as_str().into();
+            let spot = || Spot::Named(place.id, keyword, Arc::clone(&name));
+            let id = self.enqueue(place.root, value, place.owner, spot);
+            (name, id)
+        };
+        sorted.into_iter().map(enqueue).collect()
     }
 
-    fn additional(&mut self, place: &Place<'_>, keyword: &str) -> Option<Additional> {
-        match place.fields.get(keyword)? {
+    fn additional(&mut self, place: &Place<'d>, keyword: &'static str) -> Option<Additional> {
+        match place.get(keyword)? {
             Json::Bool(flag) => Some(Additional::Flag(*flag)),
             _ => self.schema(place, keyword).map(Additional::Schema),
         }
@@ -392,21 +488,4 @@ fn types(value: &Json) -> Option<Types> {
         _ => Types::default(),
     };
     (types != Types::default()).then_some(types)
-}
-
-/// What a pointer leads to.
-fn lookup<'v>(document: &'v Json, pointer: &str, url: &str) -> Result<&'v Json, String> {
-    let mut value = document;
-    for token in pointer.split('/').skip(1) {
-        let token = unescape(token)
-            .ok_or_else(|| format!("invalid json-pointer {}", quote(location(url, pointer).as_bytes())))?;
-        let next = match value {
-            Json::Object(fields) => fields.get(&token),
-            Json::Array(items) => token.parse::<usize>().ok().and_then(|at| items.get(at)),
-            _ => None,
-        };
-        value =
-            next.ok_or_else(|| format!("json-pointer in {} not found", quote(location(url, pointer).as_bytes())))?;
-    }
-    Ok(value)
 }

@@ -9,6 +9,7 @@ pub mod fault;
 pub mod format;
 pub mod node;
 pub mod pointer;
+mod quick;
 pub mod resources;
 pub mod validate;
 

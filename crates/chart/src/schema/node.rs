@@ -1,5 +1,7 @@
 //! A compiled schema: its keywords, with other schemas by their number.
 
+use std::sync::Arc;
+
 use masthead_sprig::regex::program::Regex;
 use serde_json::Value as Json;
 
@@ -58,10 +60,22 @@ pub(crate) struct Pattern {
     pub regex: Regex,
 }
 
+/// Where a schema stands.
+#[derive(Debug)]
+pub(crate) enum Spot {
+    /// In a document, at a pointer.
+    Pointer(usize, String),
+    /// Under a keyword of another schema.
+    Below(Id, &'static str),
+    /// The same, in a list.
+    Item(Id, &'static str, usize),
+    /// The same, under a name.
+    Named(Id, &'static str, Arc<str>),
+}
+
 /// One schema.
 #[derive(Debug, Default)]
 pub(crate) struct Node {
-    pub location: String,
     pub draft: u16,
     /// The schema of the resource it is part of.
     pub resource: Id,
@@ -92,12 +106,12 @@ pub(crate) struct Node {
     pub min_properties: Option<i64>,
     pub required: Vec<String>,
     pub property_names: Option<Id>,
-    pub properties: Vec<(String, Id)>,
+    pub properties: Vec<(Arc<str>, Id)>,
     pub pattern_properties: Vec<(Pattern, Id)>,
     pub additional_properties: Option<Additional>,
     pub dependencies: Vec<(String, Needs)>,
     pub dependent_required: Vec<(String, Vec<String>)>,
-    pub dependent_schemas: Vec<(String, Id)>,
+    pub dependent_schemas: Vec<(Arc<str>, Id)>,
     pub unevaluated_properties: Option<Id>,
     pub min_items: Option<i64>,
     pub max_items: Option<i64>,

@@ -131,7 +131,7 @@ impl<'r> Run<'r> {
     /// Whether the schema is already being held against this value.
     fn cycle(&self, id: Id, of: usize) -> Option<Kind> {
         let same = self.trail.iter().rev().take_while(|step| step.value == of);
-        let url = || self.node(id).location.clone();
+        let url = || self.schema.location(id);
         same.into_iter().any(|step| step.node == id).then(|| Kind::RefCycle { url: url(), first: url(), second: url() })
     }
 
@@ -316,7 +316,7 @@ impl<'r> Run<'r> {
             }
             let name = key.to_str_lossy();
             let mut evaluated = false;
-            if let Ok(at_property) = node.properties.binary_search_by(|known| known.0.as_str().cmp(&name)) {
+            if let Ok(at_property) = node.properties.binary_search_by(|known| (*known.0).cmp(&name)) {
                 evaluated = true;
                 faults.extend(self.part(node.properties[at_property].1, item, at, &name, quick).err());
             }
