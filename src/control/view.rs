@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use masthead_plan::cluster::event::{Changed, Event};
 use masthead_plan::cluster::view::Cluster;
 use masthead_plan::network::ranges::Network;
+use masthead_plan::sync::installed::Installed;
 use masthead_store::objects::Stored;
 use tokio::sync::watch;
 
@@ -65,6 +66,11 @@ impl View {
         if name == commit::REPOSITORY {
             match body.map(commit::read_applied).transpose() {
                 Ok(applied) => cluster.set_applied_commit(applied.as_ref().map(|a| a.commit.as_str())),
+                Err(why) => self.fault(name.to_owned(), why.to_string()),
+            }
+        } else if let Some(key) = name.strip_prefix(commit::INSTALLED).and_then(commit::release_of) {
+            match body.map(serde_json::from_slice::<Installed>).transpose() {
+                Ok(installed) => cluster.set_installed(key, installed.map(Arc::new)),
                 Err(why) => self.fault(name.to_owned(), why.to_string()),
             }
         } else if let Some(id) = name.strip_prefix(commit::COMMITS) {

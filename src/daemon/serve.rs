@@ -28,7 +28,7 @@ use crate::nodes::dispatcher;
 use crate::server::api;
 use crate::server::listen;
 use crate::sync::charts::Surroundings;
-use crate::sync::lookup;
+use crate::sync::{logs, lookup};
 use crate::sync::run::Sync;
 
 /// Seconds of silence after which an agent's session is taken for lost; agents beat four times as often.
@@ -115,6 +115,7 @@ pub async fn serve(options: &Options) -> Result<Running> {
         find: Some(lookup::find(view.clone())),
         store: data.charts(),
     });
+    handle.read_logs(logs::of_nodes(nodes.clone()));
     tokio::spawn(sync.run());
 
     let daemon = Daemon {

@@ -3,6 +3,7 @@
 pub mod commit;
 pub mod diff;
 pub mod error;
+pub mod history;
 pub mod hook;
 pub mod hosted;
 pub mod http;

@@ -79,7 +79,7 @@ async fn follow(state: State, tx: mpsc::Sender<String>) {
 /// The status now.
 fn document(state: &State) -> Value {
     let commits = state.view.commits();
-    let (nodes, applied, rollout) = {
+    let (nodes, applied, rollout, hooks, suspended) = {
         let cluster = state.view.read();
         let nodes: Vec<Value> = cluster
             .of_kind(Node::KIND)
@@ -97,7 +97,9 @@ fn document(state: &State) -> Value {
             .collect();
         let newest = commits.last().filter(|record| !record.outcome.is_final());
         let keys = newest.map(|record| progress::recorded(record, &cluster)).unwrap_or_default();
-        (nodes, cluster.applied_commit().map(str::to_owned), progress::assess(&cluster, &keys).0)
+        let rollout = progress::assess(&cluster, &keys).0;
+        let applied = cluster.applied_commit().map(str::to_owned);
+        (nodes, applied, rollout, progress::hooks(&cluster), progress::suspended(&cluster))
     };
     json!({
         "apiVersion": "masthead.dev/v1",
@@ -116,6 +118,8 @@ fn document(state: &State) -> Value {
         "appliedCommit": applied,
         "commit": commits.last().map(|record| &**record),
         "rollout": rollout,
+        "hooks": hooks,
+        "suspended": suspended,
         "nodes": nodes,
         "revision": state.view.revision(),
         "faults": state.view.faults(),
@@ -160,7 +164,7 @@ async fn plan(Shared(state): Shared<State>, Query(asked): Query<Planned>) -> Res
         }
         Err(Fault::Git(error)) => return Err(Failure::internal(error)),
     };
-    let (plan, problems) = apply::plan(&state.view, &observed);
+    let (plan, problems) = apply::plan(&state.sync, &observed);
     let mut problem_lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     Ok(match asked.format.as_deref() {
         Some("markdown") => {

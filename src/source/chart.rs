@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 
+use masthead_api::key::ObjectKey;
 use masthead_api::kind::registry::KINDS;
 use masthead_api::release::release::HOOKS_SKIP;
 use masthead_chart::capabilities::{Capabilities, KubeVersion};
 use masthead_chart::chart::{Chart, File as ChartFile};
 use masthead_chart::engine::LineOrigin;
 use masthead_chart::error::Error as RenderError;
+use masthead_chart::hook::{DeletePolicy, Hook as RenderedHook};
 use masthead_chart::ignore::{self, Rules};
-use masthead_chart::manifests::Manifest;
 use masthead_chart::render::{self, Asks, Options, Rendered};
 use masthead_chart::tree::{Table, table_from_json};
 use masthead_chart::{archive, decode, load};
-use masthead_plan::desired::{Origin, Problem};
+use masthead_plan::desired::{Origin, Problem, Wanted};
+use masthead_plan::sync::release::{Hook, HookEvent, ReleaseKey, WantedRelease};
 use masthead_sprig::host::Lookup;
 use masthead_sprig::time::moment::Moment;
+use sha2::{Digest, Sha256};
 
 use crate::source::desire;
 use crate::source::releases::{Place, Unit, Values};
@@ -90,6 +93,34 @@ pub fn capabilities() -> Capabilities {
     Capabilities { kube_version, api_versions: versions }
 }
 
+/// Whether a chart, or values that it may take for templates, ask what time it is.
+pub fn asks_for_time(chart: &Chart, texts: &[Read], inline: &[Values]) -> bool {
+    let in_chart = |chart: &Chart| chart.templates.iter().any(|file| asks(file.data.as_bytes()));
+    in_chart(chart)
+        || chart.dependencies.iter().any(|below| asks_for_time(below, &[], &[]))
+        || texts.iter().any(|read| asks(&read.text))
+        || inline.iter().any(|values| matches!(values, Values::Inline(value) if asks(value.to_string().as_bytes())))
+}
+
+/// Whether a template's text names a function whose answer depends on the time. To be wrong in some cases is only slow.
+fn asks(text: &[u8]) -> bool {
+    let is_timed = |word: &[u8]| {
+        matches!(word, b"now" | b"ago")
+            || [&b"date"[..], b"htmlDate", b"gen"].iter().any(|known| word.starts_with(known))
+    };
+    let mut rest = text;
+    while let Some(at) = rest.windows(2).position(|pair| pair == b"{{") {
+        let action = &rest[at + 2..];
+        let end = action.windows(2).position(|pair| pair == b"}}").unwrap_or(action.len());
+        let mut words = action[..end].split(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'_'));
+        if words.any(is_timed) {
+            return true;
+        }
+        rest = &action[end..];
+    }
+    false
+}
+
 /// Renders a unit; `texts` are its values that are files or texts, in their order.
 pub fn render(unit: &Unit, chart: &Arc<Chart>, texts: Vec<Read>, around: Around) -> File {
     let rendered = values(unit, texts).and_then(|values| {
@@ -104,7 +135,7 @@ pub fn render(unit: &Unit, chart: &Arc<Chart>, texts: Vec<Read>, around: Around)
     });
     match rendered {
         Ok(rendered) => objects(unit, chart, &rendered),
-        Err(problems) => File { wanted: Vec::new(), problems },
+        Err(problems) => File { problems, ..File::default() },
     }
 }
 
@@ -169,51 +200,131 @@ fn path_of(unit: &Unit, chart: &Chart, template: &str) -> Arc<str> {
 }
 
 fn objects(unit: &Unit, chart: &Chart, rendered: &Rendered) -> File {
-    let mut file = File::default();
-    let hooks: Vec<&str> =
-        rendered.hooks.iter().filter(|h| !h.is_test()).map(|h| h.manifest.head.name.as_str()).collect();
-    if unit.spec.hooks != HOOKS_SKIP && !hooks.is_empty() {
-        let mut problem = problem(unit, &format!("hooks are not run yet, and the chart has {}", hooks.join(", ")));
-        problem.field = "spec.hooks".to_owned();
-        problem.hint = "set hooks: Skip in a Release to install it without them".to_owned();
-        file.problems.push(problem);
-    }
+    let mut taken = Taken::new(unit, chart);
     if unit.spec.include_crds != Some(false) {
         for crd in &rendered.crds {
-            let text = crd.text.to_str_lossy();
-            take(unit, &path_of(unit, chart, &crd.path), &text, &[], &mut file);
+            taken.manifest(&crd.path, &crd.text.to_str_lossy(), &[]);
         }
     }
     for manifest in &rendered.manifests {
-        one(unit, chart, manifest, rendered.origins_of(manifest), &mut file);
+        taken.manifest(&manifest.path, &manifest.text, rendered.origins_of(manifest));
+    }
+    for hook in &rendered.hooks {
+        taken.hook(hook, rendered.origins_of(&hook.manifest));
+    }
+    taken.file()
+}
+
+/// A release that is left as it is, without a look at its chart.
+pub fn suspended(unit: &Unit) -> File {
+    let mut file = Taken::bare(unit).file();
+    if let Some(release) = file.release.as_mut().and_then(Arc::get_mut) {
+        release.is_suspended = true;
     }
     file
 }
 
-fn one(unit: &Unit, chart: &Chart, manifest: &Manifest, lines: &[LineOrigin], file: &mut File) {
-    take(unit, &path_of(unit, chart, &manifest.path), &manifest.text, lines, file);
+/// What a rendered chart comes to.
+struct Taken<'a> {
+    unit: &'a Unit,
+    chart: Option<&'a Chart>,
+    file: File,
+    hooks: Vec<Hook>,
+    broken_tests: Vec<String>,
+    /// Over what was rendered, tests aside: before defaulting, so that another version of ours gives the same.
+    digest: Sha256,
 }
 
-/// Reads one rendered manifest; lines of the text become those of its template.
-fn take(unit: &Unit, path: &Arc<str>, text: &str, lines: &[LineOrigin], file: &mut File) {
-    let (read, mut problems) = manifests::render(path, text.as_bytes());
-    let (wanted, more) = desire::desire(path, read, &unit.namespace);
-    problems.extend(more);
-    let source = |line: u32| lines.get(usize::try_from(line).unwrap_or(1).saturating_sub(1));
-    let line_of = |line: u32| match source(line) {
-        Some(origin) => origin.line,
-        None => line,
-    };
-    file.problems.extend(problems.into_iter().map(|mut problem| {
-        if let Some(key) = source(problem.line).map(|origin| &origin.key).filter(|key| !key.is_empty()) {
-            let fed = format!("from {key} of {}", unit.origin);
-            problem.hint = if problem.hint.is_empty() { fed } else { format!("{}; {fed}", problem.hint) };
+impl<'a> Taken<'a> {
+    fn bare(unit: &'a Unit) -> Taken<'a> {
+        let mut digest = Sha256::new();
+        digest.update(format!("{}/{}\n", unit.namespace, unit.name));
+        Taken { unit, chart: None, file: File::default(), hooks: Vec::new(), broken_tests: Vec::new(), digest }
+    }
+
+    fn new(unit: &'a Unit, chart: &'a Chart) -> Taken<'a> {
+        Taken { chart: Some(chart), ..Taken::bare(unit) }
+    }
+
+    fn manifest(&mut self, path: &str, text: &str, lines: &[LineOrigin]) {
+        let (wanted, problems) = self.read(path, text, lines, true);
+        self.file.wanted.extend(wanted);
+        self.file.problems.extend(problems);
+    }
+
+    fn hook(&mut self, hook: &RenderedHook, lines: &[LineOrigin]) {
+        let mut events: Vec<HookEvent> =
+            hook.events.iter().filter_map(|event| HookEvent::parse(event.name())).collect();
+        let is_test = events.iter().all(|event| *event == HookEvent::Test);
+        // Those that are skipped are part of what was rendered: to skip them is no change of the release.
+        let (wanted, problems) = self.read(hook.path(), &hook.manifest.text, lines, !is_test);
+        if self.unit.spec.hooks == HOOKS_SKIP {
+            events.retain(|event| *event == HookEvent::Test);
         }
-        problem.line = line_of(problem.line);
-        problem
-    }));
-    file.wanted.extend(wanted.into_iter().map(|mut wanted| {
-        wanted.origin = Origin { path: path.clone(), line: line_of(wanted.origin.line) };
-        wanted
-    }));
+        if events.is_empty() {
+            return;
+        }
+        if is_test {
+            // Who never tests may install the chart all the same.
+            self.broken_tests.extend(problems.iter().map(ToString::to_string));
+        } else {
+            self.file.problems.extend(problems);
+        }
+        self.hooks.extend(wanted.into_iter().map(|wanted| Hook {
+            object: wanted.object,
+            origin: wanted.origin,
+            events: events.clone(),
+            weight: hook.weight,
+            deletes_before: hook.deletes(DeletePolicy::BeforeCreation),
+            deletes_succeeded: hook.deletes(DeletePolicy::Succeeded),
+            deletes_failed: hook.deletes(DeletePolicy::Failed),
+        }));
+    }
+
+    /// Reads one rendered manifest; lines of the text become those of its template.
+    fn read(&mut self, path: &str, text: &str, lines: &[LineOrigin], counts: bool) -> (Vec<Wanted>, Vec<Problem>) {
+        let path = self.chart.map_or_else(|| Arc::from(path), |chart| path_of(self.unit, chart, path));
+        let (read, mut problems) = manifests::render(&path, text.as_bytes());
+        if counts {
+            for manifest in &read {
+                self.digest.update(manifest.value.to_string());
+                self.digest.update("\n");
+            }
+        }
+        let (mut wanted, more) = desire::desire(&path, read, &self.unit.namespace);
+        problems.extend(more);
+        let source = |line: u32| lines.get(usize::try_from(line).unwrap_or(1).saturating_sub(1));
+        let line_of = |line: u32| match source(line) {
+            Some(origin) => origin.line,
+            None => line,
+        };
+        for problem in &mut problems {
+            if let Some(key) = source(problem.line).map(|origin| &origin.key).filter(|key| !key.is_empty()) {
+                let fed = format!("from {key} of {}", self.unit.origin);
+                problem.hint = if problem.hint.is_empty() { fed } else { format!("{}; {fed}", problem.hint) };
+            }
+            problem.line = line_of(problem.line);
+        }
+        for one in &mut wanted {
+            one.origin = Origin { path: path.clone(), line: line_of(one.origin.line) };
+        }
+        (wanted, problems)
+    }
+
+    fn file(mut self) -> File {
+        let mut objects: Vec<ObjectKey> = self.file.wanted.iter().map(|wanted| wanted.object.key().clone()).collect();
+        objects.sort();
+        let digest = self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let release = WantedRelease {
+            key: ReleaseKey { namespace: self.unit.namespace.clone(), name: self.unit.name.clone() },
+            origin: self.unit.origin.clone(),
+            digest,
+            hooks: self.hooks,
+            objects,
+            is_suspended: false,
+            broken_tests: self.broken_tests,
+        };
+        self.file.release = Some(Arc::new(release));
+        self.file
+    }
 }

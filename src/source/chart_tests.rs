@@ -15,19 +15,24 @@ const VALUES: &str = "greeting: hello\nreplicas: 1\n";
 const TEMPLATE: &str = "# settings\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n  greeting: {{ .Values.greeting | quote }}\n  replicas: {{ .Values.replicas | quote }}\n";
 const RELEASE: &str = "apiVersion: masthead.dev/v1\nkind: Release\nmetadata:\n  name: shop\n  namespace: prod\nspec:\n  chart:\n    path: ../charts/web\n";
 
+const HOOK: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: hooked\n  annotations: {helm.sh/hook: 'pre-install,test', helm.sh/hook-weight: '-3', helm.sh/hook-delete-policy: hook-succeeded}\ndata: {}\n";
+
 /// A repository whose commits are written file by file.
 struct Lab {
     dir: tempfile::TempDir,
     repository: Repository,
     files: BTreeMap<String, String>,
     source: Source,
+    /// When the next commit is made, and which comes before it.
+    time_s: i64,
+    parent: Option<Oid>,
 }
 
 impl Lab {
     fn new() -> Lab {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let repository = Repository::init_bare(dir.path()).expect("a repository");
-        Lab { dir, repository, files: BTreeMap::new(), source: Source::default() }
+        Lab { dir, repository, files: BTreeMap::new(), source: Source::default(), time_s: 86_400, parent: None }
     }
 
     /// With the chart `web`.
@@ -61,10 +66,12 @@ impl Lab {
     }
 
     fn commit(&self) -> CommitId {
-        let who = git2::Signature::new("Ada", "ada@example.test", &git2::Time::new(86_400, 0)).expect("a person");
+        let who = git2::Signature::new("Ada", "ada@example.test", &git2::Time::new(self.time_s, 0)).expect("a person");
         let tree = self.repository.find_object(self.folder(""), Some(ObjectType::Tree)).expect("a tree");
         let tree = tree.as_tree().expect("a tree");
-        let id = self.repository.commit(None, &who, &who, "all", tree, &[]).expect("a commit");
+        let parent = self.parent.map(|id| self.repository.find_commit(id).expect("a commit"));
+        let parents: Vec<&git2::Commit<'_>> = parent.iter().collect();
+        let id = self.repository.commit(None, &who, &who, "all", tree, &parents).expect("a commit");
         id.to_string().parse().expect("an id")
     }
 
@@ -168,7 +175,6 @@ fn faults_name_the_template_the_line_and_the_value() {
         release(&format!("{RELEASE}  valuesFrom: [{{file: no.yaml}}]\n")),
         &["spec.valuesFrom[0]: there is no file no.yaml"],
     );
-    check(release(&format!("{RELEASE}  suspend: true\n")), &["spec.suspend: is not supported yet"]);
     check(
         release(&RELEASE.replace("path: ../charts/web", "repository: https://charts.example.test\n    name: redis")),
         &["masthead.lock pins no version of redis (run `masthead chart lock`"],
@@ -185,11 +191,28 @@ fn faults_name_the_template_the_line_and_the_value() {
         ],
     );
     check(
-        Lab::with_chart().put(
-            "charts/web/templates/job.yaml",
-            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: hooked\n  annotations: {helm.sh/hook: pre-install}\n",
-        ),
-        &["charts/web/Chart.yaml:1: Release/web: spec.hooks: hooks are not run yet, and the chart has hooked"],
+        Lab::with_chart().put("charts/web/templates/hook.yaml", &HOOK.replace("hooked", "web")),
+        &[
+            "charts/web/templates/hook.yaml:1: ConfigMap/web: ConfigMap default/web is also written at charts/web/templates/settings.yaml:2 (a hook makes an object of its own",
+        ],
+    );
+    check(
+        Lab::with_chart().put("charts/web/templates/hook.yaml", &HOOK.replace("data: {}", "datum: {}")),
+        &["charts/web/templates/hook.yaml:6: ConfigMap/hooked: datum: unknown field"],
+    );
+    check(
+        Lab::with_chart()
+            .put("apps/web.yaml", &RELEASE.replace("shop", "web").replace("prod", "default"))
+            .put("charts/other/Chart.yaml", CHART)
+            .put(
+                "apps/two.yaml",
+                &RELEASE
+                    .replace("shop", "two")
+                    .replace("prod", "default")
+                    .replace("charts/web", "charts/other")
+                    .replace("spec:", "spec:\n  releaseName: web"),
+            ),
+        &["Release/web: Release default/web is also installed by apps/two.yaml:1 (give one of the two another name)"],
     );
     check(Lab::with_chart().put("charts/web/Chart.yaml", "name: web\n"), &["chart.metadata.version is required"]);
     check(Lab::with_chart().put("masthead.lock", "charts: 5\n"), &["masthead.lock"]);
@@ -227,4 +250,102 @@ fn what_is_looked_up_is_as_it_is_now() {
     assert_eq!(lab.data("web")["found"], "nothing");
     assert_eq!(lab.data("web")["found"], "b");
     assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), 2);
+}
+
+#[test]
+fn hooks_and_tests_are_no_objects_of_a_commit() {
+    let test = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: try\n  annotations: {helm.sh/hook: test}\nspec: {}\n";
+    let lab = |spec: &str| {
+        Lab::with_chart()
+            .put("charts/web/templates/hook.yaml", &format!("# a hook\n{HOOK}"))
+            .put("charts/web/templates/test.yaml", test)
+            .put("apps/shop.yaml", &format!("{RELEASE}{spec}"))
+    };
+    let release = |lab: &Lab| {
+        let observed = lab.observe().unwrap_or_else(|fault| panic!("{fault:?}"));
+        assert_eq!(observed.desired.objects.len(), 2, "the Release and what is no hook");
+        observed.desired.releases.values().next().expect("a release").clone()
+    };
+    let found = release(&lab(""));
+    assert_eq!(found.key.to_string(), "Release prod/shop");
+    assert_eq!(found.objects.iter().map(ToString::to_string).collect::<Vec<_>>(), ["ConfigMap prod/shop"]);
+    let shown: Vec<String> = found
+        .hooks
+        .iter()
+        .map(|h| format!("{} {:?} {} {} {}", h.key(), h.events, h.weight, h.deletes_before, h.deletes_succeeded))
+        .collect();
+    assert_eq!(shown, ["ConfigMap prod/hooked [PreInstall, Test] -3 false true"]);
+    assert_eq!(found.hooks[0].origin.to_string(), "charts/web/templates/hook.yaml:2");
+    assert!(found.broken_tests[0].contains("Pod/try: spec.containers"), "{:?}", found.broken_tests);
+    // Skipped hooks are no other release.
+    let skipped = release(&lab("  hooks: Skip\n"));
+    assert_eq!(skipped.digest, found.digest);
+    assert_eq!(format!("{:?}", skipped.hooks[0].events), "[Test]");
+    // What is rendered is what counts: a comment is no change, another value and another hook are.
+    let digest = |path: &str, text: &str| release(&lab("").put(path, text)).digest.clone();
+    assert_eq!(digest("charts/web/templates/hook.yaml", HOOK), found.digest);
+    assert_eq!(digest("charts/web/templates/test.yaml", &test.replace("try", "other")), found.digest);
+    assert_ne!(digest("charts/web/templates/hook.yaml", &HOOK.replace("-3", "4")), found.digest);
+    assert_ne!(digest("charts/web/values.yaml", &VALUES.replace("hello", "hi")), found.digest);
+}
+
+#[test]
+fn a_suspended_release_asks_for_nothing_and_its_chart_is_not_looked_at() {
+    let lab = Lab::with_chart()
+        .put("charts/web/templates/settings.yaml", "{{ fail \"never rendered\" }}")
+        .put("apps/shop.yaml", &format!("{RELEASE}  suspend: true\n"));
+    assert_eq!(lab.objects(), ["Release prod/shop at apps/shop.yaml:1"]);
+    let observed = lab.observe().expect("good");
+    let release = observed.desired.releases.values().next().expect("a release");
+    assert!(release.is_suspended && release.objects.is_empty(), "{release:?}");
+    let lab = lab.put("apps/shop.yaml", RELEASE);
+    assert!(lab.problems()[0].contains("never rendered"));
+}
+
+#[test]
+fn now_is_when_the_release_changed_however_often_it_is_looked_at() {
+    let template = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n  now: {{ now | unixEpoch | quote }}\n  of: {{ .Values.greeting }}\n";
+    let mut lab = Lab::with_chart()
+        .put("charts/web/templates/settings.yaml", template)
+        .put("apps/shop.yaml", &format!("{RELEASE}  valuesFrom: [{{file: prod.yaml}}]\n"))
+        .put("apps/prod.yaml", "greeting: a\n")
+        .put("apps/other.yaml", "");
+    // Each commit is looked at by who has seen those before, and by who starts with it.
+    let mut check = |path: &str, text: &str, expect: &str| {
+        lab.time_s += 100;
+        lab.files.insert(path.to_owned(), text.to_owned());
+        let id = lab.commit();
+        lab.parent = Some(id.to_string().parse().expect("an id"));
+        let reader = Reader::open(lab.dir.path()).expect("a reader");
+        for source in [&lab.source, &Source::default()] {
+            let observed = source.observe(&reader, id).unwrap_or_else(|fault| panic!("{fault:?}"));
+            let shop = observed.desired.objects.values().find(|w| w.object.key().to_string() == "ConfigMap prod/shop");
+            assert_eq!(shop.expect("it is there").object.value()["data"]["now"], expect, "{path}");
+        }
+    };
+    check("apps/other.yaml", "", "86500");
+    check("apps/other.yaml", "# unrelated\n", "86500");
+    check("apps/prod.yaml", "greeting: b\n", "86700");
+    check("apps/other.yaml", "# more\n", "86700");
+    check("charts/web/values.yaml", "greeting: c\n", "86900");
+    check(
+        "apps/shop.yaml",
+        &format!("# the same in other words\n{RELEASE}  valuesFrom: [{{file: prod.yaml}}]\n"),
+        "87000",
+    );
+    check("apps/other.yaml", "", "87000");
+}
+
+/// Charts may not know kinds, and plans may not know charts: that both install in Helm's order is said twice.
+#[test]
+fn kinds_are_made_in_the_order_of_charts() {
+    use masthead_api::kind::registry::KINDS;
+    let mut by_plan: Vec<&str> = KINDS.iter().map(|kind| kind.info().kind).collect();
+    let mut by_chart = by_plan.clone();
+    by_plan.sort_by_key(|name| {
+        let kind = KINDS.iter().find(|kind| kind.info().kind == *name).expect("it is one of them");
+        masthead_plan::sync::order::rank(*kind)
+    });
+    by_chart.sort_by_key(|name| masthead_chart::kinds::install_order(name).0);
+    assert_eq!(by_plan, by_chart);
 }

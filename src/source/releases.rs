@@ -60,6 +60,8 @@ pub struct Unit {
     pub place: Place,
     /// Its values.
     pub values: Vec<Values>,
+    /// The files that it is written in, besides its chart: paths from the root of the repository, sorted.
+    pub files: Vec<Arc<str>>,
 }
 
 /// What the charts of a snapshot come to.
@@ -126,13 +128,10 @@ impl Planner<'_> {
         if let Place::Folder(folder, _) = &place {
             used.insert(folder.clone());
         }
-        if spec.suspend {
-            let hint = "remove the Release to uninstall it, or leave the commit that changes it out".to_owned();
-            return self.problem(wanted, "spec.suspend", "is not supported yet".to_owned(), hint);
-        }
         let mut values = Vec::new();
+        let mut files = BTreeSet::from([wanted.origin.path.clone()]);
         for (i, source) in spec.values_from.iter().enumerate() {
-            match self.values(source, &release.metadata.namespace, &wanted.origin) {
+            match self.values(source, &release.metadata.namespace, &wanted.origin, &mut files) {
                 Ok(found) => values.extend(found),
                 Err((message, hint)) => {
                     return self.problem(wanted, &format!("spec.valuesFrom[{i}]"), message, hint);
@@ -147,7 +146,9 @@ impl Planner<'_> {
             name => name.to_owned(),
         };
         let namespace = release.metadata.namespace.clone();
-        self.unit(wanted.origin.clone(), name, namespace, spec.clone(), place, values);
+        let files = files.into_iter().collect();
+        let (listed, origin, spec) = (nameless(), wanted.origin.clone(), spec.clone());
+        self.unit(Unit { listed, origin, name, namespace, spec, place, values, files });
     }
 
     /// A folder that no Release names: installed under its own name.
@@ -158,22 +159,16 @@ impl Planner<'_> {
         let origin = Origin { path: format!("{chart}{CHART_FILE}").into(), line: 1 };
         let spec = ReleaseSpec { hooks: HOOKS_RUN.to_owned(), ..ReleaseSpec::default() };
         let place = Place::Folder(chart.clone(), *tree);
-        self.unit(origin, name, DEFAULT_NAMESPACE.to_owned(), spec, place, Vec::new());
+        let (listed, namespace) = (nameless(), DEFAULT_NAMESPACE.to_owned());
+        self.unit(Unit { listed, origin, name, namespace, spec, place, values: Vec::new(), files: Vec::new() });
     }
 
-    fn unit(
-        &mut self,
-        origin: Origin,
-        name: String,
-        namespace: String,
-        spec: ReleaseSpec,
-        place: Place,
-        values: Vec<Values>,
-    ) {
-        let id = digest(&origin, &name, &namespace, &spec, &place, &values);
+    /// Keeps a unit, under the name that stands for all that goes into it.
+    fn unit(&mut self, mut unit: Unit) {
+        let id = digest(&unit);
         // No path of a repository holds this character, so that it is no file's.
-        let listed = (Arc::from(format!("{}\u{0}{namespace}/{name}", origin.path)), id);
-        self.out.units.push(Unit { listed, origin, name, namespace, spec, place, values });
+        unit.listed = (Arc::from(format!("{}\u{0}{}/{}", unit.origin.path, unit.namespace, unit.name)), id);
+        self.out.units.push(unit);
     }
 
     fn place(&self, spec: &ReleaseSpec, origin: &Origin) -> Result<Place, (&'static str, String, String)> {
@@ -203,6 +198,7 @@ impl Planner<'_> {
         source: &ValuesSource,
         namespace: &str,
         origin: &Origin,
+        files: &mut BTreeSet<Arc<str>>,
     ) -> Result<Option<Values>, (String, String)> {
         if !source.file.is_empty() {
             let path = join(&self.snapshot.path, &origin.path, &source.file);
@@ -213,6 +209,7 @@ impl Planner<'_> {
             if !is_inside(self.charts, &entry.path) {
                 self.out.values.insert(entry.path.clone());
             }
+            files.insert(entry.path.clone());
             return Ok(Some(Values::File((entry.path.clone(), entry.blob))));
         }
         let (kind, key) = match (&source.config_map, &source.secret) {
@@ -221,11 +218,12 @@ impl Planner<'_> {
             // Refused when the Release was read.
             (None, None) => return Ok(None),
         };
-        let mut all = self.wanted.iter().map(|wanted| &wanted.object);
-        let object = all.find(|object| {
-            let other = object.key();
+        let found = self.wanted.iter().find(|wanted| {
+            let other = wanted.object.key();
             other.kind == kind && other.name == key.name && other.namespace == namespace
         });
+        files.extend(found.map(|wanted| wanted.origin.path.clone()));
+        let object = found.map(|wanted| &wanted.object);
         let name = if key.key.is_empty() { VALUES_KEY } else { key.key.as_str() };
         match object.and_then(|object| text_of(object, name)) {
             Some(text) => Ok(Some(Values::Text(shown(kind.info().kind, key, name), text.into()))),
@@ -284,15 +282,14 @@ fn join(root: &str, file: &str, path: &str) -> Option<String> {
     inside.then_some(joined)
 }
 
+/// Until a unit is whole.
+fn nameless() -> Listed {
+    (Arc::from(""), BlobId::of_digest([0; 32]))
+}
+
 /// A name for all that goes into a render; the same digest gives the same objects.
-fn digest(
-    origin: &Origin,
-    name: &str,
-    namespace: &str,
-    spec: &ReleaseSpec,
-    place: &Place,
-    values: &[Values],
-) -> BlobId {
+fn digest(unit: &Unit) -> BlobId {
+    let Unit { origin, name, namespace, spec, place, values, .. } = unit;
     let mut hash = Sha256::new();
     let mut put = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_le_bytes());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::registry::RELEASE;
 use masthead_plan::desired::{CommitFacts, Desired, Problem, Wanted};
+use masthead_plan::sync::release::{ReleaseKey, WantedRelease};
 
 use crate::git::commit::BlobId;
 use crate::source::{desire, render};
@@ -16,6 +17,8 @@ use crate::source::{desire, render};
 pub struct File {
     /// The objects that it asks for.
     pub wanted: Vec<Wanted>,
+    /// The release whose chart it was rendered from.
+    pub release: Option<Arc<WantedRelease>>,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
 }
@@ -25,7 +28,7 @@ pub fn file(path: &Arc<str>, bytes: &[u8]) -> File {
     let (manifests, mut problems) = render::render(path, bytes);
     let (wanted, more) = desire::desire(path, manifests, desire::DEFAULT_NAMESPACE);
     problems.extend(more);
-    File { wanted, problems }
+    File { wanted, release: None, problems }
 }
 
 /// One file of a snapshot: its path and the id of its bytes.
@@ -45,6 +48,7 @@ pub struct Cache {
 struct Last {
     listed: Vec<Listed>,
     objects: BTreeMap<ObjectKey, Wanted>,
+    releases: BTreeMap<ReleaseKey, Arc<WantedRelease>>,
 }
 
 /// Files of the first list that are not in the second, and the other way round; both are sorted by path.
@@ -125,10 +129,15 @@ impl Cache {
     /// All problems of all files, in the order of paths and lines, and objects that two files ask for.
     pub fn desired(&mut self, commit: CommitFacts, listed: &[Listed]) -> Result<Desired, Vec<Problem>> {
         // Put back only when all is well: after a fault the next snapshot is put together from nothing.
-        let Last { listed: before, mut objects } = std::mem::take(&mut self.last);
+        let Last { listed: before, mut objects, mut releases } = std::mem::take(&mut self.last);
         let (gone, new) = differing(&before, listed);
-        for wanted in gone.iter().filter_map(|file| self.files.get(*file)).flat_map(|file| &file.wanted) {
-            objects.remove(wanted.object.key());
+        for file in gone.iter().filter_map(|file| self.files.get(*file)) {
+            for wanted in &file.wanted {
+                objects.remove(wanted.object.key());
+            }
+            if let Some(release) = &file.release {
+                releases.remove(&release.key);
+            }
         }
         let mut problems = Vec::new();
         for file in new.iter().filter_map(|file| self.files.get(*file)) {
@@ -139,7 +148,13 @@ impl Cache {
                     Entry::Occupied(other) => problems.push(twice(other.get(), wanted)),
                 }
             }
+            if let Some(release) = &file.release
+                && let Some(other) = releases.insert(release.key.clone(), release.clone())
+            {
+                problems.push(installed_twice(&other, release));
+            }
         }
+        problems.extend(releases.values().flat_map(|release| taken_names(release, &objects)));
         if self.files.len() > listed.len() + SPARE_FILES {
             let keep: HashSet<&Listed> = listed.iter().collect();
             self.files.retain(|file, _| keep.contains(file));
@@ -153,9 +168,39 @@ impl Cache {
             problems.sort();
             return Err(problems);
         }
-        self.last = Last { listed: listed.to_vec(), objects: objects.clone() };
-        Ok(Desired { commit, objects })
+        self.last = Last { listed: listed.to_vec(), objects: objects.clone(), releases: releases.clone() };
+        Ok(Desired { commit, objects, releases })
     }
+}
+
+fn installed_twice(one: &WantedRelease, other: &WantedRelease) -> Problem {
+    let (first, second) = if one.origin <= other.origin { (one, other) } else { (other, one) };
+    Problem {
+        path: second.origin.path.to_string(),
+        line: second.origin.line,
+        object: format!("Release/{}", second.key.name),
+        field: String::new(),
+        message: format!("{} is also installed by {}", second.key, first.origin),
+        hint: "give one of the two another name".to_owned(),
+    }
+}
+
+/// Hooks whose objects would be made under the names of others.
+fn taken_names<'a>(
+    release: &'a WantedRelease,
+    objects: &'a BTreeMap<ObjectKey, Wanted>,
+) -> impl Iterator<Item = Problem> + 'a {
+    release.hooks.iter().filter(|hook| !hook.is_test()).filter_map(|hook| {
+        let other = objects.get(hook.key())?;
+        Some(Problem {
+            path: hook.origin.path.to_string(),
+            line: hook.origin.line,
+            object: format!("{}/{}", hook.key().kind.info().kind, hook.key().name),
+            field: String::new(),
+            message: format!("{} is also written at {}", hook.key(), other.origin),
+            hint: "a hook makes an object of its own: give one of the two another name".to_owned(),
+        })
+    })
 }
 
 fn twice(one: &Wanted, other: &Wanted) -> Problem {

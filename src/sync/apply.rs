@@ -4,7 +4,9 @@ use masthead_plan::desired::Problem;
 use masthead_plan::report;
 use masthead_plan::sync::entry::{Record, SyncPlan};
 use masthead_plan::sync::guard::{CONFIRM_TRAILER, Confirmed};
+use masthead_plan::sync::hooks::{State, Write};
 use masthead_plan::sync::plan::{self, Rules};
+use masthead_plan::sync::rollout::Rollout;
 use masthead_store::kv::Op;
 use masthead_store::objects::{self, Batch, Objects};
 
@@ -12,7 +14,9 @@ use crate::clock;
 use crate::control::record;
 use crate::control::view::View;
 use crate::git::commit::Commit;
+use crate::sync::handle::Handle;
 use crate::sync::observe::Observed;
+use crate::sync::record::put_installed;
 
 /// How often a plan is made anew when others keep writing what it writes.
 pub const ATTEMPTS: usize = 64;
@@ -48,9 +52,9 @@ pub fn confirmed(commit: &Commit) -> Confirmed {
 }
 
 /// The plan of a commit on the newest view, and what is wrong with it.
-pub fn plan(view: &View, observed: &Observed) -> (SyncPlan, Vec<Problem>) {
-    let rules = Rules { confirmed: confirmed(&observed.commit), ..Rules::default() };
-    let cluster = view.read().clone();
+pub fn plan(sync: &Handle, observed: &Observed) -> (SyncPlan, Vec<Problem>) {
+    let rules = Rules { confirmed: confirmed(&observed.commit), recovery: sync.recovery(), ..Rules::default() };
+    let cluster = sync.view().read().clone();
     plan::plan(&observed.desired, &cluster, rules, &mut clock::context())
 }
 
@@ -58,8 +62,8 @@ pub fn plan(view: &View, observed: &Observed) -> (SyncPlan, Vec<Problem>) {
 ///
 /// # Errors
 /// `Problems` and `Refused`.
-pub fn decide(view: &View, observed: &Observed) -> Result<SyncPlan, Error> {
-    let (plan, problems) = plan(view, observed);
+pub fn decide(sync: &Handle, observed: &Observed) -> Result<SyncPlan, Error> {
+    let (plan, problems) = plan(sync, observed);
     if !problems.is_empty() {
         return Err(Error::Problems(problems));
     }
@@ -69,37 +73,44 @@ pub fn decide(view: &View, observed: &Observed) -> Result<SyncPlan, Error> {
     Ok(plan)
 }
 
-/// Executes a plan; `done` are further writes that belong to the last part, such as the record that it is applied.
+/// Executes a plan; `done` are further writes that belong to the last part of the objects, such as the record that it is
+/// applied. What hooks of a release do is written after them, each release's in one transaction.
 ///
 /// Returns false when the state has moved on since the plan was made; the view is up to date then.
 ///
 /// # Errors
 /// The store, or a record that has no JSON form. A part of the plan may be written, and planning anew finds what is left.
 pub async fn execute(view: &View, store: &Objects, plan: &SyncPlan, done: Vec<Op>) -> Result<bool, Error> {
-    match store.apply(batch(plan, done)?).await {
-        Ok(revision) => {
-            view.at_least(revision.0).await;
-            tracing::info!(
-                commit = plan.commit.short(),
-                digest = report::json::digest(plan),
-                summary = plan.summary(),
-                "applied"
-            );
-            Ok(true)
-        }
-        Err(objects::Error::Conflict { keys }) => {
-            tracing::debug!(?keys, "planning anew");
-            let revision = store.kv().revision().await.map_err(objects::Error::from)?;
-            view.at_least(revision.0).await;
-            Ok(false)
-        }
-        Err(error) => Err(error.into()),
+    let mut batches = vec![objects(plan, done)?];
+    for release in plan.releases.iter().filter(|release| !release.step.opens && release.step.has_work()) {
+        let notes = written(release)?.into_iter().collect();
+        batches.push(Batch { changes: release.step.changes.clone(), notes, ..Batch::default() });
     }
+    for batch in batches.into_iter().filter(|batch| !batch.is_empty()) {
+        match store.apply(batch).await {
+            Ok(revision) => view.at_least(revision.0).await,
+            Err(objects::Error::Conflict { keys }) => {
+                tracing::debug!(?keys, "planning anew");
+                let revision = store.kv().revision().await.map_err(objects::Error::from)?;
+                view.at_least(revision.0).await;
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    tracing::info!(
+        commit = plan.commit.short(),
+        digest = report::json::digest(plan),
+        summary = plan.summary(),
+        "applied"
+    );
+    Ok(true)
 }
 
-fn batch(plan: &SyncPlan, done: Vec<Op>) -> Result<Batch, Error> {
-    let mut batch = Batch { notes: done, ..Batch::default() };
-    for entry in &plan.entries {
+/// The objects of a plan that no hook holds back, and the releases that are applied with them.
+fn objects(plan: &SyncPlan, done: Vec<Op>) -> Result<Batch, Error> {
+    let mut batch = Batch::default();
+    for entry in plan.entries.iter().filter(|entry| !entry.is_held) {
         batch.changes.extend(entry.changes.iter().cloned());
         let record = match &entry.record {
             Record::Set(wanted) => Some(record::write(&plan.commit.id, wanted)?),
@@ -107,12 +118,33 @@ fn batch(plan: &SyncPlan, done: Vec<Op>) -> Result<Batch, Error> {
         };
         batch.records.push((entry.key.clone(), record));
     }
+    for release in plan.releases.iter().filter(|release| release.step.opens) {
+        batch.notes.extend(written(release)?);
+    }
+    batch.notes.extend(done);
     Ok(batch)
+}
+
+/// The write of a release's record.
+fn written(release: &Rollout) -> Result<Option<Op>, Error> {
+    let put = |installed| put_installed(&release.key, installed).map(Some).map_err(record::Error::from);
+    Ok(match &release.step.write {
+        Write::Keep => None,
+        Write::Set(installed) => put(Some(&**installed))?,
+        Write::Clear => put(None)?,
+    })
 }
 
 /// Whether a plan leaves objects for later, because the ones they replace are still on their way out.
 pub fn waits(plan: &SyncPlan) -> bool {
     plan.entries
         .iter()
+        .filter(|entry| !entry.is_held)
         .any(|entry| entry.before.is_some() && entry.after.is_none() && matches!(entry.record, Record::Set(_)))
+}
+
+/// Whether all that a plan changes is written with it: no hook holds anything back.
+pub fn is_whole(plan: &SyncPlan) -> bool {
+    let holds = |release: &Rollout| release.step.holds && release.step.state != State::Suspended;
+    !plan.releases.iter().any(holds)
 }

@@ -16,7 +16,7 @@ use crate::charts::credentials::Login;
 use crate::charts::fetch::Fetcher;
 use crate::charts::lock::{self, Lock, Locked};
 use crate::charts::store::Store;
-use crate::git::commit::BlobId;
+use crate::git::commit::{BlobId, CommitId};
 use crate::git::error::Error;
 use crate::git::reader::Reader;
 use crate::git::snapshot::{Entry, Limits, Snapshot};
@@ -47,7 +47,7 @@ pub struct Around<'a> {
     pub limits: &'a Limits,
     /// The files.
     pub snapshot: &'a Snapshot,
-    /// The commit's time in Unix seconds: what charts are told that it is now.
+    /// The commit's time in Unix seconds.
     pub time_s: i64,
 }
 
@@ -57,6 +57,16 @@ pub struct Charts {
     loaded: HashMap<String, Result<Arc<Chart>, String>>,
     /// Renders that looked applied objects up: what they gave is true only now.
     volatile: BTreeSet<Listed>,
+    /// Renders that asked for the time, and what they were told.
+    timed: HashMap<Listed, Told>,
+}
+
+/// What the charts of a unit are told that it is now: the time of the commit that changed it last.
+#[derive(Clone, Copy)]
+struct Told {
+    time_s: i64,
+    /// The commit up to which that is known.
+    tip: CommitId,
 }
 
 /// Renders this many at a time on a thread of its own, at least.
@@ -87,18 +97,42 @@ impl Charts {
         problems.extend(planned.problems);
         listed.retain(|(path, _)| !planned.values.contains(path));
 
-        let is_new = |unit: &&Unit| cache.file(&unit.listed).is_none() || self.volatile.contains(&unit.listed);
-        let new: Vec<&Unit> = planned.units.iter().filter(is_new).collect();
+        let mut renamed: HashMap<Listed, Listed> = HashMap::new();
+        for unit in planned.units.iter().filter(|unit| unit.spec.suspend) {
+            cache.put(unit.listed.clone(), chart::suspended(unit));
+        }
+        let mut new: Vec<&Unit> = Vec::new();
+        for unit in planned.units.iter().filter(|unit| !unit.spec.suspend) {
+            let is_late = match self.timed.contains_key(&unit.listed) {
+                true => {
+                    let name = at_time(&unit.listed, self.time_of(around, unit)?);
+                    let is_late = cache.file(&name).is_none();
+                    renamed.insert(unit.listed.clone(), name);
+                    is_late
+                }
+                false => false,
+            };
+            if is_late || cache.file(&unit.listed).is_none() || self.volatile.contains(&unit.listed) {
+                new.push(unit);
+            }
+        }
         for unit in &new {
             self.load(around, surroundings, unit)?;
         }
         let mut work = Vec::new();
         for unit in &new {
-            work.push((*unit, self.loaded.get(&chart_id(unit)).cloned(), texts(around, unit, &mut problems)?));
+            let (chart, texts) = (self.loaded.get(&chart_id(unit)).cloned(), texts(around, unit, &mut problems)?);
+            let asks = |chart: &Arc<Chart>| chart::asks_for_time(chart, &texts, &unit.values);
+            let is_timed = matches!(&chart, Some(Ok(chart)) if asks(chart));
+            let now_s = if is_timed { self.time_of(around, unit)? } else { around.time_s };
+            work.push(Work { unit, chart, texts, now_s });
         }
-        let mut renamed: HashMap<Listed, Listed> = HashMap::new();
-        for (unit, (file, has_looked)) in new.iter().zip(render_all(work, around.time_s, surroundings)) {
+        for (unit, (file, has_looked)) in new.iter().zip(render_all(work, surroundings)) {
             let mut name = unit.listed.clone();
+            if let Some(told) = self.timed.get(&unit.listed) {
+                name = at_time(&unit.listed, told.time_s);
+                cache.put(unit.listed.clone(), File::default());
+            }
             if has_looked {
                 self.volatile.insert(unit.listed.clone());
                 // The same inputs may give something else: then it has to have another name.
@@ -122,6 +156,31 @@ impl Charts {
         self.loaded.retain(|id, _| used.contains(id));
         let listed: BTreeSet<&Listed> = units.iter().map(|unit| &unit.listed).collect();
         self.volatile.retain(|unit| listed.contains(unit));
+        self.timed.retain(|unit, _| listed.contains(unit));
+    }
+
+    /// What a unit's chart is told that it is now: the time of the commit that last changed the unit, so that neither
+    /// another commit nor a new start makes another time of it.
+    fn time_of(&mut self, around: &Around<'_>, unit: &Unit) -> Result<i64, Error> {
+        let tip = around.snapshot.commit;
+        let known = self.timed.get(&unit.listed).map(|told| (told.tip, told.time_s));
+        let mut paths: Vec<&str> = unit.files.iter().map(|path| &**path).collect();
+        let lock = lock_path(around);
+        match &unit.place {
+            Place::Folder(folder, _) => paths.push(folder.trim_end_matches('/')),
+            Place::Elsewhere(_) => paths.push(&lock),
+        }
+        let is_same = |path: &str, one: Option<BlobId>, other: Option<BlobId>| {
+            let Place::Elsewhere(locked) = &unit.place else { return false };
+            let pin = |blob: Option<BlobId>| {
+                let bytes = around.reader.blob(blob?, around.limits.file_bytes).ok()?;
+                Lock::read(&bytes).ok()?.find(&locked.asked).cloned()
+            };
+            path == lock && pin(one) == pin(other)
+        };
+        let time_s = around.reader.last_change(tip, &paths, known, &is_same)?;
+        self.timed.insert(unit.listed.clone(), Told { time_s, tip });
+        Ok(time_s)
     }
 
     fn load(&mut self, around: &Around<'_>, with: Option<&Surroundings>, unit: &Unit) -> Result<(), Error> {
@@ -145,9 +204,21 @@ fn chart_id(unit: &Unit) -> String {
     }
 }
 
-fn read_lock(around: &Around<'_>, problems: &mut Vec<Problem>) -> Result<Lock, Error> {
+/// The name of what a unit gives at a time.
+fn at_time(listed: &Listed, time_s: i64) -> Listed {
+    let mut hash = Sha256::new();
+    hash.update(listed.1.as_bytes());
+    hash.update(time_s.to_le_bytes());
+    (listed.0.clone(), BlobId::of_digest(hash.finalize().into()))
+}
+
+fn lock_path(around: &Around<'_>) -> String {
     let folder = &around.snapshot.path;
-    let path = if folder.is_empty() { lock::FILE.to_owned() } else { format!("{folder}/{}", lock::FILE) };
+    if folder.is_empty() { lock::FILE.to_owned() } else { format!("{folder}/{}", lock::FILE) }
+}
+
+fn read_lock(around: &Around<'_>, problems: &mut Vec<Problem>) -> Result<Lock, Error> {
+    let path = lock_path(around);
     let Some(entry) = around.snapshot.entry(&path) else { return Ok(Lock::default()) };
     let bytes = around.reader.blob(entry.blob, around.limits.file_bytes)?;
     Ok(Lock::read(&bytes).unwrap_or_else(|why| {
@@ -196,10 +267,16 @@ fn texts(around: &Around<'_>, unit: &Unit, problems: &mut Vec<Problem>) -> Resul
     Ok(out)
 }
 
-type Work<'u> = (&'u Unit, Option<Result<Arc<Chart>, String>>, Vec<Read>);
+/// One render.
+struct Work<'u> {
+    unit: &'u Unit,
+    chart: Option<Result<Arc<Chart>, String>>,
+    texts: Vec<Read>,
+    now_s: i64,
+}
 
 /// Renders all, in order, each with whether it looked something up.
-fn render_all(work: Vec<Work<'_>>, now_s: i64, with: Option<&Surroundings>) -> Vec<(File, bool)> {
+fn render_all(work: Vec<Work<'_>>, with: Option<&Surroundings>) -> Vec<(File, bool)> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(work.len() / WORTH_A_THREAD + 1);
     let share = work.len().div_ceil(threads.max(1)).max(1);
     let mut parts: Vec<Vec<Work<'_>>> = Vec::new();
@@ -209,13 +286,12 @@ fn render_all(work: Vec<Work<'_>>, now_s: i64, with: Option<&Surroundings>) -> V
             _ => parts.push(vec![one]),
         }
     }
-    let render = &|part: Vec<Work<'_>>| -> Vec<(File, bool)> {
-        part.into_iter().map(|(unit, chart, texts)| render_one(unit, chart, texts, now_s, with)).collect()
-    };
+    let render =
+        &|part: Vec<Work<'_>>| -> Vec<(File, bool)> { part.into_iter().map(|work| render_one(work, with)).collect() };
     std::thread::scope(|scope| {
         let mut workers = Vec::new();
         for part in parts {
-            let units: Vec<&Unit> = part.iter().map(|(unit, ..)| *unit).collect();
+            let units: Vec<&Unit> = part.iter().map(|work| work.unit).collect();
             let thread = std::thread::Builder::new().name("charts".to_owned()).stack_size(STACK_BYTES);
             workers.push((units, thread.spawn_scoped(scope, move || render(part))));
         }
@@ -234,13 +310,8 @@ fn render_all(work: Vec<Work<'_>>, now_s: i64, with: Option<&Surroundings>) -> V
     })
 }
 
-fn render_one(
-    unit: &Unit,
-    chart: Option<Result<Arc<Chart>, String>>,
-    texts: Vec<Read>,
-    now_s: i64,
-    with: Option<&Surroundings>,
-) -> (File, bool) {
+fn render_one(work: Work<'_>, with: Option<&Surroundings>) -> (File, bool) {
+    let Work { unit, chart, texts, now_s } = work;
     let why = match chart {
         Some(Ok(chart)) => {
             let has_looked = Arc::new(AtomicBool::new(false));
@@ -274,7 +345,7 @@ fn render_one(
 fn failed(unit: &Unit, why: &str) -> File {
     let mut told = problem(&unit.origin.path, unit.origin.line, why, "");
     told.object = format!("Release/{}", unit.name);
-    File { wanted: Vec::new(), problems: vec![told] }
+    File { problems: vec![told], ..File::default() }
 }
 
 /// A name for what a render gave.
@@ -286,6 +357,13 @@ fn of_result(file: &File) -> BlobId {
     }
     for problem in &file.problems {
         hash.update(problem.to_string());
+    }
+    if let Some(release) = &file.release {
+        hash.update(format!("{} {:?}", release.digest, release.broken_tests));
+        for hook in &release.hooks {
+            hash.update(hook.object.body());
+            hash.update(format!("{} {:?}", hook.origin, hook.events));
+        }
     }
     BlobId::of_digest(hash.finalize().into())
 }

@@ -150,7 +150,7 @@ pub async fn judge(sync: &Handle, reader: Reader, commit: CommitId, tracked: boo
 /// The plan of a commit, and whether it may run.
 fn show(sync: &Handle, observed: &Observed, tracked: bool) -> Judged {
     let mut lines: Vec<String> = observed.notes.iter().map(|note| format!("note: {note}")).collect();
-    let (plan, problems) = apply::plan(sync.view(), observed);
+    let (plan, problems) = apply::plan(sync, observed);
     lines.extend(problems.iter().take(PROBLEMS_SHOWN).map(|problem| text::line(&format!("  {problem}")).into_owned()));
     lines.extend(report::text::plan(&plan, true));
     if !tracked {

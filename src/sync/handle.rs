@@ -1,8 +1,10 @@
 //! What the rest of the program may ask of the sync: poke it, plan a commit, follow one to its outcome.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
+use masthead_plan::sync::hooks::Recovery;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, watch};
 
@@ -10,6 +12,7 @@ use crate::control::view::View;
 use crate::git::commit::CommitId;
 use crate::git::reader::Reader;
 use crate::sync::charts::Surroundings;
+use crate::sync::logs::Logs;
 use crate::sync::observe::{Fault, Observed, Source};
 use crate::sync::record::Outcome;
 
@@ -75,12 +78,31 @@ pub struct Handle {
     pub(in crate::sync) tips: mpsc::Sender<CommitId>,
     pub(in crate::sync) progress: broadcast::Sender<Progress>,
     pub(in crate::sync) trouble: watch::Sender<Troubles>,
+    /// Until when nodes have time to tell what they run; set where the store may have been lost.
+    pub(in crate::sync) lost_until: Arc<OnceLock<Instant>>,
+    pub(in crate::sync) logs: Arc<OnceLock<Logs>>,
 }
 
 impl Handle {
     /// What charts of commits are rendered with; only the first call counts.
     pub fn surround(&self, surroundings: Surroundings) {
         self.source.surround(surroundings);
+    }
+
+    /// How logs of hooks that fail are read; only the first call counts. Without it their failures have none.
+    pub fn read_logs(&self, logs: Logs) {
+        // Two control planes do not share a handle.
+        let _ = self.logs.set(logs);
+    }
+
+    /// What the store may not know of releases: nothing once a commit was applied in it.
+    pub fn recovery(&self) -> Recovery {
+        match self.lost_until.get() {
+            _ if self.view.read().applied_commit().is_some() => Recovery::No,
+            None => Recovery::No,
+            Some(until) if Instant::now() < *until => Recovery::Waiting,
+            Some(_) => Recovery::Over,
+        }
     }
 
     /// The cluster as it is.

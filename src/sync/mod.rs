@@ -4,6 +4,7 @@ pub mod apply;
 pub mod charts;
 pub mod gate;
 pub mod handle;
+pub mod logs;
 pub mod lookup;
 pub mod notes;
 pub mod observe;

@@ -1,11 +1,16 @@
 //! The objects that a commit changed, as they are → one line each, and whether the commit is healthy or has failed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use masthead_api::key::ObjectKey;
+use masthead_api::release::release::Release;
 use masthead_plan::cluster::view::Cluster;
 use masthead_plan::health::assess::{self, Health};
 use masthead_plan::sync::entry::{Action, SyncPlan};
+use masthead_plan::sync::installed::{Installed, Phase};
+use masthead_plan::sync::outcome::{self, End};
+use masthead_plan::sync::release::ReleaseKey;
 
 use crate::sync::record::CommitRecord;
 
@@ -24,7 +29,7 @@ pub enum Assessed {
 pub fn watched(plan: &SyncPlan) -> impl Iterator<Item = ObjectKey> {
     plan.entries
         .iter()
-        .filter(|entry| matches!(entry.action, Action::Create | Action::Change | Action::Replace))
+        .filter(|entry| matches!(entry.action, Action::Create | Action::Change | Action::Replace) && !entry.is_held)
         .map(|entry| entry.key.clone())
 }
 
@@ -69,6 +74,33 @@ fn look<'a>(
     (lines, assessed, open)
 }
 
+/// What hooks of releases do now: those that run, and those that failed.
+pub fn hooks(cluster: &Cluster) -> Vec<String> {
+    let line = |(key, installed): (&ReleaseKey, &Arc<Installed>)| {
+        let run = installed.run.as_ref()?;
+        let event = if run.phase == Phase::Post { run.post } else { run.pre };
+        match (&run.failed, &run.active) {
+            (Some(failed), _) => Some(format!("{key}: {}", failed.why)),
+            (None, Some(active)) => {
+                let how = match outcome::end(cluster, active) {
+                    End::Open { line, .. } => line,
+                    End::Succeeded => "succeeded".to_owned(),
+                    End::Failed(why) => why,
+                };
+                Some(format!("{key}: {event} hook {}: {how}", active.key))
+            }
+            (None, None) => None,
+        }
+    };
+    cluster.installed().iter().filter_map(line).collect()
+}
+
+/// The releases that are left alone, as their Releases ask.
+pub fn suspended(cluster: &Cluster) -> Vec<String> {
+    let releases = cluster.list_all::<Release>().filter(|release| release.spec.suspend);
+    releases.map(|release| format!("Release {}/{}", release.metadata.namespace, release.metadata.name)).collect()
+}
+
 /// The objects of one commit on their way; a look costs what is not up yet, not what the commit changed.
 #[derive(Debug, Default)]
 pub struct Watched {
@@ -111,8 +143,6 @@ impl Watched {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use masthead_api::object::Object;
     use masthead_plan::cluster::event::Event;
     use serde_json::json;

@@ -5,6 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use masthead_api::key::ObjectKey;
 use masthead_plan::desired::CommitFacts;
+use masthead_plan::sync::installed::Installed;
+use masthead_plan::sync::release::ReleaseKey;
 use masthead_store::kv::Op;
 use masthead_store::objects::OWN_ROOT;
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,12 @@ pub const REPOSITORY: &str = "repository";
 
 /// The prefix below [`OWN_ROOT`] of the records of commits.
 pub const COMMITS: &str = "commits/";
+
+/// The prefix below [`OWN_ROOT`] of the records of releases, by namespace and name.
+pub const INSTALLED: &str = "installed/";
+
+/// What hooks did that a record of a commit names.
+pub const HOOKS_MAX: usize = 100;
 
 /// Records kept; the oldest go first.
 pub const RECORDS_MAX: usize = 1000;
@@ -83,6 +91,9 @@ pub struct CommitRecord {
     /// How many more it changed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub changed_more: usize,
+    /// What hooks of its releases did, a line each; at most [`HOOKS_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -113,6 +124,24 @@ impl CommitRecord {
     pub fn forget(&self) -> Op {
         Op::delete(format!("{OWN_ROOT}{COMMITS}{}", self.commit.id))
     }
+}
+
+/// The write that keeps how far a release has come, or, without it, forgets the release.
+///
+/// # Errors
+/// It has no JSON form.
+pub fn put_installed(key: &ReleaseKey, installed: Option<&Installed>) -> Result<Op, serde_json::Error> {
+    let name = format!("{OWN_ROOT}{INSTALLED}{}/{}", key.namespace, key.name);
+    Ok(match installed {
+        Some(installed) => Op::put(name, serde_json::to_vec(installed)?),
+        None => Op::delete(name),
+    })
+}
+
+/// The release that a key below [`INSTALLED`] is about.
+pub fn release_of(rest: &str) -> Option<ReleaseKey> {
+    let (namespace, name) = rest.split_once('/')?;
+    Some(ReleaseKey { namespace: namespace.to_owned(), name: name.to_owned() })
 }
 
 /// Milliseconds as `0.8 s`, `42 s` or `3m05s`.

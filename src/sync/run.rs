@@ -1,11 +1,14 @@
 //! Tips of the tracked branch → commits applied and followed to their outcome; a newer one supersedes at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use masthead_plan::sync::entry::SyncPlan;
+use masthead_plan::sync::hooks::{Recovery, State};
+use masthead_plan::sync::release::ReleaseKey;
+use masthead_plan::sync::rollout::{self, Rollout};
 use masthead_store::kv::Op;
 use masthead_store::objects::{Batch, Objects};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -13,15 +16,18 @@ use tokio::sync::{broadcast, mpsc, watch};
 use crate::clock;
 use crate::control::view::View;
 use crate::git::commit::CommitId;
-use crate::sync::apply;
 use crate::sync::handle::{About, Handle, PROGRESS_WAITING_MAX, Progress, Tracked, Trouble, Troubles};
 use crate::sync::notes::Notes;
 use crate::sync::observe::{Fault, Observed, Source};
 use crate::sync::progress::{self, Assessed, Watched};
-use crate::sync::record::{AppliedCommit, CommitRecord, Outcome, RECORDS_MAX};
+use crate::sync::record::{AppliedCommit, CommitRecord, HOOKS_MAX, Outcome, RECORDS_MAX};
+use crate::sync::{apply, logs};
 
 /// How long a rollout may take whose objects have no deadline of their own.
 pub const ROLLOUT_MAX: Duration = Duration::from_secs(900);
+
+/// How long nodes have to tell what they run, where the store may have been lost: agents dial again within ten seconds.
+const NODES_TELL_MAX: Duration = Duration::from_secs(15);
 
 /// How long a failed read of a repository waits before it is tried again.
 const READ_AGAIN: Duration = Duration::from_secs(5);
@@ -48,7 +54,8 @@ impl Sync {
         let source = Arc::new(Source::new(tracked.path.clone()));
         let progress = broadcast::Sender::new(PROGRESS_WAITING_MAX);
         let trouble = watch::Sender::new(Troubles::default());
-        let handle = Handle { tracked, repository, source, view, tips: tips_in, progress, trouble };
+        let (lost_until, logs) = (Arc::default(), Arc::default());
+        let handle = Handle { tracked, repository, source, view, tips: tips_in, progress, trouble, lost_until, logs };
         Sync { handle, store, tips, notes: None }
     }
 
@@ -60,6 +67,10 @@ impl Sync {
     /// Runs until all handles are gone.
     pub async fn run(mut self) {
         self.notes = self.handle.tracked.hosted.then(|| Notes::start(self.handle.repository.clone()));
+        if self.may_be_lost() {
+            // Set once: there is one run of a handle.
+            let _ = self.handle.lost_until.set(Instant::now() + NODES_TELL_MAX);
+        }
         let mut next = None;
         loop {
             let commit = match next.take() {
@@ -72,6 +83,15 @@ impl Sync {
             let commit = self.newest(commit).await;
             next = self.roll(commit).await;
         }
+    }
+
+    /// Whether this store is new although its repository is not, so that it may have been lost.
+    fn may_be_lost(&self) -> bool {
+        let tracked = &self.handle.tracked;
+        let has_commits =
+            || self.handle.reader().and_then(|reader| reader.tip(&tracked.branch)).is_ok_and(|t| t.is_some());
+        // A repository that is elsewhere is fetched when this has begun.
+        self.handle.view.read().applied_commit().is_none() && (!tracked.hosted || has_commits())
     }
 
     /// Skips to the newest tip that waits.
@@ -126,7 +146,7 @@ impl Sync {
                 }
             };
             rolling.planned(self, &plan);
-            match self.follow(rolling, apply::waits(&plan)).await {
+            match self.follow(rolling, observed, apply::waits(&plan)).await {
                 Followed::Newer(newer) => return self.supersede(rolling, newer).await,
                 Followed::PlanAgain => {}
             }
@@ -138,18 +158,44 @@ impl Sync {
         let branch = self.handle.tracked.branch.clone();
         let applied = AppliedCommit { commit: rolling.id.to_string(), branch };
         for _ in 0..apply::ATTEMPTS {
-            let plan = apply::decide(&self.handle.view, observed)?;
+            let plan = apply::decide(&self.handle, observed)?;
+            let logs = self.logs_of(&plan).await;
             if plan.entries.len() > LARGE {
                 rolling.write(self).await;
             }
             rolling.take(&plan);
+            let said = rolling.record.hooks.len();
+            rolling.hooks(&plan, logs);
             let mut done = rolling.ops(self);
-            done.extend(applied.put());
+            if apply::is_whole(&plan) {
+                done.extend(applied.put());
+            }
+            let lines = rolling.record.hooks[said..].to_vec();
             if apply::execute(&self.handle.view, &self.store, &plan, done).await? {
+                lines.into_iter().for_each(|line| rolling.say(self, line));
+                rolling.continues = true;
                 return Ok(plan);
             }
+            rolling.record.hooks.truncate(said);
         }
         Err(apply::Error::Contended)
+    }
+
+    /// What the logs of hooks that have failed just now end with; read before their policies delete them.
+    async fn logs_of(&self, plan: &SyncPlan) -> Vec<String> {
+        let Some(logs) = self.handle.logs.get() else { return Vec::new() };
+        let mut out = Vec::new();
+        for release in &plan.releases {
+            let Some(key) = &release.step.failed else { continue };
+            let pod = logs::pod_of(&self.handle.view.read(), key);
+            if let Some(pod) = pod {
+                let log = logs(pod.clone()).await;
+                if !log.is_empty() {
+                    out.push(format!("{}: the log of {} ends with: {log}", release.key, pod.metadata.name));
+                }
+            }
+        }
+        out
     }
 
     async fn supersede(&self, rolling: &mut Rolling, newer: Option<CommitId>) -> Option<CommitId> {
@@ -201,11 +247,14 @@ impl Sync {
     }
 
     /// Watches what a commit changed until a newer commit comes; its outcome may come before, and may turn good again.
-    async fn follow(&mut self, rolling: &mut Rolling, waits: bool) -> Followed {
+    async fn follow(&mut self, rolling: &mut Rolling, observed: &Observed, waits: bool) -> Followed {
         let mut revisions = self.handle.view.subscribe();
         let deadline = rolling.started + ROLLOUT_MAX;
         loop {
-            let (lines, assessed) = rolling.watched.assess(&self.handle.view.read());
+            let (lines, assessed) = match self.look(rolling, observed) {
+                Some(found) => found,
+                None => return Followed::PlanAgain,
+            };
             rolling.lines(self, lines);
             let done = rolling.record.outcome;
             match assessed {
@@ -221,6 +270,7 @@ impl Sync {
             }
             let settled = rolling.record.outcome == Outcome::Healthy;
             let open = !rolling.record.outcome.is_final();
+            let told = self.handle.lost_until.get().filter(|_| self.handle.recovery() == Recovery::Waiting).copied();
             tokio::select! {
                 newer = self.tips.recv() => match newer {
                     Some(newer) if newer.to_string() == rolling.record.commit.id && settled => return Followed::PlanAgain,
@@ -236,8 +286,41 @@ impl Sync {
                     }
                 }
                 () = tokio::time::sleep_until(deadline.into()), if open => {}
+                () = tokio::time::sleep_until(told.unwrap_or(deadline).into()), if told.is_some() => {}
             }
         }
+    }
+
+    /// Looks at what a commit changed and at its releases; none when a release may take its next step.
+    fn look(&self, rolling: &mut Rolling, observed: &Observed) -> Option<(Vec<String>, Assessed)> {
+        let cluster = self.handle.view.read().clone();
+        let recovery = self.handle.recovery();
+        let steps = rollout::states(&rolling.releases, &observed.desired, &cluster, recovery, &mut clock::context());
+        if steps.iter().any(|(_, step)| step.has_work()) {
+            return None;
+        }
+        let (mut lines, mut assessed) = rolling.watched.assess(&cluster);
+        let (mut failed, mut troubles) = (Vec::new(), Vec::new());
+        for (_, step) in steps {
+            match step.state {
+                State::Failed { why } => failed.push(why),
+                State::Waits { line, trouble } => {
+                    lines.push(line);
+                    troubles.extend(trouble);
+                    if assessed == Assessed::Healthy {
+                        assessed = Assessed::Progressing;
+                    }
+                }
+                State::Rest | State::Suspended | State::Goes => {}
+            }
+        }
+        let assessed = match assessed {
+            Assessed::Failed(why) => Assessed::Failed(failed.into_iter().chain(why).collect()),
+            _ if !failed.is_empty() => Assessed::Failed(failed),
+            _ if !troubles.is_empty() => Assessed::Failed(troubles),
+            other => other,
+        };
+        Some((lines, assessed))
     }
 }
 
@@ -252,6 +335,10 @@ struct Rolling {
     started: Instant,
     record: CommitRecord,
     watched: Watched,
+    /// Its releases that are on their way.
+    releases: BTreeSet<ReleaseKey>,
+    /// Whether a plan of it was applied before.
+    continues: bool,
     said: BTreeMap<String, String>,
 }
 
@@ -271,6 +358,7 @@ impl Rolling {
             took_ms: None,
             changed: Vec::new(),
             changed_more: 0,
+            hooks: Vec::new(),
         };
         let record = match known {
             // A restart finds the record of the commit that is applied, and goes on with it.
@@ -278,7 +366,8 @@ impl Rolling {
             None => record,
         };
         let watched = Watched::new(progress::recorded(&record, &sync.handle.view.read()));
-        Rolling { id, started: Instant::now(), record, watched, said: BTreeMap::new() }
+        let (releases, said) = (BTreeSet::new(), BTreeMap::new());
+        Rolling { id, started: Instant::now(), record, watched, releases, continues: false, said }
     }
 
     fn say(&self, sync: &Sync, line: String) {
@@ -299,15 +388,31 @@ impl Rolling {
 
     /// Notes what a plan changes.
     fn take(&mut self, plan: &SyncPlan) {
-        if !plan.is_empty() || self.record.summary.is_empty() {
+        if (!plan.is_empty() && !self.continues) || self.record.summary.is_empty() {
             self.record.summary = plan.summary();
         }
+        let is_open = |release: &&Rollout| !matches!(release.step.state, State::Rest | State::Suspended);
+        self.releases = plan.releases.iter().filter(is_open).map(|release| release.key.clone()).collect();
         self.watched.add(progress::watched(plan));
         self.record.set_changed(self.watched.all().iter());
         if !self.record.outcome.is_final() || !plan.is_empty() {
             self.record.outcome = Outcome::Progressing;
             self.record.finished_s = None;
         }
+    }
+
+    /// Notes what hooks did.
+    fn hooks(&mut self, plan: &SyncPlan, logs: Vec<String>) {
+        let failed =
+            plan.releases.iter().filter(|release| release.step.has_work()).filter_map(|release| {
+                match &release.step.state {
+                    State::Failed { why } => Some(why.clone()),
+                    _ => None,
+                }
+            });
+        let said = plan.releases.iter().flat_map(|release| release.step.said.iter().cloned());
+        let room = HOOKS_MAX.saturating_sub(self.record.hooks.len());
+        self.record.hooks.extend(said.chain(failed).chain(logs).take(room));
     }
 
     /// Tells that the plan is applied.

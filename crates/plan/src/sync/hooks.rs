@@ -307,12 +307,8 @@ impl Machine<'_, '_> {
         loop {
             let Some(run) = &self.record.run else { return self.rest() };
             if let Some(failed) = &run.failed {
-                let why = match failed.log.as_str() {
-                    "" => failed.why.clone(),
-                    log => format!("{}; its log ends with: {log}", failed.why),
-                };
                 self.step.holds = run.phase == Phase::Pre;
-                self.step.state = State::Failed { why: format!("{}: {why}", self.key) };
+                self.step.state = State::Failed { why: format!("{}: {}", self.key, failed.why) };
                 return;
             }
             let (phase, pre, post) = (run.phase, run.pre, run.post);
@@ -477,7 +473,7 @@ impl Machine<'_, '_> {
         let commit = self.commit().to_owned();
         let Some(run) = &mut self.record.run else { return };
         let (earlier, was_made) = (run.next, run.active.take().is_some());
-        run.failed = Some(Failed { commit, why: why.clone(), log: String::new() });
+        run.failed = Some(Failed { commit, why: why.clone() });
         let holds = run.phase == Phase::Pre;
         if was_made {
             self.step.failed = Some(hook.key().clone());

@@ -104,7 +104,4 @@ pub struct Failed {
     pub commit: String,
     /// Which, and why: `pre-upgrade hook Job default/migrate failed: …`.
     pub why: String,
-    /// The end of its log.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub log: String,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use masthead_api::admit;
+use masthead_api::batch::job::Job;
 use masthead_api::change::Change;
 use masthead_api::key::ObjectKey;
 use masthead_api::object::Object;
@@ -122,6 +123,12 @@ fn ask(
         is_held: false,
     };
     let Some(live) = cluster.get(key).filter(|live| live.meta().deletion_timestamp.is_none()) else {
+        if applied.is_some_and(|a| a.desired.body() == wanted.object.body()) && leaves_by_itself(&wanted.object) {
+            return Ok(moved(applied, wanted).then(|| {
+                let reason = format!("now written at {}; it ran and has gone", wanted.origin);
+                entry(Action::Move, reason, None, None, Vec::new())
+            }));
+        }
         if let Some(dying) = cluster.get(key) {
             // It is made once the old one is gone: the control loop plans again at that change.
             let reason = format!("waits until the old {} is gone", dying.key());
@@ -143,7 +150,9 @@ fn ask(
         }));
     }
     let old = live.value();
-    match admit::update(&old, crate::sync::merge::overlay(live, applied.map(|a| &*a.desired), &wanted.object)) {
+    // With the uid of the live object comes what follows from it, as a job's selector.
+    let laid = admit::settle(crate::sync::merge::overlay(live, applied.map(|a| &*a.desired), &wanted.object));
+    match laid.map_err(|fault| vec![fault]).and_then(|laid| admit::update(&old, laid)) {
         Ok(new) => {
             let after = Object::from_value(new).map_err(|e| vec![problem(wanted, String::new(), e.to_string())])?;
             if after.body() == live.body() {
@@ -184,6 +193,12 @@ fn ask(
         }
         Err(faults) => Err(faults.into_iter().map(|f| problem(wanted, f.path, f.message)).collect()),
     }
+}
+
+/// Whether an object goes when it has done its work, as a job with a time after its end does: it was made when git asked
+/// for it, so that its absence is as asked until git asks for something else.
+fn leaves_by_itself(wanted: &Object) -> bool {
+    wanted.typed::<Job>().is_ok_and(|job| job.spec.ttl_seconds_after_finished.is_some())
 }
 
 /// Whether the text of an object moved in the repository.
