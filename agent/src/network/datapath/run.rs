@@ -30,6 +30,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// How long after a change of nftables the tables are looked at, for a change seldom comes alone.
 const QUIET: Duration = Duration::from_millis(200);
+/// Objects that change at once before nobody listens to the kernel's word of them.
+const MUCH: usize = 100;
 /// How often routes and tables are looked at when nothing is heard: a link that went down took its routes along.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -67,6 +69,11 @@ impl Engine {
                 is_told = false;
                 again = None;
                 let next = manifest.borrow_and_update().clone();
+                let is_heard = watch.is_some();
+                if is_heard && next.as_ref().is_some_and(|next| self.is_much(next)) {
+                    // The kernel copies every change for whoever hears of them, and holds the copies until the last.
+                    watch = None;
+                }
                 if let Some((generation, Err(error))) = match next {
                     Some(next) => Some((next.generation, self.follow(&next).await)),
                     None => None,
@@ -77,6 +84,10 @@ impl Engine {
                     backoff = (backoff * 2).min(BACKOFF_MAX);
                 } else {
                     backoff = BACKOFF;
+                }
+                if is_heard && watch.is_none() {
+                    watch = Watch::open().ok();
+                    look_at = look_at.min(Instant::now() + QUIET);
                 }
             }
             tokio::select! {
@@ -102,6 +113,13 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Whether a manifest changes so much that nobody should listen.
+    fn is_much(&self, next: &NodeManifest) -> bool {
+        let Some(held) = &self.held else { return true };
+        next.content.setup != held.content.setup
+            || next.content.attachments.since(&held.content.attachments).len() > MUCH
     }
 
     /// Brings the kernel to a manifest. Each part is done as far as it can be, whatever becomes of the others.

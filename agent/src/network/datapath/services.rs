@@ -31,12 +31,20 @@ pub const SLICE: &str = "EndpointSlice";
 /// Who tells of problems, as in Kubernetes.
 const COMPONENT: &str = "kube-proxy";
 
+/// Lists of up to so many endpoints have their chains from the start. A chain that is made while the maps that it looks
+/// into are full costs a walk over all of them (`nf_tables_bind_set`): with 50,000 endpoints some milliseconds.
+const READY_SIZES: u32 = 32;
+/// Chains that no list has any more and that stay for the next, besides those.
+const IDLE_MAX: usize = 256;
+
 /// The service table and what it is made from.
 pub struct Services {
     nft: Connection<Nftables>,
     table: String,
     book: Book,
     skeleton: Option<Skeleton>,
+    /// Chains that are there without a list that has them.
+    idle: BTreeSet<(Scope, Shape)>,
     /// Whether the kernel holds what the book says.
     is_sure: bool,
     health: Health,
@@ -62,6 +70,7 @@ impl Services {
             table: names.services_table(),
             book: Book::default(),
             skeleton: None,
+            idle: BTreeSet::new(),
             is_sure: false,
             health: Health::default(),
             udp: None,
@@ -222,11 +231,11 @@ impl Services {
         if self.is_sure {
             // Until the kernel has taken it, nothing is certain.
             self.is_sure = false;
-            let ops = ops(&self.table, &change)?;
+            let ops = ops(&self.table, &change, &mut self.idle)?;
             contents::change(&self.nft, &self.table, &skeleton.sets, ops).await?;
         } else {
             self.udp.get_or_insert_default();
-            self.whole(skeleton).await?;
+            self.idle = self.whole(skeleton).await?;
         }
         self.is_sure = true;
         if let Some(gone) = self.udp.take()
@@ -257,11 +266,14 @@ impl Services {
         Ok(true)
     }
 
-    /// Makes the table right by what there is of it: rules that serve stay, and with them who is led by them.
-    async fn whole(&self, skeleton: &Skeleton) -> Result<()> {
+    /// Makes the table right by what there is of it: rules that serve stay, and with them who is led by them. Gives the
+    /// chains that no list has.
+    async fn whole(&self, skeleton: &Skeleton) -> Result<BTreeSet<(Scope, Shape)>> {
         let (nft, table) = (&self.nft, self.table.as_str());
         let elements: Vec<Element> = self.book.elements().collect();
-        let shapes = chains(elements.iter());
+        let mut shapes = chains(elements.iter());
+        let idle: BTreeSet<(Scope, Shape)> = ready().filter(|of| !shapes.contains(of)).collect();
+        shapes.extend(&idle);
         let held = contents::chains(nft, table).await?;
         let mut ops = Ops::default();
         // A table that was restored from a listing may lack rules that the listing could not show.
@@ -273,7 +285,8 @@ impl Services {
             for (scope, shape) in shapes {
                 ops.new_chains.push(chain(table, scope, shape)?);
             }
-            return contents::replace(nft, table, skeleton, ops).await;
+            contents::replace(nft, table, skeleton, ops).await?;
+            return Ok(idle);
         }
         let wanted: BTreeMap<String, (Scope, Shape)> =
             shapes.into_iter().map(|(scope, shape)| (shape.chain(scope), (scope, shape))).collect();
@@ -292,8 +305,14 @@ impl Services {
             let there = contents::read(nft, table, set).await?;
             ops.differ(set, &there, sets.get(set).unwrap_or(&none));
         }
-        contents::change(nft, table, &skeleton.sets, ops).await
+        contents::change(nft, table, &skeleton.sets, ops).await?;
+        Ok(idle)
     }
+}
+
+/// Shapes that have a chain in every table.
+fn ready() -> impl Iterator<Item = (Scope, Shape)> {
+    (1..=READY_SIZES).map(|size| (Scope::Inner, Shape(size)))
 }
 
 /// What was read, and why nothing was.
@@ -326,14 +345,22 @@ fn put(sets: &mut BTreeMap<String, Vec<(contents::Key, contents::Value)>>, eleme
     }
 }
 
-/// A change of the book as a change of the table.
-fn ops(table: &str, change: &Change) -> Result<Ops> {
+/// A change of the book as a change of the table. Chains that no list has any more become idle, and are used again.
+fn ops(table: &str, change: &Change, idle: &mut BTreeSet<(Scope, Shape)>) -> Result<Ops> {
     let mut ops = Ops::default();
     change.remove.iter().for_each(|element| put(&mut ops.remove, element));
     change.add.iter().for_each(|element| put(&mut ops.add, element));
-    for (scope, shape) in chains(change.add.iter()) {
-        ops.new_chains.push(chain(table, scope, shape)?);
+    for of in chains(change.add.iter()) {
+        if !idle.remove(&of) {
+            ops.new_chains.push(chain(table, of.0, of.1)?);
+        }
     }
-    ops.old_chains = chains(change.remove.iter()).into_iter().map(|(scope, shape)| shape.chain(scope)).collect();
+    idle.extend(chains(change.remove.iter()));
+    while idle.len() > READY_SIZES as usize + IDLE_MAX
+        && let Some(of) = idle.pop_last()
+    {
+        // Those of long lists and of clients that stay: the rarest.
+        ops.old_chains.push(of.1.chain(of.0));
+    }
     Ok(ops)
 }
