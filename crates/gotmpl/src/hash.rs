@@ -36,6 +36,11 @@ impl Hasher for Folding {
     }
 
     #[inline]
+    fn write_u8(&mut self, byte: u8) {
+        self.mix(u64::from(byte));
+    }
+
+    #[inline]
     fn write_usize(&mut self, number: usize) {
         self.mix(number as u64);
     }

@@ -39,8 +39,6 @@ pub enum ItemType {
     RightDelim,
     /// `)`
     RightParen,
-    /// A run of spaces between arguments.
-    Space,
     /// A string in double quotes.
     String,
     /// Text outside of actions.
@@ -82,11 +80,19 @@ pub struct Item {
     pub pos: u32,
     /// Where it ends.
     pub end: u32,
+    /// Where the space in front of it starts; where it starts itself, if there is none.
+    pub gap: u32,
 }
 
 impl Item {
     /// Before anything is read.
-    pub const NONE: Item = Item { typ: ItemType::Error, pos: u32::MAX, end: u32::MAX };
+    pub const NONE: Item = Item { typ: ItemType::Error, pos: u32::MAX, end: u32::MAX, gap: u32::MAX };
+
+    /// Does it follow what is before it without space?
+    #[inline]
+    pub fn is_attached(self) -> bool {
+        self.gap == self.pos
+    }
 
     /// How Go's messages show the token.
     pub fn show(self, text: &[u8]) -> String {

@@ -15,6 +15,8 @@ pub struct Lexer<'s> {
     input: &'s [u8],
     pos: usize,
     start: usize,
+    /// Where the space before `start` begins.
+    gap: usize,
     paren_depth: i32,
     inside_action: bool,
     /// A token of type `Error` was given: nothing but the end follows.
@@ -34,6 +36,7 @@ impl<'s> Lexer<'s> {
             input,
             pos: 0,
             start: 0,
+            gap: 0,
             paren_depth: 0,
             inside_action: false,
             failed: false,
@@ -50,7 +53,7 @@ impl<'s> Lexer<'s> {
             (false, true) => self.inside(),
             (false, false) => self.text(),
             (true, true) => self.fail("unclosed action".to_owned()),
-            (true, false) => Item { typ: ItemType::Eof, pos: self.start as u32, end: self.start as u32 },
+            (true, false) => self.item(ItemType::Eof, self.start),
         }
     }
 
@@ -64,11 +67,23 @@ impl<'s> Lexer<'s> {
         self.input.get(self.pos).copied()
     }
 
+    /// What stands from the token's start up to an end.
+    #[inline]
+    fn item(&self, typ: ItemType, end: usize) -> Item {
+        Item { typ, pos: self.start as u32, end: end as u32, gap: self.gap as u32 }
+    }
+
     #[inline]
     fn emit(&mut self, typ: ItemType) -> Item {
-        let item = Item { typ, pos: self.start as u32, end: self.pos as u32 };
-        self.start = self.pos;
+        let item = self.item(typ, self.pos);
+        self.skip_to(self.pos);
         item
+    }
+
+    /// The next token starts here, with no space before it so far.
+    #[inline]
+    fn skip_to(&mut self, pos: usize) {
+        (self.pos, self.start, self.gap) = (pos, pos, pos);
     }
 
     /// Passes one byte, of a set of them.
@@ -86,7 +101,7 @@ impl<'s> Lexer<'s> {
     fn fail(&mut self, text: String) -> Item {
         self.error = text;
         self.failed = true;
-        Item { typ: ItemType::Error, pos: self.start as u32, end: self.start as u32 }
+        self.item(ItemType::Error, self.start)
     }
 
     fn text(&mut self) -> Item {
@@ -99,8 +114,8 @@ impl<'s> Lexer<'s> {
             let trims = has_left_trim_marker(&self.input[self.pos + LEFT.len()..]);
             if at > 0 {
                 let trim = if trims { trailing_spaces(&self.input[self.start..self.pos]) } else { 0 };
-                let item = Item { typ: ItemType::Text, pos: self.start as u32, end: (self.pos - trim) as u32 };
-                self.start = self.pos;
+                let item = self.item(ItemType::Text, self.pos - trim);
+                self.skip_to(self.pos);
                 if item.end > item.pos {
                     return item;
                 }
@@ -111,12 +126,10 @@ impl<'s> Lexer<'s> {
                 let item = self.emit(ItemType::LeftDelim);
                 self.inside_action = true;
                 self.paren_depth = 0;
-                self.pos += marker;
-                self.start = self.pos;
+                self.skip_to(self.pos + marker);
                 return item;
             }
-            self.pos += marker;
-            self.start = self.pos;
+            self.skip_to(self.pos + marker);
             if let Err(words) = self.comment() {
                 return self.fail(words.to_owned());
             }
@@ -133,7 +146,7 @@ impl<'s> Lexer<'s> {
             self.pos += TRIM_MARKER_LEN;
             self.pos += leading_spaces(self.rest());
         }
-        self.start = self.pos;
+        self.skip_to(self.pos);
         Ok(())
     }
 
@@ -147,33 +160,35 @@ impl<'s> Lexer<'s> {
         }
     }
 
+    /// The closing delimiter at the scan's place, behind the space of a trim marker if it has one.
     fn right_delim(&mut self, trim: bool) -> Item {
         if self.paren_depth != 0 {
+            self.start -= usize::from(trim);
             return self.fail("unclosed left paren".to_owned());
         }
         if trim {
-            self.pos += TRIM_MARKER_LEN;
-            self.start = self.pos;
+            self.start += TRIM_MARKER_LEN - 1;
+            self.pos += TRIM_MARKER_LEN - 1;
         }
         self.pos += RIGHT.len();
         let item = self.emit(ItemType::RightDelim);
         if trim {
-            self.pos += leading_spaces(self.rest());
-            self.start = self.pos;
+            self.skip_to(self.pos + leading_spaces(self.rest()));
         }
         self.inside_action = false;
         item
     }
 
     fn inside(&mut self) -> Item {
+        while self.byte().is_some_and(is_space_byte) {
+            self.pos += 1;
+        }
+        self.start = self.pos;
         let Some(byte) = self.byte() else { return self.fail("unclosed action".to_owned()) };
-        if is_space_byte(byte) || byte == b'}' {
-            if let Some(trim) = self.at_right_delim() {
-                return self.right_delim(trim);
-            }
-            if byte != b'}' {
-                return self.space();
-            }
+        match self.rest() {
+            [b'}', b'}', ..] => return self.right_delim(false),
+            [b'-', b'}', b'}', ..] if self.gap < self.pos => return self.right_delim(true),
+            _ => {}
         }
         if is_name_byte(byte) && !byte.is_ascii_digit() {
             return self.identifier();
@@ -230,19 +245,6 @@ impl<'s> Lexer<'s> {
         let rest = self.rest();
         let (code, size) = quote::decode(rest);
         (!rest.is_empty()).then(|| (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), size))
-    }
-
-    fn space(&mut self) -> Item {
-        let spaces = leading_spaces(self.rest());
-        self.pos += spaces;
-        // The last one may belong to a trim marker.
-        if matches!(self.rest(), [b'-', b'}', b'}', ..]) {
-            self.pos -= 1;
-            if spaces == 1 {
-                return self.right_delim(true);
-            }
-        }
-        self.emit(ItemType::Space)
     }
 
     /// Absorbs a name; fails where what follows can't follow a name.
@@ -397,12 +399,23 @@ fn is_alphanumeric(c: char) -> bool {
     c == '_' || is_letter(c) || is_digit(c)
 }
 
-/// A letter, a digit or `_` of ASCII?
+/// Which bytes are a letter, a digit or `_` of ASCII.
+static IS_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < 128 {
+        table[at] = at as u8 == b'_' || (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    table
+};
+
 #[inline]
 fn is_name_byte(byte: u8) -> bool {
-    byte == b'_' || byte.is_ascii_alphanumeric()
+    IS_NAME[usize::from(byte)]
 }
 
+#[inline]
 fn is_space_byte(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }

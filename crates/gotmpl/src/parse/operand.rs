@@ -10,10 +10,10 @@ use crate::string::Str;
 impl Parser<'_> {
     pub(super) fn pipeline(&mut self, context: &str, end: ItemType) -> Result<PipeId> {
         let mark = self.commands.len();
-        let mut parts = PipeParts { pos: self.peek_non_space().pos, ..PipeParts::default() };
+        let mut parts = PipeParts { pos: self.peek().pos, ..PipeParts::default() };
         while self.declaration(&mut parts, context)? {}
         loop {
-            let token = self.next_non_space();
+            let token = self.next();
             match token.typ {
                 typ if typ == end => {
                     self.check_pipeline(mark, context)?;
@@ -42,22 +42,18 @@ impl Parser<'_> {
 
     /// Reads a variable before `:=`, `=` or `,`; true if another one follows.
     fn declaration(&mut self, parts: &mut PipeParts, context: &str) -> Result<bool> {
-        let variable = self.peek_non_space();
+        let variable = self.peek();
         if variable.typ != ItemType::Variable {
             return Ok(false);
         }
         self.next();
-        let after = self.peek();
-        let next = self.peek_non_space();
+        let next = self.peek();
         let is_comma = next.typ == ItemType::Char && self.val(next) == b",";
         if !is_comma && !matches!(next.typ, ItemType::Assign | ItemType::Declare) {
-            match after.typ {
-                ItemType::Space => self.backup3(variable, after),
-                _ => self.backup2(variable),
-            }
+            self.backup2(variable);
             return Ok(false);
         }
-        self.next_non_space();
+        self.next();
         let name = self.val(variable);
         let id = self.current.build.variable(name);
         if let Some(slot) = parts.decl.get_mut(usize::from(parts.decl_count)) {
@@ -70,7 +66,7 @@ impl Parser<'_> {
             return Ok(false);
         }
         if context == "range" && parts.decl_count < 2 {
-            return match self.peek_non_space().typ {
+            return match self.peek().typ {
                 ItemType::Variable | ItemType::RightDelim | ItemType::RightParen => Ok(true),
                 _ => self.error("range can only initialize variables"),
             };
@@ -94,17 +90,19 @@ impl Parser<'_> {
 
     fn command(&mut self) -> Result<Command> {
         let mark = self.args.len();
-        let pos = self.peek_non_space().pos;
+        let pos = self.peek().pos;
         loop {
-            self.peek_non_space();
-            if let Some(arg) = self.operand()? {
-                self.args.push(arg);
-            }
+            let arg = self.operand()?;
+            let found = arg.is_some();
+            self.args.extend(arg);
             let token = self.next();
             match token.typ {
-                ItemType::Space => continue,
                 ItemType::RightDelim | ItemType::RightParen => self.backup(),
                 ItemType::Pipe => {}
+                _ if found && !token.is_attached() => {
+                    self.backup();
+                    continue;
+                }
                 _ => return self.unexpected(token, "operand"),
             }
             break;
@@ -118,16 +116,16 @@ impl Parser<'_> {
     /// A term and the fields after it.
     fn operand(&mut self) -> Result<Option<Arg>> {
         let Some(arg) = self.term()? else { return Ok(None) };
-        if self.peek().typ != ItemType::Field {
+        let first = self.peek();
+        if !is_attached_field(first) {
             return Ok(Some(arg));
         }
-        let pos = self.peek().pos;
         let mut start = self.names.len() as u32;
         if let ArgKind::Field(names) = arg.kind {
             // Its name was the last one, so the chain goes on.
             start = names.start;
         }
-        while self.peek().typ == ItemType::Field {
+        while is_attached_field(self.peek()) {
             let token = self.next();
             self.name(token);
         }
@@ -137,11 +135,14 @@ impl Parser<'_> {
             ArgKind::Variable(variable, _) => ArgKind::Variable(variable, names),
             ArgKind::Bool(_) | ArgKind::String(..) | ArgKind::Number(..) | ArgKind::Nil | ArgKind::Dot => {
                 let shown = self.show_literal(arg);
-                return self.error(&format!("unexpected . after term {}", quote::quote(&shown)));
+                let text = format!("unexpected . after term {}", quote::quote(&shown));
+                // Go has read up to the space that follows.
+                let after = self.peek();
+                return self.error_at(after.gap, &text);
             }
             _ => ArgKind::Chain(self.current.build.arg(arg), names),
         };
-        Ok(Some(Arg { pos, kind }))
+        Ok(Some(Arg { pos: first.pos, kind }))
     }
 
     /// Keeps the name of a field.
@@ -160,7 +161,7 @@ impl Parser<'_> {
     }
 
     fn term(&mut self) -> Result<Option<Arg>> {
-        let token = self.next_non_space();
+        let token = self.next();
         let span = Span { start: token.pos, end: token.end };
         let kind = match token.typ {
             ItemType::Identifier => {
@@ -228,4 +229,10 @@ impl Parser<'_> {
             None => self.error(&format!("undefined variable {}", quote::quote(name))),
         }
     }
+}
+
+/// A field right behind what is before it belongs to it.
+#[inline]
+fn is_attached_field(token: Item) -> bool {
+    token.typ == ItemType::Field && token.is_attached()
 }

@@ -79,7 +79,7 @@ struct Draft {
 struct Current {
     build: Builder,
     name: Str,
-    token: [Item; 3],
+    token: [Item; 2],
     peek_count: usize,
     vars: Vec<u32>,
     /// Where the action at hand begins.
@@ -93,7 +93,7 @@ impl Current {
         Current {
             build: Builder::new(),
             name,
-            token: [Item::NONE; 3],
+            token: [Item::NONE; 2],
             peek_count: 0,
             vars: vec![0],
             action: None,
@@ -152,7 +152,7 @@ impl Control {
     }
 }
 
-/// The look-ahead of three tokens.
+/// The look-ahead of two tokens.
 impl<'s> Parser<'s> {
     #[inline]
     fn next(&mut self) -> Item {
@@ -174,34 +174,13 @@ impl<'s> Parser<'s> {
         self.current.peek_count = 2;
     }
 
-    /// Backs up three tokens; the latest one is in its place already.
-    fn backup3(&mut self, first: Item, second: Item) {
-        self.current.token[1] = second;
-        self.current.token[2] = first;
-        self.current.peek_count = 3;
-    }
-
+    #[inline]
     fn peek(&mut self) -> Item {
         if self.current.peek_count == 0 {
             self.current.peek_count = 1;
             self.current.token[0] = self.lexer.next_item();
         }
         self.current.token[self.current.peek_count - 1]
-    }
-
-    fn next_non_space(&mut self) -> Item {
-        loop {
-            let token = self.next();
-            if token.typ != ItemType::Space {
-                return token;
-            }
-        }
-    }
-
-    fn peek_non_space(&mut self) -> Item {
-        let token = self.next_non_space();
-        self.backup();
-        token
     }
 
     fn val(&self, token: Item) -> &'s [u8] {
@@ -215,12 +194,16 @@ impl<'s> Parser<'s> {
 
     #[cold]
     fn error<T>(&self, text: &str) -> Result<T> {
-        let line = self.line(self.current.token[0].pos);
+        self.error_at(self.current.token[0].pos, text)
+    }
+
+    fn error_at<T>(&self, pos: u32, text: &str) -> Result<T> {
+        let line = self.line(pos);
         Err(Box::new(Error { text: format!("template: {}:{line}: {text}", self.name) }))
     }
 
     fn expect(&mut self, expected: ItemType, context: &str) -> Result<Item> {
-        let token = self.next_non_space();
+        let token = self.next();
         if token.typ == expected { Ok(token) } else { self.unexpected(token, context) }
     }
 
@@ -246,7 +229,7 @@ impl Parser<'_> {
         while self.peek().typ != ItemType::Eof {
             if self.peek().typ == ItemType::LeftDelim {
                 let delim = self.next();
-                if self.next_non_space().typ == ItemType::Define {
+                if self.next().typ == ItemType::Define {
                     self.definition()?;
                     continue;
                 }
@@ -283,7 +266,7 @@ impl Parser<'_> {
     fn definition(&mut self) -> Result<()> {
         const CONTEXT: &str = "define clause";
         let outer = std::mem::replace(&mut self.current, Current::new(Str::from("definition")));
-        let token = self.next_non_space();
+        let token = self.next();
         if !matches!(token.typ, ItemType::String | ItemType::RawString) {
             return self.unexpected(token, CONTEXT);
         }
@@ -316,7 +299,7 @@ impl Parser<'_> {
     /// Nodes up to an `end` or `else`, which is returned too.
     fn item_list(&mut self) -> Result<(ListId, Parsed)> {
         let mark = self.nodes.len();
-        while self.peek_non_space().typ != ItemType::Eof {
+        while self.peek().typ != ItemType::Eof {
             match self.text_or_action()? {
                 Parsed::Node(pos, kind) => self.nodes.push(Node { pos, kind }),
                 end => return Ok((self.current.build.list(self.nodes.drain(mark..)), end)),
@@ -326,7 +309,7 @@ impl Parser<'_> {
     }
 
     fn text_or_action(&mut self) -> Result<Parsed> {
-        let token = self.next_non_space();
+        let token = self.next();
         match token.typ {
             ItemType::Text => Ok(Parsed::Node(token.pos, NodeKind::Text(Span { start: token.pos, end: token.end }))),
             ItemType::LeftDelim => {
@@ -340,7 +323,7 @@ impl Parser<'_> {
     }
 
     fn action(&mut self) -> Result<Parsed> {
-        let token = self.next_non_space();
+        let token = self.next();
         match token.typ {
             ItemType::Block => self.block(),
             ItemType::Break => self.jump(token, NodeKind::Break, "{{break}}"),
@@ -361,7 +344,7 @@ impl Parser<'_> {
     }
 
     fn jump(&mut self, keyword: Item, kind: NodeKind, shown: &str) -> Result<Parsed> {
-        let token = self.next_non_space();
+        let token = self.next();
         if token.typ != ItemType::RightDelim {
             return self.unexpected(token, shown);
         }
@@ -373,7 +356,7 @@ impl Parser<'_> {
 
     /// `{{else if …` is read as `{{else}}{{if …`.
     fn otherwise(&mut self) -> Result<Parsed> {
-        if !matches!(self.peek_non_space().typ, ItemType::If | ItemType::With) {
+        if !matches!(self.peek().typ, ItemType::If | ItemType::With) {
             self.expect(ItemType::RightDelim, "else")?;
         }
         Ok(Parsed::Else)
@@ -433,7 +416,7 @@ impl Parser<'_> {
 
     fn block(&mut self) -> Result<Parsed> {
         const CONTEXT: &str = "block clause";
-        let token = self.next_non_space();
+        let token = self.next();
         let name = self.template_name(token, CONTEXT)?;
         let pipe = self.pipeline(CONTEXT, ItemType::RightDelim)?;
         if self.depth >= BLOCK_DEPTH_MAX {
@@ -456,10 +439,10 @@ impl Parser<'_> {
 
     fn template(&mut self) -> Result<Parsed> {
         const CONTEXT: &str = "template clause";
-        let token = self.next_non_space();
+        let token = self.next();
         let name = self.template_name(token, CONTEXT)?;
         let mut pipe = None;
-        if self.next_non_space().typ != ItemType::RightDelim {
+        if self.next().typ != ItemType::RightDelim {
             self.backup();
             pipe = Some(self.pipeline(CONTEXT, ItemType::RightDelim)?);
         }
