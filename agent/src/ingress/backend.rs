@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Endpoints that are compared for one request.
@@ -28,18 +28,29 @@ pub struct Endpoint {
     pub busy: AtomicUsize,
     /// Until when it rests, in milliseconds of [`now_ms`].
     rests_until_ms: AtomicU64,
+    is_gone: AtomicBool,
 }
 
 impl Endpoint {
     /// A fresh one.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, busy: AtomicUsize::new(0), rests_until_ms: AtomicU64::new(0) }
+        Self { address, busy: AtomicUsize::new(0), rests_until_ms: AtomicU64::new(0), is_gone: AtomicBool::new(false) }
     }
 
     /// It could not be reached.
     pub fn failed(&self, now_ms: u64) {
         let rest = u64::try_from(REST.as_millis()).unwrap_or(u64::MAX);
         self.rests_until_ms.store(now_ms.saturating_add(rest), Ordering::Relaxed);
+    }
+
+    /// No table has it any more: what is under way on it ends, and nothing waits for more.
+    pub fn leave(&self) {
+        self.is_gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has left.
+    pub fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Relaxed)
     }
 
     fn cost(&self, now_ms: u64) -> (bool, usize) {

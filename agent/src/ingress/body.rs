@@ -30,6 +30,8 @@ pub enum Body {
     Text(Option<Bytes>),
     /// A pod's.
     Pod(Box<Pod>),
+    /// One of another make.
+    Any(Pin<Box<dyn HttpBody<Data = Bytes, Error = Error>>>),
 }
 
 /// A pod's answer as it passes, with what ends when it does.
@@ -87,6 +89,7 @@ impl HttpBody for Body {
                 }
                 polled
             }
+            Self::Any(body) => body.as_mut().poll_frame(cx),
         }
     }
 
@@ -94,6 +97,7 @@ impl HttpBody for Body {
         match self {
             Self::Text(bytes) => bytes.is_none(),
             Self::Pod(pod) => pod.incoming.is_end_stream(),
+            Self::Any(body) => body.is_end_stream(),
         }
     }
 
@@ -101,6 +105,7 @@ impl HttpBody for Body {
         match self {
             Self::Text(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Pod(pod) => pod.incoming.size_hint(),
+            Self::Any(body) => body.size_hint(),
         }
     }
 }
@@ -126,6 +131,8 @@ pub enum Request {
     None,
     /// A client's.
     Client(Incoming, Stall, Sent),
+    /// One of another make.
+    Any(Pin<Box<dyn HttpBody<Data = Bytes, Error = Error>>>, Sent),
 }
 
 impl Request {
@@ -153,6 +160,13 @@ impl HttpBody for Request {
                 }
                 polled
             }
+            Self::Any(body, sent) => {
+                let polled = body.as_mut().poll_frame(cx);
+                if matches!(polled, Poll::Ready(None)) || body.is_end_stream() {
+                    sent.now();
+                }
+                polled
+            }
         }
     }
 
@@ -160,6 +174,7 @@ impl HttpBody for Request {
         match self {
             Self::None => true,
             Self::Client(incoming, ..) => incoming.is_end_stream(),
+            Self::Any(body, _) => body.is_end_stream(),
         }
     }
 
@@ -167,6 +182,7 @@ impl HttpBody for Request {
         match self {
             Self::None => SizeHint::with_exact(0),
             Self::Client(incoming, ..) => incoming.size_hint(),
+            Self::Any(body, _) => body.size_hint(),
         }
     }
 }

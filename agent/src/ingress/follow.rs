@@ -159,6 +159,8 @@ impl Follower {
             }
         }
         let built = build(&self.world);
+        let gone = self.world.endpoints.iter().filter(|(address, _)| !built.endpoints.contains_key(address));
+        gone.for_each(|(_, endpoint)| endpoint.leave());
         self.world.endpoints.clone_from(&built.endpoints);
         Next { built, faults }
     }

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-use crate::ingress::backend::{Busy, Protocol};
+use crate::ingress::backend::{Backend, Busy, Protocol};
 use crate::ingress::body::{Body, Request as PodBody, Sent};
 use crate::ingress::guard::Shared;
 use crate::ingress::headers::{self, Client};
@@ -32,6 +32,8 @@ pub struct Conn {
     pub worker: Rc<Worker>,
     /// The client.
     pub client: Client,
+    /// The host that TLS was begun for, in lower case.
+    pub sni: Option<Box<str>>,
     /// What is read along, for HTTP/1.
     pub guard: Option<Arc<Shared>>,
 }
@@ -41,21 +43,30 @@ pub struct Exchange {
     begin: Instant,
     /// Bytes of the answer's body.
     pub bytes: u64,
-    status: u16,
-    route: Option<Arc<Route>>,
-    pod: Option<SocketAddr>,
-    busy: Option<Busy>,
+    /// The answer's status.
+    pub status: u16,
+    /// Where it went.
+    pub route: Option<Arc<Route>>,
+    /// Who answered.
+    pub pod: Option<SocketAddr>,
+    /// The endpoint's count.
+    pub busy: Option<Busy>,
     guard: Option<Arc<Shared>>,
     line: Option<Box<Line>>,
 }
 
 /// What is logged of a request.
-struct Line {
-    client: Client,
-    method: Method,
-    host: String,
-    path: String,
-    version: Version,
+pub struct Line {
+    /// Who asked.
+    pub client: Client,
+    /// How.
+    pub method: Method,
+    /// For whom.
+    pub host: String,
+    /// For what.
+    pub path: String,
+    /// In which version of HTTP.
+    pub version: Version,
 }
 
 impl Exchange {
@@ -72,16 +83,15 @@ impl Exchange {
                 version: request.version(),
             })
         };
-        Self {
-            begin: Instant::now(),
-            bytes: 0,
-            status: 0,
-            route: None,
-            pod: None,
-            busy: None,
-            guard: conn.guard.clone(),
-            line: conn.worker.options.access_log.then(line),
-        }
+        let line = conn.worker.options.access_log.then(line);
+        let mut exchange = Self::begin(line);
+        exchange.guard.clone_from(&conn.guard);
+        exchange
+    }
+
+    /// One that begins now.
+    pub fn begin(line: Option<Box<Line>>) -> Self {
+        Self { begin: Instant::now(), bytes: 0, status: 0, route: None, pod: None, busy: None, guard: None, line }
     }
 
     /// The answer's last byte has been given away.
@@ -117,7 +127,7 @@ impl Drop for Exchange {
 }
 
 /// An answer of our own: status and words.
-type Refusal = (StatusCode, String);
+pub type Refusal = (StatusCode, String);
 
 /// Answers a request.
 pub async fn handle(conn: &Conn, request: Request<Incoming>) -> Response<Body> {
@@ -149,13 +159,16 @@ pub async fn handle(conn: &Conn, request: Request<Incoming>) -> Response<Body> {
 }
 
 /// What was found for a request.
-enum Found {
+pub enum Found {
+    /// A pod's answer.
     Pod(Box<Answer>),
+    /// A pod's answer after which both sides speak something else.
     Upgraded(Box<Answer>, Box<(OnUpgrade, HeaderValue)>),
+    /// Another place.
     Redirect(HeaderValue),
 }
 
-async fn answer(conn: &Conn, mut request: Request<Incoming>, exchange: &mut Exchange) -> Result<Found, Refusal> {
+async fn answer(conn: &Conn, request: Request<Incoming>, exchange: &mut Exchange) -> Result<Found, Refusal> {
     let (options, client) = (&conn.worker.options, &conn.client);
     let bad = |words: &str| (StatusCode::BAD_REQUEST, words.to_owned());
     let authority = host_value(&request).ok_or_else(|| bad("the request must name one host"))?;
@@ -165,7 +178,7 @@ async fn answer(conn: &Conn, mut request: Request<Incoming>, exchange: &mut Exch
     if has_dot_segment(path) {
         return Err(bad("the request's path has \".\" or \"..\" as a part"));
     }
-    let table = conn.worker.live.get();
+    let table = conn.worker.table();
     let Some(route) = table.find(&host, path) else {
         let words =
             format!("no Ingress has a rule for host {:?} and path {:?}", reply::shown(&host), reply::shown(path));
@@ -180,6 +193,21 @@ async fn answer(conn: &Conn, mut request: Request<Incoming>, exchange: &mut Exch
         return Ok(Found::Redirect(location.map_err(|_| bad("the request's host can't be read"))?));
     }
     let backend = route.backend.clone();
+    forward(conn, request, &backend, authority).await
+}
+
+/// Gives a request to a backend.
+///
+/// # Errors
+/// What the client is told when there is no answer.
+pub async fn forward(
+    conn: &Conn,
+    mut request: Request<Incoming>,
+    backend: &Backend,
+    authority: HeaderValue,
+) -> Result<Found, Refusal> {
+    let (options, client) = (&conn.worker.options, &conn.client);
+    let bad = |words: &str| (StatusCode::BAD_REQUEST, words.to_owned());
     if let Some(fault) = &backend.fault {
         return Err((StatusCode::SERVICE_UNAVAILABLE, fault.clone()));
     }
@@ -197,7 +225,7 @@ async fn answer(conn: &Conn, mut request: Request<Incoming>, exchange: &mut Exch
     let sent = Sent::default();
     let request = Request::from_parts(parts, PodBody::new(body, options.stall, sent.clone()));
     let asker = Asker { pool: &conn.worker.pool, options };
-    let answer = asker.ask(&backend, protocol, request, &sent).await;
+    let answer = asker.ask(backend, protocol, request, &sent).await;
     let mut answer = answer.map_err(|failure| refusal(&backend.name, failure))?;
     if answer.response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(Found::Pod(Box::new(answer)));
@@ -209,7 +237,8 @@ async fn answer(conn: &Conn, mut request: Request<Incoming>, exchange: &mut Exch
     }
 }
 
-fn refusal(backend: &str, failure: Failure) -> Refusal {
+/// What a client is told of a failure.
+pub fn refusal(backend: &str, failure: Failure) -> Refusal {
     match failure {
         Failure::Unreachable(address, why) => {
             (StatusCode::BAD_GATEWAY, format!("no endpoint of {backend} can be reached; the last, {address}: {why}"))

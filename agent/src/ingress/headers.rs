@@ -30,6 +30,8 @@ pub struct Client {
     /// It came by TLS.
     pub is_tls: bool,
     /// The port it came to.
+    pub local_port: u16,
+    /// The same, as a header's value.
     pub port: HeaderValue,
 }
 
@@ -39,7 +41,8 @@ impl Client {
         // An IPv4 client of a socket for both families is written as IPv4.
         let ip = ip.to_canonical();
         let value = |text: &str| HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
-        Self { ip, shown: value(&ip.to_string()), is_trusted, is_tls, port: value(&port.to_string()) }
+        let (shown, shown_port) = (value(&ip.to_string()), value(&port.to_string()));
+        Self { ip, shown, is_trusted, is_tls, local_port: port, port: shown_port }
     }
 }
 

@@ -4,10 +4,13 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::{http1, http2};
+use tokio::net::TcpStream;
 
+use crate::ingress::backend::Endpoint;
 use crate::ingress::body::Request;
 
 /// A connection of HTTP/1.1.
@@ -18,22 +21,74 @@ pub type Http2 = http2::SendRequest<Request>;
 /// The connections of one worker.
 #[derive(Debug)]
 pub struct Pool {
-    idle: RefCell<HashMap<SocketAddr, VecDeque<(Http1, Instant)>>>,
-    shared: RefCell<HashMap<SocketAddr, Http2>>,
+    idle: RefCell<Idle<Http1>>,
+    plain: RefCell<Idle<TcpStream>>,
+    shared: RefCell<HashMap<SocketAddr, (Http2, Arc<Endpoint>)>>,
     keep: Duration,
     max: usize,
+}
+
+/// Connections that wait, by endpoint.
+#[derive(Debug)]
+struct Idle<C>(HashMap<SocketAddr, Waiting<C>>);
+
+/// Those of one endpoint, the one used last at the end.
+#[derive(Debug)]
+struct Waiting<C> {
+    endpoint: Arc<Endpoint>,
+    list: VecDeque<(C, Instant)>,
+}
+
+impl<C> Default for Idle<C> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<C> Idle<C> {
+    fn keep(&mut self, endpoint: &Arc<Endpoint>, connection: C, max: usize, now: Instant) {
+        // Its table has gone while the request was under way: nothing keeps a pod that wants to end.
+        if endpoint.is_gone() {
+            return;
+        }
+        let fresh = || Waiting { endpoint: endpoint.clone(), list: VecDeque::new() };
+        let waiting = self.0.entry(endpoint.address).or_insert_with(fresh);
+        if waiting.endpoint.is_gone() {
+            // The same address again, for another pod.
+            *waiting = fresh();
+        }
+        if waiting.list.len() < max {
+            waiting.list.push_back((connection, now));
+        }
+    }
+
+    /// Drops what is of no use; says of each whether it is.
+    fn sweep(&mut self, mut is_good: impl FnMut(&C, Instant) -> bool) {
+        self.0.retain(|_, waiting| {
+            waiting.list.retain(|(connection, since)| is_good(connection, *since));
+            !waiting.list.is_empty()
+        });
+    }
+
+    fn leave(&mut self) {
+        self.0.retain(|_, waiting| !waiting.endpoint.is_gone());
+    }
+
+    fn len(&self) -> usize {
+        self.0.values().map(|waiting| waiting.list.len()).sum()
+    }
 }
 
 impl Pool {
     /// None yet; unused ones are kept for `keep`, at most `max` of an endpoint.
     pub fn new(keep: Duration, max: usize) -> Self {
-        Self { idle: RefCell::default(), shared: RefCell::default(), keep, max }
+        Self { idle: RefCell::default(), plain: RefCell::default(), shared: RefCell::default(), keep, max }
     }
 
     /// A connection that can take a request now: the one used last, which is the least likely to be closed.
     pub fn take(&self, address: SocketAddr, now: Instant) -> Option<Http1> {
         let mut idle = self.idle.borrow_mut();
-        let list = idle.get_mut(&address)?;
+        let list = &mut idle.0.get_mut(&address)?.list;
         for _ in 0..list.len() {
             let (sender, since) = list.pop_back()?;
             if sender.is_closed() || now.saturating_duration_since(since) > self.keep {
@@ -48,28 +103,58 @@ impl Pool {
         None
     }
 
+    /// The same, without hyper.
+    pub fn take_plain(&self, address: SocketAddr, now: Instant) -> Option<TcpStream> {
+        let mut plain = self.plain.borrow_mut();
+        let list = &mut plain.0.get_mut(&address)?.list;
+        loop {
+            let (stream, since) = list.pop_back()?;
+            if now.saturating_duration_since(since) > self.keep {
+                // All others have waited for longer.
+                list.clear();
+                return None;
+            }
+            if is_silent(&stream) {
+                return Some(stream);
+            }
+        }
+    }
+
+    /// Keeps a connection that has been used.
+    pub fn keep_plain(&self, endpoint: &Arc<Endpoint>, stream: TcpStream) {
+        self.plain.borrow_mut().keep(endpoint, stream, self.max, Instant::now());
+    }
+
     /// The connection of HTTP/2 to an endpoint, while it takes requests.
     pub fn shared(&self, address: SocketAddr) -> Option<Http2> {
-        self.shared.borrow().get(&address).filter(|sender| !sender.is_closed()).cloned()
+        let shared = self.shared.borrow();
+        let (sender, _) = shared.get(&address).filter(|(sender, endpoint)| !sender.is_closed() && !endpoint.is_gone())?;
+        Some(sender.clone())
     }
 
     /// Keeps a connection of HTTP/2.
-    pub fn share(&self, address: SocketAddr, sender: Http2) {
-        self.shared.borrow_mut().insert(address, sender);
+    pub fn share(&self, endpoint: &Arc<Endpoint>, sender: Http2) {
+        self.shared.borrow_mut().insert(endpoint.address, (sender, endpoint.clone()));
     }
 
     /// Forgets what is closed or has waited for too long.
     pub fn sweep(&self, now: Instant) {
-        self.idle.borrow_mut().retain(|_, list| {
-            list.retain(|(sender, since)| !sender.is_closed() && now.saturating_duration_since(*since) <= self.keep);
-            !list.is_empty()
-        });
-        self.shared.borrow_mut().retain(|_, sender| !sender.is_closed());
+        let is_young = |since: Instant| now.saturating_duration_since(since) <= self.keep;
+        self.idle.borrow_mut().sweep(|sender, since| !sender.is_closed() && is_young(since));
+        self.plain.borrow_mut().sweep(|stream, since| is_young(since) && is_silent(stream));
+        self.shared.borrow_mut().retain(|_, (sender, _)| !sender.is_closed());
+    }
+
+    /// Closes the connections to endpoints that have left; what is under way on them goes on.
+    pub fn leave(&self) {
+        self.idle.borrow_mut().leave();
+        self.plain.borrow_mut().leave();
+        self.shared.borrow_mut().retain(|_, (_, endpoint)| !endpoint.is_gone());
     }
 
     /// How many wait.
     pub fn len(&self) -> usize {
-        self.idle.borrow().values().map(VecDeque::len).sum()
+        self.idle.borrow().len() + self.plain.borrow().len()
     }
 
     /// Whether none waits.
@@ -78,17 +163,23 @@ impl Pool {
     }
 }
 
+/// Whether nothing has come on a connection that waits: neither its end nor bytes that nobody asked for. No system call
+/// is made unless the kernel has told of something.
+fn is_silent(stream: &TcpStream) -> bool {
+    matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
 /// A connection in use, which goes back when its answer has been read to the end.
 pub struct Lease {
     pool: Rc<Pool>,
-    address: SocketAddr,
+    endpoint: Arc<Endpoint>,
     sender: Http1,
 }
 
 impl Lease {
     /// Takes a connection out for one request.
-    pub fn new(pool: Rc<Pool>, address: SocketAddr, sender: Http1) -> Self {
-        Self { pool, address, sender }
+    pub fn new(pool: Rc<Pool>, endpoint: &Arc<Endpoint>, sender: Http1) -> Self {
+        Self { pool, endpoint: endpoint.clone(), sender }
     }
 
     /// The connection.
@@ -98,10 +189,6 @@ impl Lease {
 
     /// The request is done.
     pub fn give_back(self) {
-        let mut idle = self.pool.idle.borrow_mut();
-        let list = idle.entry(self.address).or_default();
-        if list.len() < self.pool.max {
-            list.push_back((self.sender, Instant::now()));
-        }
+        self.pool.idle.borrow_mut().keep(&self.endpoint, self.sender, self.pool.max, Instant::now());
     }
 }

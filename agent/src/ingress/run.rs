@@ -17,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ingress::build::Problem;
 use crate::ingress::follow::Follower;
+use crate::ingress::live::Live;
 use crate::ingress::metrics::metrics;
 use crate::ingress::options::Options;
-use crate::ingress::tls::{self, Live};
+use crate::ingress::tls;
 use crate::ingress::worker::{self, Common, Listen};
 
 /// The wait before a port that is taken is tried again, and its bound.
@@ -179,7 +180,7 @@ impl Run {
                 let (places, stop) = (self.places.clone(), self.stop.clone());
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = open_port(place, is_tls, workers, places) => {}
+                        () = open_port(place, is_tls, workers, places, &stop) => {}
                         () = stop.cancelled() => {}
                     }
                 });
@@ -195,6 +196,7 @@ async fn open_port(
     is_tls: bool,
     workers: Vec<mpsc::UnboundedSender<Listen>>,
     places: Arc<watch::Sender<Vec<Place>>>,
+    stop: &CancellationToken,
 ) {
     let mut wait = BIND_RETRY;
     let sockets = loop {
@@ -207,7 +209,7 @@ async fn open_port(
     };
     let address = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(place);
     for (worker, listener) in workers.iter().zip(sockets) {
-        if worker.send(Listen { listener, is_tls }).is_err() {
+        if worker.send(Listen { listener, is_tls, stop: stop.child_token() }).is_err() {
             tracing::error!("an Ingress worker has ended");
         }
     }

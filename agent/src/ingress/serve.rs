@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::ingress::direct::connection::{self as direct, Ended};
+use crate::ingress::direct::rewind::Rewind;
 use crate::ingress::guard::{Guard, Shared};
 use crate::ingress::handle::{Conn, handle};
 use crate::ingress::headers::Client;
@@ -40,9 +42,9 @@ pub async fn connection(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr,
     }
 }
 
-type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+type Served = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr, is_tls: bool) -> Ended {
+async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr, is_tls: bool) -> Served {
     stream.set_nodelay(true)?;
     let port = stream.local_addr()?.port();
     let peer = match worker.options.proxy_protocol {
@@ -55,11 +57,25 @@ async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr, is_t
         let accepted = timeout(BEGIN, worker.tls.accept(stream)).await.map_err(|_| "TLS did not begin in time")?;
         let tls = accepted.inspect_err(|_| metrics().iter().for_each(|m| m.handshakes_failed.inc()))?;
         let is_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-        return if is_http2 { over_http2(worker, tls, client).await } else { over_http1(worker, tls, client).await };
+        let sni = tls.get_ref().1.server_name().map(|name| name.trim_end_matches('.').to_ascii_lowercase().into());
+        return match is_http2 {
+            true => Box::pin(over_http2(worker, tls, client, sni)).await,
+            false => over_direct(worker, tls, client, sni).await,
+        };
     }
-    match begins_http2(&stream, worker.options.idle).await? {
-        true => over_http2(worker, stream, client).await,
-        false => over_http1(worker, stream, client).await,
+    over_direct(worker, stream, client, None).await
+}
+
+/// Passes on what is plain; what is not is hyper's, with all that comes after it.
+async fn over_direct<T>(worker: Rc<Worker>, io: T, client: Client, sni: Option<Box<str>>) -> Served
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Ended::Odd(io, bytes) = direct::serve(&worker, io, &client).await else { return Ok(()) };
+    // The futures of hyper are large, and most connections never need them.
+    match !client.is_tls && bytes.starts_with(HTTP2) {
+        true => Box::pin(over_http2(worker, Rewind::new(bytes, io), client, sni)).await,
+        false => Box::pin(over_http1(worker, Rewind::new(bytes, io), client, sni)).await,
     }
 }
 
@@ -84,24 +100,7 @@ async fn proxied(stream: &mut TcpStream) -> Result<Option<SocketAddr>, Box<dyn s
     }
 }
 
-/// Whether HTTP/2 is spoken without TLS: its first bytes are no request of HTTP/1.
-async fn begins_http2(stream: &TcpStream, patience: Duration) -> Result<bool, std::io::Error> {
-    let mut bytes = [0; HTTP2.len()];
-    let look = async {
-        let mut wait = LOOK;
-        loop {
-            let size = stream.peek(&mut bytes).await?;
-            if size == 0 || size == HTTP2.len() || bytes[..size] != HTTP2[..size] {
-                return Ok(bytes == HTTP2);
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(LOOK_MAX);
-        }
-    };
-    timeout(patience, look).await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
-}
-
-async fn over_http1<T>(worker: Rc<Worker>, io: T, client: Client) -> Ended
+async fn over_http1<T>(worker: Rc<Worker>, io: T, client: Client, sni: Option<Box<str>>) -> Served
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -109,7 +108,7 @@ where
     let options = worker.options.clone();
     let guarded = Guard::new(io, options.head_bytes_max, shared.clone());
     let stop = worker.stop.clone();
-    let conn = Rc::new(Conn { worker, client, guard: Some(shared) });
+    let conn = Rc::new(Conn { worker, client, sni, guard: Some(shared) });
     let service = service_fn(move |request| {
         let conn = conn.clone();
         async move { Ok::<_, Infallible>(handle(&conn, request).await) }
@@ -126,13 +125,13 @@ where
     Ok(timeout(options.drain, serving).await??)
 }
 
-async fn over_http2<T>(worker: Rc<Worker>, io: T, client: Client) -> Ended
+async fn over_http2<T>(worker: Rc<Worker>, io: T, client: Client, sni: Option<Box<str>>) -> Served
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let options = worker.options.clone();
     let stop = worker.stop.clone();
-    let conn = Rc::new(Conn { worker, client, guard: None });
+    let conn = Rc::new(Conn { worker, client, sni, guard: None });
     let service = service_fn(move |request| {
         let conn = conn.clone();
         async move { Ok::<_, Infallible>(handle(&conn, request).await) }

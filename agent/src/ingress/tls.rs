@@ -1,7 +1,7 @@
 //! Secrets → certificates, and the name a client asks for → the one it gets.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use rustls::ServerConfig;
@@ -11,27 +11,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use crate::ingress::live::Live;
 use crate::ingress::objects::Secret;
-use crate::ingress::table::Table;
 
 /// Certificates in one chain.
 const CHAIN_MAX: usize = 16;
-
-/// The table in use; another takes its place while requests run.
-#[derive(Default)]
-pub struct Live(RwLock<Arc<Table>>);
-
-impl Live {
-    /// The table as it is now.
-    pub fn get(&self) -> Arc<Table> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Puts another in its place.
-    pub fn set(&self, table: Table) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
-    }
-}
 
 /// Chooses a certificate from the table as it is when a client says its name.
 struct ByName(Arc<Live>);

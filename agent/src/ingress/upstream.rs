@@ -21,9 +21,9 @@ use crate::ingress::pool::{Http1, Http2, Lease, Pool};
 use crate::ingress::worker::Local;
 
 /// Endpoints that are tried for one request.
-const ENDPOINTS_MAX: usize = 3;
+pub const ENDPOINTS_MAX: usize = 3;
 /// Kept connections that are tried for one request, before one is made.
-const KEPT_MAX: usize = 3;
+pub const KEPT_MAX: usize = 3;
 /// How often a connection of HTTP/2 is asked whether it lives.
 const PING: Duration = Duration::from_secs(20);
 
@@ -136,7 +136,7 @@ impl Asker<'_> {
                 Err(why) => return (Tried::Unsent(request, why), false),
             },
         };
-        let mut lease = Lease::new(self.pool.clone(), address, sender);
+        let mut lease = Lease::new(self.pool.clone(), endpoint, sender);
         let answered = self.in_time(lease.sender().try_send_request(request), sent).await;
         let tried = match answered {
             None => Tried::Failed(Failure::Late(address)),
@@ -158,7 +158,7 @@ impl Asker<'_> {
         let was_kept = known.is_some();
         let mut sender = match known {
             Some(sender) => sender,
-            None => match self.connect2(address).await {
+            None => match self.connect2(endpoint).await {
                 Ok(sender) => sender,
                 Err(why) => return (Tried::Unsent(request, why), false),
             },
@@ -190,21 +190,8 @@ impl Asker<'_> {
         }
     }
 
-    async fn dial(&self, address: SocketAddr) -> Result<TcpStream, String> {
-        let within = self.options.connect;
-        match timeout(within, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Small requests would wait for each other's acknowledgements.
-                stream.set_nodelay(true).map_err(|error| error.to_string())?;
-                Ok(stream)
-            }
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no connection within {} ms", within.as_millis())),
-        }
-    }
-
     async fn connect1(&self, address: SocketAddr) -> Result<Http1, String> {
-        let stream = self.dial(address).await?;
+        let stream = dial(address, self.options.connect).await?;
         let (sender, connection) =
             http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
         tokio::task::spawn_local(async move {
@@ -216,8 +203,9 @@ impl Asker<'_> {
         Ok(sender)
     }
 
-    async fn connect2(&self, address: SocketAddr) -> Result<Http2, String> {
-        let stream = self.dial(address).await?;
+    async fn connect2(&self, endpoint: &Arc<Endpoint>) -> Result<Http2, String> {
+        let address = endpoint.address;
+        let stream = dial(address, self.options.connect).await?;
         let mut builder = http2::Builder::new(Local);
         builder.timer(TokioTimer::new()).adaptive_window(true).keep_alive_interval(PING).keep_alive_timeout(PING);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
@@ -226,8 +214,24 @@ impl Asker<'_> {
                 tracing::trace!(%error, %address, "a connection to a pod ended");
             }
         });
-        self.pool.share(address, sender.clone());
+        self.pool.share(endpoint, sender.clone());
         Ok(sender)
+    }
+}
+
+/// Makes a connection to an endpoint.
+///
+/// # Errors
+/// There is none, in words.
+pub async fn dial(address: SocketAddr, within: Duration) -> Result<TcpStream, String> {
+    match timeout(within, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => {
+            // Small requests would wait for each other's acknowledgements.
+            stream.set_nodelay(true).map_err(|error| error.to_string())?;
+            Ok(stream)
+        }
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no connection within {} ms", within.as_millis())),
     }
 }
 

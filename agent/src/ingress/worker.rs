@@ -1,46 +1,138 @@
 //! A thread with its own sockets, connections and tasks: nothing of a request is shared between threads.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::ingress::direct::relay::ANSWER_BYTES;
+use crate::ingress::live::Live;
 use crate::ingress::metrics::metrics;
 use crate::ingress::options::Options;
 use crate::ingress::pool::Pool;
 use crate::ingress::serve;
-use crate::ingress::tls::Live;
+use crate::ingress::table::Table;
 
 /// The wait after the system could not give a connection.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// How often unused connections are looked through.
 const SWEEP: Duration = Duration::from_secs(15);
+/// Free room for answers that a worker holds.
+const BUFFERS_MAX: usize = 64;
 
 /// What all tasks of a worker share.
 pub struct Worker {
     /// Settings.
     pub options: Arc<Options>,
-    /// Routes.
-    pub live: Arc<Live>,
     /// Connections to pods.
     pub pool: Rc<Pool>,
     /// TLS.
     pub tls: TlsAcceptor,
     /// The node stops.
     pub stop: CancellationToken,
+    /// The node stops, and all who sleep have been woken.
+    pub stopping: Cell<bool>,
+    tables: RefCell<Tables>,
+    buffers: RefCell<Vec<Vec<u8>>>,
+    sleepers: Rc<RefCell<Sleepers>>,
     /// Connections of clients, of all workers.
     open: Arc<AtomicUsize>,
     own: Cell<usize>,
+}
+
+/// The table as this worker knows it: others' threads are asked only whether there is a newer one.
+struct Tables {
+    newest: watch::Receiver<Arc<Table>>,
+    known: Rc<Arc<Table>>,
+}
+
+/// Tasks that are woken when the node stops.
+#[derive(Default)]
+struct Sleepers {
+    number: u64,
+    wakers: HashMap<u64, Waker>,
+}
+
+/// One of them, as long as it lives.
+pub struct Sleeper {
+    all: Rc<RefCell<Sleepers>>,
+    number: u64,
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.all.borrow_mut().wakers.remove(&self.number);
+    }
+}
+
+impl Worker {
+    fn new(common: Common) -> Self {
+        let Common { options, live, tls, open, stop } = common;
+        let mut newest = live.follow();
+        let known = Rc::new(newest.borrow_and_update().clone());
+        Self {
+            pool: Rc::new(Pool::new(options.keep_alive, options.keep_alive_max)),
+            options,
+            tls,
+            stop,
+            stopping: Cell::new(false),
+            tables: RefCell::new(Tables { newest, known }),
+            buffers: RefCell::default(),
+            sleepers: Rc::default(),
+            open,
+            own: Cell::new(0),
+        }
+    }
+
+    /// Routes.
+    pub fn table(&self) -> Rc<Arc<Table>> {
+        let mut tables = self.tables.borrow_mut();
+        if tables.newest.has_changed().unwrap_or(false) {
+            let newest = tables.newest.borrow_and_update().clone();
+            tables.known = Rc::new(newest);
+        }
+        tables.known.clone()
+    }
+
+    /// Room for an answer.
+    pub fn buffer(&self) -> Vec<u8> {
+        self.buffers.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(ANSWER_BYTES))
+    }
+
+    /// Takes room back.
+    pub fn give_buffer(&self, mut buffer: Vec<u8>) {
+        let mut all = self.buffers.borrow_mut();
+        if buffer.capacity() >= ANSWER_BYTES && buffer.capacity() < 2 * ANSWER_BYTES && all.len() < BUFFERS_MAX {
+            buffer.clear();
+            all.push(buffer);
+        }
+    }
+
+    /// Has a task woken when the node stops.
+    pub fn sleeper(&self, waker: &Waker) -> Sleeper {
+        let mut all = self.sleepers.borrow_mut();
+        all.number += 1;
+        let number = all.number;
+        all.wakers.insert(number, waker.clone());
+        Sleeper { all: self.sleepers.clone(), number }
+    }
+
+    fn wake_all(&self) {
+        self.stopping.set(true);
+        self.sleepers.borrow().wakers.values().for_each(Waker::wake_by_ref);
+    }
 }
 
 /// What the workers are given.
@@ -64,6 +156,8 @@ pub struct Listen {
     pub listener: std::net::TcpListener,
     /// TLS is spoken on it.
     pub is_tls: bool,
+    /// It is closed.
+    pub stop: CancellationToken,
 }
 
 /// Starts tasks of hyper on this thread.
@@ -101,23 +195,24 @@ pub fn start(
 }
 
 async fn run(common: Common, mut sockets: mpsc::UnboundedReceiver<Listen>) {
-    let Common { options, live, tls, open, stop } = common;
-    let pool = Rc::new(Pool::new(options.keep_alive, options.keep_alive_max));
-    let worker = Rc::new(Worker { options, live, pool, tls, stop, open, own: Cell::new(0) });
+    let mut tables = common.live.follow();
+    let worker = Rc::new(Worker::new(common));
     loop {
         tokio::select! {
             socket = sockets.recv() => match socket {
-                Some(Listen { listener, is_tls }) => match TcpListener::from_std(listener) {
-                    Ok(listener) => drop(spawn_local(accept(worker.clone(), listener, is_tls))),
+                Some(Listen { listener, is_tls, stop }) => match TcpListener::from_std(listener) {
+                    Ok(listener) => drop(spawn_local(accept(worker.clone(), listener, is_tls, stop))),
                     Err(error) => tracing::error!(%error, "a socket can't be listened on"),
                 },
                 None => break,
             },
+            Ok(()) = tables.changed() => worker.pool.leave(),
             () = sleep(SWEEP), if !worker.pool.is_empty() => worker.pool.sweep(Instant::now()),
             () = worker.stop.cancelled() => break,
         }
     }
     worker.stop.cancelled().await;
+    worker.wake_all();
     let end = Instant::now() + worker.options.drain;
     // Each connection ends by itself, within the same bound.
     while worker.own.get() > 0 && Instant::now() < end {
@@ -125,12 +220,12 @@ async fn run(common: Common, mut sockets: mpsc::UnboundedReceiver<Listen>) {
     }
 }
 
-async fn accept(worker: Rc<Worker>, listener: TcpListener, is_tls: bool) {
+async fn accept(worker: Rc<Worker>, listener: TcpListener, is_tls: bool, stop: CancellationToken) {
     loop {
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,
-            () = worker.stop.cancelled() => break,
+            () = stop.cancelled() => break,
         };
         match accepted {
             Ok((stream, peer)) => take(&worker, stream, peer, is_tls),

@@ -8,19 +8,22 @@ use http::Request;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::bed::{Bed, PATIENCE, Pod, get, ingress, patient, read, rule};
 
-/// A place where nobody listens.
-async fn nobody() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap()
+/// A place where nobody listens, as long as the socket is held: nobody else gets its port.
+fn nobody() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let place = socket.local_addr().unwrap();
+    (socket, place)
 }
 
 #[tokio::test]
 async fn a_pod_that_can_t_be_reached_is_passed_over() {
-    let (pod, gone) = (Pod::start("one").await, nobody().await);
+    let (pod, (_held, gone)) = (Pod::start("one").await, nobody());
     let bed = Bed::start(patient(), &[gone, pod.place]).await;
     for _ in 0..10 {
         assert_eq!(get(bed.place(false), "a.test", "/x").await.body, "one GET /x");
