@@ -79,6 +79,9 @@ fn service(cluster: &Cluster, changed: &Changed, keys: &mut BTreeSet<ObjectKey>)
     for text in old.symmetric_difference(&new).filter(|text| claims::is_exclusive(text)) {
         keys.extend(cluster.services_with(text).map(|service| service.key().clone()));
     }
+    if old.symmetric_difference(&new).any(|text| is_before_ingresses(text)) {
+        keys.extend(cluster.of_kind(INGRESS).map(|ingress| ingress.key().clone()));
+    }
     same_named(changed, Endpoints::KIND, keys);
     let ports = |side: &Option<Arc<Object>>| {
         let service = side.as_ref().and_then(|object| object.typed::<Service>().ok());
@@ -89,6 +92,11 @@ fn service(cluster: &Cluster, changed: &Changed, keys: &mut BTreeSet<ObjectKey>)
             ingress::backends(ingress).any(|b| b.service.as_ref().is_some_and(|s| s.name == key.name))
         });
     }
+}
+
+/// Whether a service's text stands for a port at which ingresses are served.
+fn is_before_ingresses(text: &str) -> bool {
+    ingress::PORTS.iter().any(|port| claims::balanced_port("TCP", *port) == text)
 }
 
 fn same_named(changed: &Changed, kind: masthead_api::kind::Kind, keys: &mut BTreeSet<ObjectKey>) {
@@ -113,8 +121,16 @@ fn ingresses(
     );
 }
 
-/// Those that share a host with an ingress whose rules changed: one of them may answer now.
+/// Those that share a host with an ingress whose rules changed: one of them may answer now. And services that have the
+/// ports of ingresses, when one comes.
 fn ingresses_like(cluster: &Cluster, changed: &Changed, keys: &mut BTreeSet<ObjectKey>) {
+    if changed.old.is_none() {
+        let before = ingress::PORTS.iter().flat_map(|port| {
+            let text = claims::balanced_port("TCP", *port);
+            cluster.services_with(&text).map(|service| service.key().clone()).collect::<Vec<_>>()
+        });
+        keys.extend(before);
+    }
     let typed: Vec<Arc<Ingress>> = changed.sides().filter_map(|side| side.typed::<Ingress>().ok()).collect();
     if let [old, new] = typed.as_slice()
         && old.spec == new.spec

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use masthead_api::change::{Change, EventNote};
 use masthead_api::core::node::Node;
 use masthead_api::core::service::{LoadBalancerIngress, LoadBalancerStatus, Service};
+use masthead_api::networking::ingress::Ingress;
 use masthead_api::object::{Error, Object};
 
 use crate::cluster::view::Cluster;
 use crate::context::Reaction;
 use crate::service::allocate::warning;
-use crate::service::claims;
 use crate::service::told::is_told;
+use crate::service::{claims, ingress};
 
 /// The label of nodes that take no traffic from outside.
 const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
@@ -64,10 +65,25 @@ pub fn status(cluster: &Cluster, object: &Arc<Object>, service: &Service) -> Res
         }
         None => LoadBalancerStatus { ingress: points(cluster, service) },
     };
+    if !wanted.ingress.is_empty() {
+        let note = before_ingresses(cluster, service).map(|port| {
+            let message = format!("port {port}/TCP of the nodes leads here, and to the cluster's ingresses no more");
+            warning(object.key(), &service.metadata.uid, "PortConflict", &message)
+        });
+        reaction.events.extend(note.filter(|note| !is_told(cluster, note)));
+    }
     if service.status.load_balancer != wanted {
         reaction.append(write(object, service, wanted)?);
     }
     Ok(reaction)
+}
+
+/// The first port that a service has on the nodes' addresses and that ingresses are served at, when there are any.
+fn before_ingresses(cluster: &Cluster, service: &Service) -> Option<i32> {
+    let tcp = service.spec.ports.iter().filter(|port| port.protocol == "TCP").map(|port| port.port);
+    let port = { tcp }.find(|port| ingress::PORTS.contains(port))?;
+    let mut ingresses = cluster.list_all::<Ingress>();
+    ingresses.any(|found| ingress::is_served(cluster, &found)).then_some(port)
 }
 
 fn write(object: &Arc<Object>, service: &Service, wanted: LoadBalancerStatus) -> Result<Reaction, Error> {

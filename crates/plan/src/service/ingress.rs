@@ -16,7 +16,11 @@ use masthead_api::object::{Error, Object};
 use crate::cluster::view::Cluster;
 use crate::context::Reaction;
 use crate::service::balancer::node_addresses;
+use crate::service::claims;
 use crate::service::told::is_told;
+
+/// The ports of the nodes at which ingresses are served.
+pub const PORTS: [i32; 2] = [80, 443];
 
 /// Whether Masthead serves an ingress.
 pub fn is_served(cluster: &Cluster, ingress: &Ingress) -> bool {
@@ -97,6 +101,14 @@ fn faults(cluster: &Cluster, object: &Arc<Object>, ingress: &Ingress, served: &S
             format!("there is no IngressClass {name:?}")
         };
         return vec![("NoIngressClass", format!("nobody serves it: {what}"))];
+    }
+    for port in PORTS {
+        let text = claims::balanced_port("TCP", port);
+        let balanced = cluster.services_with(&text).filter(|service| service.meta().deletion_timestamp.is_none());
+        if let Some(first) = { balanced }.min_by_key(|service| service.key().clone()) {
+            let message = format!("port {port}/TCP of the nodes leads to {}, and to ingresses no more", first.key());
+            faults.push(("PortConflict", message));
+        }
     }
     for key in secrets(ingress) {
         match cluster.typed::<Secret>(&key) {

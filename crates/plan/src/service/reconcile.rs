@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use masthead_api::change::EventNote;
 use masthead_api::core::pod::Pod;
 use masthead_api::core::service::Service;
 use masthead_api::discovery::endpoint_slice::{Endpoint, EndpointHints, EndpointSlice, ForNode, ForZone};
@@ -13,8 +14,13 @@ use masthead_api::validate::service::is_headless;
 
 use crate::cluster::view::Cluster;
 use crate::context::{Context, Reaction};
+use crate::service::allocate::warning;
 use crate::service::slices::{self, Group, HEADLESS, MANAGED_BY, SERVICE_NAME, Template};
+use crate::service::told::is_told;
 use crate::service::{balancer, claims, clash, endpoint, legacy};
+
+/// Annotations that ask for hints by the processors of zones.
+const MODES: [&str; 2] = ["service.kubernetes.io/topology-mode", "service.kubernetes.io/topology-aware-hints"];
 
 /// Who writes the slices of services with a selector.
 const CONTROLLER: &str = "endpointslice-controller.k8s.io";
@@ -33,6 +39,7 @@ pub fn reconcile(cluster: &Cluster, object: &Arc<Object>, cx: &mut Context) -> R
         return Ok(reaction);
     }
     reaction.append(endpoints(cluster, &service, cx)?);
+    reaction.events.extend(no_auto_hints(cluster, object, &service));
     reaction.append(balancer::status(cluster, object, &service)?);
     Ok(reaction)
 }
@@ -133,6 +140,19 @@ fn hints(distribution: Option<&str>, endpoint: &Endpoint) -> Option<EndpointHint
     };
     let any = !for_zones.is_empty() || !for_nodes.is_empty();
     any.then_some(EndpointHints { for_zones, for_nodes })
+}
+
+/// Hints by the processors of zones are not made; who asks for them is told what does nearly the same (the reason is
+/// Kubernetes' own for hints that it can't make).
+fn no_auto_hints(cluster: &Cluster, object: &Arc<Object>, service: &Service) -> Option<EventNote> {
+    let asked = MODES.iter().find_map(|name| service.metadata.annotations.get(*name))?;
+    if !["Auto", "auto"].contains(&asked.as_str()) {
+        return None;
+    }
+    let message = "topology mode Auto is not supported, traffic goes to all zones alike: spec.trafficDistribution \
+        PreferSameZone keeps it in its zone";
+    let note = warning(object.key(), &service.metadata.uid, "TopologyAwareHintsDisabled", message);
+    (!is_told(cluster, &note)).then_some(note)
 }
 
 /// Slices whose owner has this uid.

@@ -1,4 +1,4 @@
-//! An empty cluster → the services and the ingress class that every cluster has.
+//! An empty cluster → the services and the classes of ingresses and gateways that every cluster has.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,6 +6,8 @@ use std::sync::Arc;
 use masthead_api::change::Change;
 use masthead_api::core::service::{Service, ServicePort};
 use masthead_api::discovery::endpoint_slice::{DiscoveryPort, Endpoint, EndpointConditions, EndpointSlice};
+use masthead_api::gateway;
+use masthead_api::gateway::class::GatewayClass;
 use masthead_api::intstr::IntOrString;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Resource;
@@ -31,13 +33,14 @@ pub fn is_made_here(key: &ObjectKey) -> bool {
     (kind == Service::KIND && matches!((namespace, name), ("default", API) | ("kube-system", DNS)))
         || (kind == EndpointSlice::KIND && (namespace, name) == ("default", API))
         || (kind == IngressClass::KIND && name == CLASS)
+        || (kind == GatewayClass::KIND && name == gateway::CLASS)
 }
 
 /// Makes what is missing.
 pub fn bootstrap(cluster: &Cluster, cx: &mut Context) -> Reaction {
     let mut reaction = Reaction::default();
     let network = cluster.network();
-    let mut wanted = vec![Object::of(&class(cx))];
+    let mut wanted = vec![Object::of(&class(cx)), Object::of(&gateway_class(cx))];
     wanted.extend(network.api_ip().map(|ip| Object::of(&api(network, ip, cx))));
     wanted.extend(network.dns_ip().map(|ip| Object::of(&dns(ip, cx))));
     wanted.extend(api_slice(network, cx).map(|slice| Object::of(&slice)));
@@ -60,6 +63,17 @@ fn class(cx: &mut Context) -> IngressClass {
     class.metadata.annotations.insert(DEFAULT_ANNOTATION.to_owned(), "true".to_owned());
     class.spec.controller = CONTROLLER.to_owned();
     class
+}
+
+fn gateway_class(cx: &mut Context) -> GatewayClass {
+    let mut class = GatewayClass::default();
+    class.metadata.name = gateway::CLASS.to_owned();
+    class.metadata.uid = cx.ids.uid();
+    class.metadata.creation_timestamp = Some(cx.now);
+    class.metadata.generation = 1;
+    class.spec.controller_name = gateway::CONTROLLER.to_owned();
+    class.spec.description = Some("served by every node".to_owned());
+    crate::gateway::class::with_status(&class, cx.now)
 }
 
 fn service(namespace: &str, name: &str, ip: IpAddr, labels: &[(&str, &str)], cx: &mut Context) -> Service {

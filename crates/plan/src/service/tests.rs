@@ -329,6 +329,80 @@ fn an_ingress_has_the_addresses_of_the_nodes_and_tells_what_is_missing() {
     assert!(told(&mut world).iter().all(|text| !text.starts_with("three")), "another controller's");
 }
 
+#[test]
+fn a_balancer_and_ingresses_that_want_one_port_are_told() {
+    let mut world = World::new();
+    world.node("n1", "192.0.2.1", "True", "z");
+    let told = |world: &mut World| {
+        let mut told: Vec<String> = std::mem::take(&mut world.told);
+        told.retain(|text| text.contains("PortConflict"));
+        told.sort();
+        told.dedup();
+        told
+    };
+    let lb = |name: &str, port: i32| {
+        service(name, json!({"type": "LoadBalancer", "selector": {"app": "web"}, "ports": [{"port": port}]}))
+    };
+    let ingress = |name: &str, class: &str| {
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": name, "namespace": "n"},
+            "spec": {"ingressClassName": class, "defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}})
+    };
+    world.create(lb("web", 80));
+    world.create(lb("other", 8080));
+    world.create(ingress("elsewhere", "nginx"));
+    assert!(told(&mut world).is_empty(), "nothing is served at that port");
+    world.create(ingress("site", "masthead"));
+    assert_eq!(
+        told(&mut world),
+        [
+            "site PortConflict: port 80/TCP of the nodes leads to Service n/web, and to ingresses no more",
+            "web PortConflict: port 80/TCP of the nodes leads here, and to the cluster's ingresses no more",
+        ]
+    );
+    world.remove(&key(SERVICE, "web"));
+    world.told.clear();
+    world.create(lb("late", 443));
+    assert_eq!(told(&mut world).len(), 2, "whichever comes last");
+}
+
+#[test]
+fn hints_follow_the_distribution_that_is_asked_for() {
+    let mut world = World::new();
+    world.node("n1", "192.0.2.1", "True", "east");
+    world.node("n2", "192.0.2.2", "True", "");
+    world.pod("a", "n1", json!({"app": "web"}), "10.88.0.1", true);
+    world.pod("b", "n2", json!({"app": "web"}), "10.88.0.2", true);
+    world.pod("c", "n1", json!({"app": "web"}), "10.88.0.3", false);
+    world.create(web(json!(8080)));
+    let mut check = |distribution: &str, expect: [&str; 3]| {
+        world.edit(&key(SERVICE, "web"), |service| {
+            service["spec"]["trafficDistribution"] =
+                if distribution.is_empty() { Value::Null } else { json!(distribution) };
+        });
+        let mut found: Vec<(String, String)> = Vec::new();
+        for endpoint in world.slices("web").iter().flat_map(|slice| slice.endpoints.clone()) {
+            let hints = endpoint.hints.unwrap_or_default();
+            let zones = hints.for_zones.iter().map(|zone| format!("zone {}", zone.name));
+            let nodes = hints.for_nodes.iter().map(|node| format!("node {}", node.name));
+            found.push((endpoint.addresses[0].clone(), zones.chain(nodes).collect::<Vec<_>>().join(", ")));
+        }
+        found.sort();
+        let found: Vec<&str> = found.iter().map(|(_, hints)| hints.as_str()).collect();
+        assert_eq!(found, expect, "{distribution}");
+    };
+    check("", ["", "", ""]);
+    for zone in ["PreferClose", "PreferSameZone"] {
+        check(zone, ["zone east", "", ""]);
+    }
+    check("PreferSameNode", ["zone east, node n1", "node n2", ""]);
+    check("", ["", "", ""]);
+    world.told.clear();
+    world.edit(&key(SERVICE, "web"), |service| {
+        service["metadata"]["annotations"] = json!({"service.kubernetes.io/topology-mode": "Auto"});
+    });
+    assert!(world.told.iter().any(|text| text.contains("TopologyAwareHintsDisabled")), "{:?}", world.told);
+}
+
 /// Two writers came at the same moment: what git names stays, the other gets another address.
 #[test]
 fn clashes_are_resolved_and_told() {
