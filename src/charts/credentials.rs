@@ -1,14 +1,16 @@
-//! Where names and passwords for repositories and registries come from: flags, and the files of docker and of helm.
+//! Where names and passwords for registries come from: flags, and the files of docker and of helm.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use masthead_agent::images::auth::{Credentials, Keyring};
 use masthead_agent::images::reference::Reference;
 
+use crate::charts::helm::Places;
+
 /// How to be let in.
 #[derive(Clone, Default)]
 pub struct Login {
-    /// Given for this call, for every host.
+    /// Given for this call, for the repository or registry that it names.
     pub given: Option<(String, String)>,
     keyring: Keyring,
 }
@@ -16,8 +18,13 @@ pub struct Login {
 impl Login {
     /// With a name and password that were given, and what docker and helm keep for this user.
     pub fn new(given: Option<(String, String)>) -> Login {
+        Login::of_files(given, Places::of_environment().registry.as_deref())
+    }
+
+    /// The same, with helm's logins in another file.
+    pub fn of_files(given: Option<(String, String)>, registry: Option<&Path>) -> Login {
         let mut keyring = Keyring::default();
-        for path in files() {
+        for path in docker().into_iter().chain(registry.map(Path::to_owned)) {
             if let Ok(body) = std::fs::read(&path)
                 && let Err(error) = keyring.add_config_json(&body)
             {
@@ -36,12 +43,9 @@ impl Login {
     }
 }
 
-/// The files of `docker login` and of `helm registry login`.
-fn files() -> Vec<PathBuf> {
+/// The file of `docker login`.
+fn docker() -> Option<PathBuf> {
     let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = var("HOME");
-    let docker = var("DOCKER_CONFIG").or_else(|| home.as_ref().map(|home| home.join(".docker")));
-    let config = var("XDG_CONFIG_HOME").or_else(|| home.as_ref().map(|home| home.join(".config")));
-    let helm = var("HELM_REGISTRY_CONFIG").or_else(|| config.map(|config| config.join("helm/registry/config.json")));
-    docker.map(|docker| docker.join("config.json")).into_iter().chain(helm).collect()
+    let folder = var("DOCKER_CONFIG").or_else(|| var("HOME").map(|home| home.join(".docker")))?;
+    Some(folder.join("config.json"))
 }

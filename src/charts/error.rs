@@ -78,6 +78,31 @@ pub enum Error {
         /// What it is.
         actual: String,
     },
+    /// The user's list of repositories does not read.
+    #[error("{path}: {why}")]
+    Repositories {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// There is no repository of that name.
+    #[error("repo {name} not found")]
+    UnknownRepository {
+        /// As it was written.
+        name: String,
+    },
+    /// A signature is missing, or is not what it should be.
+    #[error("{0}")]
+    Provenance(String),
+    /// A program that is needed is not there, or failed.
+    #[error("{program}: {why}")]
+    Program {
+        /// Its name.
+        program: &'static str,
+        /// What is wrong.
+        why: String,
+    },
     /// The disk, for what is kept.
     #[error("{what}: {source}")]
     Io {

@@ -10,6 +10,8 @@ use crate::charts::error::Error;
 
 /// Largest index that is read as a whole, when it is not laid out as helm writes it.
 const WHOLE_BYTES_MAX: usize = 8 << 20;
+/// Versions of one chart.
+const VERSIONS_MAX: usize = 50_000;
 
 /// One version of a chart.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -33,17 +35,63 @@ pub struct Entry {
 /// The index does not read.
 pub fn entries(url: &str, index: &[u8], name: &str) -> Result<Vec<Entry>, Error> {
     let fault = |why: String| Error::Index { url: url.to_owned(), why };
-    let value = match own_lines(index, name) {
-        Some(lines) => read(&lines).map_err(fault)?,
-        None if index.len() > WHOLE_BYTES_MAX => {
-            return Err(fault(format!("it has {} bytes and is not laid out as helm writes an index", index.len())));
-        }
-        None => read(index).map_err(fault)?.get("entries").cloned().unwrap_or_default(),
-    };
-    let Some(list) = value.get(name) else { return Ok(Vec::new()) };
+    if index.trim_ascii().is_empty() {
+        return Err(fault("empty index.yaml file".to_owned()));
+    }
+    if let Some(lines) = own_lines(index, name) {
+        return each(&lines).map_err(fault);
+    }
+    if index.len() > WHOLE_BYTES_MAX {
+        return Err(fault(format!("it has {} bytes and is not laid out as helm writes an index", index.len())));
+    }
+    let value = read(index).map_err(fault)?;
+    if !value.is_object() {
+        return Err(fault("it is no index".to_owned()));
+    }
+    let Some(list) = value.get("entries").and_then(|entries| entries.get(name)) else { return Ok(Vec::new()) };
     let Some(list) = list.as_array() else { return Err(fault(format!("entries.{name} is no list"))) };
+    if list.len() > VERSIONS_MAX {
+        return Err(fault(too_many()));
+    }
     // As helm does: an entry that does not read is left out.
     Ok(list.iter().filter_map(|entry| serde_json::from_value(entry.clone()).ok()).collect())
+}
+
+fn too_many() -> String {
+    format!("it has more than {VERSIONS_MAX} versions of the chart")
+}
+
+/// The versions in a chart's own lines, read one by one, so that memory follows one of them and not all.
+fn each(lines: &[u8]) -> Result<Vec<Entry>, String> {
+    let Some(name) = lines.iter().position(|byte| *byte == b'\n') else { return Ok(Vec::new()) };
+    let (name, list) = (lines[..name].trim_ascii(), &lines[name + 1..]);
+    let indent = list.iter().take_while(|byte| **byte == b' ').count();
+    let is_item = |line: &[u8]| {
+        let ends = matches!(line.get(indent + 1), None | Some(b' ' | b'\r' | b'\n'));
+        line.get(indent) == Some(&b'-') && ends && line[..indent].iter().all(|byte| *byte == b' ')
+    };
+    let mut items: Vec<&[u8]> = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    for line in list.split_inclusive(|byte| *byte == b'\n') {
+        if is_item(line) && at > 0 {
+            items.push(&list[start..at]);
+            start = at;
+        }
+        at += line.len();
+        if items.len() >= VERSIONS_MAX {
+            return Err(too_many());
+        }
+    }
+    items.push(&list[start..]);
+    let mut out = Vec::new();
+    for item in items.into_iter().filter(|item| !item.trim_ascii().is_empty()) {
+        let Some(list) = read(item)?.as_array().cloned() else {
+            return Err(format!("entries.{} is no list", String::from_utf8_lossy(name).trim_end_matches(':')));
+        };
+        // As helm does: an entry that does not read is left out.
+        out.extend(list.into_iter().filter_map(|entry| serde_json::from_value::<Entry>(entry).ok()));
+    }
+    Ok(out)
 }
 
 fn read(text: &[u8]) -> Result<Value, String> {
@@ -101,9 +149,11 @@ pub fn newest<'v>(versions: impl IntoIterator<Item = &'v str>, range: &str) -> R
     for text in versions {
         // Others' tags stand among those of charts.
         let Ok(parsed) = version::parse(text.as_bytes()) else { continue };
-        // An exact version is that one, also when it is a pre-release.
-        let fits = text == range || constraints.check(&parsed);
-        if fits && best.as_ref().is_none_or(|(known, _)| parsed.compare(known).is_gt()) {
+        // An exact version is that one, also when it is a pre-release or others differ from it in their build alone.
+        if text == range {
+            return Ok(Some(text));
+        }
+        if constraints.check(&parsed) && best.as_ref().is_none_or(|(known, _)| parsed.compare(known).is_gt()) {
             best = Some((parsed, text));
         }
     }
@@ -136,6 +186,30 @@ mod tests {
         assert!(entries("u", b"entries:\n  a: text\n", "a").is_err());
         let long = [b"{\"x\": \"".as_slice(), &vec![b'x'; WHOLE_BYTES_MAX], b"\"}"].concat();
         assert!(entries("u", &long, "a").unwrap_err().to_string().contains("not laid out"));
+    }
+
+    #[test]
+    fn what_is_no_index_is_refused() {
+        let check = |index: &[u8], expect: &str| {
+            let told = entries("u", index, "a").expect_err("refused").to_string();
+            assert!(told.contains(expect), "{told}");
+        };
+        check(b"", "empty index.yaml file");
+        check(b" \n", "empty index.yaml file");
+        check(b"just text", "no index");
+        check(b"entries:\n  a:\n  - version: [\n", "does not read");
+        let many = "  - version: 1.0.0\n".repeat(VERSIONS_MAX + 1);
+        check(format!("entries:\n  a:\n{many}").as_bytes(), "more than 50000 versions");
+        let many = vec!["{version: 1.0.0}"; VERSIONS_MAX + 1].join(",");
+        check(format!("{{entries: {{a: [{many}]}}}}").as_bytes(), "more than 50000 versions");
+    }
+
+    #[test]
+    fn entries_with_lists_of_their_own_and_anchors_of_one_chart() {
+        let index = b"entries:\n  a:\n  - dependencies:\n    - name: x\n      version: 9.9.9\n    version: 1.0.0\n    urls:\n    - u\n  - description: |\n      - version: 8.0.0\n    version: 2.0.0\n";
+        assert_eq!(versions(index, "a"), ["1.0.0", "2.0.0"]);
+        assert_eq!(versions(b"entries:\n  a:\n    - version: 1.0.0\n    - version: 2.0.0\n", "a"), ["1.0.0", "2.0.0"]);
+        assert!(versions(b"entries:\n  a:\n  b:\n  - version: 1.0.0\n", "a").is_empty());
     }
 
     #[test]

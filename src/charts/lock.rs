@@ -35,6 +35,9 @@ pub struct Locked {
     pub digest: String,
     /// Where the archive is; for a registry `oci://…@sha256:…` of its manifest.
     pub url: String,
+    /// The fingerprint of the key that signed the archive and its user id, when that was checked as it was locked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub verified: String,
 }
 
 /// A lock file.
@@ -94,7 +97,17 @@ mod tests {
             resolved: "1.2.3".to_owned(),
             digest: format!("sha256:{}", "0a".repeat(32)),
             url: "https://x/a.tgz".to_owned(),
+            verified: String::new(),
         }
+    }
+
+    #[test]
+    fn who_signed_is_written_only_where_it_was_checked() {
+        let mut lock = Lock::default();
+        lock.put(locked("a"));
+        assert!(!lock.write().contains("verified"), "{}", lock.write());
+        lock.put(Locked { verified: "AB Ann <a@x>".to_owned(), ..locked("a") });
+        assert_eq!(Lock::read(lock.write().as_bytes()).unwrap(), lock);
     }
 
     #[test]

@@ -21,7 +21,8 @@ impl Store {
         Store { folder }
     }
 
-    fn path(&self, digest: &str) -> PathBuf {
+    /// The file of a digest, whether it is there or not.
+    pub fn file(&self, digest: &str) -> PathBuf {
         self.folder.join(format!("{}.tgz", digest.trim_start_matches("sha256:")))
     }
 
@@ -30,7 +31,7 @@ impl Store {
     /// # Errors
     /// The disk.
     pub fn get(&self, digest: &str) -> Result<Option<Bytes>, Error> {
-        let path = self.path(digest);
+        let path = self.file(digest);
         let body = match read(&path) {
             Ok(body) => body,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -46,7 +47,7 @@ impl Store {
     /// The disk.
     pub fn put(&self, body: &[u8]) -> Result<String, Error> {
         let digest = Digest::of(body).to_string();
-        let path = self.path(&digest);
+        let path = self.file(&digest);
         let what = || format!("keeping {}", path.display());
         let kept = || -> std::io::Result<()> {
             std::fs::create_dir_all(&self.folder)?;
@@ -77,7 +78,7 @@ mod tests {
         let store = Store::new(folder.path().join("charts"));
         let digest = store.put(b"chart").unwrap();
         assert_eq!(store.get(&digest).unwrap().as_deref(), Some(b"chart".as_slice()));
-        std::fs::write(store.path(&digest), b"cha").unwrap();
+        std::fs::write(store.file(&digest), b"cha").unwrap();
         assert_eq!(store.get(&digest).unwrap(), None);
         assert_eq!(store.get(&format!("sha256:{}", "00".repeat(32))).unwrap(), None);
     }

@@ -1,40 +1,55 @@
 //! `masthead chart dependency`: what a chart depends on, listed or brought here.
 
-use masthead_chart::command::{COMMON, Outcome};
-use masthead_chart::flags::{self, Flag, Takes, flag};
+use masthead_chart::command::Outcome;
+use masthead_chart::flags::Given;
 use masthead_chart::listing;
 
+use crate::charts::fetch::Check;
+
 use super::disk::Real;
-use super::remote;
+use super::remote::{self, clean};
+use super::spec::{self, DEPENDENCY_BUILD, DEPENDENCY_LIST, DEPENDENCY_UPDATE, Spec};
 use super::update::{self, How};
 
-const FLAGS: &[Flag] = &[flag("max-col-width", Takes::Int), flag("skip-refresh", Takes::Bool)];
+const USAGE: &str = "Manage what a chart depends on.
+
+Usage: masthead chart dependency <COMMAND>
+
+Commands:
+  list             List what Chart.yaml asks for, and whether charts/ has it
+  update           Bring the newest that fit into charts/, and note them in Chart.lock
+  build            Bring what Chart.lock says into charts/
+";
 
 /// Runs it.
 pub fn run(args: &[String]) -> Outcome {
-    done(args).unwrap_or_else(|error| Outcome::fail(&error))
+    let rest = args.get(1..).unwrap_or_default();
+    match args.first().map(String::as_str) {
+        Some("list" | "ls") => spec::run(&DEPENDENCY_LIST, rest, |given, outcome| {
+            let path = path(&DEPENDENCY_LIST, given)?;
+            let width = given.get("max-col-width").and_then(|text| text.parse().ok()).unwrap_or(80);
+            outcome.stdout.extend_from_slice(listing::list(&mut Real, &path, width)?.as_bytes());
+            Ok(())
+        }),
+        Some("update" | "up") => spec::run(&DEPENDENCY_UPDATE, rest, |given, outcome| {
+            let path = path(&DEPENDENCY_UPDATE, given)?;
+            update::run(&path, How::Resolve, given, remote::check(given), outcome)
+        }),
+        Some("build") => spec::run(&DEPENDENCY_BUILD, rest, |given, outcome| {
+            let path = path(&DEPENDENCY_BUILD, given)?;
+            // Helm's own rule: what has a signature has to have a good one.
+            let is_on = given.is_on("verify");
+            let check = if is_on { Check::IfThere(remote::keyring(given)) } else { Check::Never };
+            update::run(&path, How::AsLocked, given, check, outcome)
+        }),
+        None | Some("-h" | "--help" | "help") => Outcome { stdout: USAGE.into(), ..Outcome::default() },
+        Some(other) => {
+            Outcome::fail(&format!("unknown command {other:?} for \"masthead chart dependency\"\n\n{USAGE}"))
+        }
+    }
 }
 
-fn done(args: &[String]) -> Result<Outcome, String> {
-    let given = flags::parse(&[FLAGS, remote::FLAGS, COMMON], args)?;
-    match given.words.split_first() {
-        Some((command, rest)) if matches!(command.as_str(), "list" | "ls") => {
-            let path = match rest {
-                [] => ".",
-                [path] => path.trim_end_matches('/'),
-                _ => return Err("\"masthead chart dependency list\" accepts at most 1 argument".to_owned()),
-            };
-            let width = given.get("max-col-width").and_then(|text| text.parse().ok()).unwrap_or(80);
-            Ok(Outcome { stdout: listing::list(&mut Real, path, width)?.into_bytes(), ..Outcome::default() })
-        }
-        Some((command, rest)) if matches!(command.as_str(), "update" | "up" | "build") => {
-            let path = match rest {
-                [] => ".",
-                [path] => path.trim_end_matches('/'),
-                _ => return Err(format!("\"masthead chart dependency {command}\" accepts at most 1 argument")),
-            };
-            update::run(path, if command == "build" { How::AsLocked } else { How::Resolve }, &given)
-        }
-        _ => Err("\"masthead chart dependency\" knows: list, update and build, each with CHART".to_owned()),
-    }
+fn path(spec: &Spec, given: &Given) -> Result<String, String> {
+    spec.at_most(given, 1)?;
+    Ok(given.words.first().map_or_else(|| ".".to_owned(), |path| clean(path)))
 }

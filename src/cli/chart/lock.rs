@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use masthead_chart::command::{COMMON, Outcome, Write};
-use masthead_chart::flags::{self, Flag, Takes, flag};
+use masthead_chart::command::{Outcome, Write};
 use masthead_plan::desired::Wanted;
+use reqwest::Url;
 
-use crate::charts::lock::{FILE, Lock};
+use crate::charts::lock::{Asked, FILE, Lock};
 use crate::source::{releases, tree};
 
 use super::remote;
+use super::spec::{self, LOCK};
 
-const FLAGS: &[Flag] = &[flag("update", Takes::Bool)];
 /// Folders inside folders that are looked through.
 const DEPTH_MAX: usize = 64;
 /// Bytes of one manifest, as for the daemon.
@@ -20,45 +20,62 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 
 /// Runs it.
 pub fn run(args: &[String]) -> Outcome {
-    done(args).unwrap_or_else(|error| Outcome::fail(&error))
+    spec::run(&LOCK, args, |given, outcome| {
+        LOCK.at_most(given, 1)?;
+        let folder = Path::new(given.words.first().map_or(".", String::as_str));
+        let wanted = manifests(folder, outcome)?;
+        let asked = releases::asked(&wanted.iter().collect::<Vec<_>>());
+        let path = folder.join(FILE);
+        let known = match std::fs::read(&path) {
+            Ok(text) => Lock::read(&text).map_err(|why| format!("{}: {why}", path.display()))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Lock::default(),
+            Err(error) => return Err(super::disk::words("open", &path.to_string_lossy(), &error)),
+        };
+        if !given.text("username").is_empty() {
+            one_server(asked.iter().map(|(asked, _)| asked))?;
+        }
+        let fetcher = remote::fetcher(given)?;
+        let mut lock = Lock::default();
+        for (asked, origin) in asked {
+            // What is pinned stays so, unless it is asked for anew; what is not known to be signed is looked at again.
+            let is_kept = |known: &&crate::charts::lock::Locked| {
+                !given.is_on("update") && (!given.is_on("verify") || !known.verified.is_empty())
+            };
+            if let Some(kept) = known.find(&asked).filter(is_kept) {
+                lock.put(kept.clone());
+                continue;
+            }
+            let found = remote::wait(async { fetcher.resolve(&asked).await.map_err(|e| e.to_string()) });
+            let (locked, _) = found.map_err(|why| format!("{origin}: {why}"))?;
+            let signed =
+                if locked.verified.is_empty() { String::new() } else { format!(" signed by {}", locked.verified) };
+            let line = format!("{} {} {}{signed}\n", asked.name, locked.resolved, locked.digest);
+            outcome.stdout.extend_from_slice(line.as_bytes());
+            lock.put(locked);
+        }
+        if lock.charts.is_empty() && known.charts.is_empty() {
+            outcome.stderr.push_str("no Release asks for a chart that is elsewhere; nothing to lock\n");
+            return Ok(());
+        }
+        let text = lock.write().into_bytes();
+        outcome.writes.push(Write { path: path.to_string_lossy().into_owned(), text, append: false });
+        Ok(())
+    })
 }
 
-fn done(args: &[String]) -> Result<Outcome, String> {
-    let given = flags::parse(&[FLAGS, remote::FLAGS, COMMON], args)?;
-    let folder = match given.words.as_slice() {
-        [] => Path::new("."),
-        [folder] => Path::new(folder),
-        _ => return Err("\"masthead chart lock\" accepts at most 1 argument: the watched folder".to_owned()),
-    };
-    let mut outcome = Outcome::default();
-    let wanted = manifests(folder, &mut outcome)?;
-    let asked = releases::asked(&wanted.iter().collect::<Vec<_>>());
-    let path = folder.join(FILE);
-    let known = match std::fs::read(&path) {
-        Ok(text) => Lock::read(&text).map_err(|why| format!("{}: {why}", path.display()))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Lock::default(),
-        Err(error) => return Err(super::disk::words("open", &path.to_string_lossy(), &error)),
-    };
-    let fetcher = remote::fetcher(&given)?;
-    let mut lock = Lock::default();
-    for (asked, origin) in asked {
-        // What is pinned stays so, unless it is asked for anew.
-        if let Some(kept) = known.find(&asked).filter(|_| !given.is_on("update")) {
-            lock.put(kept.clone());
-            continue;
-        }
-        let found = remote::wait(async { fetcher.resolve(&asked).await.map_err(|e| e.to_string()) });
-        let (locked, _) = found.map_err(|why| format!("{origin}: {why}"))?;
-        outcome.stdout.extend_from_slice(format!("{} {} {}\n", asked.name, locked.resolved, locked.digest).as_bytes());
-        lock.put(locked);
+/// A name and a password are for one server, and are shown to no other.
+fn one_server<'a>(asked: impl Iterator<Item = &'a Asked>) -> Result<(), String> {
+    let mut servers: Vec<String> = asked
+        .filter_map(|asked| Url::parse(&asked.repository).ok())
+        .map(|url| format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or_default()))
+        .collect();
+    servers.sort();
+    servers.dedup();
+    if servers.len() > 1 {
+        let why = "--username is for one server, and the Releases ask";
+        return Err(format!("{why} {}: keep logins in helm's or docker's files", servers.len()));
     }
-    if lock.charts.is_empty() && known.charts.is_empty() {
-        outcome.stderr.push_str("no Release asks for a chart that is elsewhere; nothing to lock\n");
-        return Ok(outcome);
-    }
-    let text = lock.write().into_bytes();
-    outcome.writes.push(Write { path: path.to_string_lossy().into_owned(), text, append: false });
-    Ok(outcome)
+    Ok(())
 }
 
 /// All objects of the manifests below a folder; files that do not read are named and left out.

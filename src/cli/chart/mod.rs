@@ -3,6 +3,8 @@
 pub mod create;
 pub mod dependency;
 pub mod disk;
+pub mod help;
+pub mod jsonpath;
 pub mod lint;
 pub mod lock;
 pub mod package;
@@ -10,8 +12,11 @@ pub mod pull;
 pub mod push;
 pub mod remote;
 pub mod show;
+pub mod spec;
 pub mod template;
+pub mod unpack;
 pub mod update;
+pub mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -22,7 +27,7 @@ use masthead_chart::command::Outcome;
 #[derive(Clone, Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Args {
-    /// template, lint, show, package, create, dependency, pull, push or lock, and Helm's flags of each.
+    /// template, lint, show, package, create, dependency, pull, push, verify or lock, and Helm's flags of each.
     #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
     pub rest: Vec<String>,
 }
@@ -43,7 +48,10 @@ Commands:
   dependency       List what a chart depends on, or bring it into charts/
   pull             Fetch a chart from a repository or a registry
   push             Push an archive to a registry
+  verify           Check an archive against the signature beside it
   lock             Pin the charts that the Releases of a repository ask for
+
+masthead chart <COMMAND> --help tells a command's flags.
 ";
 
 /// Runs `masthead chart` on what follows it. Comes before the parser, the runtime and the logs: it is called for each key
@@ -70,6 +78,7 @@ fn run(args: &[String]) -> ExitCode {
         Some("create") => create::run(rest),
         Some("pull" | "fetch") => pull::run(rest),
         Some("push") => push::run(rest),
+        Some("verify") => verify::run(rest),
         Some("lock") => lock::run(rest),
         Some("dependency" | "dep" | "dependencies") => dependency::run(rest),
         None | Some("help" | "-h" | "--help") => Outcome { stdout: USAGE.into(), ..Outcome::default() },

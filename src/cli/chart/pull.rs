@@ -1,59 +1,55 @@
-//! `masthead chart pull`: a chart of a repository or a registry to an archive or a folder here.
+//! `masthead chart pull`: charts of repositories and registries to archives or folders here.
+
+use std::path::Path;
 
 use masthead_chart::archive;
-use masthead_chart::command::{COMMON, Outcome, Write};
-use masthead_chart::flags::{self, Flag, Takes, flag, short};
+use masthead_chart::command::{Outcome, Write};
+use masthead_chart::flags::Given;
 
-use super::remote;
+use crate::charts::fetch::Check;
 
-const FLAGS: &[Flag] = &[
-    short("destination", 'd', Takes::Text),
-    flag("untar", Takes::Bool),
-    flag("untardir", Takes::Text),
-    flag("prov", Takes::Bool),
-    flag("pass-credentials", Takes::Bool),
-];
+use super::remote::{self, join};
+use super::spec::{self, PULL};
+use super::unpack;
 
 /// Runs it.
 pub fn run(args: &[String]) -> Outcome {
-    done(args).unwrap_or_else(|error| Outcome::fail(&error))
+    spec::run(&PULL, args, |given, outcome| {
+        PULL.at_least(given, 1)?;
+        given.words.iter().try_for_each(|name| pull(name, given, outcome))
+    })
 }
 
-fn done(args: &[String]) -> Result<Outcome, String> {
-    let given = flags::parse(&[FLAGS, remote::FLAGS, COMMON], args)?;
-    if let Some(refused) = ["prov", "pass-credentials"].into_iter().find(|name| given.is_on(name)) {
-        return Err(format!("flag --{refused} is not supported yet"));
+fn pull(name: &str, given: &Given, outcome: &mut Outcome) -> Result<(), String> {
+    let check = match remote::check(given) {
+        Check::Never if given.is_on("prov") => Check::Later,
+        check => check,
+    };
+    let folder = given.get("destination").unwrap_or(".");
+    let found = remote::find(name, given, check)?;
+    outcome.stderr.push_str(&remote::told(&found));
+    let mut lines: String = found.warnings.iter().map(|line| format!("{line}\n")).collect();
+    if let Some(verified) = &found.verified {
+        lines.push_str(&verified.lines());
     }
-    if given.words.is_empty() {
-        return Err("\"masthead chart pull\" requires at least 1 argument".to_owned());
+    outcome.stdout.extend_from_slice(lines.as_bytes());
+    if !given.is_on("untar") {
+        let path = join(folder, &found.file);
+        if !Path::new(folder).is_dir() {
+            return Err(format!("open {path}: no such file or directory"));
+        }
+        if let Some(provenance) = &found.provenance {
+            outcome.writes.push(Write { path: format!("{path}.prov"), text: provenance.to_vec(), append: false });
+        }
+        outcome.writes.push(Write { path, text: found.archive.to_vec(), append: false });
+        return Ok(());
     }
-    let mut outcome = Outcome::default();
-    let folder = given.get("destination").unwrap_or(".").trim_end_matches('/');
-    for name in &given.words {
-        let asked = remote::asked(name, &given)?;
-        let fetcher = remote::fetcher(&given)?;
-        let (locked, bytes) = remote::wait(async { fetcher.resolve(&asked).await.map_err(|e| e.to_string()) })?;
-        if let Some((place, digest)) = locked.url.strip_prefix("oci://").and_then(|url| url.split_once('@')) {
-            outcome.stderr.push_str(&format!("Pulled: {place}:{}\nDigest: {digest}\n", locked.resolved));
-        }
-        if !given.is_on("untar") {
-            let path = format!("{folder}/{}-{}.tgz", locked.asked.name, locked.resolved);
-            outcome.writes.push(Write { path, text: bytes.to_vec(), append: false });
-            continue;
-        }
-        let below = match given.text("untardir") {
-            "" => folder.to_owned(),
-            inner => format!("{folder}/{}", inner.trim_matches('/')),
-        };
-        let target = format!("{below}/{}", locked.asked.name);
-        if std::path::Path::new(&target).exists() {
-            return Err(format!("failed to untar: a file or directory with the name {target} already exists"));
-        }
-        // Paths come checked: relative, and without a way out.
-        for file in archive::files(&bytes)? {
-            let path = format!("{target}/{}", file.name);
-            outcome.writes.push(Write { path, text: file.data.as_bytes().to_vec(), append: false });
-        }
+    let inner = given.get("untardir").filter(|inner| !inner.is_empty()).unwrap_or(".");
+    let below = if inner.starts_with('/') { inner.to_owned() } else { join(folder, inner) };
+    let chart = unpack::into(&below, archive::files(&found.archive)?)?;
+    if Path::new(&chart.folder).symlink_metadata().is_ok() {
+        let folder = remote::clean(&chart.folder);
+        return Err(format!("failed to untar: a file or directory with the name {folder} already exists"));
     }
-    Ok(outcome)
+    chart.write()
 }

@@ -1,32 +1,52 @@
 //! `masthead chart show`: a chart's metadata, values, README and definitions.
 
-use masthead_chart::command::{COMMON, Outcome, SOURCE, locate};
+use masthead_chart::command::Outcome;
+use masthead_chart::disk;
 use masthead_chart::show::{self, Part};
-use masthead_chart::{disk, flags};
+use masthead_chart::tree::Tree;
 
 use super::disk::Real;
+use super::remote;
+use super::spec::{self, SHOW, SHOW_VALUES, Spec};
+use super::{help, jsonpath};
 
 /// Runs it.
 pub fn run(args: &[String]) -> Outcome {
-    done(args).unwrap_or_else(|error| Outcome::fail(&error))
+    let word = args.first().map(String::as_str);
+    let part = match word {
+        Some("all") => Part::All,
+        Some("chart") => Part::Chart,
+        Some("values") => Part::Values,
+        Some("readme") => Part::Readme,
+        Some("crds") => Part::Crds,
+        None | Some("-h" | "--help") => return Outcome { stdout: help::of(&SHOW).into_bytes(), ..Outcome::default() },
+        Some(other) => return Outcome::fail(&format!("unknown command {other:?} for \"masthead chart show\"")),
+    };
+    let named = Spec { name: word.map_or("show", named), ..SHOW };
+    let spec = if part == Part::Values { &SHOW_VALUES } else { &named };
+    spec::run(spec, args.get(1..).unwrap_or_default(), |given, outcome| {
+        spec.exactly(given, 1)?;
+        let located = remote::locate(&given.words[0], given)?;
+        outcome.stderr.push_str(&located.notes);
+        let mut warnings = Vec::new();
+        let chart = disk::chart(&mut Real, &located.path, &mut warnings)?;
+        warnings.iter().for_each(|line| outcome.stderr.push_str(&format!("{line}\n")));
+        match given.get("jsonpath").filter(|path| !path.is_empty()) {
+            Some(path) if part == Part::Values => {
+                let values = Tree::Map(chart.values.clone().unwrap_or_default()).to_json();
+                outcome.stdout.extend_from_slice(jsonpath::print(path, &values)?.as_bytes());
+            }
+            _ => outcome.stdout.extend_from_slice(&show::show(&chart, part)),
+        }
+        Ok(())
+    })
 }
 
-fn done(args: &[String]) -> Result<Outcome, String> {
-    let given = flags::parse(&[COMMON, SOURCE], args)?;
-    let [part, chart] = given.words.as_slice() else {
-        return Err("\"masthead chart show\" requires 2 arguments\n\nUsage:  masthead chart show all|chart|values|readme|crds CHART".to_owned());
-    };
-    let part = match part.as_str() {
-        "all" => Part::All,
-        "chart" => Part::Chart,
-        "values" => Part::Values,
-        "readme" => Part::Readme,
-        "crds" => Part::Crds,
-        other => return Err(format!("unknown command {other:?} for \"masthead chart show\"")),
-    };
-    let path = locate(&mut Real, chart, &given)?;
-    let mut warnings = Vec::new();
-    let chart = disk::chart(&mut Real, &path, &mut warnings)?;
-    let stderr = warnings.into_iter().map(|line| line + "\n").collect();
-    Ok(Outcome { stdout: show::show(&chart, part), stderr, ..Outcome::default() })
+fn named(part: &str) -> &'static str {
+    match part {
+        "all" => "show all",
+        "chart" => "show chart",
+        "readme" => "show readme",
+        _ => "show crds",
+    }
 }

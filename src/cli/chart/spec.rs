@@ -1,0 +1,285 @@
+//! The commands of `masthead chart`: their words, flags and help, and arguments → what was given.
+
+use masthead_chart::command::{COMMON, Outcome, SOURCE};
+use masthead_chart::flags::{self, Flag, Given, Takes, flag, short};
+use masthead_chart::values;
+
+/// One command.
+pub struct Spec {
+    /// What follows `masthead chart`.
+    pub name: &'static str,
+    /// The words it takes.
+    pub words: &'static str,
+    /// What it does, in one sentence.
+    pub about: &'static str,
+    /// Its flags.
+    pub flags: &'static [&'static [Flag]],
+}
+
+const HELP: &[Flag] = &[short("help", 'h', Takes::Bool)];
+
+const KEYRING: Flag = flag("keyring", Takes::Text);
+
+/// How servers are let in to and checked, without which chart it is about.
+const SERVER: &[Flag] = &[
+    flag("username", Takes::Text),
+    flag("password", Takes::Text),
+    flag("cert-file", Takes::Text),
+    flag("key-file", Takes::Text),
+    flag("ca-file", Takes::Text),
+    flag("insecure-skip-tls-verify", Takes::Bool),
+    flag("plain-http", Takes::Bool),
+];
+
+/// `lint`
+pub const LINT: Spec = Spec {
+    name: "lint",
+    words: "PATH",
+    about: "Look for faults in charts, each a folder or an archive.",
+    flags: &[
+        &[
+            flag("strict", Takes::Bool),
+            flag("with-subcharts", Takes::Bool),
+            flag("quiet", Takes::Bool),
+            flag("skip-schema-validation", Takes::Bool),
+            flag("kube-version", Takes::Text),
+        ],
+        values::FLAGS,
+    ],
+};
+
+/// `show PART`, but for values.
+pub const SHOW: Spec = Spec {
+    name: "show all|chart|readme|crds",
+    words: "[CHART]",
+    about: "Show what is in a chart: its metadata, README, definitions, or all of it with its values.",
+    flags: &[SOURCE],
+};
+
+/// `show values`
+pub const SHOW_VALUES: Spec = Spec {
+    name: "show values",
+    words: "[CHART]",
+    about: "Show a chart's values.yaml.",
+    flags: &[&[flag("jsonpath", Takes::Text)], SOURCE],
+};
+
+/// `package`
+pub const PACKAGE: Spec = Spec {
+    name: "package",
+    words: "[CHART_PATH] [...]",
+    about: "Pack charts' folders into archives; the same chart gives the same bytes.",
+    flags: &[
+        &[
+            flag("version", Takes::Text),
+            flag("app-version", Takes::Text),
+            short("destination", 'd', Takes::Text),
+            short("dependency-update", 'u', Takes::Bool),
+            flag("sign", Takes::Bool),
+            flag("key", Takes::Text),
+            KEYRING,
+            flag("passphrase-file", Takes::Text),
+        ],
+        SERVER,
+    ],
+};
+
+/// `create`
+pub const CREATE: Spec = Spec {
+    name: "create",
+    words: "NAME",
+    about: "Make the folder of a new chart.",
+    flags: &[&[short("starter", 'p', Takes::Text)]],
+};
+
+/// `dependency list`
+pub const DEPENDENCY_LIST: Spec = Spec {
+    name: "dependency list",
+    words: "CHART",
+    about: "List what a chart depends on, and whether charts/ has it.",
+    flags: &[&[flag("max-col-width", Takes::Int)]],
+};
+
+const DEPENDENCIES: &[Flag] = &[flag("verify", Takes::Bool), KEYRING, flag("skip-refresh", Takes::Bool)];
+
+/// `dependency update`
+pub const DEPENDENCY_UPDATE: Spec = Spec {
+    name: "dependency update",
+    words: "CHART",
+    about: "Bring the newest of what Chart.yaml asks for into charts/, and note it in Chart.lock.",
+    flags: &[DEPENDENCIES, SERVER],
+};
+
+/// `dependency build`
+pub const DEPENDENCY_BUILD: Spec = Spec {
+    name: "dependency build",
+    words: "CHART",
+    about: "Bring what Chart.lock says into charts/.",
+    flags: &[DEPENDENCIES, SERVER],
+};
+
+/// `pull`
+pub const PULL: Spec = Spec {
+    name: "pull",
+    words: "[chart URL | repo/chartname] [...]",
+    about: "Fetch charts from repositories and registries.",
+    flags: &[
+        &[
+            short("destination", 'd', Takes::Text),
+            flag("untar", Takes::Bool),
+            flag("untardir", Takes::Text),
+            flag("prov", Takes::Bool),
+        ],
+        SOURCE,
+    ],
+};
+
+/// `push`
+pub const PUSH: Spec = Spec {
+    name: "push",
+    words: "[chart] [remote]",
+    about: "Push an archive, and the signature beside it, to a registry: oci://HOST/PATH.",
+    flags: &[SERVER],
+};
+
+/// `verify`
+pub const VERIFY: Spec = Spec {
+    name: "verify",
+    words: "PATH",
+    about: "Check an archive against the .prov file beside it.",
+    flags: &[&[KEYRING]],
+};
+
+/// `lock`
+pub const LOCK: Spec = Spec {
+    name: "lock",
+    words: "[FOLDER]",
+    about: "Pin the charts that the Releases below a folder ask for in its masthead.lock.",
+    flags: &[&[flag("update", Takes::Bool), flag("verify", Takes::Bool), KEYRING], SERVER],
+};
+
+/// `template`
+pub const TEMPLATE: Spec = Spec {
+    name: "template",
+    words: "[NAME] [CHART]",
+    about: "Render a chart's templates and print them.",
+    flags: &[
+        &[
+            flag("create-namespace", Takes::Bool),
+            flag("dry-run", Takes::Optional("client")),
+            flag("force", Takes::Bool),
+            flag("no-hooks", Takes::Bool),
+            flag("replace", Takes::Bool),
+            flag("timeout", Takes::Duration),
+            flag("wait", Takes::Bool),
+            flag("wait-for-jobs", Takes::Bool),
+            short("generate-name", 'g', Takes::Bool),
+            flag("name-template", Takes::Text),
+            flag("description", Takes::Text),
+            flag("dependency-update", Takes::Bool),
+            flag("disable-openapi-validation", Takes::Bool),
+            flag("atomic", Takes::Bool),
+            flag("skip-crds", Takes::Bool),
+            flag("render-subchart-notes", Takes::Bool),
+            flag("skip-schema-validation", Takes::Bool),
+            short("labels", 'l', Takes::List),
+            flag("enable-dns", Takes::Bool),
+            flag("hide-notes", Takes::Bool),
+            flag("take-ownership", Takes::Bool),
+            short("show-only", 's', Takes::Each),
+            flag("output-dir", Takes::Text),
+            flag("validate", Takes::Bool),
+            flag("include-crds", Takes::Bool),
+            flag("skip-tests", Takes::Bool),
+            flag("is-upgrade", Takes::Bool),
+            flag("kube-version", Takes::Text),
+            short("api-versions", 'a', Takes::List),
+            flag("release-name", Takes::Bool),
+            flag("post-renderer", Takes::Text),
+            flag("post-renderer-args", Takes::Each),
+        ],
+        values::FLAGS,
+        SOURCE,
+    ],
+};
+
+/// All of them.
+pub const ALL: [&Spec; 13] = [
+    &TEMPLATE,
+    &LINT,
+    &SHOW,
+    &SHOW_VALUES,
+    &PACKAGE,
+    &CREATE,
+    &DEPENDENCY_LIST,
+    &DEPENDENCY_UPDATE,
+    &DEPENDENCY_BUILD,
+    &PULL,
+    &PUSH,
+    &VERIFY,
+    &LOCK,
+];
+
+impl Spec {
+    /// What follows the command on a line, taken apart.
+    ///
+    /// # Errors
+    /// What is left to be done instead: its help, or Helm's words of a fault.
+    pub fn read(&self, args: &[String]) -> Result<Given, Outcome> {
+        let sets: Vec<&[Flag]> = self.flags.iter().copied().chain([COMMON, HELP]).collect();
+        let given = flags::parse(&sets, args).map_err(|error| Outcome::fail(&error))?;
+        if given.is_on("help") {
+            return Err(Outcome { stdout: super::help::of(self).into_bytes(), ..Outcome::default() });
+        }
+        Ok(given)
+    }
+
+    /// `masthead chart NAME`.
+    pub fn path(&self) -> String {
+        format!("masthead chart {}", self.name)
+    }
+
+    /// Exactly so many words.
+    ///
+    /// # Errors
+    /// Helm's own words.
+    pub fn exactly(&self, given: &Given, count: usize) -> Result<(), String> {
+        if given.words.len() == count { Ok(()) } else { self.refuse("requires", count) }
+    }
+
+    /// At least so many words.
+    ///
+    /// # Errors
+    /// Helm's own words.
+    pub fn at_least(&self, given: &Given, count: usize) -> Result<(), String> {
+        if given.words.len() >= count { Ok(()) } else { self.refuse("requires at least", count) }
+    }
+
+    /// At most so many words.
+    ///
+    /// # Errors
+    /// Helm's own words.
+    pub fn at_most(&self, given: &Given, count: usize) -> Result<(), String> {
+        if given.words.len() <= count { Ok(()) } else { self.refuse("accepts at most", count) }
+    }
+
+    fn refuse(&self, what: &str, count: usize) -> Result<(), String> {
+        let (path, words) = (self.path(), self.words);
+        let plural = if count == 1 { "" } else { "s" };
+        Err(format!("\"{path}\" {what} {count} argument{plural}\n\nUsage:  {path} {words} [flags]"))
+    }
+}
+
+/// Runs a command that fills an outcome; what was printed before a fault stays.
+pub fn run(spec: &Spec, args: &[String], work: impl FnOnce(&Given, &mut Outcome) -> Result<(), String>) -> Outcome {
+    let given = match spec.read(args) {
+        Ok(given) => given,
+        Err(outcome) => return outcome,
+    };
+    let mut outcome = Outcome::default();
+    if let Err(error) = work(&given, &mut outcome) {
+        outcome.stderr.push_str(&format!("Error: {error}\n"));
+        outcome.failed = true;
+    }
+    outcome
+}
