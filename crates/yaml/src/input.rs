@@ -70,20 +70,29 @@ pub fn validate(bytes: &[u8], first_line: usize) -> Result<Text<'_>, Error> {
             return Err(error_at(good, good.len(), first_line, Fault::Encoding(utf8_fault(bad))));
         }
     };
-    // One pass that the compiler turns into vector code; most texts have nothing to look at twice.
-    if !bytes.iter().fold(false, |found, b| found | is_suspect(*b)) {
-        return Ok(Text { text, plain_breaks: true });
-    }
     let mut plain_breaks = true;
-    for (at, c) in text.char_indices() {
-        if !is_allowed(c) {
-            return Err(error_at(text, at, first_line, Fault::Encoding("control characters are not allowed")));
+    for (chunk_at, chunk) in bytes.chunks(SUSPECTS_AT_ONCE).enumerate() {
+        // A pass that the compiler turns into vector code; most texts have nothing to look at twice.
+        if chunk.iter().fold(0, |found, b| found | u8::from(is_suspect(*b))) == 0 {
+            continue;
         }
-        plain_breaks &= c == '\n' || !chars::is_break(c);
+        for (at, byte) in chunk.iter().enumerate().filter(|(_, byte)| is_suspect(**byte)) {
+            let at = chunk_at * SUSPECTS_AT_ONCE + at;
+            // What is suspect begins a character.
+            let c = if byte.is_ascii() { char::from(*byte) } else { text[at..].chars().next().unwrap_or('\0') };
+            if !is_allowed(c) {
+                return Err(error_at(text, at, first_line, Fault::Encoding("control characters are not allowed")));
+            }
+            plain_breaks &= c == '\n' || !chars::is_break(c);
+        }
     }
     Ok(Text { text, plain_breaks })
 }
 
+/// Bytes that are looked at together.
+const SUSPECTS_AT_ONCE: usize = 64;
+
+/// May the byte, at the start of a character, be one that is not allowed, or a line break that is not LF?
 #[inline]
 fn is_suspect(b: u8) -> bool {
     ((b < 0x20) & (b != b'\t') & (b != b'\n')) | (b == 0x7F) | (b == 0xC2) | (b == 0xE2) | (b == 0xEF)
@@ -117,8 +126,8 @@ fn utf8_fault(bytes: &[u8]) -> &'static str {
 
 /// Number of line breaks.
 pub fn count_breaks(bytes: &[u8]) -> usize {
-    if !bytes.iter().fold(false, |found, b| found | (*b == b'\r') | (*b == 0xC2) | (*b == 0xE2)) {
-        return bytes.iter().filter(|b| **b == b'\n').count();
+    if memchr::memchr3(b'\r', 0xC2, 0xE2, bytes).is_none() {
+        return memchr::memchr_iter(b'\n', bytes).count();
     }
     let (mut count, mut at) = (0, 0);
     while at < bytes.len() {

@@ -29,3 +29,4 @@ pub mod style;
 pub mod tags;
 pub mod timestamp;
 pub mod token;
+pub mod writer;

@@ -114,10 +114,16 @@ pub fn parse_dotted(text: &str) -> Option<f64> {
     is_float(&plain).then(|| parse_float(&plain)).flatten()
 }
 
+/// Below this all whole floats are exact, so that their digits are the shortest too.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// The integer that a whole float's JSON text reads as; Go writes the shortest digits and zeros after them.
 pub fn whole(float: f64) -> Option<Number> {
     if float.fract() != 0.0 || float.abs() >= 18_446_744_073_709_551_616.0 {
         return None;
+    }
+    if float.abs() < EXACT_MAX {
+        return Some(Number::Int(float as i64));
     }
     let Digits { negative, digits, point } = Digits::of(serde_json::to_string(&float));
     let zeros = usize::try_from(point).unwrap_or(0).saturating_sub(digits.len());

@@ -293,7 +293,7 @@ impl<'a> Scanner<'a> {
     /// The next line break, or the end, from `at` on.
     pub(crate) fn line_end(&self, at: usize) -> usize {
         if self.plain_breaks {
-            return self.text[at..].find('\n').map_or(self.bytes.len(), |found| at + found);
+            return memchr::memchr(b'\n', &self.bytes[at..]).map_or(self.bytes.len(), |found| at + found);
         }
         let mut end = at;
         while end < self.bytes.len()

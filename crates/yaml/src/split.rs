@@ -56,7 +56,7 @@ fn is_separator(bytes: &[u8], at: usize) -> bool {
 /// The next `---` at the start of a line, at or after `from` (itself only when it is the stream's start).
 fn next_separator(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
-    while let Some(found) = bytes[at..].iter().position(|b| *b == b'\n') {
+    while let Some(found) = memchr::memchr(b'\n', &bytes[at..]) {
         at += found + 1;
         if bytes[at..].first() == Some(&b'-') && is_separator(bytes, at) {
             return Some(at);
@@ -71,7 +71,7 @@ fn next_separator(bytes: &[u8], from: usize) -> Option<usize> {
 fn before_directives(bytes: &[u8], start: usize, separator: usize) -> usize {
     let (mut cut, mut directives) = (separator, false);
     while cut > start {
-        let line_start = bytes[start..cut - 1].iter().rposition(|b| *b == b'\n').map_or(start, |at| start + at + 1);
+        let line_start = memchr::memrchr(b'\n', &bytes[start..cut - 1]).map_or(start, |at| start + at + 1);
         let line = bytes[line_start..cut].trim_ascii();
         match line.first() {
             Some(b'%') => directives = true,

@@ -37,7 +37,7 @@ pub struct Analysis {
 }
 
 /// What was seen in a scalar.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq)]
 struct Seen {
     indicators: bool,
     special: bool,
@@ -68,7 +68,38 @@ pub fn analyze(text: &str, dialect: Dialect) -> Analysis {
     }
 }
 
+/// What is seen in one line of printable ASCII; none for any other text.
+fn look_ascii(text: &[u8]) -> Option<Seen> {
+    if text.iter().fold(0, |other, byte| other | u8::from(!matches!(byte, b' '..=b'~'))) != 0 {
+        return None;
+    }
+    let (first, last) = (*text.first()?, *text.last()?);
+    let mut seen = Seen {
+        indicators: text.starts_with(b"---") || text.starts_with(b"..."),
+        edge: first == b' ' || last == b' ',
+        trailing_space: last == b' ',
+        ..Seen::default()
+    };
+    seen.indicators |= match first {
+        b'?' | b'-' => text.get(1).is_none_or(|next| *next == b' '),
+        b',' | b'[' | b']' | b'{' | b'}' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\'' | b'"' | b'%' | b'@' | b'`' => true,
+        _ => false,
+    };
+    seen.indicators |= memchr::memchr2_iter(b':', b'#', text).any(|at| match text[at] {
+        b':' => text.get(at + 1).is_none_or(|next| *next == b' '),
+        _ => at == 0 || text[at - 1] == b' ',
+    });
+    Some(seen)
+}
+
 fn look(text: &str) -> Seen {
+    if let Some(seen) = look_ascii(text.as_bytes()) {
+        return seen;
+    }
+    look_closely(text)
+}
+
+fn look_closely(text: &str) -> Seen {
     let mut seen = Seen { indicators: text.starts_with("---") || text.starts_with("..."), ..Seen::default() };
     let (mut after_space, mut after_break, mut after_blank) = (false, false, true);
     let mut chars = text.char_indices().peekable();
@@ -136,7 +167,7 @@ fn is_base_60(text: &str) -> bool {
 
 /// The style of a string.
 pub fn of_string(text: &str, analysis: &Analysis, simple_key: bool, dialect: Dialect) -> Style {
-    if text.contains('\n') {
+    if analysis.multiline && text.contains('\n') {
         let literal = analysis.literal && !simple_key;
         return if literal { Style::Literal } else { Style::Double };
     }
@@ -147,5 +178,28 @@ pub fn of_string(text: &str, analysis: &Analysis, simple_key: bool, dialect: Dia
         (true, _) => Style::Plain,
         (false, true) => Style::Single,
         (false, false) => Style::Double,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{look_ascii, look_closely};
+
+    /// All texts of up to four of these characters.
+    #[test]
+    fn the_fast_look_sees_the_same() {
+        const LETTERS: &[u8] = b"a -.:#?'~";
+        let mut texts: Vec<Vec<u8>> = vec![Vec::new()];
+        for _ in 0..4 {
+            let longer: Vec<_> =
+                texts.iter().flat_map(|text| LETTERS.iter().map(|c| [text.as_slice(), &[*c]].concat())).collect();
+            texts.extend(longer);
+        }
+        for text in texts.iter().filter(|text| !text.is_empty()) {
+            let plain = std::str::from_utf8(text).expect("it is ASCII");
+            assert_eq!(look_ascii(text), Some(look_closely(plain)), "{plain:?}");
+        }
+        assert_eq!(look_ascii("é".as_bytes()), None);
+        assert_eq!(look_ascii(b"a\tb"), None);
     }
 }
