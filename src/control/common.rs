@@ -1,4 +1,4 @@
-//! Changes of services, slices, nodes and ingresses → the attachments that all nodes have, kept once for all of them.
+//! Changes of services, slices, nodes, ingresses and gateways → the attachments that all nodes have, kept once for all of them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use masthead_api::object::Object;
 use masthead_plan::cluster::event::Changed;
 use masthead_plan::cluster::view::Cluster;
 use masthead_plan::dispatch::common;
+use masthead_plan::gateway;
 use masthead_wire::attachments::Shared;
 use masthead_wire::object::{Attachment, AttachmentKey};
 
@@ -47,6 +48,21 @@ impl Common {
         if common::decides_certificates(side) {
             told |= self.certificates(cluster);
         }
+        told | self.gateways(cluster, changed, side.key())
+    }
+
+    /// Gateways and routes in the form in which nodes need them, as far as the change concerns them.
+    fn gateways(&mut self, cluster: &Cluster, changed: &Changed, key: &ObjectKey) -> bool {
+        let mut keys = BTreeSet::new();
+        gateway::affected::affected(cluster, changed, &mut keys);
+        keys.insert(key.clone());
+        let mut told = false;
+        for key in keys.iter().filter(|key| gateway::resolve::is_resolved(key)) {
+            told |= match gateway::resolve::resolve(cluster, key) {
+                Some(bytes) => self.insert(key, bytes),
+                None => self.attachments.remove(&key_of(key)),
+            };
+        }
         told
     }
 
@@ -68,10 +84,14 @@ impl Common {
 
     fn put(&mut self, object: &Object) -> bool {
         let Some(bytes) = common::common(object) else { return false };
-        match Attachment::parse(object.kind().info().kind, bytes.into()) {
+        self.insert(object.key(), bytes)
+    }
+
+    fn insert(&mut self, key: &ObjectKey, bytes: Vec<u8>) -> bool {
+        match Attachment::parse(key.kind.info().kind, bytes.into()) {
             Ok(attachment) => self.attachments.insert(Arc::new(attachment)),
             Err(error) => {
-                tracing::error!(object = %object.key(), %error, "the object cannot travel to nodes");
+                tracing::error!(object = %key, %error, "the object cannot travel to nodes");
                 false
             }
         }

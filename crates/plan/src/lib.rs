@@ -13,6 +13,7 @@ pub mod desired;
 pub mod diff;
 pub mod dispatch;
 pub mod garbage;
+pub mod gateway;
 pub mod health;
 pub mod namespace;
 pub mod network;

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use masthead_api::core::config::Secret;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Resource;
-use masthead_api::kind::registry::{ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, NODE, SECRET, SERVICE};
+use masthead_api::kind::registry::{
+    ENDPOINT_SLICE, GATEWAY, GATEWAY_CLASS, INGRESS, INGRESS_CLASS, NODE, REFERENCE_GRANT, SECRET, SERVICE,
+};
 use masthead_api::networking::ingress::Ingress;
 use masthead_api::object::Object;
 use serde_json::{Map, Value};
 
 use crate::cluster::view::Cluster;
+use crate::gateway;
 use crate::network::ranges::Network;
 use crate::service::ingress::{is_served, secrets};
 
@@ -53,7 +56,7 @@ fn node(whole: &Map<String, Value>) -> Map<String, Value> {
     out
 }
 
-/// The Secrets with certificates that ingresses name which nodes serve: every node gets these, and no other Secret that
+/// The Secrets with certificates that ingresses and listeners name which nodes serve: every node gets these, and no other Secret that
 /// its own pods do not name.
 pub fn certificates(cluster: &Cluster) -> BTreeSet<ObjectKey> {
     let mut keys = BTreeSet::new();
@@ -61,12 +64,14 @@ pub fn certificates(cluster: &Cluster) -> BTreeSet<ObjectKey> {
         keys.extend(secrets(&ingress));
     }
     keys.retain(|key| cluster.typed::<Secret>(key).is_some_and(|secret| secret.type_ == TLS));
+    keys.extend(gateway::resolve::certificates(cluster));
     keys
 }
 
 /// Whether a change of a kind can change [`certificates`].
 pub fn decides_certificates(object: &Object) -> bool {
-    [INGRESS, INGRESS_CLASS, Secret::KIND].contains(&object.kind())
+    let of_gateways = [GATEWAY, GATEWAY_CLASS, REFERENCE_GRANT];
+    [INGRESS, INGRESS_CLASS, Secret::KIND].contains(&object.kind()) || of_gateways.contains(&object.kind())
 }
 
 /// What every node is told of the cluster's network.
