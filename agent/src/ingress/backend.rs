@@ -75,13 +75,20 @@ pub struct Backend {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// Why nobody can.
     pub fault: Option<String>,
+    /// Pods that may come are all that is missing.
+    pub is_waiting: bool,
     turn: AtomicU32,
 }
 
 impl Backend {
     /// Endpoints, or a reason why there is none.
     pub fn new(name: String, protocol: Protocol, endpoints: Vec<Arc<Endpoint>>, fault: Option<String>) -> Self {
-        Self { name, protocol, endpoints, fault, turn: AtomicU32::new(0) }
+        Self { name, protocol, endpoints, fault, is_waiting: false, turn: AtomicU32::new(0) }
+    }
+
+    /// The same, while pods come up.
+    pub fn waiting(self) -> Self {
+        Self { is_waiting: true, ..self }
     }
 
     /// The endpoint for a request that `tried` could not be reached for.

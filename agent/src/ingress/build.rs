@@ -44,6 +44,8 @@ pub struct World {
 pub struct Problem {
     /// Namespace and name of the Ingress.
     pub ingress: Id,
+    /// What kind of fault, as an Event's reason.
+    pub reason: &'static str,
     /// What.
     pub message: String,
 }
@@ -106,8 +108,8 @@ fn clean_host(host: &str) -> String {
 }
 
 impl Draft<'_> {
-    fn problem(&mut self, ingress: &Id, message: String) {
-        self.problems.push(Problem { ingress: ingress.clone(), message });
+    fn problem(&mut self, ingress: &Id, reason: &'static str, message: String) {
+        self.problems.push(Problem { ingress: ingress.clone(), reason, message });
     }
 
     fn ingress(&mut self, id: &Id, ingress: &Ingress) {
@@ -153,7 +155,7 @@ impl Draft<'_> {
                 let shown = if host.is_empty() { "every host" } else { host };
                 let message =
                     format!("{kind} path {text:?} of {shown} belongs to the older Ingress {}/{}", owner.0, owner.1);
-                self.problem(id, message);
+                self.problem(id, "PathConflict", message);
             }
             return;
         }
@@ -171,11 +173,12 @@ impl Draft<'_> {
             let key = match found {
                 Some(Ok(key)) => key.clone(),
                 Some(Err(why)) => {
-                    self.problem(id, format!("Secret {:?}: {why}", tls.secret_name));
+                    self.problem(id, "CertificateInvalid", format!("Secret {:?}: {why}", tls.secret_name));
                     continue;
                 }
                 None => {
-                    self.problem(id, format!("there is no Secret {:?} with a certificate", tls.secret_name));
+                    let message = format!("there is no Secret {:?} with a certificate", tls.secret_name);
+                    self.problem(id, "SecretNotFound", message);
                     continue;
                 }
             };
@@ -193,19 +196,26 @@ impl Draft<'_> {
         let Some(service) = &wanted.service else {
             let kind = wanted.resource.as_ref().and_then(|r| r.get("kind")).and_then(|kind| kind.as_str());
             let fault = format!("a backend of kind {:?} is not supported, only services are", kind.unwrap_or("none"));
-            self.problem(id, fault.clone());
+            self.problem(id, "BackendInvalid", fault.clone());
             return Arc::new(Backend::new(String::new(), Protocol::Http, Vec::new(), Some(fault)));
         };
         let key = (id.0.clone(), service.clone());
         if let Some(known) = self.backends.get(&key) {
             let known = known.clone();
-            known.fault.iter().for_each(|fault| self.problem(id, fault.clone()));
+            self.backend_problem(id, &known);
             return known;
         }
         let backend = Arc::new(self.resolve(&id.0, service));
-        backend.fault.iter().for_each(|fault| self.problem(id, fault.clone()));
+        self.backend_problem(id, &backend);
         self.backends.insert(key, backend.clone());
         backend
+    }
+
+    /// Tells what is wrong with a backend. Pods that come up are nothing wrong; clients are told of them all the same.
+    fn backend_problem(&mut self, id: &Id, backend: &Backend) {
+        if let Some(fault) = backend.fault.as_ref().filter(|_| !backend.is_waiting) {
+            self.problem(id, "BackendInvalid", fault.clone());
+        }
     }
 
     fn resolve(&mut self, namespace: &str, wanted: &ServiceBackend) -> Backend {
@@ -240,7 +250,8 @@ impl Draft<'_> {
         };
         let addresses = addresses(self.world.slices.get(&id).map_or(&[], Vec::as_slice), &found.name);
         if addresses.is_empty() {
-            return none(format!("service {namespace}/{name} has no ready endpoint for port {shown}"));
+            let fault = format!("service {namespace}/{name} has no ready endpoint for port {shown}");
+            return none(fault).waiting();
         }
         let endpoints = addresses.into_iter().map(|address| self.endpoint(address)).collect();
         Backend::new(full, protocol, endpoints, None)

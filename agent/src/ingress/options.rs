@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::dns::facts::Range;
+use crate::link::problems::Problems;
+use crate::link::tables::Part;
 
 /// Settings. Every bound has a default that suits a small node.
 #[derive(Clone, Debug)]
@@ -43,6 +45,10 @@ pub struct Options {
     pub keep_alive_max: usize,
     /// How long requests that are under way may take at the end.
     pub drain: Duration,
+    /// Who is told what is wrong in the Ingresses.
+    pub problems: Problems,
+    /// Who is told that a manifest is in the table.
+    pub table: Option<Part>,
 }
 
 impl Default for Options {
@@ -67,6 +73,8 @@ impl Default for Options {
             keep_alive: Duration::from_secs(60),
             keep_alive_max: 128,
             drain: Duration::from_secs(30),
+            problems: Problems::default(),
+            table: None,
         }
     }
 }

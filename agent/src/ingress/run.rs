@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use masthead_wire::manifest::NodeManifest;
+use masthead_wire::report;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket, sockopt,
 };
@@ -115,6 +116,8 @@ impl Run {
             let next = manifest.borrow_and_update().clone();
             if let Some(next) = next {
                 let is_empty = self.take(&next);
+                // Each request from now on finds its route in the new table.
+                self.options.table.iter().for_each(|table| table.applied(next.generation, None));
                 if !is_empty && !is_listening {
                     is_listening = true;
                     // They count when the sockets are opened, and not again while the agent runs.
@@ -147,8 +150,9 @@ impl Run {
             m.routes.set(i64::try_from(built.table.hosts.len() + built.table.wildcards.len()).unwrap_or(i64::MAX));
         });
         self.live.set(built.table);
+        self.options.problems.set("ingress", built.problems.iter().map(event).collect());
         if *self.told.borrow() != built.problems {
-            for Problem { ingress, message } in &built.problems {
+            for Problem { ingress, message, .. } in &built.problems {
                 tracing::warn!(namespace = ingress.0, name = ingress.1, message, "an Ingress is not served as it asks");
             }
             self.told.send_replace(built.problems);
@@ -187,6 +191,19 @@ impl Run {
             }
         }
         Ok(())
+    }
+}
+
+/// A problem as the control plane makes an Event of it.
+fn event(problem: &Problem) -> report::Problem {
+    let (namespace, name) = problem.ingress.clone();
+    report::Problem {
+        kind: "Ingress".into(),
+        namespace,
+        name,
+        reason: problem.reason.into(),
+        message: problem.message.clone(),
+        component: "ingress-controller".into(),
     }
 }
 

@@ -136,6 +136,8 @@ async fn from_outside(link: Handle, mut own: watch::Receiver<Vec<IpAddr>>, stop:
     loop {
         let settings = ingress::Options {
             addresses: ingress_run::addresses_of(&own.borrow_and_update()),
+            problems: link.problems(),
+            table: Some(link.tables().part("ingress")),
             ..ingress::Options::default()
         };
         let here = stop.child_token();
