@@ -248,7 +248,7 @@ impl Reports {
             collect(&about.name, pod::status(cluster, about, status, cx.now));
         }
         for about in self.gone.values().filter(|about| !self.is_unknown(&about.node)) {
-            collect(&about.name, Ok(pod::gone(cluster, about)));
+            collect(&about.name, pod::gone(cluster, about));
         }
         // After what the agents say of their pods, which counts for more.
         for node in &self.beats {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use masthead_api::apps::deployment::Deployment;
 use masthead_api::apps::replica_set::ReplicaSet;
+use masthead_api::batch::job::Job;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Kind;
-use masthead_api::kind::registry::{DEPLOYMENT, ENDPOINTS, INGRESS, NAMESPACE, POD, REPLICA_SET, SERVICE};
+use masthead_api::kind::registry::{DEPLOYMENT, ENDPOINTS, INGRESS, JOB, NAMESPACE, POD, REPLICA_SET, SERVICE};
 use masthead_api::object::{Error, Object};
 
 use crate::cluster::event::Changed;
@@ -17,7 +18,7 @@ use crate::garbage;
 use crate::garbage::owners::waits_for_dependents;
 use crate::namespace;
 use crate::service;
-use crate::workload::{deployment, replicaset};
+use crate::workload::{deployment, job, replicaset};
 
 /// The objects that a change concerns, in order; `cluster` is the view after it.
 pub fn affected(cluster: &Cluster, changed: &Changed) -> Vec<ObjectKey> {
@@ -65,6 +66,10 @@ fn selecting(cluster: &Cluster, object: &Object, keys: &mut BTreeSet<ObjectKey>)
             .list::<ReplicaSet>(namespace)
             .filter(|rs| rs.spec.selector.as_ref().is_some_and(|s| s.matches(labels)));
         keys.extend(matching.map(|rs| ObjectKey::new(REPLICA_SET, namespace, rs.metadata.name.as_str())));
+        let matching = cluster.list::<Job>(namespace).filter(|job| {
+            job.spec.selector.as_ref().is_some_and(|s| s.matches(labels)) || job::recover::is_of(job, object)
+        });
+        keys.extend(matching.map(|job| ObjectKey::new(JOB, namespace, job.metadata.name.as_str())));
     }
     // A recreating deployment waits for recovered pods too.
     if object.kind() == REPLICA_SET || is_recovered(object) {
@@ -81,7 +86,7 @@ fn in_namespace(cluster: &Cluster, object: &Object, keys: &mut BTreeSet<ObjectKe
     if cluster.is_terminating(namespace) {
         keys.insert(ObjectKey::new(NAMESPACE, "", namespace));
     }
-    if matches!(object.kind(), POD | REPLICA_SET | DEPLOYMENT) {
+    if matches!(object.kind(), POD | REPLICA_SET | DEPLOYMENT | JOB) {
         keys.extend(cluster.recovered(namespace).map(|pod| pod.key().clone()));
     }
 }
@@ -105,6 +110,8 @@ pub fn reconcile(cluster: &Cluster, key: &ObjectKey, cx: &mut Context) -> Result
     reaction.append(match key.kind {
         DEPLOYMENT => deployment::reconcile::reconcile(cluster, &object, cx)?,
         REPLICA_SET => replicaset::reconcile::reconcile(cluster, &object, cx)?,
+        JOB => job::reconcile::reconcile(cluster, &object, cx)?,
+        POD => job::orphan::reconcile(cluster, &object)?,
         NAMESPACE => namespace::reconcile::reconcile(cluster, &object, cx)?,
         SERVICE => service::reconcile::reconcile(cluster, &object, cx)?,
         ENDPOINTS => service::mirror::reconcile(cluster, &object, cx)?,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use masthead_api::apps::deployment::Deployment;
 use masthead_api::apps::replica_set::ReplicaSet;
+use masthead_api::batch::job::Job;
 use masthead_api::core::endpoints::Endpoints;
 use masthead_api::core::namespace::Namespace;
 use masthead_api::core::node::Node;
@@ -222,6 +223,7 @@ fn decodes(object: &Object) -> Result<(), String> {
         _ if kind == Pod::KIND => object.typed::<Pod>().map(drop),
         _ if kind == ReplicaSet::KIND => object.typed::<ReplicaSet>().map(drop),
         _ if kind == Deployment::KIND => object.typed::<Deployment>().map(drop),
+        _ if kind == Job::KIND => object.typed::<Job>().map(drop),
         _ if kind == Node::KIND => object.typed::<Node>().map(drop),
         _ if kind == Namespace::KIND => object.typed::<Namespace>().map(drop),
         _ if kind == Service::KIND => object.typed::<Service>().map(drop),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use masthead_api::apps::deployment::Deployment;
 use masthead_api::apps::replica_set::ReplicaSet;
+use masthead_api::batch::job::Job;
 use masthead_api::change::Change;
 use masthead_api::core::pod::Pod;
 use masthead_api::kind::registry::{POD, REPLICA_SET};
@@ -18,6 +19,7 @@ use crate::context::Context;
 use crate::delete::{self, Propagation};
 use crate::workload::deployment::fences::{Fences, is_rolling, replicas};
 use crate::workload::deployment::hash::{POD_TEMPLATE_HASH, same_template, template_hash};
+use crate::workload::job::recover;
 use crate::workload::pods::{Availability, availability, is_active};
 
 /// The delete of a recovered pod that nothing asks for; `None` as long as something may.
@@ -32,7 +34,8 @@ pub fn judge(cluster: &Cluster, object: &Arc<Object>, cx: &Context) -> Result<Op
         || cluster.list::<ReplicaSet>(namespace).any(|rs| {
             rs.metadata.deletion_timestamp.is_none()
                 && rs.spec.selector.as_ref().is_some_and(|s| !s.is_empty() && s.matches(labels))
-        });
+        })
+        || cluster.list::<Job>(namespace).any(|job| recover::is_of(&job, object));
     if wanted {
         return Ok(None);
     }

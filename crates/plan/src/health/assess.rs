@@ -4,13 +4,14 @@ use std::fmt;
 
 use masthead_api::apps::deployment::Deployment;
 use masthead_api::apps::replica_set::ReplicaSet;
+use masthead_api::batch::job::Job;
 use masthead_api::core::pod::Pod;
 use masthead_api::key::ObjectKey;
-use masthead_api::kind::registry::{DEPLOYMENT, POD, REPLICA_SET};
+use masthead_api::kind::registry::{DEPLOYMENT, JOB, POD, REPLICA_SET};
 use masthead_api::object::Object;
 
 use crate::cluster::view::Cluster;
-use crate::health::{pod, workload};
+use crate::health::{job, pod, workload};
 
 /// How an object fares, as `kubectl rollout status` and kstatus judge it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,12 +72,15 @@ impl fmt::Display for Health {
 pub fn assess(cluster: &Cluster, key: &ObjectKey) -> Option<Health> {
     let object = cluster.get(key)?;
     if object.meta().deletion_timestamp.is_some() {
-        return Some(deleting(object));
+        // A job that is over goes by itself after a while: what came of it is still what came of it.
+        let ended = object.typed::<Job>().ok().and_then(|j| job::ended(&j));
+        return Some(ended.unwrap_or_else(|| deleting(object)));
     }
     let unreadable = |error: masthead_api::object::Error| Health::failed("Unreadable", error.to_string());
     Some(match key.kind {
         DEPLOYMENT => object.typed::<Deployment>().map_or_else(unreadable, |d| workload::deployment(cluster, &d)),
         REPLICA_SET => object.typed::<ReplicaSet>().map_or_else(unreadable, |rs| workload::replica_set(cluster, &rs)),
+        JOB => object.typed::<Job>().map_or_else(unreadable, |j| job::job(cluster, &j)),
         POD => object.typed::<Pod>().map_or_else(unreadable, |p| pod::assess(&p)),
         _ => Health::Healthy,
     })
@@ -91,6 +95,7 @@ pub fn line(cluster: &Cluster, key: &ObjectKey) -> String {
             let numbers = match key.kind {
                 DEPLOYMENT => cluster.typed::<Deployment>(key).map(|d| workload::deployment_numbers(&d)),
                 REPLICA_SET => cluster.typed::<ReplicaSet>(key).map(|rs| workload::replica_set_numbers(&rs)),
+                JOB => cluster.typed::<Job>(key).map(|job| job::numbers(&job)),
                 _ => None,
             };
             match (numbers, health) {

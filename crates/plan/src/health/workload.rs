@@ -73,7 +73,8 @@ fn trouble(cluster: &Cluster, deployment: &Deployment) -> Option<String> {
     pod_trouble(cluster, &set.metadata.uid)
 }
 
-fn pod_trouble(cluster: &Cluster, owner: &str) -> Option<String> {
+/// What holds up the pods of an owner, by the first one that has failed or waits.
+pub(in crate::health) fn pod_trouble(cluster: &Cluster, owner: &str) -> Option<String> {
     let pods: Vec<Arc<Pod>> = cluster
         .owned_by(owner)
         .filter(|o| o.kind() == POD)

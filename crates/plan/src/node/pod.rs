@@ -101,19 +101,33 @@ fn is_final(phase: &str) -> bool {
 }
 
 /// The agent has removed the last trace of a pod: its object goes, if its deletion was asked for.
-pub fn gone(cluster: &Cluster, about: &About) -> Reaction {
+///
+/// One that finalizers hold is noted as stopped, and goes with the last of them. If it had not ended before, it has
+/// failed: nobody will ever tell otherwise.
+///
+/// # Errors
+/// The pod cannot be written as JSON.
+pub fn gone(cluster: &Cluster, about: &About) -> Result<Reaction, Error> {
     let mut reaction = Reaction::default();
-    if let Some((live, pod)) = about.live(cluster)
-        && pod.metadata.deletion_timestamp.is_some()
-        && pod.metadata.finalizers.is_empty()
-    {
-        reaction.changes.push(Change::Delete {
-            key: live.key().clone(),
-            base: live.revision(),
-            reason: format!("node {} has stopped and removed it", about.node),
-        });
+    let Some((live, pod)) = about.live(cluster).filter(|(_, pod)| pod.metadata.deletion_timestamp.is_some()) else {
+        return Ok(reaction);
+    };
+    let reason = format!("node {} has stopped and removed it", about.node);
+    let base = live.revision();
+    if pod.metadata.finalizers.is_empty() {
+        reaction.changes.push(Change::Delete { key: live.key().clone(), base, reason });
+        return Ok(reaction);
     }
-    reaction
+    let mut stopped = Pod::clone(&pod);
+    stopped.metadata.deletion_grace_period_seconds = Some(0);
+    if !is_final(&pod.status.phase) {
+        stopped.status.phase = "Failed".to_owned();
+    }
+    let object = Object::of(&stopped)?;
+    if object.body() != live.body() {
+        reaction.changes.push(Change::Update { object: Arc::new(object), base, reason });
+    }
+    Ok(reaction)
 }
 
 #[cfg(test)]

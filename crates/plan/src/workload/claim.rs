@@ -74,7 +74,10 @@ pub fn claim(cluster: &Cluster, owner: &Object, selector: &LabelSelector, kind: 
 }
 
 /// The object with a controller; a recovered pod has found its owner again and is marked no more.
-fn adopt(object: &Object, owner: &Object) -> Result<Arc<Object>, Error> {
+///
+/// # Errors
+/// The object's body is not of its kind's shape.
+pub fn adopt(object: &Object, owner: &Object) -> Result<Arc<Object>, Error> {
     let uid = &owner.meta().uid;
     let mut owners: Vec<OwnerReference> =
         object.meta().owner_references.iter().filter(|o| o.uid != *uid).cloned().collect();

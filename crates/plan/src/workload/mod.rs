@@ -2,6 +2,7 @@
 
 pub mod claim;
 pub mod deployment;
+pub mod job;
 pub mod pods;
 pub mod replicaset;
 #[cfg(test)]

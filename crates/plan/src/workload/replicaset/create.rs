@@ -58,11 +58,25 @@ pub fn pod(
     template: &PodTemplateSpec,
     cx: &mut Context,
 ) -> Result<Arc<Object>, Error> {
+    named(cluster, owner, template, format!("{}-", owner.key().name), cx)
+}
+
+/// As [`pod`], with a name that begins with `generate_name`.
+///
+/// # Errors
+/// As [`pod`].
+pub fn named(
+    cluster: &Cluster,
+    owner: &Object,
+    template: &PodTemplateSpec,
+    generate_name: String,
+    cx: &mut Context,
+) -> Result<Arc<Object>, Error> {
     let namespace = owner.key().namespace.as_str();
     let mut pod =
         Pod { api_version: "v1".to_owned(), kind: "Pod".to_owned(), spec: template.spec.clone(), ..Pod::default() };
     let meta = &mut pod.metadata;
-    meta.generate_name = format!("{}-", owner.key().name);
+    meta.generate_name = generate_name;
     meta.name = free_name(cluster, namespace, &meta.generate_name, cx)?;
     meta.namespace = namespace.to_owned();
     meta.labels = template.metadata.labels.clone();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use masthead_api::core::pod::Pod;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Kind;
-use masthead_api::kind::registry::{DEPLOYMENT, POD, REPLICA_SET};
+use masthead_api::kind::registry::{DEPLOYMENT, JOB, POD, REPLICA_SET};
 use serde_json::{Value, json};
 
 use crate::delete::{self, Propagation};
@@ -27,7 +27,7 @@ fn shared() -> PathBuf {
 #[test]
 fn scenarios_end_as_in_kubernetes() {
     let mut played = 0;
-    for file in ["deployments.json", "replicasets.json"] {
+    for file in ["deployments.json", "replicasets.json", "jobs.json"] {
         let path = shared().join("corpus/api/controllers").join(file);
         let Ok(text) = std::fs::read(&path) else {
             println!("skipped: {file} of the corpus is not there");
@@ -53,7 +53,12 @@ fn key(kind: &str, name: &str) -> ObjectKey {
 }
 
 fn play(case: &Value) -> Result<World, String> {
+    if let Some(kind) = case["objects"].as_object().and_then(|o| o.keys().find(|kind| unknown(kind))) {
+        return Err(format!("kind {kind} is not in scope"));
+    }
     let mut world = World::new(1, false);
+    // The recorder's agent ran all pods of a job at once.
+    world.together = case["objects"].get("Job").is_some();
     let steps = case["steps"].as_array().unwrap();
     for (index, step) in steps.iter().enumerate() {
         let text = |field: &str| step[field].as_str().unwrap_or_default().to_owned();
@@ -98,6 +103,10 @@ fn play(case: &Value) -> Result<World, String> {
     Ok(world)
 }
 
+fn unknown(kind: &str) -> bool {
+    Kind::all().iter().all(|k| k.info().kind != kind)
+}
+
 fn first_pod(world: &World) -> ObjectKey {
     world.cluster.of_kind(POD).next().expect("a pod").key().clone()
 }
@@ -137,12 +146,14 @@ fn masks(world: &World) -> BTreeMap<String, String> {
         })
         .collect();
     sets.sort();
-    sets.into_iter().enumerate().map(|(i, (_, hash))| (hash, format!("<HASH{}>", i + 1))).collect()
+    let hashes = sets.into_iter().enumerate().map(|(i, (_, hash))| (hash, format!("<HASH{}>", i + 1)));
+    let uids = world.cluster.of_kind(JOB).map(|job| (job.meta().uid.clone(), "<UID>".to_owned()));
+    hashes.chain(uids).collect()
 }
 
 /// A text with hashes masked, of sets that are gone too, and random ends of pod names.
 fn mask(text: &str, masks: &BTreeMap<String, String>) -> String {
-    let mut text = text.to_owned();
+    let mut text = text.replace(" ns/", " <NS>/");
     for (hash, mask) in masks {
         text = text.replace(hash, mask);
     }
@@ -188,7 +199,7 @@ fn compare(case: &Value, world: World) {
 }
 
 fn compare_objects(name: &str, case: &Value, world: &World, masks: &BTreeMap<String, String>) {
-    for (kind, id) in [("Deployment", DEPLOYMENT), ("ReplicaSet", REPLICA_SET)] {
+    for (kind, id) in [("Deployment", DEPLOYMENT), ("ReplicaSet", REPLICA_SET), ("Job", JOB)] {
         let expect = case["objects"].get(kind).and_then(Value::as_array).cloned().unwrap_or_default();
         let mut ours: Vec<Value> = world.cluster.of_kind(id).map(|o| tidy(o.value(), kind, masks)).collect();
         let mut theirs: Vec<Value> = expect.into_iter().map(|o| tidy(o, kind, &BTreeMap::new())).collect();
@@ -217,10 +228,15 @@ fn tidy(mut value: Value, kind: &str, masks: &BTreeMap<String, String>) -> Value
         owner["uid"] = json!("<UID>");
     }
     for condition in value["status"]["conditions"].as_array_mut().into_iter().flatten() {
-        for field in ["lastUpdateTime", "lastTransitionTime"] {
+        for field in ["lastUpdateTime", "lastTransitionTime", "lastProbeTime"] {
             if condition.get(field).is_some() {
                 condition[field] = json!("<TIME>");
             }
+        }
+    }
+    for field in ["startTime", "completionTime"] {
+        if value["status"].get(field).is_some() {
+            value["status"][field] = json!("<TIME>");
         }
     }
     if kind == "ReplicaSet" {
@@ -233,7 +249,7 @@ fn tidy(mut value: Value, kind: &str, masks: &BTreeMap<String, String>) -> Value
 }
 
 fn compare_pods(name: &str, case: &Value, world: &World, masks: &BTreeMap<String, String>) {
-    let line = |parts: [Value; 8]| Value::from(parts.to_vec()).to_string();
+    let line = |parts: [Value; 10]| Value::from(parts.to_vec()).to_string();
     let mut theirs: Vec<String> = case["pods"]
         .as_array()
         .unwrap()
@@ -241,9 +257,10 @@ fn compare_pods(name: &str, case: &Value, world: &World, masks: &BTreeMap<String
         .map(|p| {
             let owner = if p["owner"].is_null() { json!([]) } else { p["owner"].clone() };
             let fields =
-                ["name", "labels", "annotations", "phase", "ready", "image", "terminating"].map(|f| p[f].clone());
-            let [a, b, c, d, e, f, g] = fields;
-            line([a, b, c, d, e, f, g, owner])
+                ["name", "labels", "annotations", "phase", "ready", "image", "terminating", "hostname", "finalizers"]
+                    .map(|f| p[f].clone());
+            let [a, b, c, d, e, f, g, h, i] = fields;
+            line([a, b, c, d, e, f, g, h, i, owner])
         })
         .collect();
     let mut ours: Vec<String> = world
@@ -264,6 +281,8 @@ fn compare_pods(name: &str, case: &Value, world: &World, masks: &BTreeMap<String
                 is_ready(&pod),
                 pod.spec.containers[0].image,
                 meta.deletion_timestamp.is_some(),
+                Some(&pod.spec.hostname).filter(|name| !name.is_empty()),
+                Some(&meta.finalizers).filter(|list| !list.is_empty()),
                 if meta.owner_references.is_empty() { json!([]) } else { owners }
             ]);
             mask_value(&mut value, masks);

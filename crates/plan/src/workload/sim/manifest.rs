@@ -8,7 +8,7 @@ pub fn create(value: Value, uid: String, now: &Value) -> Value {
     let mut value = admit::create(value, "ns").expect("a valid manifest");
     value["metadata"]["uid"] = json!(uid);
     value["metadata"]["creationTimestamp"] = now.clone();
-    value
+    admit::settle(value).expect("an admitted object")
 }
 
 /// Lays a patch over an object: maps merge, `null` removes, containers merge by name, the rest is replaced.

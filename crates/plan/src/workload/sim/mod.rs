@@ -2,7 +2,7 @@
 
 mod corpus;
 mod failures;
-mod manifest;
+pub(crate) mod manifest;
 mod properties;
 mod recovery;
 pub(crate) mod world;

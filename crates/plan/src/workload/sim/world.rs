@@ -15,6 +15,7 @@ use crate::cluster::event::Event;
 use crate::cluster::view::Cluster;
 use crate::context::{Context, Ids};
 use crate::control;
+use crate::node::pod::{About, gone};
 use crate::workload::pods::{is_active, is_finished, is_ready};
 
 /// A pod of tag `run` is ready after this long.
@@ -53,6 +54,10 @@ pub struct World {
     shuffle: Option<Ids>,
     /// Whether all that is waiting is decided on one view, as the control plane does, and not one by one.
     pub rounds: bool,
+    /// Whether all that agents do in one moment is seen before the next decision.
+    pub together: bool,
+    /// Whether a reaction's writes may stop after any of them, as when the control plane is killed; then all is decided anew.
+    pub tearing: bool,
     deeds: BTreeSet<(i64, Deed)>,
     rechecks: BTreeMap<ObjectKey, i64>,
     pub nodes: Vec<String>,
@@ -72,6 +77,8 @@ impl World {
             revision: 0,
             queue: Vec::new(),
             rounds: false,
+            together: false,
+            tearing: false,
             shuffle: shuffle.then(|| Ids::new(seed ^ 0x5151)),
             deeds: BTreeSet::new(),
             rechecks: BTreeMap::new(),
@@ -105,11 +112,6 @@ impl World {
         self.revision += 1;
         let object = Arc::new(Object::clone(&object).at(self.revision));
         self.take(Event::Put(object), by_controller);
-    }
-
-    pub fn remove(&mut self, key: &ObjectKey) {
-        self.revision += 1;
-        self.take(Event::Gone(key.clone(), self.revision), false);
     }
 
     fn take(&mut self, event: Event, by_controller: bool) {
@@ -275,10 +277,18 @@ impl World {
         let view = self.cluster.clone();
         let reaction = self.ask(&view, key);
         drop(view);
-        self.events.extend(reaction.events);
-        for change in reaction.changes {
+        let count = reaction.changes.len();
+        let torn = self.tearing && count > 1 && self.cx.ids.below(4) == 0;
+        let written = if torn { self.cx.ids.below(count as u64) as usize } else { count };
+        if !torn {
+            self.events.extend(reaction.events);
+        }
+        for change in reaction.changes.into_iter().take(written) {
             assert!(!change.reason().is_empty());
             self.apply(change, true);
+        }
+        if torn {
+            self.enqueue(key.clone());
         }
     }
 
@@ -375,15 +385,24 @@ impl World {
             self.deeds.remove(&(at, deed.clone()));
             match deed {
                 Deed::Start(key) => self.start(&key),
-                Deed::Remove(key) => {
-                    if self.cluster.get(&key).is_some_and(|o| o.meta().deletion_timestamp.is_some()) {
-                        self.remove(&key);
-                    }
-                }
+                Deed::Remove(key) => self.stopped(&key),
             }
-            self.decide();
+            if !self.together {
+                self.decide();
+            }
         }
         self.decide();
+    }
+
+    /// An agent tells that a pod which was to stop is gone.
+    fn stopped(&mut self, key: &ObjectKey) {
+        let Some(pod) = self.cluster.typed::<Pod>(key) else { return };
+        let (node, uid) = (pod.spec.node_name.clone(), pod.metadata.uid.clone());
+        let about = About { node, namespace: key.namespace.to_string(), name: key.name.to_string(), uid };
+        let reaction = gone(&self.cluster, &about).expect("a pod can be written");
+        for change in reaction.changes {
+            self.apply(change, false);
+        }
     }
 
     /// Runs a pod by the tag of its image.
@@ -400,10 +419,28 @@ impl World {
                 pod["status"]["containerStatuses"] = json!([{"name": "c", "image": image, "imageID": "", "ready": false, "restartCount": 0,
                     "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}}]);
             }),
-            "fail" => self.finish(key, "Failed"),
-            "ok" => self.finish(key, "Succeeded"),
-            tag => self.set_ready(key, tag != "unready"),
+            "fail" => self.exit(key, 1),
+            "ok" => self.exit(key, 0),
+            tag => {
+                let index = pod.metadata.annotations.get("batch.kubernetes.io/job-completion-index");
+                match (tag.strip_prefix("exit"), tag.strip_prefix("fail-idx")) {
+                    (Some(code), _) => self.exit(key, code.parse().expect("a code")),
+                    (_, Some(failing)) => self.exit(key, i32::from(index.is_some_and(|i| i == failing))),
+                    _ => self.set_ready(key, tag != "unready"),
+                }
+            }
         }
+    }
+
+    /// A pod's one container ends with this code.
+    pub fn exit(&mut self, key: &ObjectKey, code: i32) {
+        let phase = if code == 0 { "Succeeded" } else { "Failed" };
+        self.finish(key, phase);
+        let now = self.time();
+        self.edit(key, |pod| {
+            pod["status"]["containerStatuses"] = json!([{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+                "state": {"terminated": {"exitCode": code, "finishedAt": now}}}]);
+        });
     }
 
     pub fn finish(&mut self, key: &ObjectKey, phase: &str) {
