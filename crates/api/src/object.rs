@@ -77,7 +77,9 @@ impl Object {
         }
         let key = ObjectKey::new(known, meta.namespace.clone(), meta.name.clone());
         let body = serde_json::to_vec(&value).map_err(|source| Error::Json { what: key.to_string(), source })?;
-        Ok(Object { key, meta: Arc::new(meta), body: body.into(), revision, typed: OnceLock::new() })
+        // Of just its size: bodies are most of what a control plane holds.
+        let body = Bytes::from(body.into_boxed_slice());
+        Ok(Object { key, meta: Arc::new(meta), body, revision, typed: OnceLock::new() })
     }
 
     /// From a typed resource; `apiVersion` and `kind` are those of its type.
@@ -95,7 +97,19 @@ impl Object {
         Object::from_value(value)
     }
 
-    /// From what the store holds at `revision`.
+    /// From what the store holds at `revision`; bytes that are canonical are shared with it.
+    ///
+    /// # Errors
+    /// The bytes are not JSON, or not an object of a known kind.
+    pub fn from_stored(stored: &Bytes, revision: u64) -> Result<Object, Error> {
+        let mut object = Object::from_bytes(stored, revision)?;
+        if object.body == stored {
+            object.body = stored.clone();
+        }
+        Ok(object)
+    }
+
+    /// From the JSON of an object at `revision`.
     ///
     /// # Errors
     /// The bytes are not JSON, or not an object of a known kind.
@@ -183,5 +197,23 @@ impl fmt::Debug for Object {
     /// The key and revision only: a body may hold a Secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.key, self.revision)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_canonical_is_shared_and_what_is_not_becomes_so() {
+        let check = |stored: &'static str, is_shared: bool| {
+            let stored = Bytes::from_static(stored.as_bytes());
+            let object = Object::from_stored(&stored, 7).unwrap();
+            assert_eq!(object.body().as_ptr() == stored.as_ptr(), is_shared);
+            assert_eq!(object.revision(), 7);
+            assert_eq!(object.body(), r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}"#);
+        };
+        check(r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}"#, true);
+        check(r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","resourceVersion":"3"}}"#, false);
     }
 }

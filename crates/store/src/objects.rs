@@ -260,7 +260,7 @@ pub fn read(key: &[u8], value: Option<&Bytes>, revision: Revision) -> Option<Sto
         (None, Some(own)) => return Some(Stored::Own(own.to_owned(), value.cloned())),
         (None, None) => return None,
     };
-    Some(match value.map(|body| Object::from_bytes(body, revision.0)) {
+    Some(match value.map(|body| Object::from_stored(body, revision.0)) {
         None => Stored::Gone(object),
         Some(Ok(object)) => Stored::Object(Arc::new(object)),
         Some(Err(why)) => Stored::Fault { key: key.to_owned(), why: Arc::new(why) },
