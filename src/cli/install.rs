@@ -20,6 +20,9 @@ use crate::daemon::options::DATA_DIR;
 use crate::source::desire::DEFAULT_NAMESPACE;
 use crate::source::releases::CHART_FILE;
 
+/// How often it is written anew when others push meanwhile.
+const PUSHES_MAX: u32 = 5;
+
 /// Where Releases and charts are written, below the watched folder.
 const RELEASES: &str = "releases";
 const CHARTS: &str = "charts";
@@ -93,42 +96,77 @@ pub fn run(args: &Args, verb: Verb) -> Result<ExitCode> {
     let [name, chart] = given.words.as_slice() else { bail!("a release and a chart are needed\n\n{USAGE}") };
     let table = values::merge(&given, &mut Real).map_err(|why| anyhow!(why))?;
     let target = Target::find(&given)?;
-    let folder = tempfile::tempdir()?;
-    let work = Work { root: folder.path().join("clone"), below: target.path.clone() };
-    target.clone_into(&work.root)?;
-    let spec = work.chart(chart, &given)?;
-    let namespace = given.get("namespace").unwrap_or(DEFAULT_NAMESPACE);
-    let release = release(name, namespace, spec, Tree::Map(table).to_json(), &given);
-    let place = work.path(&format!("{RELEASES}/{name}.yaml"));
-    let is_there = place.exists();
-    match verb {
-        Verb::Install if is_there => {
-            bail!(
-                "cannot re-use a name that is still in use: {RELEASES}/{name}.yaml is there; `masthead upgrade` changes it"
-            )
-        }
-        Verb::Upgrade if !is_there && !given.is_on("install") => {
-            bail!("{name:?} has no deployed releases: there is no {RELEASES}/{name}.yaml; --install makes it")
-        }
-        _ => {}
-    }
-    write(&place, emit::to_string(&release).as_bytes())?;
-    if given.is_on("create-namespace") && namespace != DEFAULT_NAMESPACE {
-        let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
-        let file = work.path(&format!("namespaces/{namespace}.yaml"));
-        if !file.exists() {
-            write(&file, emit::to_string(&object).as_bytes())?;
+    let wish = Wish { given: &given, verb, name, chart, values: Tree::Map(table).to_json() };
+    for attempt in 1..=PUSHES_MAX {
+        match wish.attempt(&target)? {
+            Pushed::Done(code) => return Ok(code),
+            Pushed::Behind => {
+                eprintln!("somebody else pushed meanwhile: once more on what is there now ({attempt} of {PUSHES_MAX})")
+            }
         }
     }
-    init::git(&work.root, &["add", "--all"])?;
-    if given.get("dry-run").is_some_and(|how| how != "false" && how != "none") {
-        let diff = Command::new("git").current_dir(&work.root).args(["diff", "--cached", "--stat", "-p"]).output()?;
-        print!("{}", String::from_utf8_lossy(&diff.stdout));
-        return Ok(ExitCode::SUCCESS);
+    bail!("others kept pushing to {}: given up after {PUSHES_MAX} times, nothing changed", target.branch)
+}
+
+/// What a user wants written.
+struct Wish<'a> {
+    given: &'a Given,
+    verb: Verb,
+    name: &'a str,
+    chart: &'a str,
+    values: Value,
+}
+
+impl Wish<'_> {
+    /// Writes it on the newest commit and pushes that.
+    fn attempt(&self, target: &Target) -> Result<Pushed> {
+        let Wish { given, verb, name, chart, values } = self;
+        let folder = tempfile::tempdir()?;
+        let work = Work { root: folder.path().join("clone"), below: target.path.clone() };
+        target.clone_into(&work.root)?;
+        let place = work.path(&format!("{RELEASES}/{name}.yaml"));
+        let is_there = place.exists();
+        match verb {
+            Verb::Install if is_there => {
+                bail!(
+                    "cannot re-use a name that is still in use: {RELEASES}/{name}.yaml is there; `masthead upgrade` changes it"
+                )
+            }
+            Verb::Upgrade if !is_there && !given.is_on("install") => {
+                bail!("{name:?} has no deployed releases: there is no {RELEASES}/{name}.yaml; --install makes it")
+            }
+            _ => {}
+        }
+        let spec = work.chart(chart, given)?;
+        let namespace = given.get("namespace").unwrap_or(DEFAULT_NAMESPACE);
+        let release = release(name, namespace, spec, values.clone(), given);
+        write(&place, emit::to_string(&release).as_bytes())?;
+        if given.is_on("create-namespace") && namespace != DEFAULT_NAMESPACE {
+            let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+            let file = work.path(&format!("namespaces/{namespace}.yaml"));
+            if !file.exists() {
+                write(&file, emit::to_string(&object).as_bytes())?;
+            }
+        }
+        init::git(&work.root, &["add", "--all"])?;
+        if given.get("dry-run").is_some_and(|how| how != "false" && how != "none") {
+            let diff =
+                Command::new("git").current_dir(&work.root).args(["diff", "--cached", "--stat", "-p"]).output()?;
+            print!("{}", String::from_utf8_lossy(&diff.stdout));
+            return Ok(Pushed::Done(ExitCode::SUCCESS));
+        }
+        let word = if is_there { "Upgrade" } else { "Install" };
+        let message = given.get("message").map_or_else(|| format!("{word} {name} ({chart})"), str::to_owned);
+        target.push(&work.root, &message, given.is_on("no-wait"))
     }
-    let word = if is_there { "Upgrade" } else { "Install" };
-    let message = given.get("message").map_or_else(|| format!("{word} {name} ({chart})"), str::to_owned);
-    target.push(&work.root, &message, given.is_on("no-wait"))
+}
+
+/// What became of a push.
+enum Pushed {
+    /// It was taken, or refused for good.
+    Done(ExitCode),
+    /// The branch has moved on: the same has to be written on what is there now.
+    Behind,
 }
 
 /// The Release as it is written.
@@ -196,11 +234,11 @@ impl Target {
     }
 
     /// Commits and pushes; what the control plane says goes to the user as it comes.
-    fn push(&self, root: &Path, message: &str, is_short: bool) -> Result<ExitCode> {
+    fn push(&self, root: &Path, message: &str, is_short: bool) -> Result<Pushed> {
         let staged = Command::new("git").current_dir(root).args(["diff", "--cached", "--quiet"]).status()?;
         if staged.success() {
             println!("nothing to change: the repository says so already");
-            return Ok(ExitCode::SUCCESS);
+            return Ok(Pushed::Done(ExitCode::SUCCESS));
         }
         let knows_user =
             Command::new("git").current_dir(root).args(["config", "user.email"]).output()?.status.success();
@@ -208,14 +246,35 @@ impl Target {
         let who = if knows_user { &[][..] } else { &who[..] };
         init::git(root, &[who, &["commit", "--quiet", "-m", message]].concat())?;
         let mut push = Command::new("git");
-        push.current_dir(root).args(["push", "--quiet"]);
+        push.current_dir(root).args(["push", "--quiet", "--porcelain"]);
         if is_short {
             push.args(["-o", "no-wait"]);
         }
         let target = format!("HEAD:refs/heads/{}", self.branch);
-        let pushed = push.args(["origin", &target]).stdin(Stdio::null()).status().context("running git")?;
-        Ok(if pushed.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        // What is for people goes to the terminal as it comes; what became of the ref is read.
+        let pushed = push.args(["origin", &target]).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+        let pushed = pushed.context("running git")?;
+        if pushed.status.success() {
+            return Ok(Pushed::Done(ExitCode::SUCCESS));
+        }
+        let told = String::from_utf8_lossy(&pushed.stdout);
+        if is_behind(&told) {
+            return Ok(Pushed::Behind);
+        }
+        for line in told.lines().filter(|line| line.starts_with('!')) {
+            eprintln!("{}", line.replace('\t', " "));
+        }
+        Ok(Pushed::Done(ExitCode::FAILURE))
     }
+}
+
+/// Whether a push was refused because the branch is no longer where the clone was made from: before it was sent, or,
+/// in a race, by whoever took the branch's lock first.
+fn is_behind(porcelain: &str) -> bool {
+    const REASONS: [&str; 5] =
+        ["(fetch first)", "(non-fast-forward)", "(stale info)", "failed to update ref", "cannot lock ref"];
+    let refused = porcelain.lines().filter(|line| line.starts_with('!'));
+    refused.into_iter().any(|line| REASONS.iter().any(|reason| line.contains(reason)))
 }
 
 /// A clone that is written into.
@@ -293,4 +352,23 @@ fn write(path: &Path, text: &[u8]) -> Result<()> {
         std::fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
     }
     std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_behind;
+
+    #[test]
+    fn a_push_that_came_late_is_told_from_one_that_is_refused() {
+        let check = |told: &str, expect: bool| assert_eq!(is_behind(told), expect, "{told}");
+        check("To http://x\n!\tHEAD:refs/heads/main\t[rejected] (fetch first)\nDone\n", true);
+        check("!\tHEAD:refs/heads/main\t[rejected] (non-fast-forward)\n", true);
+        check("!\tHEAD:refs/heads/main\t[remote rejected] (failed to update ref)\n", true);
+        check(
+            "!\tHEAD:refs/heads/main\t[remote rejected] (cannot lock ref 'refs/heads/main': is at 1 but expected 2)\n",
+            true,
+        );
+        check("!\tHEAD:refs/heads/main\t[remote rejected] (pre-receive hook declined)\n", false);
+        check("", false);
+    }
 }

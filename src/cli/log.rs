@@ -59,6 +59,9 @@ fn block(record: &Value, now_s: i64, paint: Paint) -> String {
     out.push_str(&format!("Author: {} <{}>\n", text("/commit/author"), text("/commit/email")));
     out.push_str(&format!("Taken:  {} ({} ago)\n\n", Time(taken_s), human(now_s - taken_s)));
     out.push_str(&format!("    {}\n", text("/commit/subject")));
+    for line in record["hooks"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        out.push_str(&format!("    {}\n", paint::safe(line)));
+    }
     let detail = record["detail"].as_str().unwrap_or_default();
     for line in detail.lines() {
         out.push_str(&format!("    {}\n", paint.red(&paint::safe(line))));

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod attach;
+pub mod blame;
 pub mod chart;
 pub mod columns;
 pub mod completion;
@@ -34,6 +35,7 @@ pub mod start;
 pub mod status;
 pub mod tabular;
 pub mod target;
+pub mod test;
 pub mod token;
 pub mod up;
 pub mod version;
@@ -82,6 +84,10 @@ pub enum Command {
     Status(status::Args),
     /// List commits with their outcome.
     Log(log::Args),
+    /// Show which commit, author, file and line each field of a live object comes from.
+    Blame(blame::Args),
+    /// Run the tests of an installed release.
+    Test(Box<test::Args>),
     /// Show what a branch, tag or commit would change.
     Plan(plan::Args),
     /// Take a commit back: make the revert, push it, and follow it.
@@ -141,6 +147,8 @@ pub fn main() -> ExitCode {
         Command::Image(args) => image::run(args),
         Command::Status(args) => status::run(args),
         Command::Log(args) => log::run(args),
+        Command::Blame(args) => blame::run(args),
+        Command::Test(args) => test::run(*args),
         Command::Plan(args) => plan::run(args),
         Command::Revert(args) => revert::run(args),
         Command::Get(args) => get::run(*args),

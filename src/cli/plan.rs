@@ -82,7 +82,7 @@ fn code(plan: &Value) -> u8 {
     if plan["problems"].as_array().is_some_and(|problems| !problems.is_empty()) {
         return FAILED;
     }
-    let changes = ["create", "change", "replace", "delete"]
+    let changes = ["create", "change", "replace", "delete", "hooks"]
         .iter()
         .any(|what| plan["summary"][*what].as_u64().unwrap_or_default() > 0);
     u8::from(changes)

@@ -91,6 +91,12 @@ pub fn text(status: &Value, now_s: i64, paint: Paint) -> String {
     for line in list(status, "/rollout").iter().filter_map(Value::as_str) {
         out.push_str(&format!("            {line}\n"));
     }
+    for line in list(status, "/hooks").iter().filter_map(Value::as_str) {
+        out.push_str(&format!("            {}\n", paint::safe(line)));
+    }
+    for release in list(status, "/suspended").iter().filter_map(Value::as_str) {
+        out.push_str(&paint.yellow(&format!("suspended   {}: nothing of it changes\n", paint::safe(release))));
+    }
     out.push_str(&nodes(list(status, "/nodes"), now_s, paint));
     for (key, why) in status["faults"].as_object().into_iter().flatten() {
         out.push_str(&paint.red(&format!("unreadable  {key}: {}\n", why.as_str().unwrap_or_default())));
@@ -178,6 +184,8 @@ mod tests {
             "appliedCommit": "1111111111aaaa",
             "commit": {"commit": {"id": "2222222222bbbb", "author": "A", "subject": "break \u{1b}[31m it"}, "outcome": "refused", "summary": "", "detail": "web.yaml:3: wrong", "started_s": 1_795_248_060_i64, "took_ms": 40},
             "rollout": ["Deployment default/web: 1 of 2 pods are available"],
+            "hooks": ["Release default/shop: pre-upgrade hook Job default/migrate: runs"],
+            "suspended": ["Release default/old"],
             "nodes": [{"name": "one", "ready": false, "since": "2026-11-21T08:01:00Z", "why": "silent", "pods": 3, "runtime": "embedded://1"}],
             "faults": {},
         });
@@ -188,6 +196,7 @@ mod tests {
         assert!(text.starts_with(expect), "{text}");
         assert!(text.contains("            refused after 0.0 s\n            applied is still 1111111111\n            web.yaml:3: wrong\n"), "{text}");
         assert!(text.contains("            Deployment default/web: 1 of 2 pods are available\n"), "{text}");
+        assert!(text.contains("            Release default/shop: pre-upgrade hook Job default/migrate: runs\nsuspended   Release default/old: nothing of it changes\n"), "{text}");
         assert!(text.contains("nodes       one  3 pods  embedded://1  not ready for 60s  silent\n"), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
     }

@@ -146,8 +146,19 @@ impl Rest {
     /// # Errors
     /// Any of [`Error`].
     pub async fn stream(&self, path: &str, accept: &str) -> Result<Pieces> {
+        self.stream_of(self.request(Method::GET, path, accept, None)?, path).await
+    }
+
+    /// Sends JSON and begins to read what comes of it, line by line, on a connection of its own.
+    ///
+    /// # Errors
+    /// Any of [`Error`].
+    pub async fn post_and_follow(&self, path: &str, body: &Value) -> Result<Pieces> {
+        self.stream_of(self.request(Method::POST, path, JSON, Some(body))?, path).await
+    }
+
+    async fn stream_of(&self, request: Request<Full<Bytes>>, path: &str) -> Result<Pieces> {
         let mut sender = self.connect().await?;
-        let request = self.request(Method::GET, path, accept, None)?;
         let response = sender.send_request(request).await.map_err(|error| self.unreachable(&error))?;
         let code = response.status();
         let pieces = Pieces {

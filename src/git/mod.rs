@@ -1,5 +1,6 @@
 //! Git repositories: hosted, watched, read and written; nothing is ever checked out.
 
+pub mod blame;
 pub mod commit;
 pub mod diff;
 pub mod error;

@@ -12,7 +12,7 @@ use crate::daemon::tokens::Tokens;
 use crate::fleet::handle::Handle as Fleet;
 use crate::git::mirror::handle::Handle as Mirror;
 use crate::nodes::dispatcher::Handle as Nodes;
-use crate::server::{dispatch, fleet, metrics, own, probes};
+use crate::server::{dispatch, fleet, metrics, own, probes, release};
 use crate::sync::handle::Handle as Sync;
 
 /// What the handlers share; cheap to clone.
@@ -50,6 +50,7 @@ pub fn router(state: State) -> Router {
         .route("/version", get(probes::version))
         .route("/metrics", get(metrics::text))
         .merge(own::routes())
+        .merge(release::routes())
         .merge(fleet::routes())
         .fallback(dispatch::answer)
         .with_state(state)

@@ -17,6 +17,7 @@ pub mod path;
 pub mod probes;
 pub mod query;
 pub mod read;
+pub mod release;
 pub mod selector;
 pub mod status;
 pub mod streams;

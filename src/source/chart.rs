@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::source::desire;
 use crate::source::releases::{Place, Unit, Values};
 use crate::source::render as manifests;
+use crate::source::trace::Traced;
 use crate::source::tree::File;
 use crate::source::words;
 
@@ -123,20 +124,47 @@ fn asks(text: &[u8]) -> bool {
 
 /// Renders a unit; `texts` are its values that are files or texts, in their order.
 pub fn render(unit: &Unit, chart: &Arc<Chart>, texts: Vec<Read>, around: Around) -> File {
-    let rendered = values(unit, texts).and_then(|values| {
-        let mut options = Options::new(&unit.name, &unit.namespace, around.entropy, Moment::from_unix(around.now_s, 0));
-        options.capabilities = capabilities();
-        options.skip_schema_validation = unit.spec.skip_schema_validation;
-        options.trace = true;
-        options.limits.depth = DEPTH_MAX;
-        let asks = Asks { lookup: around.lookup, probe: Some(around.probe) };
-        let rendered = render::render(chart, &values, &options, asks, &mut Vec::new());
-        rendered.map_err(|error| vec![failed(unit, chart, &error)])
-    });
-    match rendered {
+    match rendered(unit, chart, texts, around) {
         Ok(rendered) => objects(unit, chart, &rendered),
         Err(problems) => File { problems, ..File::default() },
     }
+}
+
+/// One object of a unit, a hook's too, with where each line of it comes from.
+///
+/// # Errors
+/// What is wrong with the chart or its values.
+pub fn trace(
+    unit: &Unit,
+    chart: &Arc<Chart>,
+    texts: Vec<Read>,
+    around: Around,
+    key: &ObjectKey,
+) -> Result<Option<Traced>, Vec<Problem>> {
+    let rendered = rendered(unit, chart, texts, around)?;
+    let find = |path: &str, text: &[u8], lines: Option<&[LineOrigin]>| {
+        Traced::find(&path_of(unit, chart, path), text, lines, &unit.namespace, key)
+    };
+    let manifests = rendered.manifests.iter().chain(rendered.hooks.iter().map(|hook| &hook.manifest));
+    let mut found = manifests.filter_map(|manifest| {
+        // Most are of other kinds, and reading them takes longer than rendering them did.
+        let is_kind = manifest.head.kind == key.kind.info().kind || manifest.head.kind == "List";
+        is_kind.then(|| find(&manifest.path, manifest.text.as_bytes(), Some(rendered.origins_of(manifest)))).flatten()
+    });
+    let found = found.next();
+    Ok(found.or_else(|| rendered.crds.iter().find_map(|crd| find(&crd.path, crd.text.as_bytes(), None))))
+}
+
+fn rendered(unit: &Unit, chart: &Arc<Chart>, texts: Vec<Read>, around: Around) -> Result<Rendered, Vec<Problem>> {
+    let values = values(unit, texts)?;
+    let mut options = Options::new(&unit.name, &unit.namespace, around.entropy, Moment::from_unix(around.now_s, 0));
+    options.capabilities = capabilities();
+    options.skip_schema_validation = unit.spec.skip_schema_validation;
+    options.trace = true;
+    options.limits.depth = DEPTH_MAX;
+    let asks = Asks { lookup: around.lookup, probe: Some(around.probe) };
+    let rendered = render::render(chart, &values, &options, asks, &mut Vec::new());
+    rendered.map_err(|error| vec![failed(unit, chart, &error)])
 }
 
 fn values(unit: &Unit, texts: Vec<Read>) -> Result<Table, Vec<Problem>> {

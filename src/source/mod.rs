@@ -5,6 +5,7 @@ pub mod desire;
 pub mod releases;
 pub mod render;
 pub mod served;
+pub mod trace;
 pub mod tree;
 pub mod words;
 

@@ -46,11 +46,25 @@ impl Places {
     /// The line of a field given as Kubernetes writes it (`spec.containers[0].image`), or of the nearest parent that is
     /// written; the document's line when there is none.
     pub fn line_of(&self, field: &str) -> u32 {
-        let pointer = format!("{}{}", self.prefix, pointer_of(field));
+        self.nearest(&pointer_of(field))
+    }
+
+    /// The line of what is at a JSON pointer, where it is written.
+    pub fn at(&self, pointer: &str) -> Option<u32> {
+        let spot = self.positions().get(&format!("{}{pointer}", self.prefix))?;
+        u32::try_from(spot.key.unwrap_or(spot.value).line).ok()
+    }
+
+    /// The line of what is at a JSON pointer, or of the nearest parent that is written.
+    pub fn nearest(&self, pointer: &str) -> u32 {
+        let spot = self.positions().nearest(&format!("{}{pointer}", self.prefix));
+        let at = spot.map(|spot| spot.key.unwrap_or(spot.value).line);
+        at.and_then(|line| u32::try_from(line).ok()).unwrap_or(self.line)
+    }
+
+    fn positions(&self) -> &Positions {
         let Kept { text, document, positions } = &*self.document;
-        let positions = positions.get_or_init(|| parse::positions(text, document, &limits()));
-        let spot = positions.nearest(&pointer).map(|spot| spot.key.unwrap_or(spot.value));
-        spot.and_then(|at| u32::try_from(at.line).ok()).unwrap_or(self.line)
+        positions.get_or_init(|| parse::positions(text, document, &limits()))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use masthead_api::key::ObjectKey;
 use masthead_chart::chart::Chart;
 use masthead_plan::desired::{Problem, Wanted};
 use masthead_sprig::host::Lookup;
@@ -23,6 +24,7 @@ use crate::git::snapshot::{Entry, Limits, Snapshot};
 use crate::source::chart::{self, Read};
 use crate::source::releases::{self, Place, Unit, Values};
 use crate::source::render::problem;
+use crate::source::trace::Traced;
 use crate::source::tree::{Cache, File, Listed};
 use crate::sync::observe::as_problem;
 
@@ -150,6 +152,46 @@ impl Charts {
         Ok(problems)
     }
 
+    /// One object of a unit with where each line of it comes from, and the values of the unit that are files or texts.
+    ///
+    /// # Errors
+    /// The repository can't be read. What is wrong with the chart is told in the inner one.
+    pub fn trace(
+        &mut self,
+        around: &Around<'_>,
+        surroundings: Option<&Surroundings>,
+        unit: &Unit,
+        key: &ObjectKey,
+    ) -> Result<Result<Option<Traced>, String>, Error> {
+        self.load(around, surroundings, unit)?;
+        let chart = match self.loaded.get(&chart_id(unit)) {
+            Some(Ok(chart)) => chart.clone(),
+            Some(Err(why)) => return Ok(Err(why.clone())),
+            None => return Ok(Err("its chart was not loaded".to_owned())),
+        };
+        let texts = texts(around, unit, &mut Vec::new())?;
+        let now_s = match chart::asks_for_time(&chart, &texts, &unit.values) {
+            true => self.time_of(around, unit)?,
+            false => around.time_s,
+        };
+        // Templates include each other, each time on the stack.
+        let done = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("blame".to_owned()).stack_size(STACK_BYTES);
+            let lookup = surroundings.and_then(|with| with.find.clone());
+            let work = move || {
+                let lookup = lookup.map(|find| -> Lookup { Box::new(move |v, k, ns, name| find(v, k, ns, name)) });
+                let entropy = surroundings.map_or([0; 32], |with| with.entropy);
+                let around = chart::Around { probe: Box::new(probe()), entropy, now_s, lookup };
+                chart::trace(unit, &chart, texts, around, key)
+            };
+            match thread.spawn_scoped(scope, work) {
+                Ok(worker) => worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                Err(error) => Err(vec![problem(&unit.origin.path, 0, &format!("no thread to render in: {error}"), "")]),
+            }
+        });
+        Ok(done.map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+    }
+
     /// Keeps only what the newest snapshot has.
     fn forget(&mut self, units: &[Unit]) {
         let used: BTreeSet<String> = units.iter().map(chart_id).collect();
@@ -212,12 +254,12 @@ fn at_time(listed: &Listed, time_s: i64) -> Listed {
     (listed.0.clone(), BlobId::of_digest(hash.finalize().into()))
 }
 
-fn lock_path(around: &Around<'_>) -> String {
+pub(in crate::sync) fn lock_path(around: &Around<'_>) -> String {
     let folder = &around.snapshot.path;
     if folder.is_empty() { lock::FILE.to_owned() } else { format!("{folder}/{}", lock::FILE) }
 }
 
-fn read_lock(around: &Around<'_>, problems: &mut Vec<Problem>) -> Result<Lock, Error> {
+pub(in crate::sync) fn read_lock(around: &Around<'_>, problems: &mut Vec<Problem>) -> Result<Lock, Error> {
     let path = lock_path(around);
     let Some(entry) = around.snapshot.entry(&path) else { return Ok(Lock::default()) };
     let bytes = around.reader.blob(entry.blob, around.limits.file_bytes)?;
@@ -322,13 +364,8 @@ fn render_one(work: Work<'_>, with: Option<&Surroundings>) -> (File, bool) {
                     find(version, kind, namespace, name)
                 })
             });
-            let began = Instant::now();
-            let probe = move || match began.elapsed() {
-                spent if spent > RENDER_MAX => Err(format!("the render takes longer than {} s", RENDER_MAX.as_secs())),
-                _ => Ok(()),
-            };
             let around = chart::Around {
-                probe: Box::new(probe),
+                probe: Box::new(probe()),
                 entropy: with.map_or([0; 32], |with| with.entropy),
                 now_s,
                 lookup,
@@ -340,6 +377,15 @@ fn render_one(work: Work<'_>, with: Option<&Surroundings>) -> (File, bool) {
         None => "its chart was not loaded".to_owned(),
     };
     (failed(unit, &why), false)
+}
+
+/// Says when a render has taken too long.
+fn probe() -> impl FnMut() -> Result<(), String> {
+    let began = Instant::now();
+    move || match began.elapsed() {
+        spent if spent > RENDER_MAX => Err(format!("the render takes longer than {} s", RENDER_MAX.as_secs())),
+        _ => Ok(()),
+    }
 }
 
 fn failed(unit: &Unit, why: &str) -> File {

@@ -1,10 +1,12 @@
 //! What the rest of the program may ask of the sync: poke it, plan a commit, follow one to its outcome.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use masthead_plan::sync::hooks::Recovery;
+use masthead_plan::sync::release::ReleaseKey;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, watch};
 
@@ -15,6 +17,7 @@ use crate::sync::charts::Surroundings;
 use crate::sync::logs::Logs;
 use crate::sync::observe::{Fault, Observed, Source};
 use crate::sync::record::Outcome;
+use crate::sync::test::Testing;
 
 /// Lines of progress that may wait for a slow reader; it then misses the oldest.
 pub const PROGRESS_WAITING_MAX: usize = 1024;
@@ -81,6 +84,7 @@ pub struct Handle {
     /// Until when nodes have time to tell what they run; set where the store may have been lost.
     pub(in crate::sync) lost_until: Arc<OnceLock<Instant>>,
     pub(in crate::sync) logs: Arc<OnceLock<Logs>>,
+    pub(in crate::sync) testing: Testing,
 }
 
 impl Handle {
@@ -93,6 +97,12 @@ impl Handle {
     pub fn read_logs(&self, logs: Logs) {
         // Two control planes do not share a handle.
         let _ = self.logs.set(logs);
+    }
+
+    /// The releases that are being tested.
+    pub(in crate::sync) fn testing(&self) -> MutexGuard<'_, BTreeSet<ReleaseKey>> {
+        // A panic while it is held leaves a whole set: each change is one insert or remove.
+        self.testing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the store may not know of releases: nothing once a commit was applied in it.

@@ -15,24 +15,36 @@ use crate::git::text;
 use crate::nodes::dispatcher::Handle as Nodes;
 
 /// Lines of a log that a failure tells.
-const LINES: i64 = 10;
-/// Bytes of it at most.
-const BYTES_MAX: usize = 2048;
+pub const LINES: i64 = 10;
+/// Bytes of a failure's log at most.
+const TAIL_BYTES_MAX: usize = 2048;
+/// Bytes of a whole log at most; the end counts.
+const LOG_BYTES_MAX: usize = 1 << 20;
 /// How long a node may take to give them: the failure is told without them then.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Reads the end of a pod's log; empty where there is none.
-pub type Logs = Arc<dyn Fn(Arc<Pod>) -> BoxFuture<'static, String> + Send + Sync>;
+/// Reads the log of a pod, or its last lines; empty where there is none.
+pub type Logs = Arc<dyn Fn(Arc<Pod>, Option<i64>) -> BoxFuture<'static, String> + Send + Sync>;
 
 /// Through the nodes' agents.
 pub fn of_nodes(nodes: Nodes) -> Logs {
-    Arc::new(move |pod| {
+    Arc::new(move |pod, lines| {
         let nodes = nodes.clone();
-        Box::pin(async move { tokio::time::timeout(WAIT_MAX, tail(nodes, &pod)).await.unwrap_or_default() })
+        let read = async move { tokio::time::timeout(WAIT_MAX, read(nodes, &pod, lines)).await };
+        // A node that is silent has no log to give.
+        Box::pin(async move { read.await.unwrap_or_else(|_| String::new()) })
     })
 }
 
-async fn tail(nodes: Nodes, pod: &Pod) -> String {
+/// The end of a log on one line, fit to be told with a failure.
+pub fn on_one_line(log: &str) -> String {
+    let from = log.len().saturating_sub(TAIL_BYTES_MAX);
+    let from = (from..=log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or(log.len());
+    let lines = log[from..].lines().map(|line| text::line(line.trim()).into_owned());
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" | ")
+}
+
+async fn read(nodes: Nodes, pod: &Pod, lines: Option<i64>) -> String {
     if pod.spec.node_name.is_empty() {
         return String::new();
     }
@@ -41,7 +53,7 @@ async fn tail(nodes: Nodes, pod: &Pod) -> String {
         name: pod.metadata.name.clone(),
         uid: pod.metadata.uid.clone(),
     };
-    let asked = pb::Logs { container: failed_container(pod), tail_lines: Some(LINES), ..pb::Logs::default() };
+    let asked = pb::Logs { container: failed_container(pod), tail_lines: lines, ..pb::Logs::default() };
     let request = StreamRequest { pod: about, kind: StreamKind::Logs(asked) };
     let mut io = match nodes.open_stream(&pod.spec.node_name, request).await {
         Ok(io) => io,
@@ -54,15 +66,10 @@ async fn tail(nodes: Nodes, pod: &Pod) -> String {
     while let Some(OutputFrame::Stdout(bytes) | OutputFrame::Stderr(bytes)) = io.next().await {
         found.extend_from_slice(&bytes);
         // The end counts, and nothing longer is kept on the way to it.
-        let spare = found.len().saturating_sub(BYTES_MAX);
+        let spare = found.len().saturating_sub(LOG_BYTES_MAX);
         found.drain(..spare);
     }
-    let lines: Vec<String> = String::from_utf8_lossy(&found)
-        .lines()
-        .map(|line| text::line(line.trim()).into_owned())
-        .filter(|line| !line.is_empty())
-        .collect();
-    lines.join(" | ")
+    String::from_utf8_lossy(&found).into_owned()
 }
 
 /// The container that failed, or the first.

@@ -1,6 +1,7 @@
 //! Commits of the tracked branch → the cluster's state, one at a time, the newest first, each with its outcome.
 
 pub mod apply;
+pub mod blame;
 pub mod charts;
 pub mod gate;
 pub mod handle;
@@ -11,3 +12,4 @@ pub mod observe;
 pub mod progress;
 pub mod record;
 pub mod run;
+pub mod test;

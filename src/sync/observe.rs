@@ -2,16 +2,21 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use masthead_plan::desired::{CommitFacts, Desired, Problem};
+use masthead_api::key::ObjectKey;
+use masthead_plan::desired::{CommitFacts, Desired, Origin, Problem};
+use masthead_plan::sync::release::ReleaseKey;
 
 use crate::git::commit::{Commit, CommitId};
 use crate::git::error::Error;
 use crate::git::reader::Reader;
 use crate::git::snapshot::{Entry, Limits, Severity, Snapshot};
-use crate::source::releases;
-use crate::source::tree::Cache;
+use crate::source::desire::DEFAULT_NAMESPACE;
+use crate::source::releases::{self, Unit};
+use crate::source::render::problem;
+use crate::source::trace::Traced;
+use crate::source::tree::{self, Cache};
 use crate::source::words;
-use crate::sync::charts::{Around, Charts, Surroundings};
+use crate::sync::charts::{self, Around, Charts, Surroundings};
 
 /// Why a commit's desired state is not known.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +122,62 @@ impl Source {
         };
         state.last = Some(snapshot);
         Ok(Observed { commit, desired, notes })
+    }
+}
+
+/// An object of a commit, with where it is written.
+pub struct Found {
+    /// The manifest as written or rendered.
+    pub traced: Traced,
+    /// The release that it was rendered for.
+    pub unit: Option<Unit>,
+    /// The commit's file in which charts are pinned.
+    pub lock: String,
+}
+
+impl Source {
+    /// The manifest of an object in a commit, field by field; `release` is the one that it belongs to, if any. Blocks:
+    /// it reads the object database.
+    ///
+    /// # Errors
+    /// The repository cannot be read, or the chart can no longer be rendered.
+    pub fn trace(
+        &self,
+        reader: &Reader,
+        id: CommitId,
+        key: &ObjectKey,
+        origin: &Origin,
+        release: Option<&ReleaseKey>,
+    ) -> Result<Option<Found>, Fault> {
+        let commit = reader.commit(id)?;
+        let snapshot = reader.snapshot(id, &self.folder, &self.limits, None)?;
+        let around = Around { reader, limits: &self.limits, snapshot: &snapshot, time_s: commit.committer.time_s };
+        let lock = charts::lock_path(&around);
+        let Some(release) = release else {
+            let Some(entry) = snapshot.entry(&origin.path) else { return Ok(None) };
+            let bytes = reader.blob(entry.blob, self.limits.file_bytes)?;
+            let traced = Traced::find(&entry.path, &bytes, None, DEFAULT_NAMESPACE, key);
+            return Ok(traced.map(|traced| Found { traced, unit: None, lock }));
+        };
+        let folders = releases::folders(&snapshot);
+        let entries: Vec<&Entry> =
+            snapshot.manifests().filter(|entry| !releases::is_inside(&folders, &entry.path)).collect();
+        let contents = reader.read(&entries, &self.limits)?;
+        let files: Vec<_> = contents.files.iter().map(|(entry, bytes)| tree::file(&entry.path, bytes)).collect();
+        let wanted: Vec<_> = files.iter().flat_map(|file| &file.wanted).collect();
+        let pins = charts::read_lock(&around, &mut Vec::new())?;
+        let units = releases::plan(&snapshot, &folders, &wanted, &pins).units;
+        let is_it = |unit: &&Unit| unit.name == release.name && unit.namespace == release.namespace;
+        let Some(unit) = units.iter().find(is_it) else { return Ok(None) };
+        let traced = Charts::default().trace(&around, self.surroundings.get(), unit, key)?;
+        let traced =
+            traced.map_err(|why| Fault::Invalid(vec![problem(&unit.origin.path, unit.origin.line, &why, "")]))?;
+        Ok(traced.map(|traced| Found { traced, unit: Some(unit.clone()), lock }))
+    }
+
+    /// Bytes of one file at most.
+    pub fn file_bytes_max(&self) -> u64 {
+        self.limits.file_bytes
     }
 }
 

@@ -54,8 +54,9 @@ impl Sync {
         let source = Arc::new(Source::new(tracked.path.clone()));
         let progress = broadcast::Sender::new(PROGRESS_WAITING_MAX);
         let trouble = watch::Sender::new(Troubles::default());
-        let (lost_until, logs) = (Arc::default(), Arc::default());
-        let handle = Handle { tracked, repository, source, view, tips: tips_in, progress, trouble, lost_until, logs };
+        let (lost_until, logs, testing) = (Arc::default(), Arc::default(), Arc::default());
+        let handle =
+            Handle { tracked, repository, source, view, tips: tips_in, progress, trouble, lost_until, logs, testing };
         Sync { handle, store, tips, notes: None }
     }
 
@@ -183,13 +184,13 @@ impl Sync {
 
     /// What the logs of hooks that have failed just now end with; read before their policies delete them.
     async fn logs_of(&self, plan: &SyncPlan) -> Vec<String> {
-        let Some(logs) = self.handle.logs.get() else { return Vec::new() };
+        let Some(read) = self.handle.logs.get() else { return Vec::new() };
         let mut out = Vec::new();
         for release in &plan.releases {
             let Some(key) = &release.step.failed else { continue };
             let pod = logs::pod_of(&self.handle.view.read(), key);
             if let Some(pod) = pod {
-                let log = logs(pod.clone()).await;
+                let log = logs::on_one_line(&read(pod.clone(), Some(logs::LINES)).await);
                 if !log.is_empty() {
                     out.push(format!("{}: the log of {} ends with: {log}", release.key, pod.metadata.name));
                 }

@@ -49,6 +49,7 @@ Commands:
   pull             Fetch a chart from a repository or a registry
   push             Push an archive to a registry
   verify           Check an archive against the signature beside it
+  test             Run the tests of an installed release (needs the daemon)
   lock             Pin the charts that the Releases of a repository ask for
 
 masthead chart <COMMAND> --help tells a command's flags.
@@ -80,6 +81,7 @@ fn run(args: &[String]) -> ExitCode {
         Some("push") => push::run(rest),
         Some("verify") => verify::run(rest),
         Some("lock") => lock::run(rest),
+        Some("test") => return crate::cli::test::main(rest),
         Some("dependency" | "dep" | "dependencies") => dependency::run(rest),
         None | Some("help" | "-h" | "--help") => Outcome { stdout: USAGE.into(), ..Outcome::default() },
         Some(other) => Outcome::fail(&format!("unknown command {other:?} for \"masthead chart\"\n\n{USAGE}")),

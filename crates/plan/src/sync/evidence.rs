@@ -6,7 +6,7 @@ use masthead_api::kind::registry::POD;
 use masthead_api::meta::LabelSelector;
 use masthead_api::object::Object;
 
-use crate::cluster::view::Cluster;
+use crate::cluster::view::{Cluster, RECOVERED_OWNER};
 use crate::desired::Desired;
 use crate::sync::hooks::RELEASE_ANNOTATION;
 use crate::sync::release::{Hook, WantedRelease};
@@ -27,6 +27,17 @@ pub fn of(target: &WantedRelease, desired: &Desired, cluster: &Cluster) -> Optio
 }
 
 fn of_hook(target: &WantedRelease, hook: &Hook, cluster: &Cluster) -> Option<ObjectKey> {
+    let info = hook.key().kind.info();
+    if info.kind == "Job" && !hook.is_test() {
+        // The pod of a Job knows its Job, and that alone.
+        let owner = format!("Job/{}", hook.key().name);
+        let mut pods = cluster.list::<Pod>(&hook.key().namespace);
+        let ended = |pod: &Pod| {
+            pod.metadata.annotations.get(RECOVERED_OWNER) == Some(&owner) && pod.status.phase == "Succeeded"
+        };
+        let found = pods.find(|pod| ended(pod))?;
+        return Some(ObjectKey::new(POD, hook.key().namespace.as_str(), found.metadata.name.clone()));
+    }
     let pod = cluster.typed::<Pod>(hook.key())?;
     let release = format!("{}/{}", target.key.namespace, target.key.name);
     let is_ours = pod.metadata.annotations.get(RELEASE_ANNOTATION) == Some(&release);

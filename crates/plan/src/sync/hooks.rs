@@ -5,6 +5,7 @@
 //! the store that holds both what is done and how far the release has come, so that whoever starts anew goes on from
 //! there: a hook that has come to its end does not run again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use masthead_api::change::Change;
@@ -565,7 +566,11 @@ impl Machine<'_, '_> {
         let is_hook = |key: &ObjectKey| {
             self.target.is_some_and(|target| target.hooks.iter().any(|hook| hook.key() == key && !hook.is_test()))
         };
-        self.record.made.iter().filter(|key| !is_hook(key) && self.may_delete(key)).cloned().collect()
+        let made = self.record.made.iter();
+        // Tests are made beside all changes; they go with the release.
+        let tests = self.hooks.iter().filter(|hook| self.target.is_none() && hook.is_test()).map(Hook::key);
+        let all: BTreeSet<&ObjectKey> = made.chain(tests).filter(|key| !is_hook(key)).collect();
+        all.into_iter().filter(|key| self.may_delete(key)).cloned().collect()
     }
 
     /// Nothing is under way.
