@@ -31,6 +31,21 @@ impl Str {
         Str(Repr::Heap(Arc::from(bytes)))
     }
 
+    /// So many bytes that are filled in place: a long string is made without a copy.
+    pub fn filled(len: usize, fill: impl FnOnce(&mut [u8])) -> Str {
+        if len <= INLINE {
+            let mut buf = [0; INLINE];
+            fill(&mut buf[..len]);
+            return Str(Repr::Inline(len as u8, buf));
+        }
+        let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, len).collect();
+        // Nobody else has it yet.
+        if let Some(bytes) = Arc::get_mut(&mut bytes) {
+            fill(bytes);
+        }
+        Str(Repr::Heap(bytes))
+    }
+
     /// The bytes.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
@@ -228,6 +243,9 @@ mod tests {
         }
         let (b, long) = (Str::from("b"), Str::from(long));
         assert!(b > long);
+        for len in [0, 22, 23, 100] {
+            assert_eq!(Str::filled(len, |bytes| bytes.fill(b'x')), "x".repeat(len).as_str());
+        }
         assert_eq!(std::mem::size_of::<Str>(), 24);
     }
 

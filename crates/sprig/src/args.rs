@@ -28,6 +28,19 @@ pub fn text(args: &[Value], index: usize) -> &[u8] {
     }
 }
 
+/// A `string` argument, shared.
+pub fn string(args: &[Value], index: usize) -> Str {
+    match at(args, index) {
+        Value::Str(text) | Value::Number(text) | Value::Bytes(text) => text.clone(),
+        _ => Str::EMPTY,
+    }
+}
+
+/// Part of a `string` argument; shared, where it is all of it.
+pub fn part(args: &[Value], index: usize, part: &[u8]) -> Str {
+    if part.len() == text(args, index).len() { string(args, index) } else { Str::new(part) }
+}
+
 /// A `string` argument as Go's UTF-8; bytes that are none become U+FFFD.
 pub fn lossy(args: &[Value], index: usize) -> Cow<'_, str> {
     String::from_utf8_lossy(text(args, index))

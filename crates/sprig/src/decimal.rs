@@ -1,5 +1,6 @@
 //! Exact decimals, as shopspring/decimal computes with them: an integer times a power of ten.
 
+use masthead_gotmpl::float;
 use num_bigint::{BigInt, Sign};
 
 /// Digits behind the point that a division gives.
@@ -14,16 +15,16 @@ pub struct Decimal {
 
 impl Decimal {
     /// The shortest decimal that reads back as the float.
-    pub fn from_float(float: f64) -> Result<Self, String> {
-        if !float.is_finite() {
-            let name = match (float.is_nan(), float > 0.0) {
+    pub fn from_float(number: f64) -> Result<Self, String> {
+        if !number.is_finite() {
+            let name = match (number.is_nan(), number > 0.0) {
                 (true, _) => "NaN",
                 (false, true) => "+Inf",
                 (false, false) => "-Inf",
             };
             return Err(format!("Cannot create a Decimal from {name}"));
         }
-        let text = format!("{float:e}");
+        let text = float::format(number, b'e', None);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let fraction = mantissa.split_once('.').map_or(0, |(_, digits)| digits.len() as i64);
         let value = mantissa.replace('.', "").parse().unwrap_or_default();

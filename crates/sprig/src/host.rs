@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use masthead_gotmpl::function::Call;
+use masthead_gotmpl::hash::Hashing;
 use masthead_gotmpl::string::Str;
 use masthead_gotmpl::value::Value;
 
@@ -31,8 +32,8 @@ pub struct Host {
     pub lint: bool,
     /// What lint mode reported, in order.
     pub reports: Vec<String>,
-    pub(crate) included: HashMap<Str, u32>,
-    patterns: HashMap<Str, Rc<Regex>>,
+    pub(crate) included: HashMap<Str, u32, Hashing>,
+    patterns: HashMap<Str, Rc<Regex>, Hashing>,
 }
 
 impl Host {
@@ -45,8 +46,8 @@ impl Host {
             lookup: None,
             lint: false,
             reports: Vec::new(),
-            included: HashMap::new(),
-            patterns: HashMap::new(),
+            included: HashMap::default(),
+            patterns: HashMap::default(),
         }
     }
 

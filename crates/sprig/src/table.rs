@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use masthead_gotmpl::function::{Body, Function, FunctionMap, Param};
+use masthead_gotmpl::hash::Hashing;
 use masthead_gotmpl::kind::IntKind;
 
 use crate::funcs::{
@@ -25,7 +26,7 @@ pub(crate) const fn many(name: &'static str, params: &'static [Param], variadic:
 
 /// All functions that Helm gives to templates, besides text/template's own.
 pub struct Table {
-    by_name: LazyLock<HashMap<&'static str, &'static Function>>,
+    by_name: LazyLock<HashMap<&'static str, &'static Function, Hashing>>,
 }
 
 static TABLE: Table = Table { by_name: LazyLock::new(load) };
@@ -35,7 +36,7 @@ pub fn functions() -> &'static Table {
     &TABLE
 }
 
-fn load() -> HashMap<&'static str, &'static Function> {
+fn load() -> HashMap<&'static str, &'static Function, Hashing> {
     let parts: [&'static [Function]; 14] = [
         &strings::FUNCTIONS,
         &words::FUNCTIONS,

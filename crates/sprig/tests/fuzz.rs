@@ -282,3 +282,35 @@ fn texts_that_functions_read() {
         }
     });
 }
+
+/// What JSON, YAML and `%v` show of a float are digits of the same kind: Go's shortest ones, the even one of two.
+#[test]
+fn floats_have_the_same_digits_everywhere() {
+    let check = |float: f64| {
+        let (printed, yaml) = (masthead_gotmpl::float::shortest(float), masthead_yaml::number::format(float));
+        assert_eq!(printed, yaml, "{float:e}");
+    };
+    // Halfway between two decimals that both read back.
+    for tie in [
+        1_302_845_740_032_421.2_f64,
+        -79_289_238_871_486.12,
+        2_251_799_813_685_248.5,
+        2_251_799_813_685_249.5,
+        9_007_199_254_740_993.0,
+        5e-324,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+    ] {
+        check(tie);
+    }
+    repeat(6, 50_000, |random| {
+        let bits = random.next();
+        // Floats with a fraction of a few bits, as far as they have one: among them are ties.
+        let whole = (bits >> 12) as f64 / f64::from(1u32 << (bits % 12));
+        for float in [f64::from_bits(bits), whole, whole * 2f64.powi((bits % 80) as i32)] {
+            if float.is_finite() {
+                check(float);
+            }
+        }
+    });
+}

@@ -1,5 +1,6 @@
 //! Values to JSON text, as `encoding/json` writes it: keys sorted, `<`, `>` and `&` escaped unless told not to.
 
+use masthead_gotmpl::float;
 use masthead_gotmpl::json;
 use masthead_gotmpl::value::Value;
 use serde_json::Value as Json;
@@ -133,13 +134,14 @@ impl Writer {
     /// As ES6 does: plain between 1e-6 and 1e21, else with an exponent of no leading zero.
     fn float(&mut self, float: f64) {
         let size = float.abs();
-        if size != 0.0 && !(1e-6..1e21).contains(&size) {
-            let text = format!("{float:e}");
-            let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-            let sign = if exponent.starts_with('-') { "" } else { "+" };
-            self.out.extend_from_slice(format!("{mantissa}e{sign}{exponent}").as_bytes());
-        } else {
-            self.out.extend_from_slice(format!("{float}").as_bytes());
+        if size == 0.0 || (1e-6..1e21).contains(&size) {
+            return float::append(&mut self.out, float, b'f', None);
+        }
+        float::append(&mut self.out, float, b'e', None);
+        if let [.., b'e', b'-', b'0', last] = self.out[..] {
+            let end = self.out.len();
+            self.out[end - 2] = last;
+            self.out.truncate(end - 1);
         }
     }
 

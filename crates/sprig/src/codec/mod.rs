@@ -1,7 +1,7 @@
-//! Bytes and values to text and back: base64, base32, JSON, as Go's `encoding` packages do it.
+//! Bytes and values to text and back: base64, base32, JSON, YAML, as Go's `encoding` packages do it.
 
 pub mod base32;
 pub mod base64;
 pub mod json_read;
 pub mod json_write;
-pub mod tree;
+pub mod yaml_write;

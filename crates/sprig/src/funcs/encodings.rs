@@ -7,12 +7,13 @@ use masthead_gotmpl::list::List;
 use masthead_gotmpl::map::Map;
 use masthead_gotmpl::value::Value;
 use masthead_yaml::limits::{Duplicates, Limits};
-use masthead_yaml::{emit, parse};
+use masthead_yaml::parse;
+use masthead_yaml::style::Dialect;
 
 use crate::args::ZERO_VALUE;
 use crate::args::{any_list, at, text};
 use crate::codec::json_write::{Style, write};
-use crate::codec::{base32, base64, json_read, tree};
+use crate::codec::{base32, base64, json_read, yaml_write};
 use crate::table::fixed;
 use crate::toml;
 
@@ -36,8 +37,8 @@ pub static FUNCTIONS: [Function; 19] = [
         let read = json_read::read(text(a, 0))?;
         read.fault.map_or(Ok(read.value), Err)
     }),
-    fixed("toYaml", &[ANY], |_, a| Ok(Value::from(yaml(at(a, 0), emit::to_string, tree::is_readable)))),
-    fixed("toYamlPretty", &[ANY], |_, a| Ok(Value::from(yaml(at(a, 0), emit::pretty, |_| true)))),
+    fixed("toYaml", &[ANY], |_, a| Ok(yaml(at(a, 0), Dialect::V2))),
+    fixed("toYamlPretty", &[ANY], |_, a| Ok(yaml(at(a, 0), Dialect::V3))),
     fixed("fromYaml", &[S], from_yaml),
     fixed("fromYamlArray", &[S], from_yaml_array),
     fixed("toToml", &[ANY], |_, a| match at(a, 0) {
@@ -52,13 +53,9 @@ pub static FUNCTIONS: [Function; 19] = [
 ];
 
 /// Text without its last line break; empty where Go fails, as Helm swallows errors here.
-fn yaml(value: &Value, emit: fn(&serde_json::Value) -> String, readable: fn(&serde_json::Value) -> bool) -> String {
-    let Some(json) = tree::tree(value).ok().filter(readable) else { return String::new() };
-    let mut text = emit(&json);
-    if text.ends_with('\n') {
-        text.pop();
-    }
-    text
+fn yaml(value: &Value, dialect: Dialect) -> Value {
+    let text = yaml_write::write(value, dialect).unwrap_or_default();
+    Value::from(text.strip_suffix('\n').unwrap_or(&text))
 }
 
 /// Helm's way to tell an error: the member `Error` beside what was read until then.

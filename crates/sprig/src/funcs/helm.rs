@@ -7,7 +7,7 @@ use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::string::Str;
 use masthead_gotmpl::value::Value;
 
-use crate::args::{at, lossy, text};
+use crate::args::{at, lossy, string, text};
 use crate::golang::runes;
 use crate::host;
 use crate::table::fixed;
@@ -35,21 +35,27 @@ pub static FUNCTIONS: [Function; 5] = [
 ];
 
 fn include(call: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
-    let name = Str::new(text(a, 0));
-    let open = host::of(call)?.included.entry(name.clone()).or_insert(0);
-    if *open > RECURSION_MAX {
-        return Err(format!("rendering template has a nested reference name: {name}: unable to execute template"));
+    let name = text(a, 0);
+    let included = &mut host::of(call)?.included;
+    match included.get_mut(name) {
+        Some(open) if *open > RECURSION_MAX => {
+            let name = string(a, 0);
+            return Err(format!("rendering template has a nested reference name: {name}: unable to execute template"));
+        }
+        Some(open) => *open += 1,
+        None => {
+            included.insert(string(a, 0), 1);
+        }
     }
-    *open += 1;
-    let result = call.execute(name.as_bytes(), at(a, 1).clone());
-    if let Some(open) = host::of(call)?.included.get_mut(&name) {
+    let result = call.execute(name, at(a, 1).clone());
+    if let Some(open) = host::of(call)?.included.get_mut(name) {
         *open = open.saturating_sub(1);
     }
     result.map(Value::Str)
 }
 
 fn tpl(call: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
-    let source = Str::new(text(a, 0));
+    let source = string(a, 0);
     // What holds no action renders to itself.
     if runes::find(source.as_bytes(), b"{{").is_none() {
         return Ok(Value::Str(without_no_value(source)));

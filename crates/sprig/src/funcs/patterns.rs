@@ -8,7 +8,7 @@ use masthead_gotmpl::list::List;
 use masthead_gotmpl::string::Str;
 use masthead_gotmpl::value::Value;
 
-use crate::args::{int, str_list, text};
+use crate::args::{int, str_list, string, text};
 use crate::host;
 use crate::regex::error::Error;
 use crate::regex::program::{Regex, quote_meta};
@@ -48,7 +48,7 @@ pub static FUNCTIONS: [Function; 15] = [
 
 /// The compiled pattern of the first argument, kept in the host where there is one.
 fn pattern(call: &mut Call<'_>, a: &[Value]) -> Result<Rc<Regex>, Error> {
-    let source = Str::new(text(a, 0));
+    let source = string(a, 0);
     call.spend(1, text(a, 1).len() as u64).map_err(|_| Error::budget(text(a, 0)))?;
     match host::of(call) {
         Ok(host) => host.pattern(&source),

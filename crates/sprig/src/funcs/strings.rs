@@ -17,19 +17,19 @@ const S: Param = Param::Str;
 /// `hello`, `trim`, `replace`, `indent`, `split`, `quote` and their kind.
 pub static FUNCTIONS: [Function; 34] = [
     fixed("hello", &[], |_, _| Ok(Value::from("Hello!"))),
-    fixed("trim", &[S], |_, a| bytes(runes::trim(args::text(a, 0), unicode::is_space))),
+    fixed("trim", &[S], |_, a| part(a, 0, runes::trim(args::text(a, 0), unicode::is_space))),
     fixed("trimall", &[S, S], trim_all),
     fixed("trimAll", &[S, S], trim_all),
     fixed("trimSuffix", &[S, S], |_, a| {
         let (suffix, text) = (args::text(a, 0), args::text(a, 1));
-        bytes(text.strip_suffix(suffix).unwrap_or(text))
+        part(a, 1, text.strip_suffix(suffix).unwrap_or(text))
     }),
     fixed("trimPrefix", &[S, S], |_, a| {
         let (prefix, text) = (args::text(a, 0), args::text(a, 1));
-        bytes(text.strip_prefix(prefix).unwrap_or(text))
+        part(a, 1, text.strip_prefix(prefix).unwrap_or(text))
     }),
     fixed("repeat", &[INT, S], |call, a| Ok(Value::str(repeat(call, args::text(a, 1), args::int(a, 0))?))),
-    fixed("trunc", &[INT, S], |_, a| bytes(truncate(args::int(a, 0), args::text(a, 1)))),
+    fixed("trunc", &[INT, S], |_, a| part(a, 1, truncate(args::int(a, 0), args::text(a, 1)))),
     fixed("substr", &[INT, INT, S], |_, a| bytes(substring(args::int(a, 0), args::int(a, 1), args::text(a, 2))?)),
     fixed("contains", &[S, S], |_, a| Ok(Value::Bool(runes::find(args::text(a, 1), args::text(a, 0)).is_some()))),
     fixed("hasPrefix", &[S, S], |_, a| Ok(Value::Bool(args::text(a, 1).starts_with(args::text(a, 0))))),
@@ -87,6 +87,10 @@ pub static FUNCTIONS: [Function; 34] = [
     fixed("osBase", &[S], |_, a| bytes(crate::golang::path::base(args::text(a, 0)))),
     fixed("osDir", &[S], |_, a| Ok(Value::str(crate::golang::path::dir(args::text(a, 0))))),
 ];
+
+fn part(a: &[Value], index: usize, text: &[u8]) -> Result<Value, String> {
+    Ok(Value::Str(args::part(a, index, text)))
+}
 
 fn bytes(text: &[u8]) -> Result<Value, String> {
     Ok(Value::Str(Str::new(text)))
@@ -156,21 +160,25 @@ fn joined(values: &[Value], write: impl Fn(&Value, &mut Vec<u8>) -> Result<(), S
 
 fn indent(call: &mut Call<'_>, a: &[Value], head: &[u8]) -> Result<Value, String> {
     let text = args::text(a, 1);
-    let pad = repeat(call, b" ", args::int(a, 0))?;
+    let Ok(pad) = usize::try_from(args::int(a, 0)) else { return Err("strings: negative Repeat count".into()) };
+    call.spend(0, pad as u64)?;
     let lines = memchr::memchr_iter(b'\n', text).count() + 1;
-    let size = text.len() + lines.saturating_mul(pad.len()) + head.len();
+    let size = text.len().saturating_add(lines.saturating_mul(pad)).saturating_add(head.len());
     call.spend(0, size as u64)?;
-    let mut out = Vec::with_capacity(size);
-    out.extend_from_slice(head);
-    let mut from = 0;
-    for at in memchr::memchr_iter(b'\n', text) {
-        out.extend_from_slice(&pad);
-        out.extend_from_slice(&text[from..=at]);
-        from = at + 1;
-    }
-    out.extend_from_slice(&pad);
-    out.extend_from_slice(&text[from..]);
-    Ok(Value::str(out))
+    Ok(Value::Str(Str::filled(size, |out| {
+        out[..head.len()].copy_from_slice(head);
+        let (mut to, mut from) = (head.len(), 0);
+        let mut put = |line: &[u8]| {
+            out[to..to + pad].fill(b' ');
+            out[to + pad..to + pad + line.len()].copy_from_slice(line);
+            to += pad + line.len();
+        };
+        for at in memchr::memchr_iter(b'\n', text) {
+            put(&text[from..=at]);
+            from = at + 1;
+        }
+        put(&text[from..]);
+    })))
 }
 
 fn replace(call: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
