@@ -12,6 +12,18 @@ const fn refused(
 
 const CASES: &[Case] = &[
     refused(
+        "fields of pods that no node acts upon",
+        &[(
+            "apps/x.yaml",
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec:\n  hostUsers: false\n  priorityClassName: gold\n  volumes:\n    - name: v\n      persistentVolumeClaim: {claimName: c}\n  containers:\n    - {name: c, image: i}\n",
+        )],
+        &[
+            "apps/x.yaml:5: Pod/x: spec.hostUsers: user namespaces are not supported yet",
+            "apps/x.yaml:6: Pod/x: spec.priorityClassName: no PriorityClass with name gold was found",
+            "apps/x.yaml:9: Pod/x: spec.volumes[0].persistentVolumeClaim: volumes of kind persistentVolumeClaim are not supported yet",
+        ],
+    ),
+    refused(
         "an unknown kind",
         &[("apps/x.yaml", "apiVersion: apps/v1\nkind: Deploymnet\nmetadata:\n  name: x\n")],
         &["apps/x.yaml:2: Deploymnet/x: kind: ", "did you mean Deployment?"],

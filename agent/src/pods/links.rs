@@ -3,6 +3,7 @@
 //! Source: Kubernetes' `pkg/kubelet/envvars`; `enableServiceLinks: false` turns them off.
 
 use masthead_api::core::service::Service;
+use masthead_api::kind::Resource;
 use masthead_wire::attachments::Attachments;
 
 /// A variable's name and value.
@@ -15,7 +16,7 @@ pub fn variables(namespace: &str, attachments: &Attachments) -> Vec<Variable> {
     named.sort_unstable_by(|a, b| a.key.name.cmp(&b.key.name));
     let mut out = Vec::new();
     for attachment in named {
-        match serde_json::from_slice::<Service>(&attachment.bytes) {
+        match Service::from_json(&attachment.bytes) {
             Ok(service) => of_service(&attachment.key.name, &service, &mut out),
             Err(error) => tracing::error!(service = attachment.key.name, %error, "a service can't be read"),
         }

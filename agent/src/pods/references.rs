@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use masthead_api::core::config::{ConfigMap, Secret};
 use masthead_api::core::container::Container;
 use masthead_api::core::pod::Pod;
+use masthead_api::kind::Resource;
 use masthead_wire::manifest::NodeContent;
 use masthead_wire::object::{AttachmentKey, Digest};
 
@@ -76,9 +77,9 @@ pub fn attached(pod: &Pod, content: &NodeContent) -> Attached {
         attached.version.push(found.digest);
         let read = match kind {
             "ConfigMap" => {
-                serde_json::from_slice(&found.bytes).map(|map| drop(attached.config_maps.insert(key.name.clone(), map)))
+                ConfigMap::from_json(&found.bytes).map(|map| drop(attached.config_maps.insert(key.name.clone(), map)))
             }
-            _ => serde_json::from_slice(&found.bytes)
+            _ => Secret::from_json(&found.bytes)
                 .map(|secret| drop(attached.secrets.insert(key.name.clone(), secret))),
         };
         if let Err(error) = read {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use masthead_api::core::pod::Pod;
+use masthead_api::kind::Resource;
 use masthead_wire::manifest::NodeManifest;
 use masthead_wire::object::{Digest, PodEntry};
 use tokio::sync::{mpsc, watch};
@@ -263,7 +264,7 @@ fn entries(dir: &Path) -> Vec<String> {
 
 /// What the manifest says of a pod; nothing when it can't be read.
 fn order(manifest: &NodeManifest, entry: &PodEntry) -> Option<Order> {
-    match serde_json::from_slice::<Pod>(&entry.bytes) {
+    match Pod::from_json(&entry.bytes) {
         Ok(pod) => {
             let attached = Arc::new(references::attached(&pod, &manifest.content));
             Some(Order { pod: Arc::new(pod), attached, generation: manifest.generation })

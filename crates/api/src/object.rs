@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::key::ObjectKey;
@@ -86,10 +85,10 @@ impl Object {
     ///
     /// # Errors
     /// The struct cannot be written as JSON (a map with keys that are no strings), which no registered kind has.
-    pub fn of<T: Resource + Serialize>(resource: &T) -> Result<Object, Error> {
+    pub fn of<T: Resource>(resource: &T) -> Result<Object, Error> {
         let info = T::KIND.info();
         let mut value =
-            serde_json::to_value(resource).map_err(|source| Error::Json { what: info.kind.to_owned(), source })?;
+            resource.to_json_value().map_err(|source| Error::Json { what: info.kind.to_owned(), source })?;
         if let Some(map) = value.as_object_mut() {
             map.insert("apiVersion".into(), info.api_version().into());
             map.insert("kind".into(), info.kind.into());
@@ -176,7 +175,7 @@ impl Object {
             return Ok(typed);
         }
         let mut typed: T =
-            serde_json::from_slice(&self.body).map_err(|source| Error::Json { what: self.key.to_string(), source })?;
+            T::from_json(&self.body).map_err(|source| Error::Json { what: self.key.to_string(), source })?;
         if self.revision > 0 {
             typed.meta_mut().resource_version = self.revision.to_string();
         }

@@ -170,7 +170,7 @@ fn finish<T: Resource>(
 }
 
 fn written<T: Resource>(object: &T) -> Result<Value, FieldProblem> {
-    serde_json::to_value(object).map_err(|fault| FieldProblem {
+    object.to_json_value().map_err(|fault| FieldProblem {
         path: String::new(),
         message: fault.to_string(),
         kind: ProblemKind::Type,

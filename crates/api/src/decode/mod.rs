@@ -1,11 +1,10 @@
 //! JSON to an object of a known kind, with every unknown field and wrong type named at once.
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::decode::strict::check_shape;
-use crate::kind::Kind;
 use crate::kind::find::{NoKind, find};
+use crate::kind::{Kind, Resource};
 use crate::problem::{FieldProblem, ProblemKind};
 
 pub mod request;
@@ -50,8 +49,8 @@ pub fn check(kind: Kind, value: &mut Value) -> Vec<FieldProblem> {
 ///
 /// # Errors
 /// The object has not passed [`check`].
-pub fn typed<T: DeserializeOwned>(value: Value) -> Result<T, FieldProblem> {
-    serde_json::from_value(value).map_err(|fault| FieldProblem {
+pub fn typed<T: Resource>(value: Value) -> Result<T, FieldProblem> {
+    T::from_json_value(value).map_err(|fault| FieldProblem {
         path: String::new(),
         message: fault.to_string(),
         kind: ProblemKind::Type,

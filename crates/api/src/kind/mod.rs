@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde::ser::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::meta::object_meta::ObjectMeta;
 use crate::schema::field::Schema;
@@ -171,6 +172,25 @@ pub trait Resource: Serialize + DeserializeOwned + Clone + Send + Sync + 'static
 
     /// Its metadata, to change.
     fn meta_mut(&mut self) -> &mut ObjectMeta;
+
+    /// Reads it from JSON. This and the two below are compiled once, here: each crate that asks serde for a type has a
+    /// copy of its own, and of all that the type is made of.
+    ///
+    /// # Errors
+    /// The bytes are not JSON of its shape.
+    fn from_json(bytes: &[u8]) -> serde_json::Result<Self>;
+
+    /// Reads it from a JSON value.
+    ///
+    /// # Errors
+    /// The value has another shape.
+    fn from_json_value(value: Value) -> serde_json::Result<Self>;
+
+    /// Its JSON form.
+    ///
+    /// # Errors
+    /// It has a map with keys that are no strings, which no registered kind has.
+    fn to_json_value(&self) -> serde_json::Result<Value>;
 }
 
 #[cfg(test)]

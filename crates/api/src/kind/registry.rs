@@ -59,6 +59,15 @@ macro_rules! registry {
                 fn meta_mut(&mut self) -> &mut ObjectMeta {
                     &mut self.metadata
                 }
+                fn from_json(bytes: &[u8]) -> serde_json::Result<Self> {
+                    serde_json::from_slice(bytes)
+                }
+                fn from_json_value(value: serde_json::Value) -> serde_json::Result<Self> {
+                    serde_json::from_value(value)
+                }
+                fn to_json_value(&self) -> serde_json::Result<serde_json::Value> {
+                    serde_json::to_value(self)
+                }
             }
         )*
 

@@ -95,7 +95,7 @@ pub fn cells(kind: Kind, object: &Value, now: Time) -> Result<Vec<Value>, serde_
     impl Visit for Cells<'_> {
         type Out = Result<Vec<Value>, serde_json::Error>;
         fn visit<T: Admitted>(self) -> Self::Out {
-            Ok(T::deserialize(self.0)?.cells(self.1))
+            Ok(T::from_json_value(self.0.clone())?.cells(self.1))
         }
     }
     kinds::with(kind, Cells(object, now))

@@ -6,6 +6,7 @@ use masthead_api::admit::{self, admission};
 use masthead_api::core::config::ServiceAccount;
 use masthead_api::core::pod::{Pod, PodTemplateSpec};
 use masthead_api::key::ObjectKey;
+use masthead_api::kind::Resource;
 use masthead_api::kind::registry::{POD, SERVICE_ACCOUNT};
 use masthead_api::object::Object;
 
@@ -85,12 +86,12 @@ pub fn named(
     meta.owner_references = vec![controller_reference(owner)];
     admission(cluster, &mut pod).map_err(|why| Error::Forbidden { name: pod.metadata.name.clone(), why })?;
     let name = pod.metadata.name.clone();
-    let value = serde_json::to_value(&pod).map_err(|error| Error::Unreadable(error.to_string()))?;
+    let value = pod.to_json_value().map_err(|error| Error::Unreadable(error.to_string()))?;
     let value = admit::create(value, namespace).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
         Error::Invalid { name, why: problems.join(", ") }
     })?;
-    let mut pod: Pod = serde_json::from_value(value).map_err(|error| Error::Unreadable(error.to_string()))?;
+    let mut pod = Pod::from_json_value(value).map_err(|error| Error::Unreadable(error.to_string()))?;
     pod.metadata.uid = cx.ids.uid();
     pod.metadata.creation_timestamp = Some(cx.now);
     Ok(Arc::new(Object::of(&pod).map_err(|error| Error::Unreadable(error.to_string()))?))
