@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use masthead_api::key::ObjectKey;
-use masthead_api::kind::registry::{CONFIG_MAP, DEPLOYMENT, POD, REPLICA_SET};
+use masthead_api::kind::registry::{CONFIG_MAP, DEPLOYMENT, JOB, POD, REPLICA_SET};
 use masthead_api::object::Object;
 use serde_json::{Value, json};
 
@@ -126,4 +126,73 @@ fn other_objects_are_healthy_when_stored() {
     assert_eq!(line(&cluster([]), &key), "c: gone");
     let rs = ObjectKey::new(REPLICA_SET, "d", "web-x");
     assert_eq!(line(&cluster([set()]), &rs), "web-x: 2 of 5 ready");
+}
+
+#[test]
+fn jobs_tell_how_they_ended_and_what_holds_them_up() {
+    let check = |spec: Value, status: Value, pods: Vec<Value>, healthy: Option<bool>, expect: &str| {
+        let mut job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once", "namespace": "d", "uid": "rs"},
+            "spec": {"completions": 2, "template": {"spec": {"containers": []}}}, "status": status});
+        job["spec"].as_object_mut().unwrap().extend(spec.as_object().cloned().unwrap());
+        let key = ObjectKey::new(JOB, "d", "once");
+        let mut marked = job.clone();
+        let cluster = cluster([job].into_iter().chain(pods.clone()));
+        assert_eq!(line(&cluster, &key), expect);
+        let found = assess(&cluster, &key).unwrap();
+        assert_eq!(found.is_settled().then(|| found.is_healthy()), healthy, "{expect}");
+        // What came of it stands while it goes.
+        marked["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        let leaving = assess(&self::cluster([marked]), &key).unwrap();
+        let ended = found.is_settled() && !status["conditions"].is_null();
+        assert_eq!(leaving == found, ended, "{expect}");
+    };
+    let done = |kind: &str, reason: &str, message: &str| json!({"conditions": [{"type": kind, "status": "True", "reason": reason, "message": message}], "succeeded": 2});
+    let pending = || vec![pod(bound(), waiting("ImagePullBackOff", "no such image"))];
+    check(json!({}), json!({}), vec![], None, "once: 0 of 2 succeeded, 0 active");
+    check(json!({"completions": null}), json!({"active": 3}), vec![], None, "once: 0 succeeded, 3 active");
+    check(
+        json!({}),
+        json!({"succeeded": 1, "active": 1, "failed": 2}),
+        pending(),
+        None,
+        "once: 1 of 2 succeeded, 1 active, 2 failed; p: ImagePullBackOff: container c: no such image",
+    );
+    check(
+        json!({}),
+        done("Complete", "CompletionsReached", ""),
+        vec![],
+        Some(true),
+        "once: 2 of 2 succeeded, 0 active",
+    );
+    check(
+        json!({}),
+        done("FailureTarget", "DeadlineExceeded", "too long"),
+        vec![],
+        None,
+        "once: 2 of 2 succeeded, 0 active; DeadlineExceeded: too long",
+    );
+    check(
+        json!({}),
+        done("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit"),
+        vec![],
+        Some(false),
+        "once: 2 of 2 succeeded, 0 active; BackoffLimitExceeded: Job has reached the specified backoff limit",
+    );
+    let mut indexes = done("Failed", "FailedIndexes", "Job has failed indexes");
+    indexes["failedIndexes"] = "1,4-6".into();
+    check(
+        json!({"completionMode": "Indexed"}),
+        indexes,
+        vec![],
+        Some(false),
+        "once: 2 of 2 succeeded, 0 active; FailedIndexes: Job has failed indexes (failed indexes: 1,4-6)",
+    );
+    check(json!({"suspend": true}), json!({}), vec![], Some(true), "once: 0 of 2 succeeded, 0 active");
+    check(
+        json!({"managedBy": "example.com/queue"}),
+        json!({}),
+        vec![],
+        Some(false),
+        "once: 0 of 2 succeeded, 0 active; ManagedByOther: its pods are left to the controller example.com/queue, which is not here",
+    );
 }

@@ -169,4 +169,35 @@ mod tests {
         let found = as_found(&old, &reported("True", NOW.0 + 300), NOW);
         assert_eq!(found.status.conditions[0].last_transition_time, Some(Time(NOW.0 - 900)), "found by the simulation");
     }
+
+    /// A pod that a job has still to count stays when its node has let go of it, as failed unless it ended before.
+    #[test]
+    fn a_pod_that_finalizers_hold_is_noted_as_stopped() {
+        let check = |phase: &str, finalizers: serde_json::Value, expect: Option<&str>| {
+            let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "n", "uid": "u",
+                "deletionTimestamp": Time(1), "deletionGracePeriodSeconds": 30, "finalizers": finalizers},
+                "spec": {"nodeName": "n1", "containers": []}, "status": {"phase": phase}});
+            let about = About { node: "n1".into(), namespace: "n".into(), name: "a".into(), uid: "u".into() };
+            let mut cluster = Cluster::default();
+            cluster.apply(Event::Put(Arc::new(Object::from_value(pod).unwrap().at(1))));
+            let Some(change) = gone(&cluster, &about).unwrap().changes.pop() else { panic!("nothing for {phase}") };
+            match (change, expect) {
+                (Change::Delete { base: 1, .. }, None) => {}
+                (Change::Update { object, base: 1, .. }, Some(after)) => {
+                    let pod = object.typed::<Pod>().unwrap();
+                    assert_eq!(
+                        (pod.status.phase.as_str(), pod.metadata.deletion_grace_period_seconds),
+                        (after, Some(0))
+                    );
+                    cluster.apply(Event::Put(Arc::new(Object::clone(&object).at(2))));
+                    assert!(gone(&cluster, &about).unwrap().is_empty(), "said once is enough");
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        check("Running", json!([]), None);
+        check("Running", json!(["a/b"]), Some("Failed"));
+        check("Pending", json!(["a/b"]), Some("Failed"));
+        check("Succeeded", json!(["a/b"]), Some("Succeeded"));
+    }
 }

@@ -183,3 +183,69 @@ fn a_tree_that_asks_for_nothing_must_be_confirmed() {
     apply(&mut cluster, &made);
     run(&mut cluster, &desired("c", &[]));
 }
+
+fn job(parallelism: i64, image: &str, ttl: Option<i64>) -> Value {
+    let mut job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}, "spec": {
+        "parallelism": parallelism, "completions": 3,
+        "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": image}]}}}});
+    if let Some(ttl) = ttl {
+        job["spec"]["ttlSecondsAfterFinished"] = ttl.into();
+    }
+    job
+}
+
+#[test]
+fn a_job_keeps_the_selector_that_it_was_made_with() {
+    let mut cluster = Cluster::default();
+    let made = run(&mut cluster, &desired("a", &[("x.yaml", job(1, "a:1", None))]));
+    let first = made.entries[0].after.clone().expect("it is made").value();
+    let uid = first["metadata"]["uid"].as_str().expect("a uid").to_owned();
+    assert_eq!(first["spec"]["selector"]["matchLabels"]["batch.kubernetes.io/controller-uid"], uid);
+    assert_eq!(first["spec"]["template"]["metadata"]["labels"]["job-name"], "once");
+
+    let made = run(&mut cluster, &desired("b", &[("x.yaml", job(2, "a:1", None))]));
+    assert_eq!(actions(&made), [(Action::Change, "once".into())]);
+    assert_eq!(made.entries[0].reason, "spec.parallelism");
+    assert_eq!(
+        made.entries[0].after.as_ref().expect("it changes").value()["spec"]["selector"],
+        first["spec"]["selector"]
+    );
+
+    let (made, problems) =
+        plan(&desired("c", &[("x.yaml", job(2, "a:2", None))]), &cluster, Rules::default(), &mut Context::new(1000, 9));
+    assert!(problems.is_empty(), "{problems:?}");
+    assert_eq!(actions(&made), [(Action::Replace, "once".into())]);
+    assert_eq!(made.entries[0].reason, "spec.template cannot be changed");
+    let after = made.entries[0].after.as_ref().expect("it is made anew").value();
+    assert_ne!(after["metadata"]["uid"], uid.as_str());
+    assert_eq!(
+        after["spec"]["selector"]["matchLabels"]["batch.kubernetes.io/controller-uid"],
+        after["metadata"]["uid"]
+    );
+}
+
+/// A job goes by itself when its time after its end is over; git still asks for it, and it ran.
+#[test]
+fn a_job_that_ran_and_went_is_not_made_again() {
+    let check = |ttl: Option<i64>, expect: &[Action]| {
+        let mut cluster = Cluster::default();
+        let made = run(&mut cluster, &desired("a", &[("x.yaml", job(1, "a:1", ttl))]));
+        let key = made.entries[0].key.clone();
+        cluster.apply(Event::Gone(key, cluster.revision() + 1));
+        let plan_of = |id: &str, path: &str, manifest: Value| {
+            let (made, problems) =
+                plan(&desired(id, &[(path, manifest)]), &cluster, Rules::default(), &mut Context::new(1000, 9));
+            assert!(problems.is_empty(), "{problems:?}");
+            made.entries.iter().map(|e| e.action).collect::<Vec<_>>()
+        };
+        assert_eq!(plan_of("a", "x.yaml", job(1, "a:1", ttl)), expect);
+        let moved: &[Action] = if expect.is_empty() { &[Action::Move] } else { expect };
+        assert_eq!(plan_of("b", "y.yaml", job(1, "a:1", ttl)), moved);
+        // Any change of the manifest asks for another run.
+        assert_eq!(plan_of("b", "x.yaml", job(1, "a:2", ttl)), [Action::Create]);
+        assert_eq!(plan_of("b", "x.yaml", job(2, "a:1", ttl)), [Action::Create]);
+    };
+    check(Some(60), &[]);
+    // Without a time nothing but a user removes it, and git wants it back.
+    check(None, &[Action::Create]);
+}

@@ -453,3 +453,34 @@ fn finish(world: &mut World, seen: &mut Seen, spec: &Value, seed: u64) {
         assert_eq!(end.type_ == condition::COMPLETE, all, "seed {seed}: {:?}", job.status);
     }
 }
+
+/// A pod whose job is gone is kept for nobody.
+#[test]
+fn pods_of_a_job_that_went_go_with_it_or_stay_behind() {
+    let check = |propagation: Propagation, left: usize| {
+        let mut world = world(1, json!({"parallelism": 2, "completions": 2}), "j:run");
+        world.pass(5_000);
+        let job = world.cluster.get(&key()).expect("the job").clone();
+        let change = delete::delete(&job, None, propagation, world.time(), "a user").unwrap().expect("a first delete");
+        world.change(change);
+        world.pass(5_000);
+        assert!(world.cluster.get(&key()).is_none(), "{propagation:?}");
+        let pods = pods(&world);
+        assert_eq!(pods.len(), left, "{propagation:?}");
+        assert!(pods.iter().all(|pod| pod.metadata.finalizers.is_empty()), "{propagation:?}");
+        world.settle();
+        world.assert_silent();
+    };
+    check(Propagation::Background, 0);
+    check(Propagation::Foreground, 0);
+    check(Propagation::Orphan, 2);
+}
+
+/// A job that is left to another controller is left alone.
+#[test]
+fn a_job_of_another_controller_is_left_alone() {
+    let mut world = world(1, json!({"managedBy": "example.com/queue"}), "j:ok");
+    world.pass(60_000);
+    assert_eq!(live(&world).status, Default::default());
+    assert!(pods(&world).is_empty() && world.events.is_empty());
+}
