@@ -38,7 +38,7 @@ const CURSOR_STRIDE: u32 = 32;
 const QUIET: Duration = Duration::from_millis(100);
 
 /// Waits for a change of nftables, for ever where that is not known.
-async fn heard(watch: Option<&Watch>) -> Result<()> {
+async fn heard(watch: Option<&mut Watch>) -> Result<()> {
     match watch {
         Some(watch) => watch.changed().await,
         None => std::future::pending().await,
@@ -166,7 +166,7 @@ impl Engine {
         let mut look_at: Option<Instant> = None;
         loop {
             tokio::select! {
-                changed = heard(watch.as_ref()) => match changed {
+                changed = heard(watch.as_mut()) => match changed {
                     Ok(()) => look_at = look_at.or_else(|| Some(Instant::now() + QUIET)),
                     Err(error) => {
                         tracing::warn!(%error, "firewalls that are set up later may keep pods' packets");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::network::rules::watch::Watch;
+use crate::network::rules::watch::Addresses;
 use crate::node::facts;
 
 /// How long after a change it is looked: a new address comes with its routes, and a pod with both.
@@ -16,7 +16,7 @@ const QUIET: Duration = Duration::from_millis(300);
 /// out, they stay as they were: a node that is cut off has not moved.
 pub fn follow(first: Vec<IpAddr>, stop: CancellationToken) -> watch::Receiver<Vec<IpAddr>> {
     let (to, addresses) = watch::channel(first);
-    match Watch::addresses() {
+    match Addresses::open() {
         Ok(watch) => {
             tokio::spawn(async move {
                 tokio::select! {
@@ -32,7 +32,7 @@ pub fn follow(first: Vec<IpAddr>, stop: CancellationToken) -> watch::Receiver<Ve
     addresses
 }
 
-async fn tell(watch: &Watch, to: &watch::Sender<Vec<IpAddr>>) {
+async fn tell(watch: &Addresses, to: &watch::Sender<Vec<IpAddr>>) {
     loop {
         if let Err(error) = watch.changed().await {
             tracing::warn!(%error, "a change of the node's address is not seen before the agent's next start");

@@ -20,7 +20,7 @@ use crate::network::datapath::services::Services;
 use crate::network::error::Result;
 use crate::network::names::Names;
 use crate::network::records;
-use crate::network::rules::watch::Watch;
+use crate::network::rules::watch::{Large, Watch};
 use crate::network::services::model::Here;
 
 /// First wait after the kernel refused something; doubles up to [`BACKOFF_MAX`].
@@ -70,9 +70,10 @@ impl Engine {
                 again = None;
                 let next = manifest.borrow_and_update().clone();
                 let is_heard = watch.is_some();
-                if is_heard && next.as_ref().is_some_and(|next| self.is_much(next)) {
-                    // The kernel copies every change for whoever hears of them, and holds the copies until the last.
+                let mut large = None;
+                if next.as_ref().is_some_and(|next| self.is_much(next)) {
                     watch = None;
+                    large = Some(Large::begin().await);
                 }
                 if let Some((generation, Err(error))) = match next {
                     Some(next) => Some((next.generation, self.follow(&next).await)),
@@ -85,6 +86,7 @@ impl Engine {
                 } else {
                     backoff = BACKOFF;
                 }
+                drop(large);
                 if is_heard && watch.is_none() {
                     watch = Watch::open().ok();
                     look_at = look_at.min(Instant::now() + QUIET);
@@ -97,7 +99,7 @@ impl Engine {
                 },
                 () = stop.cancelled() => return,
                 () = due(again) => {}
-                heard = heard(watch.as_ref()) => match heard {
+                heard = heard(watch.as_mut()) => match heard {
                     Ok(()) => look_at = look_at.min(Instant::now() + QUIET),
                     Err(error) => {
                         tracing::warn!(%error, "tables that somebody removes are seen to be gone a little later");
@@ -198,7 +200,7 @@ impl Engine {
 }
 
 /// Waits for a change of nftables, for ever where that is not known.
-async fn heard(watch: Option<&Watch>) -> Result<()> {
+async fn heard(watch: Option<&mut Watch>) -> Result<()> {
     match watch {
         Some(watch) => watch.changed().await,
         None => std::future::pending().await,

@@ -364,3 +364,52 @@ fn ops(table: &str, change: &Change, idle: &mut BTreeSet<(Scope, Shape)>) -> Res
     }
     Ok(ops)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chain is made when a list needs it and is not there, taken out when it is, and there for every list.
+    #[test]
+    fn every_list_has_its_chain_and_idle_ones_are_bounded() {
+        let mut seed = 3_u64;
+        let mut next = |below: u32| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as u32 % below
+        };
+        let mut idle: BTreeSet<(Scope, Shape)> = ready().collect();
+        let mut there: BTreeSet<String> = idle.iter().map(|(scope, shape)| shape.chain(*scope)).collect();
+        let mut wanted: BTreeSet<(Scope, Shape)> = BTreeSet::new();
+        for round in 0..3000 {
+            let mut change = Change::default();
+            for _ in 0..1 + next(4) {
+                let scope = if next(2) == 0 { Scope::Inner } else { Scope::Outer };
+                let of = (scope, Shape(1 + next(700)));
+                if wanted.remove(&of) {
+                    change.remove.push(Element::Shape(of.0, of.1));
+                } else if !change.remove.contains(&Element::Shape(of.0, of.1)) {
+                    wanted.insert(of);
+                    change.add.push(Element::Shape(of.0, of.1));
+                }
+            }
+            // The same one twice in a change is none.
+            let both: Vec<Element> = change.add.iter().filter(|e| change.remove.contains(e)).copied().collect();
+            change.add.retain(|element| !both.contains(element));
+            change.remove.retain(|element| !both.contains(element));
+            let ops = ops("t", &change, &mut idle).unwrap();
+            for (made, _) in &ops.new_chains {
+                // Its name can't be asked for.
+                let text = format!("{made:?}");
+                let name = text.split('"').find(|word| word.starts_with("in-") || word.starts_with("out-"));
+                let name = name.unwrap_or_else(|| panic!("no name in {text}"));
+                assert!(there.insert(name.to_owned()), "round {round}: it is there already");
+            }
+            for gone in &ops.old_chains {
+                assert!(there.remove(gone), "round {round}: it is not there");
+            }
+            let lacking = wanted.iter().find(|(scope, shape)| !there.contains(&shape.chain(*scope)));
+            assert_eq!(lacking, None, "round {round}");
+            assert!(there.len() <= wanted.len() + idle.len() && idle.len() <= READY_SIZES as usize + IDLE_MAX);
+        }
+    }
+}

@@ -256,3 +256,7 @@ fn numbered(rule: Rule, port: &ResolvedPort) -> Rule {
     };
     rule.expr(load).expr(matches)
 }
+
+#[cfg(test)]
+#[path = "build_tests.rs"]
+mod tests;

@@ -104,4 +104,47 @@ mod tests {
         check(&[("::/0", &["8000::/1"])], &[("::", "7fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")]);
         assert!(left(&[Block { cidr: "x".into(), except: Vec::new() }], false).is_err());
     }
+
+    /// The plain meaning, address by address, of networks that lie in one another or meet.
+    #[test]
+    fn an_address_is_left_when_a_network_has_it_and_no_exception_takes_it() {
+        let mut seed = 11_u64;
+        let mut next = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % below
+        };
+        for round in 0..2000 {
+            let is_v6 = next(2) == 1;
+            // All within one block of 256 addresses, so that they meet.
+            let mut net = |longest: u64| {
+                let bits = longest + next(9 - longest);
+                let base = next(256) & !((1 << (8 - bits)) - 1);
+                let text = if is_v6 {
+                    format!("fd00::{base:x}/{}", 120 + bits)
+                } else {
+                    format!("10.0.0.{base}/{}", 24 + bits)
+                };
+                (text, base..=base + (1 << (8 - bits)) - 1)
+            };
+            let mut blocks = Vec::new();
+            let mut plain = [false; 256];
+            for _ in 0..3 {
+                let (cidr, all) = net(0);
+                let excepts: Vec<_> = (0..2).map(|_| net(2)).collect();
+                for at in all {
+                    plain[at as usize] |= !excepts.iter().any(|(_, gone)| gone.contains(&at));
+                }
+                blocks.push(Block { cidr, except: excepts.into_iter().map(|(text, _)| text).collect() });
+            }
+            let ends = left(&blocks, is_v6).unwrap();
+            let last = |bytes: &[u8]| usize::from(*bytes.last().unwrap());
+            let mut found = [false; 256];
+            for (from, to) in &ends {
+                found[last(from)..=last(to)].fill(true);
+            }
+            assert_eq!(found, plain, "round {round}: {blocks:?}");
+            assert!(ends.windows(2).all(|pair| last(&pair[0].1) + 1 < last(&pair[1].0)), "they neither meet nor touch");
+            assert!(left(&blocks, !is_v6).unwrap().is_empty());
+        }
+    }
 }

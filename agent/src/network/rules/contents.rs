@@ -83,14 +83,14 @@ impl Ops {
 }
 
 /// As nftables takes it.
-fn element((key, end): &Key, value: &Value) -> SetElement {
+fn element(((key, end), value): (Key, Value)) -> SetElement {
     let element = match end {
-        Some(end) => SetElement::range(key.clone(), end.clone()),
-        None => SetElement::new(key.clone()),
+        Some(end) => SetElement::range(key, end),
+        None => SetElement::new(key),
     };
     match value {
         Value::None => element,
-        Value::Bytes(bytes) => element.value(SetElement::new(bytes.clone())),
+        Value::Bytes(bytes) => element.value(SetElement::new(bytes)),
         Value::Goto(chain) => match nlink::netlink::nftables::ChainName::new(chain.as_str()) {
             Ok(name) => element.verdict(Verdict::GotoTo(name)),
             // No chain of ours has such a name; an element without a verdict is refused with its set's name.
@@ -145,11 +145,12 @@ fn fill(mut batch: Batch, name: &str, sets: &[Set], ops: Ops) -> Batch {
         }
     }
     let known: HashMap<&str, &Set> = sets.iter().chain(&ops.new_sets).map(|set| (set.name(), set)).collect();
-    for (changes, add) in [(&ops.remove, false), (&ops.add, true)] {
+    for (changes, add) in [(ops.remove, false), (ops.add, true)] {
         for (set, elements) in changes {
             let Some(set) = known.get(set.as_str()) else { continue };
-            for part in elements.chunks(ELEMENTS) {
-                let part: Vec<SetElement> = part.iter().map(|(key, value)| element(key, value)).collect();
+            let mut elements = elements.into_iter().map(element).peekable();
+            while elements.peek().is_some() {
+                let part: Vec<SetElement> = elements.by_ref().take(ELEMENTS).collect();
                 batch = if add { batch.add_set_elements(set, &part) } else { batch.del_set_elements(set, &part) };
             }
         }

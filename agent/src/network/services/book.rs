@@ -232,10 +232,14 @@ impl Book {
                 self.placed.insert(pool.id, after);
                 continue;
             }
-            let (was, is): (HashSet<Element>, HashSet<Element>) =
-                (elements(pool.id, &before).collect(), elements(pool.id, &after).collect());
-            work.change.remove.extend(was.difference(&is));
-            work.change.add.extend(is.difference(&was));
+            if before.targets.is_empty() {
+                work.change.add.extend(elements(pool.id, &after));
+            } else {
+                let (was, is): (HashSet<Element>, HashSet<Element>) =
+                    (elements(pool.id, &before).collect(), elements(pool.id, &after).collect());
+                work.change.remove.extend(was.difference(&is));
+                work.change.add.extend(is.difference(&was));
+            }
             work.change.is_udp_touched |= pool.protocol == Protocol::Udp;
             self.placed.insert(pool.id, after);
         }

@@ -65,3 +65,70 @@ fn a_slice_is_read_as_this_node_sees_it() {
     let null = r#"{"metadata":{"labels":{"kubernetes.io/service-name":"a"}},"addressType":"IPv4","endpoints":null,"ports":null}"#;
     assert!(slice(null.as_bytes(), &here).unwrap().unwrap().endpoints.is_empty());
 }
+
+/// Text with some bytes of it changed, taken out or doubled.
+fn spoilt(text: &str, next: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    for _ in 0..1 + next(5) {
+        let at = next(bytes.len());
+        match next(4) {
+            0 => bytes[at] = b"\"{}[],:0-9.e/"[next(13)],
+            1 => drop(bytes.remove(at)),
+            2 => bytes.insert(at, b"\"{[,19:\\u"[next(9)]),
+            _ => {
+                let end = (at + next(12)).min(bytes.len());
+                bytes.splice(at..at, bytes[at..end].to_vec()).for_each(drop);
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn any_text_is_refused_or_becomes_entries_that_the_kernel_can_hold() {
+    use crate::network::rules::contents::Value;
+    use crate::network::services::book::Book;
+    use crate::network::services::element::Element;
+    use crate::network::services::model::Name;
+    use crate::network::services::table;
+    use std::collections::BTreeMap;
+
+    const SERVICE: &str = r#"{"metadata":{"name":"a","creationTimestamp":"2026-01-01T00:00:00Z"},"spec":{"type":"LoadBalancer",
+        "clusterIP":"10.0.0.1","clusterIPs":["10.0.0.1","fd00::1"],"sessionAffinity":"ClientIP","sessionAffinityConfig":{"clientIP":{"timeoutSeconds":90}},
+        "externalTrafficPolicy":"Local","internalTrafficPolicy":"Local","healthCheckNodePort":0,"externalIPs":["192.0.2.7"],
+        "loadBalancerSourceRanges":["10.1.2.0/24","fd01::/64"],"ports":[{"name":"dns","protocol":"UDP","port":53,"nodePort":30053}]},
+        "status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.1"},{"ip":"2001:db8::1"}]}}}"#;
+    const SLICE: &str = r#"{"metadata":{"namespace":"n","name":"a-x","labels":{"kubernetes.io/service-name":"a"}},
+        "addressType":"IPv4","ports":[{"name":"dns","protocol":"UDP","port":5353}],"endpoints":[
+        {"addresses":["10.1.0.1"],"nodeName":"here","conditions":{"ready":true},"hints":{"forZones":[{"name":"z"}]}},
+        {"addresses":["10.1.0.2"],"conditions":{"ready":false,"serving":true,"terminating":true}}]}"#;
+    let here = Here { name: "here".to_owned(), zone: "z".to_owned(), loopback: true, ..Here::default() };
+    let mut seed = 5_u64;
+    let mut next = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below.max(1)
+    };
+    let (mut read, mut lengths) = (0, BTreeMap::new());
+    for round in 0..4000 {
+        let (of_service, of_slice) = (spoilt(SERVICE, &mut next), spoilt(SLICE, &mut next));
+        let mut book = Book::new(here.clone());
+        let found = service(&of_service);
+        read += usize::from(found.is_ok());
+        book.set_service(Name::new("n", "a"), found.ok().flatten());
+        let found = slice(&of_slice, &here);
+        read += usize::from(found.is_ok());
+        book.set_slice(Name::new("n", "a-x"), found.ok().flatten());
+        book.settle();
+        for element in book.elements() {
+            let (set, (key, end), value) = element.parts();
+            let value_len = if let Value::Bytes(bytes) = &value { bytes.len() } else { 0 };
+            let known = *lengths.entry(set).or_insert((key.len(), value_len));
+            assert_eq!(known, (key.len(), value_len), "round {round}: {set}");
+            assert!(end.is_none_or(|end| end.len() == key.len()), "round {round}: {set}");
+            if let Element::Shape(scope, shape) = element {
+                table::chain_rules("t", scope, shape).unwrap_or_else(|e| panic!("round {round}: {e}"));
+            }
+        }
+    }
+    assert!(read > 400 && lengths.len() > 6, "the text is spoilt too much to test anything: {read}, {lengths:?}");
+}
