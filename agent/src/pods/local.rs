@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use masthead_api::core::pod_status::PodStatus;
+
 use crate::pods::backoff::Backoff;
 use crate::pods::usage::Usage;
 
@@ -89,7 +91,7 @@ pub struct Ending {
 }
 
 /// What the agent knows of a pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Local {
     /// When the agent first saw the pod; milliseconds since 1970.
     pub start_ms: i64,
@@ -115,6 +117,8 @@ pub struct Local {
     pub measuring: Stage,
     /// When it is measured next; milliseconds since 1970.
     pub measure_ms: i64,
+    /// How it ended, where that was told before: it is not run again, whatever is left of it here.
+    pub over: Option<Box<PodStatus>>,
     /// The manifest can't be run here: why.
     pub refused: Option<(String, String)>,
 }

@@ -127,7 +127,7 @@ pub fn plan(view: View<'_>) -> Plan {
     if view.local.refused.is_some() {
         return plan;
     }
-    if is_finished(view.pod, view.observed) {
+    if view.local.over.is_some() || is_finished(view.pod, view.observed) {
         wind_down(view, &mut plan);
         return plan;
     }

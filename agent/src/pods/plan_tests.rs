@@ -1,6 +1,7 @@
 //! Tables: a pod, what there is of it, what is known, and the steps that follow.
 
 use masthead_api::core::pod::Pod;
+use masthead_api::core::pod_status::PodStatus;
 use serde_json::{Value, json};
 
 use crate::pods::backoff::Backoff;
@@ -104,6 +105,22 @@ impl Case {
 #[track_caller]
 fn check(case: Case, expect: &str) {
     assert_eq!(case.steps(), expect);
+}
+
+/// A node that lost its containers, or all it knew, does not run a pod again whose end was told.
+#[test]
+fn what_is_over_is_not_run_again() {
+    let over = || Some(Box::new(PodStatus { phase: "Succeeded".to_owned(), ..PodStatus::default() }));
+    for policy in ["Never", "OnFailure", "Always"] {
+        let new = || Case::new(json!({"restartPolicy": policy, "containers": mains(&["a"])}));
+        check(new(), "sandbox:0");
+        check(new().knows(|local| local.over = over()), "");
+        check(new().sandbox(0, true).knows(|local| local.over = over()), "stop-sandbox");
+        check(new().sandbox(0, true).has("a", 0, "r").knows(|local| local.over = over()), "stop:a:30");
+        let removed =
+            Ending { grace_s: 0, since_ms: NOW, removed: true, reason: String::new(), message: String::new() };
+        check(new().knows(|local| (local.over, local.ending) = (over(), Some(removed))), "cleanup");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use masthead_api::meta::time::Time;
 use crate::pods::convert::resources::{is_sidecar, qos_class};
 use crate::pods::local::Local;
 use crate::pods::observe::{Observed, Phase};
-use crate::pods::plan::Plan;
+use crate::pods::plan::{Plan, is_finished};
 use crate::pods::status_container;
 
 /// What a status is made from.
@@ -35,6 +35,10 @@ pub struct Input<'a> {
 /// The status.
 pub fn status(input: Input<'_>) -> PodStatus {
     let Input { pod, observed, local, .. } = input;
+    if let Some(over) = local.over.as_ref().filter(|_| !is_finished(pod, observed)) {
+        // What told of its end is gone.
+        return PodStatus::clone(over);
+    }
     let inits = status_container::inits(input);
     let mains = status_container::mains(input);
     let (phase, reason, message) = match (&local.refused, &local.ending) {

@@ -55,6 +55,16 @@ fn shown(pod: &Pod, text: &str, change: impl FnOnce(&mut Local, &mut Plan)) -> P
 }
 
 #[test]
+fn an_end_that_was_told_stays_told() {
+    let told = PodStatus { phase: "Succeeded".to_owned(), pod_ip: "10.0.0.7".to_owned(), ..PodStatus::default() };
+    let pod = pod("Never", json!([]));
+    let shown = |text: &str| shown(&pod, text, |local, _| local.over = Some(Box::new(told.clone())));
+    assert_eq!(shown(""), told, "nothing is left of it");
+    assert_eq!(shown("sandbox:gone a:0"), told, "one container is gone");
+    assert_eq!(shown("sandbox:gone a:0 b:0").container_statuses.len(), 2, "what is left tells more");
+}
+
+#[test]
 fn phases() {
     let check = |policy: &str, inits: Value, text: &str, expect: &str| {
         assert_eq!(shown(&pod(policy, inits), text, |_, _| {}).phase, expect, "{policy} {text}");

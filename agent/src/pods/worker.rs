@@ -82,6 +82,11 @@ pub struct Worker {
     rx: mpsc::Receiver<Signal>,
 }
 
+/// Whether a pod has ended for good.
+fn is_over(status: &PodStatus) -> bool {
+    matches!(status.phase.as_str(), "Failed" | "Succeeded")
+}
+
 impl Worker {
     /// A worker for a pod of which `observed` is there already; news reach it through the second part.
     pub fn new(shared: Arc<Shared>, order: Order, observed: Observed) -> (Self, mpsc::Sender<Signal>) {
@@ -134,6 +139,9 @@ impl Worker {
                     (seen.id.clone(), status.started == Some(true), status.ready);
                 self.hooked.insert(status.name.clone(), seen.id);
             }
+        }
+        if is_over(&before) {
+            self.local.over = Some(Box::new(before.clone()));
         }
         if before.phase == "Failed" && !before.reason.is_empty() {
             let since_ms = self.shared.clock.now_ms();
@@ -202,6 +210,11 @@ impl Worker {
 
     /// Takes what the manifest says into what is known.
     fn follow_order(&mut self) {
+        // The control plane knows how it ended, also where this node has forgotten everything.
+        let known = &self.order.pod.status;
+        if is_over(known) && self.local.over.is_none() {
+            self.local.over = Some(Box::new(known.clone()));
+        }
         let meta = &self.order.pod.metadata;
         if meta.deletion_timestamp.is_none() && !self.is_dropped {
             return;
