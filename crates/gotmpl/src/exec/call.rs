@@ -39,7 +39,7 @@ impl Execution<'_> {
         last: Option<Value>,
     ) -> Result<Typed> {
         frame.at = At::Arg(ident);
-        match frame.tree.functions[callee as usize] {
+        match frame.tree.file.functions[callee as usize] {
             Callee::Function(function) => {
                 self.call_named(frame, dot, Target::Function(function), node, function.name, rest, last)
             }
@@ -152,7 +152,7 @@ impl Execution<'_> {
     /// One argument as its parameter's type: constants take the type that is asked for.
     fn argument(&mut self, frame: &mut Frame<'_>, dot: &Typed, param: Param, id: ArgId) -> Result<Value> {
         let tree = frame.tree;
-        let kind = tree.args[id.0 as usize].kind;
+        let kind = tree.file.args[id.0 as usize].kind;
         frame.at = At::Arg(id);
         match kind {
             ArgKind::Nil if can_be_nil(param) => Ok(nil_of(param)),
@@ -170,16 +170,18 @@ impl Execution<'_> {
 
     fn constant(&mut self, frame: &mut Frame<'_>, dot: &Typed, param: Param, id: ArgId) -> Result<Value> {
         let tree = frame.tree;
-        let kind = tree.args[id.0 as usize].kind;
+        let kind = tree.file.args[id.0 as usize].kind;
         let number = match kind {
-            ArgKind::Number(number, _) => Some(&tree.numbers[number as usize]),
+            ArgKind::Number(number, _) => Some(&tree.file.numbers[number as usize]),
             _ => None,
         };
         let (found, expected) = match (param, kind) {
             (Param::Any | Param::Reflect, _) => return Ok(self.operand(frame, dot, id)?.value),
             (Param::Bool, ArgKind::Bool(value)) => (Some(Value::Bool(value)), "bool"),
             (Param::Bool, _) => (None, "bool"),
-            (Param::Str, ArgKind::String(text, _)) => (Some(Value::Str(tree.strings[text as usize].clone())), "string"),
+            (Param::Str, ArgKind::String(text, _)) => {
+                (Some(Value::Str(tree.file.strings[text as usize].clone())), "string")
+            }
             (Param::Str, _) => (None, "string"),
             (Param::Int(kind), _) => {
                 (number.and_then(|number| number.int).map(|int| Value::Int(kind, wrap_int(kind, int))), "integer")

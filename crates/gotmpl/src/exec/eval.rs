@@ -12,7 +12,7 @@ impl Execution<'_> {
     /// The value of a pipeline, out of its interface; variables it declares are pushed.
     pub(crate) fn pipeline(&mut self, frame: &mut Frame<'_>, dot: &Typed, id: PipeId) -> Result<Value> {
         frame.at = At::Pipe(id);
-        let pipe = &frame.tree.pipes[id.0 as usize];
+        let pipe = &frame.tree.file.pipes[id.0 as usize];
         let mut value = self.command(frame, dot, CommandId(pipe.commands.start), None)?.value;
         for command in pipe.commands.start + 1..pipe.commands.end {
             value = self.command(frame, dot, CommandId(command), Some(value))?.value;
@@ -30,10 +30,10 @@ impl Execution<'_> {
 
     fn command(&mut self, frame: &mut Frame<'_>, dot: &Typed, id: CommandId, last: Option<Value>) -> Result<Typed> {
         let tree = frame.tree;
-        let args = tree.commands[id.0 as usize].args;
+        let args = tree.file.commands[id.0 as usize].args;
         let first = ArgId(args.start);
         let rest = Span { start: args.start + 1, end: args.end };
-        let arg = tree.args[first.0 as usize];
+        let arg = tree.file.args[first.0 as usize];
         match arg.kind {
             ArgKind::Field(names) => {
                 frame.at = At::Arg(first);
@@ -79,11 +79,11 @@ impl Execution<'_> {
     pub(crate) fn operand(&mut self, frame: &mut Frame<'_>, dot: &Typed, id: ArgId) -> Result<Typed> {
         let tree = frame.tree;
         frame.at = At::Arg(id);
-        Ok(match tree.args[id.0 as usize].kind {
+        Ok(match tree.file.args[id.0 as usize].kind {
             ArgKind::Dot => dot.clone(),
             ArgKind::Nil => Typed::default(),
             ArgKind::Bool(value) => Typed::plain(Value::Bool(value)),
-            ArgKind::Number(number, span) => match tree.numbers[number as usize].ideal {
+            ArgKind::Number(number, span) => match tree.file.numbers[number as usize].ideal {
                 Ideal::Int(value) => Typed::plain(Value::int(value)),
                 Ideal::Float(value) => Typed::plain(Value::Float(value)),
                 Ideal::Complex(value) => Typed::plain(value.value()),
@@ -92,7 +92,7 @@ impl Execution<'_> {
                     return self.fail(frame, &format!("{shown} overflows int"));
                 }
             },
-            ArgKind::String(text, _) => Typed::plain(Value::Str(tree.strings[text as usize].clone())),
+            ArgKind::String(text, _) => Typed::plain(Value::Str(tree.file.strings[text as usize].clone())),
             ArgKind::Field(names) => return self.chain(frame, dot, dot, names, NO_ARGS, None),
             ArgKind::Variable(variable, names) => {
                 return self.variable(frame, dot, id, (variable, names), NO_ARGS, None);
@@ -162,6 +162,6 @@ impl Execution<'_> {
     }
 
     fn undefined<T>(&self, frame: &Frame<'_>, id: u32) -> Result<T> {
-        self.fail(frame, &format!("undefined variable: {}", frame.tree.variables[id as usize]))
+        self.fail(frame, &format!("undefined variable: {}", frame.tree.file.variables[id as usize]))
     }
 }

@@ -28,11 +28,11 @@ impl Execution<'_> {
 
     fn list(&mut self, frame: &mut Frame<'_>, dot: &Typed, id: ListId) -> Result<Flow> {
         let tree = frame.tree;
-        let nodes = tree.lists[id.0 as usize].nodes;
+        let nodes = tree.file.lists[id.0 as usize].nodes;
         for id in nodes.start..nodes.end {
             self.step(frame)?;
             let node = NodeId(id);
-            let flow = match &tree.nodes[id as usize].kind {
+            let flow = match &tree.file.nodes[id as usize].kind {
                 NodeKind::Text(span) => {
                     frame.at = At::Node(node);
                     self.out.extend_from_slice(tree.source(*span));
@@ -78,12 +78,12 @@ impl Execution<'_> {
         let tree = frame.tree;
         let begun = self.trace.as_mut().map(|trace| trace.begin());
         let value = self.pipeline(frame, dot, pipe)?;
-        if tree.pipes[pipe.0 as usize].decl_count == 0 {
+        if tree.file.pipes[pipe.0 as usize].decl_count == 0 {
             frame.at = At::Node(node);
             self.print(frame, &value)?;
         }
         if let (Some(trace), Some(begun)) = (&mut self.trace, begun) {
-            trace.action(begun, frame.file, tree.nodes[node.0 as usize].pos, self.out.len());
+            trace.action(begun, frame.file, tree.file.nodes[node.0 as usize].pos, self.out.len());
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Execution<'_> {
 
     /// Runs the body for each element; false if there is none.
     fn iterate(&mut self, frame: &mut Frame<'_>, branch: &Branch, value: &Value) -> Result<bool> {
-        let pipe = &frame.tree.pipes[branch.pipe.0 as usize];
+        let pipe = &frame.tree.file.pipes[branch.pipe.0 as usize];
         let interface = |elem| matches!(elem, Elem::Any);
         match value {
             Value::Nil => Ok(false),
@@ -221,7 +221,7 @@ impl Execution<'_> {
     fn turn(&mut self, frame: &mut Frame<'_>, branch: &Branch, index: Typed, elem: Typed) -> Result<Flow> {
         self.step(frame)?;
         let tree = frame.tree;
-        let pipe = &tree.pipes[branch.pipe.0 as usize];
+        let pipe = &tree.file.pipes[branch.pipe.0 as usize];
         let mark = self.vars.len();
         match (pipe.decl(), pipe.assign) {
             ([], _) => {}
@@ -247,7 +247,7 @@ impl Execution<'_> {
     }
 
     fn template(&mut self, frame: &mut Frame<'_>, dot: &Typed, call: TemplateCall) -> Result<()> {
-        let name = frame.tree.strings[call.name as usize].as_bytes();
+        let name = frame.tree.file.strings[call.name as usize].as_bytes();
         let Some(found) = self.find(name) else {
             return self.fail(frame, &format!("template {} not defined", quote::quote(name)));
         };

@@ -1,10 +1,10 @@
 //! Puts the nodes of a template into their flat vectors while it is parsed.
 use crate::parse::number::Number;
-use crate::parse::tree::{Arg, ArgId, Callee, Command, File, List, ListId, Node, NodeKind, Pipe, PipeId, Span, Tree};
+use crate::parse::tree::{Arg, ArgId, Callee, Command, File, List, ListId, Node, NodeKind, Pipe, PipeId, Span};
 use crate::string::Str;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// A template in the making.
+/// The templates of a file in the making.
 #[derive(Default)]
 pub(crate) struct Builder {
     lists: Vec<List>,
@@ -12,11 +12,11 @@ pub(crate) struct Builder {
     pipes: Vec<Pipe>,
     commands: Vec<Command>,
     args: Vec<Arg>,
+    names: Vec<Str>,
     variables: Vec<Str>,
     numbers: Vec<Number>,
     strings: Vec<Str>,
     functions: Vec<Callee>,
-    root_redeclared: bool,
 }
 
 /// A pipeline in the making: declared variables. Its commands wait in a stack of their own.
@@ -29,8 +29,20 @@ pub(crate) struct PipeParts {
 }
 
 impl Builder {
-    pub(crate) fn new() -> Builder {
-        Builder { variables: vec![Str::from("$")], ..Builder::default() }
+    /// With room for as many actions.
+    pub(crate) fn new(actions: usize) -> Builder {
+        Builder {
+            lists: Vec::with_capacity(actions / 2 + 1),
+            nodes: Vec::with_capacity(2 * actions + 1),
+            pipes: Vec::with_capacity(actions),
+            commands: Vec::with_capacity(actions + actions / 2),
+            args: Vec::with_capacity(2 * actions),
+            names: Vec::with_capacity(2 * actions),
+            variables: vec![Str::from("$")],
+            strings: Vec::with_capacity(actions / 2),
+            functions: Vec::with_capacity(actions),
+            ..Builder::default()
+        }
     }
 
     pub(crate) fn list(&mut self, nodes: impl Iterator<Item = Node>) -> ListId {
@@ -55,7 +67,6 @@ impl Builder {
         let start = self.commands.len() as u32;
         self.commands.extend(commands);
         let PipeParts { pos, assign, decl_count, decl } = parts;
-        self.root_redeclared |= !assign && decl[..usize::from(decl_count)].contains(&0);
         let commands = Span { start, end: self.commands.len() as u32 };
         self.pipes.push(Pipe { pos, assign, decl_count, decl, commands });
         PipeId(self.pipes.len() as u32 - 1)
@@ -70,15 +81,27 @@ impl Builder {
         ArgId(self.args.len() as u32 - 1)
     }
 
-    pub(crate) fn find_variable(&self, name: &[u8]) -> Option<u32> {
-        self.variables.iter().position(|known| known.as_bytes() == name).map(|at| at as u32)
-    }
-
     pub(crate) fn variable(&mut self, name: &[u8]) -> u32 {
-        self.find_variable(name).unwrap_or_else(|| {
+        let known = self.variables.iter().position(|known| known.as_bytes() == name).map(|at| at as u32);
+        known.unwrap_or_else(|| {
             self.variables.push(Str::new(name));
             self.variables.len() as u32 - 1
         })
+    }
+
+    /// Is this the variable's name?
+    pub(crate) fn is_variable(&self, id: u32, name: &[u8]) -> bool {
+        self.variables[id as usize].as_bytes() == name
+    }
+
+    /// Keeps the name of a field; gives where the next one comes.
+    pub(crate) fn name(&mut self, name: &[u8]) -> u32 {
+        self.names.push(Str::new(name));
+        self.next_name()
+    }
+
+    pub(crate) fn next_name(&self) -> u32 {
+        self.names.len() as u32
     }
 
     pub(crate) fn number(&mut self, number: Number) -> u32 {
@@ -104,23 +127,21 @@ impl Builder {
         })
     }
 
-    pub(crate) fn finish(self, name: Str, file: Arc<File>, root: ListId) -> Tree {
-        let empty = self.is_empty(root, &file.text);
-        Tree {
+    pub(crate) fn finish(self, name: Str, text: Arc<[u8]>) -> File {
+        File {
             name,
-            file,
-            root,
-            empty,
+            text,
             lists: self.lists,
             nodes: self.nodes,
             pipes: self.pipes,
             commands: self.commands,
             args: self.args,
+            names: self.names,
             variables: self.variables,
             numbers: self.numbers,
             strings: self.strings,
             functions: self.functions,
-            root_redeclared: self.root_redeclared,
+            newlines: OnceLock::new(),
         }
     }
 }

@@ -5,7 +5,6 @@ use crate::parse::number;
 use crate::parse::parser::{PAREN_DEPTH_MAX, Parser, Result, on_stack};
 use crate::parse::tree::{Arg, ArgKind, Builtin, Callee, Command, PipeId, Span};
 use crate::quote;
-use crate::string::Str;
 
 impl Parser<'_> {
     pub(super) fn pipeline(&mut self, context: &str, end: ItemType) -> Result<PipeId> {
@@ -17,7 +16,7 @@ impl Parser<'_> {
             match token.typ {
                 typ if typ == end => {
                     self.check_pipeline(mark, context)?;
-                    return Ok(self.current.build.pipe(parts, self.commands.drain(mark..)));
+                    return Ok(self.build.pipe(parts, self.commands.drain(mark..)));
                 }
                 ItemType::Bool
                 | ItemType::CharConstant
@@ -55,12 +54,13 @@ impl Parser<'_> {
         }
         self.next();
         let name = self.val(variable);
-        let id = self.current.build.variable(name);
+        let id = self.build.variable(name);
         if let Some(slot) = parts.decl.get_mut(usize::from(parts.decl_count)) {
             *slot = id;
             parts.decl_count += 1;
         }
         self.current.vars.push(id);
+        self.current.root_redeclared |= id == 0 && next.typ != ItemType::Assign;
         if !is_comma {
             parts.assign = next.typ == ItemType::Assign;
             return Ok(false);
@@ -80,7 +80,7 @@ impl Parser<'_> {
         }
         for (at, command) in self.commands[mark..].iter().enumerate().skip(1) {
             if let ArgKind::Bool(_) | ArgKind::Dot | ArgKind::Nil | ArgKind::Number(..) | ArgKind::String(..) =
-                self.current.build.first_arg(command).kind
+                self.build.first_arg(command).kind
             {
                 return self.error(&format!("non executable command in pipeline stage {}", at + 1));
             }
@@ -110,7 +110,7 @@ impl Parser<'_> {
         if self.args.len() == mark {
             return self.error("empty command");
         }
-        Ok(self.current.build.command(pos, self.args.drain(mark..)))
+        Ok(self.build.command(pos, self.args.drain(mark..)))
     }
 
     /// A term and the fields after it.
@@ -120,7 +120,7 @@ impl Parser<'_> {
         if !is_attached_field(first) {
             return Ok(Some(arg));
         }
-        let mut start = self.names.len() as u32;
+        let mut start = self.build.next_name();
         if let ArgKind::Field(names) = arg.kind {
             // Its name was the last one, so the chain goes on.
             start = names.start;
@@ -129,7 +129,7 @@ impl Parser<'_> {
             let token = self.next();
             self.name(token);
         }
-        let names = Span { start, end: self.names.len() as u32 };
+        let names = Span { start, end: self.build.next_name() };
         let kind = match arg.kind {
             ArgKind::Field(_) => ArgKind::Field(names),
             ArgKind::Variable(variable, _) => ArgKind::Variable(variable, names),
@@ -140,15 +140,15 @@ impl Parser<'_> {
                 let after = self.peek();
                 return self.error_at(after.gap, &text);
             }
-            _ => ArgKind::Chain(self.current.build.arg(arg), names),
+            _ => ArgKind::Chain(self.build.arg(arg), names),
         };
         Ok(Some(Arg { pos: first.pos, kind }))
     }
 
     /// Keeps the name of a field.
-    fn name(&mut self, token: Item) {
+    fn name(&mut self, token: Item) -> u32 {
         let name = self.val(token).get(1..).unwrap_or_default();
-        self.names.push(Str::new(name));
+        self.build.name(name)
     }
 
     fn show_literal(&self, arg: Arg) -> Vec<u8> {
@@ -166,14 +166,13 @@ impl Parser<'_> {
         let kind = match token.typ {
             ItemType::Identifier => {
                 let callee = self.callee(token)?;
-                ArgKind::Function(self.current.build.function(callee), span)
+                ArgKind::Function(self.build.function(callee), span)
             }
             ItemType::Dot => ArgKind::Dot,
             ItemType::Nil => ArgKind::Nil,
             ItemType::Variable => self.use_variable(token)?,
             ItemType::Field => {
-                self.name(token);
-                let end = self.names.len() as u32;
+                let end = self.name(token);
                 ArgKind::Field(Span { start: end - 1, end })
             }
             ItemType::Bool => ArgKind::Bool(self.val(token) == b"true"),
@@ -184,14 +183,14 @@ impl Parser<'_> {
                     _ => number::complex(self.val(token)),
                 };
                 match number {
-                    Ok(number) => ArgKind::Number(self.current.build.number(number), span),
+                    Ok(number) => ArgKind::Number(self.build.number(number), span),
                     Err(text) => return self.error(&text),
                 }
             }
             ItemType::LeftParen => ArgKind::Pipe(self.parenthesized()?),
             ItemType::String | ItemType::RawString => {
                 let text = self.unquote(token)?;
-                ArgKind::String(self.current.build.string(text), span)
+                ArgKind::String(self.build.string(text), span)
             }
             _ => {
                 self.backup();
@@ -224,8 +223,8 @@ impl Parser<'_> {
 
     fn use_variable(&mut self, token: Item) -> Result<ArgKind> {
         let name = self.val(token);
-        match self.current.build.find_variable(name).filter(|id| self.current.vars.contains(id)) {
-            Some(id) => Ok(ArgKind::Variable(id, Span { start: 0, end: 0 })),
+        match self.current.vars.iter().rev().find(|id| self.build.is_variable(**id, name)) {
+            Some(&id) => Ok(ArgKind::Variable(id, Span { start: 0, end: 0 })),
             None => self.error(&format!("undefined variable {}", quote::quote(name))),
         }
     }

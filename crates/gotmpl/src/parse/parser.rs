@@ -3,7 +3,7 @@ use crate::function::FunctionMap;
 use crate::parse::build::Builder;
 use crate::parse::item::{Item, ItemType};
 use crate::parse::lex::Lexer;
-use crate::parse::tree::{Arg, Branch, Command, File, ListId, Node, NodeKind, Span, TemplateCall, Tree};
+use crate::parse::tree::{Arg, Branch, Command, ListId, Node, NodeKind, Span, TemplateCall, Tree};
 use crate::quote;
 use crate::string::Str;
 use std::sync::Arc;
@@ -55,33 +55,39 @@ pub fn parse_shared(
         lexer,
         drafts: Vec::new(),
         depth: 0,
-        names: Vec::new(),
+        build: Builder::new(memchr::memchr_iter(b'{', &source).count() / 2),
         nodes: Vec::new(),
         commands: Vec::new(),
         args: Vec::new(),
         current: Current::new(Str::from(name)),
     };
     parser.parse().map_err(|error| *error)?;
-    let Parser { drafts, names, .. } = parser;
-    let file = Arc::new(File::new(Str::from(name), Arc::clone(&source), names));
-    let finish = |draft: Draft| Arc::new(draft.build.finish(draft.name, Arc::clone(&file), draft.root));
+    let Parser { drafts, build, .. } = parser;
+    let file = Arc::new(build.finish(Str::from(name), Arc::clone(&source)));
+    let finish = |draft: Draft| {
+        let Draft { name, root, empty, root_redeclared } = draft;
+        Arc::new(Tree { name, file: Arc::clone(&file), root, empty, root_redeclared })
+    };
     Ok(drafts.into_iter().map(finish).collect())
 }
 
 /// A template that was read to its end.
 struct Draft {
     name: Str,
-    build: Builder,
     root: ListId,
+    empty: bool,
+    root_redeclared: bool,
 }
 
 /// The template that is being parsed, with its look-ahead.
 struct Current {
-    build: Builder,
     name: Str,
     token: [Item; 2],
     peek_count: usize,
+    /// The variables in scope.
     vars: Vec<u32>,
+    /// Is `$` declared anew?
+    root_redeclared: bool,
     /// Where the action at hand begins.
     action: Option<u32>,
     range_depth: u32,
@@ -91,11 +97,11 @@ struct Current {
 impl Current {
     fn new(name: Str) -> Current {
         Current {
-            build: Builder::new(),
             name,
             token: [Item::NONE; 2],
             peek_count: 0,
             vars: vec![0],
+            root_redeclared: false,
             action: None,
             range_depth: 0,
             paren_depth: 0,
@@ -110,8 +116,7 @@ struct Parser<'s> {
     lexer: Lexer<'s>,
     drafts: Vec<Draft>,
     depth: u32,
-    /// Field names of the whole source, in chains.
-    names: Vec<Str>,
+    build: Builder,
     /// What belongs to lists, pipelines and commands that are not at their end.
     nodes: Vec<Node>,
     commands: Vec<Command>,
@@ -240,20 +245,20 @@ impl Parser<'_> {
                 other => return self.error(&format!("unexpected {}", other.show())),
             }
         }
-        let root = self.current.build.list(self.nodes.drain(..));
+        let root = self.build.list(self.nodes.drain(..));
         self.add(root)
     }
 
     /// Closes the current template and keeps it, unless one of its name is there already.
     fn add(&mut self, root: ListId) -> Result<()> {
-        let Current { build, name, token, .. } = std::mem::replace(&mut self.current, Current::new(Str::EMPTY));
-        let draft = Draft { name, build, root };
-        let source = self.source;
-        let is_empty = |draft: &Draft| draft.build.is_empty(draft.root, source);
+        let Current { name, token, root_redeclared, .. } =
+            std::mem::replace(&mut self.current, Current::new(Str::EMPTY));
+        let empty = self.build.is_empty(root, self.source);
+        let draft = Draft { name, root, empty, root_redeclared };
         match self.drafts.iter_mut().find(|old| old.name == draft.name) {
             None => self.drafts.push(draft),
-            Some(old) if is_empty(old) => *old = draft,
-            Some(_) if is_empty(&draft) => {}
+            Some(old) if old.empty => *old = draft,
+            Some(_) if draft.empty => {}
             Some(_) => {
                 self.current.token = token;
                 let name = quote::quote(draft.name.as_bytes());
@@ -302,7 +307,7 @@ impl Parser<'_> {
         while self.peek().typ != ItemType::Eof {
             match self.text_or_action()? {
                 Parsed::Node(pos, kind) => self.nodes.push(Node { pos, kind }),
-                end => return Ok((self.current.build.list(self.nodes.drain(mark..)), end)),
+                end => return Ok((self.build.list(self.nodes.drain(mark..)), end)),
             }
         }
         self.error("unexpected EOF")
@@ -378,7 +383,7 @@ impl Parser<'_> {
             Control::With => NodeKind::With(branch),
             Control::Range => NodeKind::Range(branch),
         };
-        Ok(Parsed::Node(self.current.build.pipe_pos(branch.pipe), kind))
+        Ok(Parsed::Node(self.build.pipe_pos(branch.pipe), kind))
     }
 
     fn branch(&mut self, control: Control) -> Result<Branch> {
@@ -405,7 +410,7 @@ impl Parser<'_> {
             let Parsed::Node(pos, kind) = self.control(control)? else {
                 return self.error("unexpected EOF");
             };
-            return Ok(self.current.build.list(std::iter::once(Node { pos, kind })));
+            return Ok(self.build.list(std::iter::once(Node { pos, kind })));
         }
         let (list, next) = self.item_list()?;
         match next {
@@ -433,7 +438,7 @@ impl Parser<'_> {
         self.add(root)?;
         self.current = outer;
         self.depth -= 1;
-        let name = self.current.build.string(name);
+        let name = self.build.string(name);
         Ok(Parsed::Node(token.pos, NodeKind::Template(TemplateCall { name, pipe: Some(pipe) })))
     }
 
@@ -446,7 +451,7 @@ impl Parser<'_> {
             self.backup();
             pipe = Some(self.pipeline(CONTEXT, ItemType::RightDelim)?);
         }
-        let name = self.current.build.string(name);
+        let name = self.build.string(name);
         Ok(Parsed::Node(token.pos, NodeKind::Template(TemplateCall { name, pipe })))
     }
 

@@ -45,12 +45,12 @@ impl Show<'_> {
     }
 
     fn list(&mut self, id: ListId) {
-        let nodes = self.tree.lists[id.0 as usize].nodes;
+        let nodes = self.tree.file.lists[id.0 as usize].nodes;
         self.deeper(|show| (nodes.start..nodes.end).for_each(|node| show.node(NodeId(node))));
     }
 
     fn node(&mut self, id: NodeId) {
-        match &self.tree.nodes[id.0 as usize].kind {
+        match &self.tree.file.nodes[id.0 as usize].kind {
             NodeKind::Text(span) => self.text(self.tree.source(*span)),
             NodeKind::Action(pipe) => {
                 self.text(b"{{");
@@ -62,7 +62,7 @@ impl Show<'_> {
             NodeKind::Range(branch) => self.branch(b"{{range ", *branch),
             NodeKind::Template(call) => {
                 self.text(b"{{template ");
-                self.text(quote::quote(self.tree.strings[call.name as usize].as_bytes()).as_bytes());
+                self.text(quote::quote(self.tree.file.strings[call.name as usize].as_bytes()).as_bytes());
                 if let Some(pipe) = call.pipe {
                     self.text(b" ");
                     self.pipe(pipe);
@@ -91,12 +91,12 @@ impl Show<'_> {
     }
 
     fn pipe_body(&mut self, id: PipeId) {
-        let pipe = &self.tree.pipes[id.0 as usize];
+        let pipe = &self.tree.file.pipes[id.0 as usize];
         for (at, variable) in pipe.decl().iter().enumerate() {
             if at > 0 {
                 self.text(b", ");
             }
-            self.text(self.tree.variables[*variable as usize].as_bytes());
+            self.text(self.tree.file.variables[*variable as usize].as_bytes());
         }
         if pipe.decl_count > 0 {
             self.text(if pipe.assign { b" = " } else { b" := " });
@@ -110,7 +110,7 @@ impl Show<'_> {
     }
 
     fn command(&mut self, id: CommandId) {
-        let args = self.tree.commands[id.0 as usize].args;
+        let args = self.tree.file.commands[id.0 as usize].args;
         for arg in args.start..args.end {
             if arg > args.start {
                 self.text(b" ");
@@ -120,7 +120,7 @@ impl Show<'_> {
     }
 
     fn arg(&mut self, id: ArgId, parens: bool) {
-        match self.tree.args[id.0 as usize].kind {
+        match self.tree.file.args[id.0 as usize].kind {
             ArgKind::Dot => self.text(b"."),
             ArgKind::Nil => self.text(b"nil"),
             ArgKind::Bool(true) => self.text(b"true"),
@@ -130,7 +130,7 @@ impl Show<'_> {
             }
             ArgKind::Field(names) => self.names(names),
             ArgKind::Variable(variable, names) => {
-                self.text(self.tree.variables[variable as usize].as_bytes());
+                self.text(self.tree.file.variables[variable as usize].as_bytes());
                 self.names(names);
             }
             ArgKind::Chain(operand, names) => {

@@ -5,23 +5,29 @@ use crate::string::Str;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-/// A source with what all templates in it share.
+/// A source, parsed: the nodes of all templates in it, with the names, constants and functions they use already resolved.
 pub struct File {
     /// The name of the file's own template, for messages.
     pub name: Str,
     /// The whole source.
     pub text: Arc<[u8]>,
+    pub(crate) lists: Vec<List>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) pipes: Vec<Pipe>,
+    pub(crate) commands: Vec<Command>,
+    pub(crate) args: Vec<Arg>,
     /// Field names, in chains.
-    pub(crate) names: Box<[Str]>,
+    pub(crate) names: Vec<Str>,
+    /// Names of variables with their `$`; 0 is `$` itself.
+    pub(crate) variables: Vec<Str>,
+    pub(crate) numbers: Vec<Number>,
+    pub(crate) strings: Vec<Str>,
+    pub(crate) functions: Vec<Callee>,
     /// Where each line ends, once somebody asked.
-    newlines: OnceLock<Box<[u32]>>,
+    pub(crate) newlines: OnceLock<Box<[u32]>>,
 }
 
 impl File {
-    pub(crate) fn new(name: Str, text: Arc<[u8]>, names: Vec<Str>) -> File {
-        File { name, text, names: names.into_boxed_slice(), newlines: OnceLock::new() }
-    }
-
     /// The line of a position, from 1.
     pub fn line(&self, pos: u32) -> u32 {
         let ends = self.newlines.get_or_init(|| memchr::memchr_iter(b'\n', &self.text).map(|at| at as u32).collect());
@@ -29,7 +35,7 @@ impl File {
     }
 }
 
-/// One template of a file, with the names, constants and functions it uses already resolved.
+/// One template of a file.
 pub struct Tree {
     /// The template's own name.
     pub name: Str,
@@ -39,33 +45,23 @@ pub struct Tree {
     pub root: ListId,
     /// Is there nothing but space and comments?
     pub(crate) empty: bool,
-    pub(crate) lists: Vec<List>,
-    pub(crate) nodes: Vec<Node>,
-    pub(crate) pipes: Vec<Pipe>,
-    pub(crate) commands: Vec<Command>,
-    pub(crate) args: Vec<Arg>,
-    /// Names of variables with their `$`; 0 is `$` itself.
-    pub(crate) variables: Vec<Str>,
-    pub(crate) numbers: Vec<Number>,
-    pub(crate) strings: Vec<Str>,
-    pub(crate) functions: Vec<Callee>,
     /// Is `$` declared anew somewhere?
     pub(crate) root_redeclared: bool,
 }
 
-/// An index into `Tree::lists`.
+/// An index into `File::lists`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListId(pub(crate) u32);
-/// An index into `Tree::nodes`.
+/// An index into `File::nodes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeId(pub(crate) u32);
-/// An index into `Tree::pipes`.
+/// An index into `File::pipes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PipeId(pub(crate) u32);
-/// An index into `Tree::commands`.
+/// An index into `File::commands`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandId(pub(crate) u32);
-/// An index into `Tree::args`.
+/// An index into `File::args`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArgId(pub(crate) u32);
 
@@ -118,7 +114,7 @@ pub(crate) struct Branch {
 
 #[derive(Clone, Copy)]
 pub(crate) struct TemplateCall {
-    /// An index into `Tree::strings`.
+    /// An index into `File::strings`.
     pub(crate) name: u32,
     pub(crate) pipe: Option<PipeId>,
 }
@@ -157,15 +153,15 @@ pub(crate) enum ArgKind {
     Dot,
     Nil,
     Bool(bool),
-    /// An index into `Tree::numbers`, and the stretch of the source.
+    /// An index into `File::numbers`, and the stretch of the source.
     Number(u32, Span),
-    /// An index into `Tree::strings`, and the stretch of the source with its quotes.
+    /// An index into `File::strings`, and the stretch of the source with its quotes.
     String(u32, Span),
     /// `.a.b`: names.
     Field(Span),
     /// `$x.a.b`: variable and names.
     Variable(u32, Span),
-    /// An index into `Tree::functions`, and the stretch of the source.
+    /// An index into `File::functions`, and the stretch of the source.
     Function(u32, Span),
     /// `(…).a.b`: the operand and names.
     Chain(ArgId, Span),
@@ -257,14 +253,16 @@ impl Tree {
 
     pub(crate) fn pos(&self, at: At) -> u32 {
         match at {
-            At::Node(id) => self.nodes[id.0 as usize].pos,
-            At::Pipe(id) => self.pipes[id.0 as usize].pos,
-            At::Command(id) => self.commands[id.0 as usize].pos,
-            At::Arg(id) => match self.args[id.0 as usize] {
-                Arg { kind: ArgKind::Pipe(pipe), .. } => self.pipes[pipe.0 as usize].pos,
+            At::Node(id) => self.file.nodes[id.0 as usize].pos,
+            At::Pipe(id) => self.file.pipes[id.0 as usize].pos,
+            At::Command(id) => self.file.commands[id.0 as usize].pos,
+            At::Arg(id) => match self.file.args[id.0 as usize] {
+                Arg { kind: ArgKind::Pipe(pipe), .. } => self.file.pipes[pipe.0 as usize].pos,
                 arg => arg.pos,
             },
-            At::List(id) => self.nodes.get(self.lists[id.0 as usize].nodes.start as usize).map_or(0, |node| node.pos),
+            At::List(id) => {
+                self.file.nodes.get(self.file.lists[id.0 as usize].nodes.start as usize).map_or(0, |node| node.pos)
+            }
         }
     }
 
