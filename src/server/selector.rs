@@ -239,6 +239,7 @@ fn known(kind: Kind, field: &str) -> Option<&'static str> {
         "Secret" => &["type"],
         "Service" => &["spec.clusterIP", "spec.type"],
         "ReplicaSet" => &["status.replicas"],
+        "Job" => &["status.successful"],
         "Event" => &[
             "involvedObject.kind",
             "involvedObject.namespace",
@@ -265,6 +266,8 @@ fn read(body: &Value, path: &str) -> String {
             let component = at("source.component").or_else(|| at("reportingComponent"));
             component.and_then(Value::as_str).unwrap_or_default().to_owned()
         }
+        // The field is named otherwise in the selector than in the object.
+        ("status.successful", _) => at("status.succeeded").and_then(Value::as_i64).unwrap_or(0).to_string(),
         ("status.podIPs", _) => at("status.podIP").and_then(Value::as_str).unwrap_or_default().to_owned(),
         (_, Some(Value::String(text))) => text.clone(),
         (_, Some(Value::Bool(on))) => on.to_string(),
@@ -277,7 +280,7 @@ fn read(body: &Value, path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use masthead_api::kind::registry::{DEPLOYMENT, EVENT, NODE, POD};
+    use masthead_api::kind::registry::{DEPLOYMENT, EVENT, JOB, NODE, POD};
     use serde_json::json;
 
     use super::*;
@@ -334,6 +337,13 @@ mod tests {
         check("spec.nodeName=", false);
         check("status.podIP=", true);
         check("spec.hostNetwork=false", true);
+        let job = |status: Value| {
+            let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": "d"}, "status": status});
+            Object::from_value(job).unwrap()
+        };
+        let successful = Selector::parse(JOB, "", "status.successful=2").unwrap();
+        assert!(successful.matches(&job(json!({"succeeded": 2}))) && !successful.matches(&job(json!({}))));
+        assert!(Selector::parse(JOB, "", "status.successful=0").unwrap().matches(&job(json!({}))));
         let refused = |kind, text: &str, expect: &str| {
             assert_eq!(Selector::parse(kind, "", text).unwrap_err().to_string(), expect)
         };

@@ -268,6 +268,8 @@ async fn judge(
     }
     object["metadata"]["uid"] = cx.ids.uid().into();
     object["metadata"]["creationTimestamp"] = json!(cx.now);
+    // What follows from the uid, as a Job's selector.
+    let object = admit::settle(object).map_err(|fault| Failure::internal(fault.message))?;
     let mut response = read::json_response(&object);
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
