@@ -22,6 +22,12 @@ pub enum Error {
     /// Nothing came for too long.
     #[error("the body stood still for {0} s")]
     Stalled(u64),
+    /// It was not over when it had to be.
+    #[error("the answer was not over within {0:?}")]
+    Late(Duration),
+    /// It is a copy of one that broke off.
+    #[error("the body broke off")]
+    Broken,
 }
 
 /// A body of an answer.

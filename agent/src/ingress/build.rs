@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use masthead_api::gateway::resolved::{ResolvedGateway, ResolvedRoute};
 use rustls::sign::CertifiedKey;
 
 use crate::ingress::backend::{Backend, Endpoint, Protocol};
 use crate::ingress::class::is_ours;
+use crate::ingress::gateway;
+use crate::ingress::gateway::build::{Fault, Parts, RouteId};
+use crate::ingress::gateway::share::Share;
 use crate::ingress::metrics::Counters;
 use crate::ingress::objects::{
-    Backend as Wanted, EndpointSlice, Ingress, IngressClass, Path, Service, ServiceBackend, ServicePort,
+    Backend as Wanted, BackendPort, EndpointSlice, Ingress, IngressClass, Path, Service, ServiceBackend, ServicePort,
 };
 use crate::ingress::table::{Paths, Route, Table};
 
@@ -37,12 +41,22 @@ pub struct World {
     pub endpoints: HashMap<SocketAddr, Arc<Endpoint>>,
     /// What is counted for an Ingress.
     pub counters: HashMap<Id, Arc<Counters>>,
+    /// Gateways.
+    pub gateways: BTreeMap<Id, ResolvedGateway>,
+    /// Routes of gateways.
+    pub routes: BTreeMap<RouteId, ResolvedRoute>,
+    /// What is counted for a route.
+    pub route_counters: HashMap<RouteId, Arc<Counters>>,
+    /// Whose turn it is, by rule of a route.
+    pub shares: HashMap<(RouteId, usize), Arc<Share>>,
 }
 
-/// What is wrong in an Ingress; the rest of it is served.
+/// What is wrong in an Ingress, a gateway or a route; the rest of it is served.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Namespace and name of the Ingress.
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its namespace and name.
     pub ingress: Id,
     /// What kind of fault, as an Event's reason.
     pub reason: &'static str,
@@ -67,6 +81,8 @@ pub struct Built {
     pub table: Table,
     /// Endpoints in it.
     pub endpoints: HashMap<SocketAddr, Arc<Endpoint>>,
+    /// Whose turn it is, by rule of a route.
+    pub shares: HashMap<(RouteId, usize), Arc<Share>>,
     /// What is wrong.
     pub problems: Vec<Problem>,
 }
@@ -87,8 +103,20 @@ pub fn build(world: &World) -> Built {
     for (id, ingress) in ours {
         draft.ingress(id, ingress);
     }
+    let parts = Parts {
+        gateways: &world.gateways,
+        routes: &world.routes,
+        certificates: &world.certificates,
+        counters: &world.route_counters,
+        shares: &world.shares,
+    };
+    let of_gateways = gateway::build::build(parts, &mut |service| draft.service(service));
+    draft.table.gateways = of_gateways.gateways;
+    for Fault { of: (kind, id), reason, message } in of_gateways.faults {
+        draft.problems.push(Problem { kind, ingress: id, reason, message });
+    }
     draft.problems.sort();
-    Built { table: draft.table, endpoints: draft.endpoints, problems: draft.problems }
+    Built { table: draft.table, endpoints: draft.endpoints, shares: of_gateways.shares, problems: draft.problems }
 }
 
 /// Services that Ingresses name, whoever's they are: only their endpoints need to be read.
@@ -109,7 +137,7 @@ fn clean_host(host: &str) -> String {
 
 impl Draft<'_> {
     fn problem(&mut self, ingress: &Id, reason: &'static str, message: String) {
-        self.problems.push(Problem { ingress: ingress.clone(), reason, message });
+        self.problems.push(Problem { kind: "Ingress", ingress: ingress.clone(), reason, message });
     }
 
     fn ingress(&mut self, id: &Id, ingress: &Ingress) {
@@ -207,6 +235,19 @@ impl Draft<'_> {
         }
         let backend = Arc::new(self.resolve(&id.0, service));
         self.backend_problem(id, &backend);
+        self.backends.insert(key, backend.clone());
+        backend
+    }
+
+    /// The endpoints of a service's port, whoever asks.
+    fn service(&mut self, service: &masthead_api::gateway::resolved::ServicePort) -> Arc<Backend> {
+        let port = BackendPort { name: String::new(), number: service.port };
+        let wanted = ServiceBackend { name: service.name.clone(), port };
+        let key = (service.namespace.clone(), wanted);
+        if let Some(known) = self.backends.get(&key) {
+            return known.clone();
+        }
+        let backend = Arc::new(self.resolve(&key.0, &key.1));
         self.backends.insert(key, backend.clone());
         backend
     }

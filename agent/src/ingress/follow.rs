@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use masthead_api::gateway::resolved;
 use masthead_wire::attachments::{Attachments, Difference};
 use masthead_wire::manifest::NodeManifest;
 use masthead_wire::object::{Attachment, AttachmentKey};
 
 use crate::ingress::build::{Built, Id, World, build, named_services};
+use crate::ingress::gateway;
+use crate::ingress::gateway::build::RouteId;
 use crate::ingress::metrics;
 use crate::ingress::objects::{EndpointSlice, Secret};
 use crate::ingress::tls;
@@ -55,6 +58,18 @@ fn read<T: for<'a> serde::Deserialize<'a>>(attachment: &Attachment, faults: &mut
     }
 }
 
+/// Services that something names: only their endpoints need to be read.
+fn named(world: &World) -> HashSet<Id> {
+    let mut all = named_services(&world.ingresses);
+    all.extend(gateway::build::named_services(&world.routes));
+    all
+}
+
+/// Under which name the requests of a route are counted.
+fn counted((kind, (namespace, name)): &RouteId) -> String {
+    format!("{kind} {namespace}/{name}")
+}
+
 impl Follower {
     /// Compares a manifest with the one before; gives a table when it is another.
     pub fn follow(&mut self, manifest: &Arc<NodeManifest>) -> Option<Next> {
@@ -69,6 +84,12 @@ impl Follower {
             matters |= self.take(key, new.as_ref(), &mut faults);
         }
         matters.then(|| self.build(faults))
+    }
+
+    /// The certificate of a Secret, when it has one.
+    #[cfg(test)]
+    pub fn certificate(&self, namespace: &str, name: &str) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        self.world.certificates.get(&(namespace.to_owned(), name.to_owned()))?.clone().ok()
     }
 
     /// Takes one change; says whether the table can depend on it.
@@ -108,12 +129,34 @@ impl Follower {
                 true
             }
             ("Secret", None) => self.world.certificates.remove(&id).is_some(),
+            (resolved::GATEWAY, Some(new)) => {
+                read(new, faults).map(|gateway| self.world.gateways.insert(id, gateway));
+                true
+            }
+            (resolved::GATEWAY, None) => self.world.gateways.remove(&id).is_some(),
+            (resolved::HTTP_ROUTE, new) => self.route((resolved::HTTP_ROUTE, id), new, faults),
+            (resolved::GRPC_ROUTE, new) => self.route((resolved::GRPC_ROUTE, id), new, faults),
             _ => false,
         }
     }
 
+    fn route(&mut self, id: RouteId, new: Option<&Arc<Attachment>>, faults: &mut Vec<String>) -> bool {
+        self.named = None;
+        match new {
+            Some(new) => {
+                read(new, faults).map(|route| self.world.routes.insert(id, route));
+                true
+            }
+            None => {
+                self.world.route_counters.remove(&id);
+                metrics::forget(&counted(&id));
+                self.world.routes.remove(&id).is_some()
+            }
+        }
+    }
+
     fn is_named(&mut self, id: &Id) -> bool {
-        self.named.get_or_insert_with(|| named_services(&self.world.ingresses)).contains(id)
+        self.named.get_or_insert_with(|| named(&self.world)).contains(id)
     }
 
     fn slice(&mut self, id: Id, new: Option<&Arc<Attachment>>, faults: &mut Vec<String>) -> bool {
@@ -139,7 +182,7 @@ impl Follower {
     }
 
     fn build(&mut self, mut faults: Vec<String>) -> Next {
-        let named = named_services(&self.world.ingresses);
+        let named = named(&self.world);
         self.world.slices.clear();
         for id in named {
             let Some(slices) = self.slices.get_mut(&id) else { continue };
@@ -158,10 +201,17 @@ impl Follower {
                 counters.map(|counters| self.world.counters.insert(id.clone(), Arc::new(counters)));
             }
         }
+        for id in self.world.routes.keys() {
+            if !self.world.route_counters.contains_key(id) {
+                let counters = metrics::counters(&counted(id));
+                counters.map(|counters| self.world.route_counters.insert(id.clone(), Arc::new(counters)));
+            }
+        }
         let built = build(&self.world);
         let gone = self.world.endpoints.iter().filter(|(address, _)| !built.endpoints.contains_key(address));
         gone.for_each(|(_, endpoint)| endpoint.leave());
         self.world.endpoints.clone_from(&built.endpoints);
+        self.world.shares.clone_from(&built.shares);
         Next { built, faults }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, UPGRADE};
 use http::{Method, Request, Response, StatusCode, Version};
@@ -15,11 +15,12 @@ use hyper_util::rt::TokioIo;
 
 use crate::ingress::backend::{Backend, Busy, Protocol};
 use crate::ingress::body::{Body, Request as PodBody, Sent};
+use crate::ingress::gateway::serve::{self as gateway, Served};
 use crate::ingress::guard::Shared;
 use crate::ingress::headers::{self, Client};
 use crate::ingress::metrics::metrics;
 use crate::ingress::reply;
-use crate::ingress::table::Route;
+use crate::ingress::table::{Route, Table};
 use crate::ingress::upstream::{Answer, Asker, Failure, address_for};
 use crate::ingress::worker::Worker;
 
@@ -40,7 +41,10 @@ pub struct Conn {
 
 /// A request from its head to the end of its answer; counted and logged when it ends.
 pub struct Exchange {
-    begin: Instant,
+    /// When its head had been read.
+    pub begin: Instant,
+    /// When its answer had been given; when it is dropped, if that is not known.
+    pub end: Option<Instant>,
     /// Bytes of the answer's body.
     pub bytes: u64,
     /// The answer's status.
@@ -91,7 +95,17 @@ impl Exchange {
 
     /// One that begins now.
     pub fn begin(line: Option<Box<Line>>) -> Self {
-        Self { begin: Instant::now(), bytes: 0, status: 0, route: None, pod: None, busy: None, guard: None, line }
+        Self {
+            begin: Instant::now(),
+            end: None,
+            bytes: 0,
+            status: 0,
+            route: None,
+            pod: None,
+            busy: None,
+            guard: None,
+            line,
+        }
     }
 
     /// The answer's last byte has been given away.
@@ -103,7 +117,7 @@ impl Drop for Exchange {
         self.guard.iter().for_each(|guard| {
             guard.answering.fetch_sub(1, Ordering::Relaxed);
         });
-        let took = self.begin.elapsed();
+        let took = self.end.unwrap_or_else(Instant::now).saturating_duration_since(self.begin);
         metrics().iter().for_each(|m| m.seconds.observe(took.as_secs_f64()));
         if let Some(counters) = self.route.as_ref().and_then(|route| route.counters.as_ref()) {
             counters.count(self.status);
@@ -131,9 +145,19 @@ pub type Refusal = (StatusCode, String);
 
 /// Answers a request.
 pub async fn handle(conn: &Conn, request: Request<Incoming>) -> Response<Body> {
-    let mut exchange = Exchange::new(conn, &request);
-    let response = match answer(conn, request, &mut exchange).await {
-        Ok(Found::Pod(answer)) => {
+    let exchange = Exchange::new(conn, &request);
+    let table = conn.worker.table();
+    let of_gateways = table.gateways.as_ref().filter(|gateways| gateways.claims(conn.client.local_port));
+    let (request, mut exchange) = match of_gateways {
+        None => (request, exchange),
+        // What is large and not of every request is kept apart.
+        Some(gateways) => match Box::pin(gateway::handle(conn, gateways, &table, request, exchange)).await {
+            Served::Done(response) => return response,
+            Served::Other(request, exchange) => (*request, exchange),
+        },
+    };
+    let response = match answer(conn, &table, request, &mut exchange).await {
+        Ok(Answered::Found(Found::Pod(answer))) => {
             let (mut parts, incoming) = answer.response.into_parts();
             headers::strip_hop_by_hop(&mut parts.headers);
             parts.version = Version::HTTP_11;
@@ -143,8 +167,8 @@ pub async fn handle(conn: &Conn, request: Request<Incoming>) -> Response<Body> {
             let body = Body::pod(incoming, answer.lease, exchange, conn.worker.options.stall);
             return Response::from_parts(parts, body);
         }
-        Ok(Found::Upgraded(answer, upgrade)) => return upgraded(conn, *answer, *upgrade, exchange),
-        Ok(Found::Redirect(location)) => {
+        Ok(Answered::Found(Found::Upgraded(answer, upgrade))) => return upgraded(conn, *answer, *upgrade, exchange),
+        Ok(Answered::Redirect(location)) => {
             let mut response = reply::text(StatusCode::PERMANENT_REDIRECT, "this is served by HTTPS");
             response.headers_mut().insert(LOCATION, location);
             response
@@ -164,13 +188,25 @@ pub enum Found {
     Pod(Box<Answer>),
     /// A pod's answer after which both sides speak something else.
     Upgraded(Box<Answer>, Box<(OnUpgrade, HeaderValue)>),
+}
+
+enum Answered {
+    Found(Found),
     /// Another place.
     Redirect(HeaderValue),
 }
 
-async fn answer(conn: &Conn, request: Request<Incoming>, exchange: &mut Exchange) -> Result<Found, Refusal> {
+fn bad(words: &str) -> Refusal {
+    (StatusCode::BAD_REQUEST, words.to_owned())
+}
+
+async fn answer(
+    conn: &Conn,
+    table: &Table,
+    request: Request<Incoming>,
+    exchange: &mut Exchange,
+) -> Result<Answered, Refusal> {
     let (options, client) = (&conn.worker.options, &conn.client);
-    let bad = |words: &str| (StatusCode::BAD_REQUEST, words.to_owned());
     let authority = host_value(&request).ok_or_else(|| bad("the request must name one host"))?;
     let text = authority.to_str().map_err(|_| bad("the request's host can't be read"))?;
     let host = clean_host(text).ok_or_else(|| bad("the request's host can't be read"))?;
@@ -178,7 +214,6 @@ async fn answer(conn: &Conn, request: Request<Incoming>, exchange: &mut Exchange
     if has_dot_segment(path) {
         return Err(bad("the request's path has \".\" or \"..\" as a part"));
     }
-    let table = conn.worker.table();
     let Some(route) = table.find(&host, path) else {
         let words =
             format!("no Ingress has a rule for host {:?} and path {:?}", reply::shown(&host), reply::shown(path));
@@ -190,24 +225,36 @@ async fn answer(conn: &Conn, request: Request<Incoming>, exchange: &mut Exchange
         let port = options.public_https_port;
         let port = if port == 443 { String::new() } else { format!(":{port}") };
         let location = HeaderValue::from_str(&format!("https://{host}{port}{rest}"));
-        return Ok(Found::Redirect(location.map_err(|_| bad("the request's host can't be read"))?));
+        return Ok(Answered::Redirect(location.map_err(|_| bad("the request's host can't be read"))?));
     }
     let backend = route.backend.clone();
-    forward(conn, request, &backend, authority).await
+    let sent = Sent::default();
+    let (parts, body) = request.into_parts();
+    let request = Request::from_parts(parts, PodBody::new(body, options.stall, sent.clone()));
+    let ask = Ask { edit: None, response: options.response };
+    send(conn, request, &sent, &backend, authority, &ask).await.map(Answered::Found)
+}
+
+/// How a request is given to a backend.
+pub struct Ask<'a> {
+    /// Changes the headers that a pod gets, when all else has been done with them.
+    pub edit: Option<&'a dyn Fn(&mut HeaderMap)>,
+    /// How long a pod may take until it begins to answer.
+    pub response: Duration,
 }
 
 /// Gives a request to a backend.
 ///
 /// # Errors
 /// What the client is told when there is no answer.
-pub async fn forward(
+pub async fn send(
     conn: &Conn,
-    mut request: Request<Incoming>,
+    mut request: Request<PodBody>,
+    sent: &Sent,
     backend: &Backend,
     authority: HeaderValue,
+    ask: &Ask<'_>,
 ) -> Result<Found, Refusal> {
-    let (options, client) = (&conn.worker.options, &conn.client);
-    let bad = |words: &str| (StatusCode::BAD_REQUEST, words.to_owned());
     if let Some(fault) = &backend.fault {
         return Err((StatusCode::SERVICE_UNAVAILABLE, fault.clone()));
     }
@@ -215,17 +262,17 @@ pub async fn forward(
     let client_side = wanted.is_some().then(|| hyper::upgrade::on(&mut request));
     let protocol = protocol_of(backend.protocol, &request);
     let (mut parts, body) = request.into_parts();
-    headers::to_pod(&mut parts.headers, client, &authority);
+    headers::to_pod(&mut parts.headers, &conn.client, &authority);
     parts.headers.insert(HOST, authority);
+    ask.edit.iter().for_each(|edit| edit(&mut parts.headers));
     if let Some(wanted) = wanted.filter(|_| protocol == Protocol::Http) {
         parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         parts.headers.insert(UPGRADE, wanted);
     }
     address_for(protocol, &mut parts).map_err(|_| bad("the request's host can't be read"))?;
-    let sent = Sent::default();
-    let request = Request::from_parts(parts, PodBody::new(body, options.stall, sent.clone()));
-    let asker = Asker { pool: &conn.worker.pool, options };
-    let answer = asker.ask(backend, protocol, request, &sent).await;
+    let request = Request::from_parts(parts, body);
+    let asker = Asker { pool: &conn.worker.pool, options: &conn.worker.options, response: ask.response };
+    let answer = asker.ask(backend, protocol, request, sent).await;
     let mut answer = answer.map_err(|failure| refusal(&backend.name, failure))?;
     if answer.response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(Found::Pod(Box::new(answer)));
@@ -255,14 +302,19 @@ pub fn refusal(backend: &str, failure: Failure) -> Refusal {
 }
 
 /// gRPC is spoken by HTTP/2 only, whatever the port says.
-fn protocol_of(backend: Protocol, request: &Request<Incoming>) -> Protocol {
+fn protocol_of<B>(backend: Protocol, request: &Request<B>) -> Protocol {
     let kind = request.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let is_grpc = request.version() == Version::HTTP_2 && kind.starts_with(b"application/grpc");
     if is_grpc { Protocol::H2c } else { backend }
 }
 
 /// Joins the two connections, for as long as both live.
-fn upgraded(conn: &Conn, answer: Answer, upgrade: (OnUpgrade, HeaderValue), mut exchange: Exchange) -> Response<Body> {
+pub fn upgraded(
+    conn: &Conn,
+    answer: Answer,
+    upgrade: (OnUpgrade, HeaderValue),
+    mut exchange: Exchange,
+) -> Response<Body> {
     let (client_side, named) = upgrade;
     let mut response = answer.response;
     let pod_side = hyper::upgrade::on(&mut response);
@@ -301,7 +353,7 @@ fn upgraded(conn: &Conn, answer: Answer, upgrade: (OnUpgrade, HeaderValue), mut 
 }
 
 /// The host as it was named: the request's target counts before its header (RFC 9112, 3.2.2).
-fn host_value(request: &Request<Incoming>) -> Option<HeaderValue> {
+pub fn host_value(request: &Request<Incoming>) -> Option<HeaderValue> {
     let of_header = |headers: &HeaderMap| {
         let mut all = headers.get_all(HOST).iter();
         all.next().filter(|_| all.next().is_none()).cloned()

@@ -6,6 +6,7 @@ pub mod build;
 pub mod class;
 pub mod direct;
 pub mod follow;
+pub mod gateway;
 pub mod guard;
 pub mod handle;
 pub mod headers;

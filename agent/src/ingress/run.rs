@@ -1,5 +1,6 @@
 //! The node's manifests → a running Ingress: its sockets, its workers, its table.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
@@ -39,23 +40,12 @@ pub struct Place {
     pub is_tls: bool,
 }
 
-/// Why the Ingress can't be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// TLS.
-    #[error(transparent)]
-    Tls(#[from] tls::Error),
-    /// Threads.
-    #[error("an Ingress worker can't start: {0}")]
-    Thread(#[from] io::Error),
-}
-
 /// A running Ingress.
 #[derive(Debug)]
 pub struct Handle {
     /// Where it listens, as far as it does. Nowhere before there is an Ingress of ours.
     pub listening: watch::Receiver<Vec<Place>>,
-    /// What is wrong in the Ingresses.
+    /// What is wrong in the Ingresses, gateways and routes.
     pub problems: watch::Receiver<Vec<Problem>>,
     /// How many tables have been built.
     pub reloads: watch::Receiver<u64>,
@@ -80,6 +70,9 @@ pub fn start(
         told,
         count,
         threads: Vec::new(),
+        workers: Vec::new(),
+        has_ingresses: false,
+        open: BTreeMap::new(),
         stop: stop.clone(),
     };
     let task = tokio::spawn(async move {
@@ -106,29 +99,29 @@ struct Run {
     told: watch::Sender<Vec<Problem>>,
     count: watch::Sender<u64>,
     threads: Vec<std::thread::JoinHandle<()>>,
+    workers: Vec<mpsc::UnboundedSender<Listen>>,
+    /// There has been an Ingress: its ports stay open.
+    has_ingresses: bool,
+    /// Ports that are open, or on their way to be, with what closes them.
+    open: BTreeMap<(u16, bool), CancellationToken>,
     stop: CancellationToken,
 }
 
 impl Run {
     async fn follow(&mut self, mut manifest: watch::Receiver<Option<Arc<NodeManifest>>>) {
-        let mut is_listening = false;
         loop {
             let next = manifest.borrow_and_update().clone();
             if let Some(next) = next {
-                let is_empty = self.take(&next);
+                self.take(&next);
                 // Each request from now on finds its route in the new table.
                 self.options.table.iter().for_each(|table| table.applied(next.generation, None));
-                if !is_empty && !is_listening {
-                    is_listening = true;
-                    // They count when the sockets are opened, and not again while the agent runs.
-                    let mut options = Options::clone(&self.options);
-                    for fault in options.take(&next.content.setup.facts) {
-                        tracing::warn!(fault, "a setting of the Ingress is left as it was");
-                    }
-                    self.options = Arc::new(options);
-                    if let Err(error) = self.listen() {
-                        tracing::error!(%error, "there is no Ingress on this node");
-                    }
+                let gateways = self.of_gateways();
+                self.has_ingresses |= !self.live.get().is_empty();
+                if self.workers.is_empty() && (self.has_ingresses || !gateways.is_empty()) {
+                    self.begin(&next);
+                }
+                if !self.workers.is_empty() {
+                    self.listen(gateways);
                 }
             }
             if manifest.changed().await.is_err() {
@@ -137,14 +130,13 @@ impl Run {
         }
     }
 
-    /// Takes a manifest; says whether nothing is to be served.
-    fn take(&mut self, manifest: &Arc<NodeManifest>) -> bool {
-        let Some(next) = self.follower.follow(manifest) else { return self.live.get().is_empty() };
+    /// Takes a manifest.
+    fn take(&mut self, manifest: &Arc<NodeManifest>) {
+        let Some(next) = self.follower.follow(manifest) else { return };
         for fault in &next.faults {
-            tracing::warn!(fault, "part of the Ingresses is left out");
+            tracing::warn!(fault, "part of the Ingresses and gateways is left out");
         }
         let built = next.built;
-        let is_empty = built.table.is_empty();
         metrics().iter().for_each(|m| {
             m.reloads.inc();
             m.routes.set(i64::try_from(built.table.hosts.len() + built.table.wildcards.len()).unwrap_or(i64::MAX));
@@ -152,45 +144,108 @@ impl Run {
         self.live.set(built.table);
         self.options.problems.set("ingress", built.problems.iter().map(event).collect());
         if *self.told.borrow() != built.problems {
-            for Problem { ingress, message, .. } in &built.problems {
-                tracing::warn!(namespace = ingress.0, name = ingress.1, message, "an Ingress is not served as it asks");
+            for Problem { kind, ingress, message, .. } in &built.problems {
+                tracing::warn!(kind, namespace = ingress.0, name = ingress.1, message, "not served as it asks");
             }
             self.told.send_replace(built.problems);
         }
         self.count.send_modify(|count| *count += 1);
-        is_empty
     }
 
-    fn listen(&mut self) -> Result<(), Error> {
-        let tls = TlsAcceptor::from(Arc::new(tls::config(self.live.clone())?));
-        let mut workers = Vec::new();
+    /// Ports of gateways, and whether TLS is spoken there.
+    fn of_gateways(&self) -> BTreeMap<u16, bool> {
+        let table = self.live.get();
+        let ports = table.gateways.iter().flat_map(|gateways| &gateways.ports);
+        ports.map(|(number, port)| (*number, port.is_tls)).collect()
+    }
+
+    /// Starts the workers.
+    fn begin(&mut self, manifest: &NodeManifest) {
+        // They count when there is something to serve, and not again while the agent runs.
+        let mut options = Options::clone(&self.options);
+        for fault in options.take(&manifest.content.setup.facts) {
+            tracing::warn!(fault, "a setting of the Ingress is left as it was");
+        }
+        self.options = Arc::new(options);
         let open = Arc::default();
         for number in 0..self.options.workers.max(1) {
             let (give, sockets) = mpsc::unbounded_channel();
             let common = Common {
                 options: self.options.clone(),
                 live: self.live.clone(),
-                tls: tls.clone(),
                 open: Arc::clone(&open),
                 stop: self.stop.child_token(),
             };
-            self.threads.push(worker::start(number, common, sockets)?);
-            workers.push(give);
+            match worker::start(number, common, sockets) {
+                Ok(thread) => self.threads.push(thread),
+                Err(error) => {
+                    tracing::error!(%error, "an Ingress worker can't start");
+                    continue;
+                }
+            }
+            self.workers.push(give);
         }
-        let ports = [(self.options.http_port, false), (self.options.https_port, true)];
-        for (port, is_tls) in ports.into_iter().filter_map(|(port, is_tls)| Some((port?, is_tls))) {
-            for address in &self.options.addresses {
-                let (place, workers) = (SocketAddr::new(*address, port), workers.clone());
-                let (places, stop) = (self.places.clone(), self.stop.clone());
-                tokio::spawn(async move {
-                    tokio::select! {
-                        () = open_port(place, is_tls, workers, places, &stop) => {}
-                        () = stop.cancelled() => {}
-                    }
-                });
+    }
+
+    /// Opens ports that are wanted, and closes those of gateways that are wanted no more.
+    fn listen(&mut self, gateways: BTreeMap<u16, bool>) {
+        let own = [(self.options.http_port, false), (self.options.https_port, true)];
+        let own = own.into_iter().filter_map(|(port, is_tls)| Some((port?, is_tls)));
+        // Ports of Ingresses stay, for the next one. A port that the system chooses is not told apart by its number.
+        let mut wanted: Vec<(u16, bool)> = if self.has_ingresses { own.collect() } else { Vec::new() };
+        for (port, is_tls) in gateways {
+            match wanted.iter().find(|(known, _)| *known == port) {
+                Some((_, spoken)) if *spoken != is_tls => {
+                    tracing::warn!(port, "a gateway and the Ingresses want the same port, one of them with TLS");
+                }
+                Some(_) => {}
+                None => wanted.push((port, is_tls)),
             }
         }
-        Ok(())
+        let gone: Vec<(u16, bool)> = self.open.keys().filter(|place| !wanted.contains(place)).copied().collect();
+        for place in gone {
+            if let Some(stop) = self.open.remove(&place) {
+                tracing::info!(port = place.0, "a gateway's port is closed");
+                stop.cancel();
+                self.places.send_modify(|all| all.retain(|known| known.address.port() != place.0));
+            }
+        }
+        for (port, is_tls) in wanted {
+            if self.open.contains_key(&(port, is_tls)) {
+                continue;
+            }
+            match self.tls(port, is_tls) {
+                Ok(tls) => self.open_port(port, tls),
+                Err(error) => tracing::error!(%error, port, "the port can't be opened"),
+            }
+        }
+    }
+
+    fn tls(&self, port: u16, is_tls: bool) -> Result<Option<TlsAcceptor>, tls::Error> {
+        let is_shared = self.options.https_port == Some(port);
+        let config = || tls::config(self.live.clone(), port, is_shared);
+        is_tls.then(config).transpose().map(|config| config.map(|config| TlsAcceptor::from(Arc::new(config))))
+    }
+
+    fn open_port(&mut self, port: u16, tls: Option<TlsAcceptor>) {
+        let stop = self.stop.child_token();
+        for address in &self.options.addresses {
+            let opening = Opening {
+                place: SocketAddr::new(*address, port),
+                tls: tls.clone(),
+                workers: self.workers.clone(),
+                places: self.places.clone(),
+                stop: stop.clone(),
+            };
+            tokio::spawn(async move {
+                let stop = opening.stop.clone();
+                tokio::select! {
+                    () = opening.run() => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+        }
+        self.open.insert((port, tls.is_some()), stop);
     }
 }
 
@@ -198,40 +253,47 @@ impl Run {
 fn event(problem: &Problem) -> report::Problem {
     let (namespace, name) = problem.ingress.clone();
     report::Problem {
-        kind: "Ingress".into(),
+        kind: problem.kind.into(),
         namespace,
         name,
         reason: problem.reason.into(),
         message: problem.message.clone(),
-        component: "ingress-controller".into(),
+        component: if problem.kind == "Ingress" { "ingress-controller" } else { "gateway-controller" }.into(),
     }
 }
 
-/// Opens a port for all workers, as soon as it is free.
-async fn open_port(
+/// A port that is opened for all workers.
+struct Opening {
     place: SocketAddr,
-    is_tls: bool,
+    tls: Option<TlsAcceptor>,
     workers: Vec<mpsc::UnboundedSender<Listen>>,
     places: Arc<watch::Sender<Vec<Place>>>,
-    stop: &CancellationToken,
-) {
-    let mut wait = BIND_RETRY;
-    let sockets = loop {
-        match sockets(place, workers.len()) {
-            Ok(sockets) => break sockets,
-            Err(error) => tracing::warn!(%error, %place, "the Ingress can't have this port yet"),
+    stop: CancellationToken,
+}
+
+impl Opening {
+    /// Opens it, as soon as it is free.
+    async fn run(self) {
+        let (place, is_tls) = (self.place, self.tls.is_some());
+        let mut wait = BIND_RETRY;
+        let sockets = loop {
+            match sockets(place, self.workers.len()) {
+                Ok(sockets) => break sockets,
+                Err(error) => tracing::warn!(%error, %place, "the Ingress can't have this port yet"),
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(BIND_RETRY_MAX);
+        };
+        let address = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(place);
+        for (worker, listener) in self.workers.iter().zip(sockets) {
+            let listen = Listen { listener, tls: self.tls.clone(), stop: self.stop.child_token() };
+            if worker.send(listen).is_err() {
+                tracing::error!("an Ingress worker has ended");
+            }
         }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(BIND_RETRY_MAX);
-    };
-    let address = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(place);
-    for (worker, listener) in workers.iter().zip(sockets) {
-        if worker.send(Listen { listener, is_tls, stop: stop.child_token() }).is_err() {
-            tracing::error!("an Ingress worker has ended");
-        }
+        tracing::info!(%address, is_tls, "the Ingress listens");
+        self.places.send_modify(|all| all.push(Place { address, is_tls }));
     }
-    tracing::info!(%address, is_tls, "the Ingress listens");
-    places.send_modify(|all| all.push(Place { address, is_tls }));
 }
 
 /// Sockets that share a port; the kernel spreads connections over them.

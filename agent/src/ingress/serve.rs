@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use crate::ingress::direct::connection::{self as direct, Ended};
 use crate::ingress::direct::rewind::Rewind;
@@ -36,15 +37,15 @@ const STREAMS_MAX: u32 = 128;
 const RESETS_MAX: usize = 64;
 
 /// Serves a connection to its end.
-pub async fn connection(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr, is_tls: bool) {
-    if let Err(error) = serve(worker, stream, peer, is_tls).await {
+pub async fn connection(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
+    if let Err(error) = serve(worker, stream, peer, tls).await {
         tracing::debug!(error = %error, %peer, "a connection ended");
     }
 }
 
 type Served = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr, is_tls: bool) -> Served {
+async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) -> Served {
     stream.set_nodelay(true)?;
     let port = stream.local_addr()?.port();
     let peer = match worker.options.proxy_protocol {
@@ -52,9 +53,9 @@ async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr, is_t
         false => peer,
     };
     let is_trusted = worker.options.trusted.iter().any(|range| range.contains(peer.ip().to_canonical()));
-    let client = Client::new(peer.ip(), port, is_tls, is_trusted);
-    if is_tls {
-        let accepted = timeout(BEGIN, worker.tls.accept(stream)).await.map_err(|_| "TLS did not begin in time")?;
+    let client = Client::new(peer.ip(), port, tls.is_some(), is_trusted);
+    if let Some(acceptor) = tls {
+        let accepted = timeout(BEGIN, acceptor.accept(stream)).await.map_err(|_| "TLS did not begin in time")?;
         let tls = accepted.inspect_err(|_| metrics().iter().for_each(|m| m.handshakes_failed.inc()))?;
         let is_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         let sni = tls.get_ref().1.server_name().map(|name| name.trim_end_matches('.').to_ascii_lowercase().into());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::sign::CertifiedKey;
 
 use crate::ingress::backend::Backend;
+use crate::ingress::gateway::table::{Gateways, Level, WHOLE};
 use crate::ingress::metrics::Counters;
 
 /// Elements of a path that are looked up one by one; longer paths match by their first ones.
@@ -65,6 +66,8 @@ pub struct Table {
     pub any: Paths,
     /// Certificates by host; a wildcard's is under `*.`.
     pub certificates: HashMap<String, Arc<CertifiedKey>>,
+    /// Gateways; nothing where there is none.
+    pub gateways: Option<Box<Gateways>>,
 }
 
 impl Table {
@@ -77,13 +80,33 @@ impl Table {
         by_path.or_else(|| levels.iter().flatten().find_map(|paths| paths.default.as_ref()))
     }
 
+    /// The rule of a request, and how much of its host the rule names. Default backends are no rules.
+    pub fn find_rule(&self, host: &str, path: &str) -> Option<(Level, &Arc<Route>)> {
+        let end = host.split_once('.').map_or("", |(_, end)| end);
+        let whole = self.hosts.get(host).map(|paths| (WHOLE, paths));
+        let levels = [whole, self.wildcards.get(end).map(|paths| (end.len(), paths)), Some((0, &self.any))];
+        levels.into_iter().flatten().find_map(|(level, paths)| Some((level, paths.find(path)?)))
+    }
+
+    /// The certificate of a name at a port: that of whoever names more of it; an Ingress' where both name as much.
+    pub fn certificate_at(&self, port: u16, is_shared: bool, name: &str) -> Option<&Arc<CertifiedKey>> {
+        let of_gateways = self.gateways.as_ref().and_then(|gateways| gateways.certificate(port, name));
+        let own = is_shared.then(|| self.certificate(name)).flatten();
+        let end = name.split_once('.').map_or("", |(_, end)| end);
+        let level = if self.certificates.contains_key(name) { WHOLE } else { end.len() };
+        match (own, of_gateways) {
+            (Some(own), Some((of_gateway, _))) if level >= of_gateway => Some(own),
+            (own, of_gateways) => of_gateways.map(|(_, key)| key).or(own),
+        }
+    }
+
     /// The certificate of a host.
     pub fn certificate(&self, host: &str) -> Option<&Arc<CertifiedKey>> {
         let wildcard = || self.certificates.get(&format!("*.{}", host.split_once('.')?.1));
         self.certificates.get(host).or_else(wildcard)
     }
 
-    /// Whether nothing is served at all.
+    /// Whether no Ingress is served.
     pub fn is_empty(&self) -> bool {
         let none = |paths: &Paths| paths.exact.is_empty() && paths.prefix.is_empty() && paths.default.is_none();
         self.hosts.is_empty() && self.wildcards.is_empty() && none(&self.any)

@@ -18,7 +18,11 @@ use crate::ingress::objects::Secret;
 const CHAIN_MAX: usize = 16;
 
 /// Chooses a certificate from the table as it is when a client says its name.
-struct ByName(Arc<Live>);
+struct ByName {
+    live: Arc<Live>,
+    port: u16,
+    is_shared: bool,
+}
 
 impl fmt::Debug for ByName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,8 +32,9 @@ impl fmt::Debug for ByName {
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let name = hello.server_name()?.trim_end_matches('.').to_ascii_lowercase();
-        self.0.get().certificate(&name).cloned()
+        // A client that names no host gets what is for every host.
+        let name = hello.server_name().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+        self.live.get().certificate_at(self.port, self.is_shared, &name).cloned()
     }
 }
 
@@ -89,17 +94,18 @@ pub fn certificate(secret: &Secret) -> Result<CertifiedKey, Error> {
     }
 }
 
-/// The settings of TLS: certificates by name, HTTP/2 before HTTP/1.1, tickets to go on with.
+/// The settings of TLS at a port: certificates by name, HTTP/2 before HTTP/1.1, tickets to go on with. A port that
+/// `is_shared` has the certificates of Ingresses, too.
 ///
 /// # Errors
 /// The library has no such settings.
-pub fn config(live: Arc<Live>) -> Result<ServerConfig, Error> {
+pub fn config(live: Arc<Live>, port: u16, is_shared: bool) -> Result<ServerConfig, Error> {
     let setup = |error: rustls::Error| Error::Setup(error.to_string());
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(setup)?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(ByName(live)));
+        .with_cert_resolver(Arc::new(ByName { live, port, is_shared }));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(setup)?;
     Ok(config)

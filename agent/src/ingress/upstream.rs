@@ -60,6 +60,8 @@ pub struct Asker<'a> {
     pub pool: &'a Rc<Pool>,
     /// Bounds.
     pub options: &'a Options,
+    /// How long a pod may take until it begins to answer.
+    pub response: Duration,
 }
 
 /// One try.
@@ -127,7 +129,7 @@ impl Asker<'_> {
         sent: &Sent,
     ) -> (Tried, bool) {
         let address = endpoint.address;
-        let known = if may_keep { self.pool.take(address, Instant::now()) } else { None };
+        let known = if may_keep { self.pool.take(endpoint, Instant::now()) } else { None };
         let was_kept = known.is_some();
         let sender = match known {
             Some(sender) => sender,
@@ -175,13 +177,13 @@ impl Asker<'_> {
     /// Waits for an answer's head. The clock runs from when the request's body has gone out.
     async fn in_time<F: Future>(&self, answer: F, sent: &Sent) -> Option<F::Output> {
         let mut answer = std::pin::pin!(answer);
-        let mut patience = self.options.response;
+        let mut patience = self.response;
         loop {
             match timeout(patience, answer.as_mut()).await {
                 Ok(answer) => return Some(answer),
                 Err(_) => {
                     let waited = sent.since().map_or(Duration::ZERO, |at| at.elapsed());
-                    patience = self.options.response.saturating_sub(waited);
+                    patience = self.response.saturating_sub(waited);
                     if patience.is_zero() {
                         return None;
                     }

@@ -38,8 +38,6 @@ pub struct Worker {
     pub options: Arc<Options>,
     /// Connections to pods.
     pub pool: Rc<Pool>,
-    /// TLS.
-    pub tls: TlsAcceptor,
     /// The node stops.
     pub stop: CancellationToken,
     /// The node stops, and all who sleep have been woken.
@@ -79,13 +77,12 @@ impl Drop for Sleeper {
 
 impl Worker {
     fn new(common: Common) -> Self {
-        let Common { options, live, tls, open, stop } = common;
+        let Common { options, live, open, stop } = common;
         let mut newest = live.follow();
         let known = Rc::new(newest.borrow_and_update().clone());
         Self {
             pool: Rc::new(Pool::new(options.keep_alive, options.keep_alive_max)),
             options,
-            tls,
             stop,
             stopping: Cell::new(false),
             tables: RefCell::new(Tables { newest, known }),
@@ -142,8 +139,6 @@ pub struct Common {
     pub options: Arc<Options>,
     /// Routes.
     pub live: Arc<Live>,
-    /// TLS.
-    pub tls: TlsAcceptor,
     /// Connections of clients.
     pub open: Arc<AtomicUsize>,
     /// The node stops.
@@ -154,8 +149,8 @@ pub struct Common {
 pub struct Listen {
     /// The socket.
     pub listener: std::net::TcpListener,
-    /// TLS is spoken on it.
-    pub is_tls: bool,
+    /// TLS, when it is spoken on it.
+    pub tls: Option<TlsAcceptor>,
     /// It is closed.
     pub stop: CancellationToken,
 }
@@ -200,8 +195,8 @@ async fn run(common: Common, mut sockets: mpsc::UnboundedReceiver<Listen>) {
     loop {
         tokio::select! {
             socket = sockets.recv() => match socket {
-                Some(Listen { listener, is_tls, stop }) => match TcpListener::from_std(listener) {
-                    Ok(listener) => drop(spawn_local(accept(worker.clone(), listener, is_tls, stop))),
+                Some(Listen { listener, tls, stop }) => match TcpListener::from_std(listener) {
+                    Ok(listener) => drop(spawn_local(accept(worker.clone(), listener, tls, stop))),
                     Err(error) => tracing::error!(%error, "a socket can't be listened on"),
                 },
                 None => break,
@@ -220,7 +215,7 @@ async fn run(common: Common, mut sockets: mpsc::UnboundedReceiver<Listen>) {
     }
 }
 
-async fn accept(worker: Rc<Worker>, listener: TcpListener, is_tls: bool, stop: CancellationToken) {
+async fn accept(worker: Rc<Worker>, listener: TcpListener, tls: Option<TlsAcceptor>, stop: CancellationToken) {
     loop {
         let accepted = tokio::select! {
             biased;
@@ -228,7 +223,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, is_tls: bool, stop: C
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => take(&worker, stream, peer, is_tls),
+            Ok((stream, peer)) => take(&worker, stream, peer, &tls),
             Err(error) => {
                 tracing::warn!(%error, "the Ingress can't take a connection");
                 sleep(ACCEPT_RETRY).await;
@@ -237,20 +232,25 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, is_tls: bool, stop: C
     }
     // Those that the kernel has taken for us already are served, too.
     while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        take(&worker, stream, peer, is_tls);
+        take(&worker, stream, peer, &tls);
     }
 }
 
-fn take(worker: &Rc<Worker>, stream: tokio::net::TcpStream, peer: std::net::SocketAddr, is_tls: bool) {
+fn take(
+    worker: &Rc<Worker>,
+    stream: tokio::net::TcpStream,
+    peer: std::net::SocketAddr,
+    tls: &Option<TlsAcceptor>,
+) {
     let open = Open::new(worker);
     metrics().iter().for_each(|m| m.accepted.inc());
     if worker.open.load(Ordering::Relaxed) > worker.options.connections_max {
         tracing::warn!(max = worker.options.connections_max, "too many connections; one is closed");
         return;
     }
-    let worker = worker.clone();
+    let (worker, tls) = (worker.clone(), tls.clone());
     spawn_local(async move {
-        serve::connection(worker, stream, peer, is_tls).await;
+        serve::connection(worker, stream, peer, tls).await;
         drop(open);
     });
 }

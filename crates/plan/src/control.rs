@@ -8,7 +8,10 @@ use masthead_api::apps::replica_set::ReplicaSet;
 use masthead_api::batch::job::Job;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Kind;
-use masthead_api::kind::registry::{DEPLOYMENT, ENDPOINTS, INGRESS, JOB, NAMESPACE, POD, REPLICA_SET, SERVICE};
+use masthead_api::kind::registry::{
+    DEPLOYMENT, ENDPOINTS, GATEWAY, GATEWAY_CLASS, GRPC_ROUTE, HTTP_ROUTE, INGRESS, JOB, NAMESPACE, POD, REPLICA_SET,
+    SERVICE,
+};
 use masthead_api::object::{Error, Object};
 
 use crate::cluster::event::Changed;
@@ -16,6 +19,7 @@ use crate::cluster::view::{Cluster, controller_of, is_recovered};
 use crate::context::{Context, Reaction};
 use crate::garbage;
 use crate::garbage::owners::waits_for_dependents;
+use crate::gateway;
 use crate::namespace;
 use crate::service;
 use crate::workload::{deployment, job, replicaset};
@@ -38,6 +42,7 @@ pub fn affected(cluster: &Cluster, changed: &Changed) -> Vec<ObjectKey> {
         in_namespace(cluster, side, &mut keys);
     }
     service::affected::affected(cluster, changed, &mut keys);
+    gateway::affected::affected(cluster, changed, &mut keys);
     keys.into_iter().collect()
 }
 
@@ -116,6 +121,7 @@ pub fn reconcile(cluster: &Cluster, key: &ObjectKey, cx: &mut Context) -> Result
         SERVICE => service::reconcile::reconcile(cluster, &object, cx)?,
         ENDPOINTS => service::mirror::reconcile(cluster, &object, cx)?,
         INGRESS => service::ingress::reconcile(cluster, &object)?,
+        GATEWAY_CLASS | GATEWAY | HTTP_ROUTE | GRPC_ROUTE => gateway::reconcile::reconcile(cluster, &object, cx)?,
         _ => Reaction::default(),
     });
     Ok(reaction)

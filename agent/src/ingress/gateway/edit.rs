@@ -20,7 +20,10 @@ impl Edit {
         let name = |text: &str| text.parse::<HeaderName>().map_err(|_| format!("{text:?} is no header"));
         let pair = |header: &HTTPHeader| {
             let value = HeaderValue::from_str(&header.value);
-            Ok::<_, String>((name(&header.name)?, value.map_err(|_| format!("the value of {} can't be sent", header.name))?))
+            Ok::<_, String>((
+                name(&header.name)?,
+                value.map_err(|_| format!("the value of {} can't be sent", header.name))?,
+            ))
         };
         Ok(Self {
             set: filter.set.iter().map(pair).collect::<Result<_, _>>()?,

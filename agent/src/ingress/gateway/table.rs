@@ -122,7 +122,7 @@ impl<T> ByHost<T> {
     }
 
     /// All that is there for a host, the nearest first.
-    pub fn find<'a>(&'a self, host: &'a str) -> impl Iterator<Item = (Level, &'a T)> {
+    pub fn find<'a, 'h>(&'a self, host: &'h str) -> impl Iterator<Item = (Level, &'a T)> + use<'a, 'h, T> {
         let exact = self.exact.get(host).map(|one| (WHOLE, one));
         let ends = host.bytes().enumerate().filter(|(_, b)| *b == b'.').filter_map(|(at, _)| host.get(at + 1..));
         let ends = ends.filter(|_| !self.wild.is_empty());

@@ -12,6 +12,11 @@ use masthead_api::core::node::Node;
 use masthead_api::core::pod::Pod;
 use masthead_api::core::service::Service;
 use masthead_api::discovery::endpoint_slice::EndpointSlice;
+use masthead_api::gateway::class::GatewayClass;
+use masthead_api::gateway::gateway::Gateway;
+use masthead_api::gateway::grant::ReferenceGrant;
+use masthead_api::gateway::grpc_route::GRPCRoute;
+use masthead_api::gateway::http_route::HTTPRoute;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::{Kind, Resource};
 use masthead_api::meta::OwnerReference;
@@ -232,6 +237,11 @@ fn decodes(object: &Object) -> Result<(), String> {
         _ if kind == Ingress::KIND => object.typed::<Ingress>().map(drop),
         _ if kind == IngressClass::KIND => object.typed::<IngressClass>().map(drop),
         _ if kind == NetworkPolicy::KIND => object.typed::<NetworkPolicy>().map(drop),
+        _ if kind == GatewayClass::KIND => object.typed::<GatewayClass>().map(drop),
+        _ if kind == Gateway::KIND => object.typed::<Gateway>().map(drop),
+        _ if kind == HTTPRoute::KIND => object.typed::<HTTPRoute>().map(drop),
+        _ if kind == GRPCRoute::KIND => object.typed::<GRPCRoute>().map(drop),
+        _ if kind == ReferenceGrant::KIND => object.typed::<ReferenceGrant>().map(drop),
         _ => Ok(()),
     };
     result.map_err(|error| error.to_string())

@@ -584,7 +584,8 @@ fn what_can_t_be_done_answers_500_and_is_told() {
     assert!(
         world.route(HTTP_ROUTE, "r")[0].contains("spec.rules[0]: the expression \"(\" can't be used: unclosed group")
     );
-    let host = json!({"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "Host", "value": "x"}]}});
+    let host =
+        json!({"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "Host", "value": "x"}]}});
     world.create(route("HTTPRoute", "r", "g", json!([]), json!([{"filters": [host]}])));
     assert!(world.route(HTTP_ROUTE, "r")[0].contains("the header Host can't be changed by a filter"));
     let times = json!([{"timeouts": {"request": "0s", "backendRequest": "2s"}}, {}]);

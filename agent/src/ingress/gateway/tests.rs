@@ -1,0 +1,805 @@
+//! Tests of gateways without sockets: what a request finds, what is done with it, and that no table breaks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http_body_util::BodyExt;
+use masthead_api::gateway::filter::{HTTPHeader, HTTPHeaderFilter, HTTPPathModifier, HTTPRequestRedirectFilter};
+use masthead_api::gateway::resolved::{Match as Wanted, PathMatch, ResolvedRoute, ValueMatch};
+use masthead_wire::manifest::NodeManifest;
+use masthead_wire::object::Attachment;
+use serde_json::{Value, json};
+
+use crate::ingress::backend::{Backend, Protocol};
+use crate::ingress::body::{Request as PodBody, Sent};
+use crate::ingress::build::Built;
+use crate::ingress::follow::Follower;
+use crate::ingress::gateway::answer::refusal;
+use crate::ingress::gateway::copies::{TeeBody, tee};
+use crate::ingress::gateway::edit::Edit;
+use crate::ingress::gateway::matches::{Head, Match};
+use crate::ingress::gateway::place::{self, At};
+use crate::ingress::gateway::share::Share;
+use crate::ingress::gateway::table::{Mirror, WHOLE};
+
+fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in pairs {
+        map.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    }
+    map
+}
+
+/// `GET /a?b=c`, with headers.
+fn head<'a>(line: &'a str, headers: &'a HeaderMap) -> Head<'a> {
+    let (method, target) = line.split_once(' ').unwrap();
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    Head { path, query, method, headers }
+}
+
+fn value(name: &str, value: &str, regex: bool) -> ValueMatch {
+    ValueMatch { name: name.into(), value: value.into(), regex }
+}
+
+#[test]
+fn conditions_hold_or_not() {
+    let check = |wanted: Wanted, line: &str, sent: &[(&str, &str)], expect: bool| {
+        let made = Match::new(&wanted).unwrap();
+        assert_eq!(made.fits(&head(line, &headers(sent))), expect, "{wanted:?} {line} {sent:?}");
+    };
+    let path = |path: PathMatch| Wanted { path, ..Wanted::default() };
+    let exact = |text: &str| path(PathMatch::Exact(text.into()));
+    let prefix = |text: &str| path(PathMatch::Prefix(text.into()));
+    let regex = |text: &str| path(PathMatch::Regex(text.into()));
+    for (wanted, line, expect) in [
+        (exact("/one"), "GET /one", true),
+        (exact("/one"), "GET /one/", false),
+        (exact("/one"), "GET /One", false),
+        (exact("/one"), "GET /one/two", false),
+        (exact("/one"), "GET /one?x", true),
+        (prefix("/v2"), "GET /v2", true),
+        (prefix("/v2"), "GET /v2/", true),
+        (prefix("/v2"), "GET /v2/x", true),
+        (prefix("/v2"), "GET /v2example", false),
+        (prefix("/v2"), "GET /v", false),
+        (prefix("/v2/"), "GET /v2", true),
+        (prefix(""), "GET /", true),
+        (prefix(""), "OPTIONS *", false),
+        (regex("/a/[0-9]+"), "GET /a/12", true),
+        (regex("/a/[0-9]+"), "GET /a/12/b", false),
+        (regex("/a/[0-9]+"), "GET /x/a/12", false),
+        (regex("(?i)/a|/b"), "GET /B", true),
+        (regex("/a|/b"), "GET /bc", false),
+    ] {
+        check(wanted, line, &[], expect);
+    }
+    let method = Wanted { method: "POST".into(), ..Wanted::default() };
+    check(method.clone(), "POST /", &[], true);
+    check(method, "GET /", &[], false);
+    let of = |all: &[ValueMatch]| Wanted { headers: all.to_vec(), ..Wanted::default() };
+    let (two, color) = (value("version", "two", false), value("color", "blue|green", true));
+    for (wanted, sent, expect) in [
+        (of(&[two.clone()]), &[("Version", "two")][..], true),
+        (of(&[two.clone()]), &[("version", "Two")], false),
+        (of(&[two.clone()]), &[], false),
+        (of(&[two.clone()]), &[("version", "two"), ("version", "three")], false),
+        (of(&[value("version", "two,three", false)]), &[("version", "two"), ("version", "three")], true),
+        (of(&[two.clone(), color.clone()]), &[("version", "two")], false),
+        (of(&[two, color.clone()]), &[("version", "two"), ("color", "green")], true),
+        (of(&[color.clone()]), &[("color", "bluegreen")], false),
+        (of(&[value("a", ".*", true)]), &[("a", "")], true),
+        (of(&[color]), &[("color", "bl\u{fc}e")], false),
+    ] {
+        check(wanted, "GET /", sent, expect);
+    }
+    let of = |all: &[ValueMatch]| Wanted { query: all.to_vec(), ..Wanted::default() };
+    let animal = value("animal", "whale", false);
+    for (wanted, line, expect) in [
+        (of(&[animal.clone()]), "GET /?animal=whale", true),
+        (of(&[animal.clone()]), "GET /?animal=WHALE", false),
+        (of(&[animal.clone()]), "GET /?animal=dog&animal=whale", false),
+        (of(&[animal.clone()]), "GET /?x=1&animal=whale&y", true),
+        (of(&[animal.clone()]), "GET /?animal=wh%61le", true),
+        (of(&[animal.clone()]), "GET /?animals=whale", false),
+        (of(&[animal.clone()]), "GET /", false),
+        (of(&[animal, value("c", "[a-z ]+", true)]), "GET /?c=a+b&animal=whale", true),
+        (of(&[value("a", "%", false)]), "GET /?a=%", true),
+        (of(&[value("a", "%2", false)]), "GET /?a=%2", true),
+    ] {
+        check(wanted, line, &[], expect);
+    }
+    assert!(Match::new(&regex("(")).is_err());
+    assert!(Match::new(&regex(")|(")).is_err());
+    assert!(Match::new(&regex("a{100000}{100000}")).is_err());
+}
+
+#[test]
+fn paths_are_put_in_others_stead() {
+    let first = |text: &str| HTTPPathModifier {
+        type_: "ReplacePrefixMatch".into(),
+        replace_prefix_match: Some(text.into()),
+        ..HTTPPathModifier::default()
+    };
+    // The table of the specification: path, prefix, its replacement, the path after.
+    for (path, prefix, replacement, expect) in [
+        ("/foo/bar", "/foo", "/xyz", "/xyz/bar"),
+        ("/foo/bar", "/foo", "/xyz/", "/xyz/bar"),
+        ("/foo/bar", "/foo/", "/xyz", "/xyz/bar"),
+        ("/foo/bar", "/foo/", "/xyz/", "/xyz/bar"),
+        ("/foo", "/foo", "/xyz", "/xyz"),
+        ("/foo/", "/foo", "/xyz", "/xyz/"),
+        ("/foo/bar", "/foo", "", "/bar"),
+        ("/foo/", "/foo", "", "/"),
+        ("/foo", "/foo", "", "/"),
+        ("/foo/", "/foo", "/", "/"),
+        ("/foo", "/foo", "/", "/"),
+        ("/a/b", "", "/x", "/x/a/b"),
+        ("/a", "/a", "x", "/x"),
+    ] {
+        assert_eq!(place::path(&first(replacement), path, prefix), expect, "{path} {prefix} {replacement}");
+    }
+    let whole = HTTPPathModifier {
+        type_: "ReplaceFullPath".into(),
+        replace_full_path: Some("/one".into()),
+        ..HTTPPathModifier::default()
+    };
+    assert_eq!(place::path(&whole, "/a/b", "/a"), "/one");
+    let at = |is_tls: bool, port: u16| At {
+        host: "a.b",
+        path: "/foo/bar",
+        query: Some("x=1"),
+        is_tls,
+        port,
+        prefix: "/foo",
+    };
+    let redirect = HTTPRequestRedirectFilter::default;
+    let some = |text: &str| Some(text.to_owned());
+    for (filter, from, expect) in [
+        (HTTPRequestRedirectFilter { hostname: some("c.d"), ..redirect() }, at(false, 80), "http://c.d/foo/bar?x=1"),
+        (
+            HTTPRequestRedirectFilter { hostname: some("c.d"), ..redirect() },
+            at(false, 8080),
+            "http://c.d:8080/foo/bar?x=1",
+        ),
+        (HTTPRequestRedirectFilter { scheme: some("https"), ..redirect() }, at(false, 8080), "https://a.b/foo/bar?x=1"),
+        (HTTPRequestRedirectFilter { scheme: some("http"), ..redirect() }, at(true, 443), "http://a.b/foo/bar?x=1"),
+        (HTTPRequestRedirectFilter { port: Some(8083), ..redirect() }, at(false, 80), "http://a.b:8083/foo/bar?x=1"),
+        (HTTPRequestRedirectFilter { port: Some(80), ..redirect() }, at(false, 8080), "http://a.b/foo/bar?x=1"),
+        (HTTPRequestRedirectFilter { port: Some(80), ..redirect() }, at(true, 443), "https://a.b:80/foo/bar?x=1"),
+        (
+            HTTPRequestRedirectFilter { scheme: some("https"), port: Some(443), ..redirect() },
+            at(false, 80),
+            "https://a.b/foo/bar?x=1",
+        ),
+        (
+            HTTPRequestRedirectFilter { scheme: some("http"), port: Some(443), ..redirect() },
+            at(false, 80),
+            "http://a.b:443/foo/bar?x=1",
+        ),
+        (
+            HTTPRequestRedirectFilter { path: Some(first("/new")), ..redirect() },
+            at(true, 8443),
+            "https://a.b:8443/new/bar?x=1",
+        ),
+        (HTTPRequestRedirectFilter { path: Some(whole.clone()), ..redirect() }, at(false, 80), "http://a.b/one?x=1"),
+    ] {
+        assert_eq!(place::location(&filter, &from), expect, "{filter:?}");
+    }
+}
+
+#[test]
+fn headers_are_set_added_and_removed() {
+    let header = |(name, value): &(&str, &str)| HTTPHeader { name: (*name).into(), value: (*value).into() };
+    let filter = HTTPHeaderFilter {
+        set: [("X-Set", "new"), ("X-Own", "1")].iter().map(header).collect(),
+        add: [("x-add", "more"), ("X-Fresh", "2")].iter().map(header).collect(),
+        remove: vec!["X-Gone".into(), "x-none".into()],
+    };
+    let mut map = headers(&[("x-set", "a"), ("x-set", "b"), ("x-add", "one"), ("x-gone", "g"), ("x-stays", "s")]);
+    Edit::new(&filter).unwrap().apply(&mut map);
+    let mut got: Vec<(&str, &str)> = map.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    got.sort_unstable();
+    let expect =
+        [("x-add", "more"), ("x-add", "one"), ("x-fresh", "2"), ("x-own", "1"), ("x-set", "new"), ("x-stays", "s")];
+    assert_eq!(got, expect);
+    assert!(Edit::new(&HTTPHeaderFilter { remove: vec!["a b".into()], ..HTTPHeaderFilter::default() }).is_err());
+    let bad = HTTPHeaderFilter { set: vec![header(&("a", "b\nc"))], ..HTTPHeaderFilter::default() };
+    assert!(Edit::new(&bad).is_err());
+}
+
+/// A generator of its own, so that a failing seed replays.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(bound.max(1)).unwrap()).unwrap()
+    }
+
+    fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
+        all[self.below(all.len())]
+    }
+}
+
+#[test]
+fn each_gets_exactly_its_part_and_never_far_from_it() {
+    let mut random = Random(7);
+    for round in 0..300 {
+        let weights: Vec<u32> = (0..1 + random.below(6)).map(|_| u32::try_from(random.below(12)).unwrap()).collect();
+        let share = Share::new(&weights);
+        let total: u32 = weights.iter().sum();
+        if total == 0 {
+            assert_eq!(share.next(), None);
+            continue;
+        }
+        for _ in 0..3 {
+            let mut counts = vec![0_u32; weights.len()];
+            for turn in 1..=total {
+                counts[share.next().unwrap()] += 1;
+                for (count, weight) in counts.iter().zip(&weights) {
+                    // Nowhere in between is anybody further from its part than the number of those who share.
+                    let due = f64::from(turn) * f64::from(*weight) / f64::from(total);
+                    let off = (f64::from(*count) - due).abs();
+                    assert!(off <= weights.len() as f64, "round {round}: {weights:?} {counts:?}");
+                }
+            }
+            assert_eq!(counts, weights, "round {round}");
+        }
+    }
+    let share = Share::new(&[5, 1, 1]);
+    let turns: Vec<usize> = (0..7).filter_map(|_| share.next()).collect();
+    assert_eq!(turns, [0, 0, 1, 0, 2, 0, 0], "not five of one in a row");
+    assert!(Share::new(&[90, 10]).is_of(&[9, 1]) && !Share::new(&[90, 10]).is_of(&[9, 2]));
+    assert_eq!(Share::new(&[1_000_000; 16]).next(), Some(0));
+    let nobody = || Arc::new(Backend::new(String::new(), Protocol::Http, Vec::new(), None));
+    for (numerator, denominator) in [(0, 100), (1, 3), (25, 100), (100, 100), (7, 0)] {
+        let mirror = Mirror::new(nobody(), numerator, denominator);
+        let taken = (0..denominator.max(1) * 2).filter(|_| mirror.takes()).count();
+        assert_eq!(taken, usize::try_from(numerator.min(denominator.max(1)) * 2).unwrap(), "{numerator}/{denominator}");
+    }
+}
+
+#[test]
+fn refusals_are_in_the_words_of_who_asks() {
+    let plain = refusal(StatusCode::NOT_FOUND, "no", false);
+    assert_eq!((plain.status().as_u16(), plain.headers().get("grpc-status")), (404, None));
+    for (status, code) in [(404, "12"), (500, "14"), (503, "14"), (504, "4"), (400, "13"), (502, "14")] {
+        let call = refusal(StatusCode::from_u16(status).unwrap(), "100% gone: \u{e9}", true);
+        assert_eq!((call.status().as_u16(), &call.headers()["grpc-status"]), (200, &HeaderValue::from_static(code)));
+        assert_eq!(call.headers()["grpc-message"], "100%25 gone: %C3%A9");
+        assert_eq!(call.headers()["content-type"], "application/grpc");
+    }
+}
+
+#[tokio::test]
+async fn a_body_and_its_copies_are_the_same() {
+    let parts = |list: Vec<&'static str>| {
+        let frames = list.into_iter().map(|part| Ok(hyper::body::Frame::data(Bytes::from(part))));
+        let body = http_body_util::StreamBody::new(futures::stream::iter(frames));
+        PodBody::Any(Box::pin(body), Sent::default())
+    };
+    async fn read(body: TeeBody) -> Option<String> {
+        let bytes = match body {
+            TeeBody::Plain(body) => body.collect().await.ok()?.to_bytes(),
+            TeeBody::Made(body) => body.collect().await.ok()?.to_bytes(),
+        };
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+    let (body, copies) = tee(parts(vec!["a", "b", "c"]), 2);
+    assert_eq!(read(body).await.as_deref(), Some("abc"));
+    for copy in copies {
+        assert_eq!(read(copy).await.as_deref(), Some("abc"));
+    }
+    // One that reads nothing is cut off, and the client is not held up.
+    let (body, copies) = tee(parts(vec!["x"; 200]), 1);
+    assert_eq!(read(body).await.map(|text| text.len()), Some(200));
+    let [copy] = <[TeeBody; 1]>::try_from(copies).ok().unwrap();
+    assert!(read(copy).await.is_none_or(|text| text.len() < 200));
+    // A client that goes away in the middle has sent no request: its copy breaks off.
+    let (body, copies) = tee(parts(vec!["a", "b"]), 1);
+    if let TeeBody::Made(mut body) = body {
+        assert!(body.frame().await.is_some());
+        drop(body);
+    }
+    let [copy] = <[TeeBody; 1]>::try_from(copies).ok().unwrap();
+    assert_eq!(read(copy).await, None);
+    let (body, copies) = tee(PodBody::None, 2);
+    assert!(matches!(body, TeeBody::Plain(PodBody::None)) && copies.len() == 2);
+}
+
+#[derive(Default)]
+struct Bed {
+    manifest: NodeManifest,
+    follower: Follower,
+    built: Option<Built>,
+    builds: usize,
+}
+
+impl Bed {
+    fn put(&mut self, kind: &str, object: &Value) -> &mut Self {
+        let attachment = Attachment::parse(kind, Bytes::from(object.to_string())).unwrap();
+        self.manifest.content.insert_attachment(Arc::new(attachment));
+        self
+    }
+
+    fn service(&mut self, name: &str) -> &mut Self {
+        let id = json!({"namespace": "n", "name": name, "labels": {"kubernetes.io/service-name": name}});
+        self.put("Service", &json!({"metadata": id, "spec": {"ports": [{"port": 80}]}}));
+        self.put(
+            "EndpointSlice",
+            &json!({"metadata": id, "addressType": "IPv4",
+            "endpoints": [{"addresses": ["10.88.0.1"]}], "ports": [{"port": 8080}]}),
+        )
+    }
+
+    fn gateway(&mut self, listeners: Value) -> &mut Self {
+        self.put("Gateway", &json!({"metadata": {"namespace": "n", "name": "g"}, "listeners": listeners}))
+    }
+
+    fn settle(&mut self) -> &mut Self {
+        if let Some(next) = self.follower.follow(&Arc::new(self.manifest.clone())) {
+            assert_eq!(next.faults, Vec::<String>::new());
+            self.built = Some(next.built);
+            self.builds += 1;
+        }
+        self
+    }
+
+    /// The service of a request that everybody else's turn has passed, or why there is none.
+    fn find(&self, port: u16, host: &str, line: &str, sent: &[(&str, &str)]) -> String {
+        let gateways = self.built.as_ref().unwrap().table.gateways.as_ref().unwrap();
+        let headers = headers(sent);
+        let Some(hit) = gateways.find(port, host, &head(line, &headers)) else { return "-".into() };
+        let rule = &hit.entry.rule;
+        let Some(target) = rule.share.next().and_then(|at| rule.targets.get(at)) else { return "nobody".into() };
+        let fault = target.route.backend.fault.clone();
+        match (target.is_invalid, fault) {
+            (true, fault) => format!("500 {}", fault.unwrap_or_default()),
+            (false, Some(fault)) => format!("503 {fault}"),
+            (false, None) => target.route.backend.name.split([':', '/']).nth(1).unwrap_or("?").to_owned(),
+        }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let all = &self.built.as_ref().unwrap().problems;
+        all.iter().map(|problem| format!("{} {}: {}", problem.kind, problem.ingress.1, problem.message)).collect()
+    }
+}
+
+fn http(name: &str, port: u16, hostname: &str) -> Value {
+    json!({"name": name, "port": port, "hostname": hostname})
+}
+
+/// A route at listener `l`; each rule is its matches and its service.
+fn route(name: &str, created: i64, attached: &[(&str, &[&str])], rules: Vec<(Value, &str)>) -> Value {
+    let attached: Vec<Value> = attached
+        .iter()
+        .map(|(listener, hosts)| json!({"gateway": {"namespace": "n", "name": "g"}, "listener": listener, "hostnames": hosts}))
+        .collect();
+    let service = |name: &str| json!({"namespace": "n", "name": name, "port": 80});
+    let rules: Vec<Value> = rules
+        .into_iter()
+        .map(|(matches, name)| json!({"matches": matches, "backends": [{"service": service(name), "weight": 1}]}))
+        .collect();
+    json!({"metadata": {"namespace": "n", "name": name}, "created": created, "attached": attached, "rules": rules})
+}
+
+fn prefix(path: &str) -> Value {
+    let length = path.trim_end_matches('/').len();
+    json!({"path": {"Prefix": path.trim_end_matches('/')}, "rank": [0, length, 0, 0, 0]})
+}
+
+fn exact(path: &str) -> Value {
+    json!({"path": {"Exact": path}, "rank": [2, path.len(), 0, 0, 0]})
+}
+
+fn with_header(mut one: Value, name: &str, value: &str) -> Value {
+    one["headers"] = json!([{"name": name, "value": value}]);
+    one["rank"][3] = 1.into();
+    one
+}
+
+#[test]
+fn the_narrowest_match_counts_wherever_it_stands() {
+    let mut bed = Bed::default();
+    for name in ["a", "b", "c", "d"] {
+        bed.service(name);
+    }
+    let all: &[(&str, &[&str])] = &[("l", &[""])];
+    bed.gateway(json!([http("l", 80, "")]));
+    bed.put(
+        "HTTPRoute",
+        &route(
+            "one",
+            2,
+            all,
+            vec![
+                (json!([prefix("/")]), "a"),
+                (json!([prefix("/v2"), with_header(prefix("/"), "version", "two")]), "b"),
+                (json!([exact("/v2/exact")]), "c"),
+            ],
+        ),
+    );
+    bed.put(
+        "HTTPRoute",
+        &route(
+            "two",
+            3,
+            all,
+            vec![
+                (json!([with_header(prefix("/v2"), "version", "two")]), "d"),
+                (json!([prefix("/v2/exact/long")]), "d"),
+                (json!([exact("/v2/exact")]), "d"),
+                (json!([prefix("/v2")]), "d"),
+            ],
+        ),
+    );
+    bed.settle();
+    for (line, sent, expect) in [
+        ("GET /", &[][..], "a"),
+        ("GET /x", &[], "a"),
+        ("GET /v2example", &[], "a"),
+        ("GET /v2", &[], "b"),
+        ("GET /v2/x", &[("version", "one")], "b"),
+        ("GET /v2/x", &[("version", "two")], "d"),
+        ("GET /x", &[("version", "two")], "b"),
+        ("GET /v2/exact", &[("version", "two")], "c"),
+        ("GET /v2/exact/long/er", &[("version", "two")], "d"),
+    ] {
+        assert_eq!(bed.find(80, "x.y", line, sent), expect, "{line} {sent:?}");
+    }
+    // The older route counts where all else is equal, then the first by name.
+    bed.put("HTTPRoute", &route("two", 1, all, vec![(json!([exact("/v2/exact")]), "d")])).settle();
+    assert_eq!(bed.find(80, "x.y", "GET /v2/exact", &[]), "d");
+    bed.put("HTTPRoute", &route("two", 2, all, vec![(json!([exact("/v2/exact")]), "d")])).settle();
+    assert_eq!(bed.find(80, "x.y", "GET /v2/exact", &[]), "c");
+    assert_eq!(bed.find(81, "x.y", "GET /", &[]), "-");
+}
+
+#[test]
+fn a_listener_has_all_of_its_hosts_and_no_others() {
+    let mut bed = Bed::default();
+    for name in ["any", "wild", "deep", "one"] {
+        bed.service(name);
+    }
+    bed.gateway(json!([
+        http("any", 80, ""),
+        http("wild", 80, "*.example.com"),
+        http("deep", 80, "*.foo.example.com"),
+        http("one", 80, "abc.foo.example.com")
+    ]));
+    let rules = |name: &'static str, path: &str| vec![(json!([prefix(path)]), name)];
+    bed.put("HTTPRoute", &route("a", 1, &[("any", &["", "bar.com"])], rules("any", "/any")));
+    bed.put("HTTPRoute", &route("b", 1, &[("wild", &["*.example.com"])], rules("wild", "/wild")));
+    bed.put("HTTPRoute", &route("c", 1, &[("deep", &["*.foo.example.com"])], rules("deep", "/deep")));
+    bed.put("HTTPRoute", &route("d", 1, &[("one", &["abc.foo.example.com"])], rules("one", "/one")));
+    bed.settle();
+    for (host, serves) in [
+        ("bar.com", "any"),
+        ("example.com", "any"),
+        ("bar.example.com", "wild"),
+        ("a.bar.example.com", "wild"),
+        ("bar.foo.example.com", "deep"),
+        ("a.bar.foo.example.com", "deep"),
+        ("abc.foo.example.com", "one"),
+    ] {
+        for path in ["any", "wild", "deep", "one"] {
+            let expect = if path == serves { path } else { "-" };
+            assert_eq!(bed.find(80, host, &format!("GET /{path}"), &[]), expect, "{host}");
+        }
+    }
+    // Within one listener the nearest host of a route counts, and what it has no rule for is the next one's.
+    let mut bed = Bed::default();
+    bed.service("near").service("far");
+    bed.gateway(json!([http("l", 80, "")]));
+    bed.put("HTTPRoute", &route("far", 1, &[("l", &["*.b"])], rules("far", "/")));
+    bed.put("HTTPRoute", &route("near", 2, &[("l", &["a.b"])], rules("near", "/near")));
+    bed.settle();
+    assert_eq!(bed.find(80, "a.b", "GET /near", &[]), "near");
+    assert_eq!(bed.find(80, "a.b", "GET /else", &[]), "far");
+    assert_eq!(bed.find(80, "c.b", "GET /near", &[]), "far");
+    assert_eq!(bed.find(80, "b", "GET /near", &[]), "-");
+}
+
+#[test]
+fn what_leads_nowhere_is_500_and_what_has_no_pod_yet_is_503() {
+    let mut bed = Bed::default();
+    bed.service("web").service("empty");
+    bed.put("EndpointSlice", &json!({"metadata": {"namespace": "n", "name": "empty",
+        "labels": {"kubernetes.io/service-name": "empty"}}, "addressType": "IPv4", "endpoints": [], "ports": [{"port": 1}]}));
+    bed.gateway(json!([http("l", 80, "")]));
+    let mut one = route(
+        "r",
+        1,
+        &[("l", &[""])],
+        vec![
+            (json!([prefix("/web")]), "web"),
+            (json!([prefix("/empty")]), "empty"),
+            (json!([prefix("/gone")]), "gone"),
+            (json!([prefix("/nobody")]), "web"),
+            (json!([prefix("/some")]), "web"),
+            (json!([prefix("/bad")]), "web"),
+        ],
+    );
+    one["rules"][3]["backends"] = json!([]);
+    let fault = json!({"fault": "Service m/x: no ReferenceGrant of its namespace allows it", "weight": 1});
+    one["rules"][4]["backends"].as_array_mut().unwrap().push(fault);
+    one["rules"][5]["filters"] = json!({"request": {"set": [{"name": "a b", "value": "c"}]}});
+    bed.put("HTTPRoute", &one).settle();
+    let find = |bed: &Bed, path: &str| bed.find(80, "h", &format!("GET /{path}"), &[]);
+    assert_eq!(find(&bed, "web"), "web");
+    assert_eq!(find(&bed, "empty"), "503 service n/empty has no ready endpoint for port 80");
+    assert_eq!(find(&bed, "gone"), "500 service n/gone does not exist");
+    assert_eq!(find(&bed, "nobody"), "nobody");
+    let mut both = [find(&bed, "some"), find(&bed, "some")];
+    both.sort();
+    assert_eq!(both, ["500 Service m/x: no ReferenceGrant of its namespace allows it", "web"]);
+    assert_eq!(find(&bed, "bad"), "500 \"a b\" is no header");
+    assert_eq!(bed.problems(), ["HTTPRoute r: \"a b\" is no header"]);
+    // The turn goes on where it was when a table is built anew.
+    assert_eq!(find(&bed, "some"), "web");
+    let builds = bed.builds;
+    bed.service("web").put("Service", &json!({"metadata": {"namespace": "n", "name": "empty"}, "spec": {}})).settle();
+    assert_eq!(bed.builds, builds + 1);
+    assert!(find(&bed, "some").starts_with("500"));
+    // What no route names builds no table.
+    bed.service("other").settle();
+    assert_eq!(bed.builds, builds + 1);
+}
+
+fn secret(names: &[&str]) -> Value {
+    use base64::Engine as _;
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    let encode = |text: String| base64::engine::general_purpose::STANDARD.encode(text);
+    json!({"tls.crt": encode(made.cert.pem()), "tls.key": encode(made.signing_key.serialize_pem())})
+}
+
+#[test]
+fn certificates_belong_to_listeners_and_ingresses_share_a_port() {
+    let mut bed = Bed::default();
+    bed.service("web");
+    for (name, hosts) in [("any", &["x.y"][..]), ("a", &["a.b"]), ("c", &["c.b"]), ("ingress", &["i.b"])] {
+        bed.put("Secret", &json!({"metadata": {"namespace": "n", "name": name}, "data": secret(hosts)}));
+    }
+    let tls = |name: &str, port: u16, host: &str, of: &[&str]| {
+        let of: Vec<Value> = of.iter().map(|name| json!({"namespace": "n", "name": name})).collect();
+        json!({"name": name, "port": port, "tls": true, "hostname": host, "certificates": of})
+    };
+    bed.gateway(json!([
+        tls("any", 443, "", &["any"]),
+        tls("two", 443, "*.b", &["a", "c"]),
+        tls("one", 8443, "a.b", &["a"]),
+        tls("none", 9443, "", &["missing"])
+    ]));
+    bed.put("HTTPRoute", &route("r", 1, &[("two", &["*.b"]), ("any", &[""])], vec![(json!([prefix("/")]), "web")]));
+    let backend = json!({"service": {"name": "web", "port": {"number": 80}}});
+    let paths = json!([{"path": "/", "pathType": "Prefix", "backend": backend}]);
+    bed.put(
+        "Ingress",
+        &json!({"metadata": {"namespace": "n", "name": "i"}, "spec": {"ingressClassName": "masthead",
+        "tls": [{"hosts": ["i.b", "*.b"], "secretName": "ingress"}],
+        "rules": [{"host": "i.b", "http": {"paths": paths}}, {"host": "*.c.b", "http": {"paths": paths}}]}}),
+    );
+    bed.settle();
+    let table = &bed.built.as_ref().unwrap().table;
+    let key = |name: &str| bed.follower.certificate("n", name).unwrap();
+    let at = |port: u16, is_shared: bool, name: &str| table.certificate_at(port, is_shared, name).cloned();
+    for (port, is_shared, name, expect) in [
+        (443, true, "i.b", Some("ingress")),
+        (443, true, "z.b", Some("ingress")),
+        (443, false, "z.b", Some("a")),
+        (443, false, "c.b", Some("c")),
+        (443, false, "a.b", Some("a")),
+        (443, true, "x.a.b", Some("a")),
+        (443, true, "else", Some("any")),
+        (443, true, "", Some("any")),
+        (8443, false, "a.b", Some("a")),
+        (8443, false, "i.b", None),
+        (9443, false, "a.b", None),
+    ] {
+        let (got, expect) = (at(port, is_shared, name), expect.map(key));
+        assert!(
+            match (&got, &expect) {
+                (Some(got), Some(expect)) => Arc::ptr_eq(got, expect),
+                (got, expect) => got.is_none() && expect.is_none(),
+            },
+            "{port} {is_shared} {name:?}"
+        );
+    }
+    assert_eq!(bed.problems(), ["Gateway g: listener \"none\": Secret n/missing: it is not there"]);
+    assert_eq!(table.find_rule("i.b", "/").map(|(level, _)| level), Some(WHOLE));
+    assert_eq!(table.find_rule("x.c.b", "/").map(|(level, _)| level), Some("c.b".len()));
+    assert_eq!(table.find_rule("z.b", "/").map(|(level, _)| level), None);
+    let gateways = table.gateways.as_ref().unwrap();
+    assert!(gateways.claims(443) && gateways.claims(8443) && !gateways.claims(9443) && !gateways.claims(80));
+    assert_ne!(gateways.listener(443, "a.b").unwrap().1.id, gateways.listener(443, "q").unwrap().1.id);
+}
+
+fn any_match(random: &mut Random) -> Value {
+    let path = random.of(&["/", "/a", "/a/b", "/a/b/c", "/x"]);
+    let (class, path) = match random.below(3) {
+        0 => (2, json!({"Exact": path})),
+        1 => (1, json!({"Regex": format!("{path}.*")})),
+        _ => (0, json!({"Prefix": path.trim_end_matches('/')})),
+    };
+    let length = path.as_object().unwrap().values().next().unwrap().as_str().unwrap().len();
+    let mut one = json!({"path": path, "rank": [class, length, 0, 0, 0]});
+    if random.below(3) == 0 {
+        one["method"] = random.of(&["GET", "POST"]).into();
+        one["rank"][2] = 1.into();
+    }
+    if random.below(3) == 0 {
+        one["headers"] = json!([{"name": "h", "value": random.of(&["1", "2"])}]);
+        one["rank"][3] = 1.into();
+    }
+    if random.below(4) == 0 {
+        one["query"] = json!([{"name": "q", "value": "[0-9]", "regex": true}]);
+        one["rank"][4] = 1.into();
+    }
+    one
+}
+
+/// How much of a host a pattern names, when it covers it.
+fn covers(pattern: &str, host: &str) -> Option<usize> {
+    match pattern.strip_prefix("*.") {
+        Some(end) => host.ends_with(&format!(".{end}")).then_some(end.len()),
+        None if pattern.is_empty() => Some(0),
+        None => (pattern == host).then_some(usize::MAX),
+    }
+}
+
+/// Against the rules of the specification written down plainly: all matches of all routes, the best of them.
+#[test]
+fn a_table_finds_what_the_rules_say() {
+    let hosts = ["", "*.b", "a.b", "*.a.b", "c"];
+    let mut found = 0;
+    for seed in 1..=150_u64 {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut bed = Bed::default();
+        bed.service("s");
+        let listeners: Vec<&str> = hosts.iter().copied().filter(|_| random.below(2) == 0).collect();
+        bed.gateway(json!(listeners.iter().map(|host| http(host, 80, host)).collect::<Vec<_>>()));
+        let mut routes: BTreeMap<String, ResolvedRoute> = BTreeMap::new();
+        for name in ["p", "q", "r", "t"] {
+            let mut attached = Vec::new();
+            for host in &listeners {
+                if random.below(2) == 0 {
+                    // A host that the listener has, as the control plane sees to.
+                    let within: Vec<&str> =
+                        hosts.iter().copied().filter(|h| covers(host, h).is_some() || h == host).collect();
+                    attached.push((*host, vec![random.of(&within)]));
+                }
+            }
+            let attached: Vec<(&str, &[&str])> = attached.iter().map(|(l, h)| (*l, h.as_slice())).collect();
+            let rules = (0..1 + random.below(3)).map(|_| {
+                let matches: Vec<Value> = (0..1 + random.below(3)).map(|_| any_match(&mut random)).collect();
+                (json!(matches), "s")
+            });
+            let rules: Vec<(Value, &str)> = rules.collect();
+            let made = route(name, i64::try_from(random.below(3)).unwrap(), &attached, rules);
+            routes.insert(name.to_owned(), serde_json::from_value(made.clone()).unwrap());
+            bed.put("HTTPRoute", &made);
+        }
+        bed.settle();
+        let gateways = bed.built.as_ref().unwrap().table.gateways.as_ref().unwrap();
+        for _ in 0..60 {
+            let host = random.of(&["a.b", "x.a.b", "z.b", "b", "c", "d"]);
+            let line = format!(
+                "{} {}{}",
+                random.of(&["GET", "POST"]),
+                random.of(&["/", "/a", "/a/b", "/a/bc", "/x/y"]),
+                random.of(&["", "?q=1", "?q=x"])
+            );
+            let sent = if random.below(2) == 0 { headers(&[("h", "1")]) } else { HeaderMap::new() };
+            let asked = head(&line, &sent);
+            let nearest = listeners.iter().filter_map(|l| Some((covers(l, host)?, *l))).max();
+            let mut best: Option<((usize, &[u32]), std::cmp::Reverse<(i64, &str, usize, usize)>)> = None;
+            for (name, route) in &routes {
+                for attached in route.attached.iter().filter(|a| nearest.is_some_and(|(_, l)| l == a.listener)) {
+                    let level = attached.hostnames.iter().filter_map(|h| covers(h, host)).max();
+                    for (r, rule) in route.rules.iter().enumerate() {
+                        for (m, one) in rule.matches.iter().enumerate() {
+                            let (Some(level), true) = (level, Match::new(one).unwrap().fits(&asked)) else { continue };
+                            let this =
+                                ((level, one.rank.as_slice()), std::cmp::Reverse((route.created, name.as_str(), r, m)));
+                            best = best.max(Some(this));
+                        }
+                    }
+                }
+            }
+            let got = gateways.find(80, host, &asked).map(|hit| (hit.level, hit.entry.rule.route.ingress.clone()));
+            let expect =
+                best.map(|((level, _), std::cmp::Reverse((_, name, ..)))| (level, format!("HTTPRoute n/{name}")));
+            assert_eq!(got, expect, "seed {seed}: {host} {line} {sent:?}");
+            found += usize::from(got.is_some());
+        }
+    }
+    assert!(found > 1000, "{found}: the cases are too poor");
+}
+
+/// Whatever a control plane of another age may say, a table comes of it, or a fault with words.
+#[test]
+fn no_object_breaks_the_builder() {
+    let odd = || {
+        vec![
+            json!(null),
+            json!(-1),
+            json!(70_000),
+            json!(""),
+            json!("\u{0}"),
+            json!([]),
+            json!({}),
+            json!([null]),
+            json!("*."),
+            json!("("),
+            json!(4_294_967_295_u32),
+            json!(true),
+            json!("a.b"),
+            json!([{}]),
+        ]
+    };
+    fn mutate(value: &mut Value, random: &mut Random, odd: &dyn Fn() -> Vec<Value>) {
+        match value {
+            Value::Object(map) if !map.is_empty() && random.below(5) > 0 => {
+                let key = map.keys().nth(random.below(map.len())).cloned().unwrap();
+                if random.below(6) == 0 {
+                    map.remove(&key);
+                } else {
+                    mutate(&mut map[&key], random, odd);
+                }
+            }
+            Value::Array(list) if !list.is_empty() && random.below(5) > 0 => {
+                let at = random.below(list.len());
+                mutate(&mut list[at], random, odd);
+            }
+            other => {
+                let mut all = odd();
+                *other = all.swap_remove(random.below(all.len()));
+            }
+        }
+    }
+    let seconds = std::env::var("MASTHEAD_FUZZ_S").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    let (mut built, mut seed) = (0, 0_u64);
+    while seed < 1500 || std::time::Instant::now() < end {
+        seed += 1;
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut gateway = json!({"metadata": {"namespace": "n", "name": "g"}, "listeners": [http("l", 80, "*.b"),
+            {"name": "t", "port": 443, "tls": true, "hostname": "a.b", "certificates": [{"namespace": "n", "name": "s"}]}]});
+        let mut one = route(
+            "r",
+            1,
+            &[("l", &["a.b", "*.b"]), ("t", &["a.b"])],
+            vec![(json!([any_match(&mut random), prefix("/")]), "s")],
+        );
+        one["rules"][0]["filters"] = json!({"request": {"set": [{"name": "a", "value": "b"}]}, "redirect": {"port": 1},
+            "rewrite": {"hostname": "x"}, "mirrors": [{"service": {"namespace": "n", "name": "s", "port": 80}, "numerator": 1, "denominator": 2}]});
+        for _ in 0..=random.below(3) {
+            let which = if random.below(3) == 0 { &mut gateway } else { &mut one };
+            mutate(which, &mut random, &odd);
+        }
+        let mut bed = Bed::default();
+        bed.service("s");
+        for (kind, object) in [("Gateway", &gateway), ("HTTPRoute", &one), ("GRPCRoute", &one)] {
+            if let Ok(attachment) = Attachment::parse(kind, Bytes::from(object.to_string())) {
+                bed.manifest.content.insert_attachment(Arc::new(attachment));
+            }
+        }
+        let next = bed.follower.follow(&Arc::new(bed.manifest.clone())).unwrap();
+        let Some(gateways) = next.built.table.gateways else { continue };
+        built += 1;
+        for (port, host) in [(80, "a.b"), (443, "a.b"), (80, ""), (0, "..")] {
+            let none = HeaderMap::new();
+            let hit = gateways.find(port, host, &head("GET /a/b?q=1", &none));
+            hit.map(|hit| hit.entry.rule.share.next()).into_iter().for_each(drop);
+            let _ = gateways.certificate(port, host);
+        }
+    }
+    assert!(built > 500, "{built}: the cases are too poor");
+}
