@@ -70,7 +70,8 @@ impl Conn {
         stream.set_nodelay(true)?;
         let mut tls = None;
         if is_tls {
-            let mut session = Box::new(ClientConnection::new(Arc::new(trusting()?), ServerName::try_from("bench.test")?)?);
+            let mut session =
+                Box::new(ClientConnection::new(Arc::new(trusting()?), ServerName::try_from("bench.test")?)?);
             while session.is_handshaking() {
                 session.complete_io(&mut stream)?;
             }

@@ -30,8 +30,11 @@ const CASES: &[&str] = &["http-0", "http-1k", "http-64k", "https-1k"];
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Case {
+    /// As it was named.
     pub name: String,
+    /// By TLS.
     pub is_tls: bool,
+    /// Of an answer's body.
     pub bytes: usize,
 }
 
@@ -49,10 +52,15 @@ impl Case {
 /// What one round came to.
 #[derive(Clone, Debug)]
 pub struct Figures {
+    /// Requests a second.
     pub rate: f64,
+    /// Half of them took no longer.
     pub p50_ms: f64,
+    /// All but one in a hundred took no longer.
     pub p99_ms: f64,
+    /// The proxy's time on a core for one request.
     pub cpu_us: f64,
+    /// The share of the time that the proxy had its core.
     pub busy: f64,
 }
 

@@ -60,8 +60,14 @@ impl Endpoint {
 
 /// Milliseconds since the first call.
 pub fn now_ms() -> u64 {
+    ms_at(Instant::now())
+}
+
+/// The same at another moment; 0 before the first call.
+pub fn ms_at(now: Instant) -> u64 {
     static BEGIN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    u64::try_from(BEGIN.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
+    let since = now.saturating_duration_since(*BEGIN.get_or_init(Instant::now));
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The endpoints of a service's port.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,9 +29,32 @@ pub struct Pool {
     max: usize,
 }
 
-/// Connections that wait, by endpoint.
+/// Connections that wait, by endpoint: by its place in memory, which is another's only when nobody holds it any more.
 #[derive(Debug)]
-struct Idle<C>(HashMap<SocketAddr, Waiting<C>>);
+struct Idle<C>(HashMap<usize, Waiting<C>, BuildHasherDefault<Places>>);
+
+/// Spreads places in memory, of which nobody outside chooses any.
+#[derive(Default)]
+struct Places(u64);
+
+impl Hasher for Places {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_usize(usize::from(*byte)));
+    }
+
+    fn write_usize(&mut self, place: usize) {
+        // Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4).
+        self.0 = (self.0 ^ place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+}
+
+fn place(endpoint: &Arc<Endpoint>) -> usize {
+    Arc::as_ptr(endpoint).addr()
+}
 
 /// Those of one endpoint, the one used last at the end.
 #[derive(Debug)]
@@ -41,7 +65,7 @@ struct Waiting<C> {
 
 impl<C> Default for Idle<C> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self(HashMap::default())
     }
 }
 
@@ -52,11 +76,7 @@ impl<C> Idle<C> {
             return;
         }
         let fresh = || Waiting { endpoint: endpoint.clone(), list: VecDeque::new() };
-        let waiting = self.0.entry(endpoint.address).or_insert_with(fresh);
-        if waiting.endpoint.is_gone() {
-            // The same address again, for another pod.
-            *waiting = fresh();
-        }
+        let waiting = self.0.entry(place(endpoint)).or_insert_with(fresh);
         if waiting.list.len() < max {
             waiting.list.push_back((connection, now));
         }
@@ -86,9 +106,9 @@ impl Pool {
     }
 
     /// A connection that can take a request now: the one used last, which is the least likely to be closed.
-    pub fn take(&self, address: SocketAddr, now: Instant) -> Option<Http1> {
+    pub fn take(&self, endpoint: &Arc<Endpoint>, now: Instant) -> Option<Http1> {
         let mut idle = self.idle.borrow_mut();
-        let list = &mut idle.0.get_mut(&address)?.list;
+        let list = &mut idle.0.get_mut(&place(endpoint))?.list;
         for _ in 0..list.len() {
             let (sender, since) = list.pop_back()?;
             if sender.is_closed() || now.saturating_duration_since(since) > self.keep {
@@ -104,9 +124,9 @@ impl Pool {
     }
 
     /// The same, without hyper.
-    pub fn take_plain(&self, address: SocketAddr, now: Instant) -> Option<TcpStream> {
+    pub fn take_plain(&self, endpoint: &Arc<Endpoint>, now: Instant) -> Option<TcpStream> {
         let mut plain = self.plain.borrow_mut();
-        let list = &mut plain.0.get_mut(&address)?.list;
+        let list = &mut plain.0.get_mut(&place(endpoint))?.list;
         loop {
             let (stream, since) = list.pop_back()?;
             if now.saturating_duration_since(since) > self.keep {
@@ -121,14 +141,15 @@ impl Pool {
     }
 
     /// Keeps a connection that has been used.
-    pub fn keep_plain(&self, endpoint: &Arc<Endpoint>, stream: TcpStream) {
-        self.plain.borrow_mut().keep(endpoint, stream, self.max, Instant::now());
+    pub fn keep_plain(&self, endpoint: &Arc<Endpoint>, stream: TcpStream, now: Instant) {
+        self.plain.borrow_mut().keep(endpoint, stream, self.max, now);
     }
 
     /// The connection of HTTP/2 to an endpoint, while it takes requests.
     pub fn shared(&self, address: SocketAddr) -> Option<Http2> {
         let shared = self.shared.borrow();
-        let (sender, _) = shared.get(&address).filter(|(sender, endpoint)| !sender.is_closed() && !endpoint.is_gone())?;
+        let (sender, _) =
+            shared.get(&address).filter(|(sender, endpoint)| !sender.is_closed() && !endpoint.is_gone())?;
         Some(sender.clone())
     }
 

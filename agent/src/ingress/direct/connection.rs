@@ -11,7 +11,7 @@ use http::{Method, Version};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::ingress::backend::{Backend, Busy, Endpoint, Protocol, now_ms};
+use crate::ingress::backend::{Backend, Busy, Endpoint, Protocol, ms_at, now_ms};
 use crate::ingress::direct::answer::Asked;
 use crate::ingress::direct::head::{self, Head, Read};
 use crate::ingress::direct::relay::{End, Relay, Side};
@@ -46,8 +46,8 @@ enum Next {
 
 /// What became of a request.
 enum Outcome {
-    /// It is answered, and another may come.
-    Next,
+    /// It was answered then, and another may come.
+    Next(Instant),
     /// It is answered, and no other may come.
     Last,
     /// It broke off: the connection ends at once, so that nobody takes a part for the whole.
@@ -77,7 +77,7 @@ where
         exchange.route = Some(route.clone());
         side.consume(head.len);
         match ask(worker, &mut side, &head, &route.backend, &mut exchange).await {
-            Outcome::Next => {}
+            Outcome::Next(end) => side.clock.set(tokio::time::Instant::from_std(end) + worker.options.idle),
             Outcome::Last => {
                 drop(exchange);
                 close(side.io).await;
@@ -95,7 +95,6 @@ where
                 return Ended::Closed;
             }
         }
-        side.clock.set(tokio::time::Instant::now() + worker.options.idle);
     }
 }
 
@@ -120,12 +119,10 @@ where
                 Read::Partial => {}
             }
         }
-        let is_open = poll_fn(|cx| {
-            match side.poll_fill(cx) {
-                Poll::Ready(read) => Poll::Ready(read.is_ok_and(|size| size > 0)),
-                Poll::Pending if worker.stopping.get() => Poll::Ready(false),
-                Poll::Pending => side.clock.poll(cx).map(|()| false),
-            }
+        let is_open = poll_fn(|cx| match side.poll_fill(cx) {
+            Poll::Ready(read) => Poll::Ready(read.is_ok_and(|size| size > 0)),
+            Poll::Pending if worker.stopping.get() => Poll::Ready(false),
+            Poll::Pending => side.clock.poll(cx).map(|()| false),
         });
         if !is_open.await {
             return Next::Closed;
@@ -142,6 +139,9 @@ fn route(worker: &Worker, input: &[u8], head: &Head, client: &Client) -> Option<
         return None;
     }
     let table = worker.table();
+    if table.gateways.as_ref().is_some_and(|gateways| gateways.claims(client.local_port)) {
+        return None;
+    }
     let route = table.find(&host, path)?;
     let backend = &route.backend;
     let is_plain = backend.fault.is_none() && backend.protocol == Protocol::Http && (client.is_tls || !route.to_https);
@@ -178,27 +178,33 @@ where
 {
     let can_repeat = head.is_idempotent && head.body == 0;
     let (mut tried, mut kept, mut last) = (Vec::new(), 0, Failure::Nobody);
+    let mut now = exchange.begin;
     while tried.len() < ENDPOINTS_MAX {
-        let Some(endpoint) = backend.choose(&tried, now_ms()).cloned() else { break };
+        let Some(endpoint) = backend.choose(&tried, ms_at(now)).cloned() else { break };
         let address = endpoint.address;
         exchange.pod = Some(address);
         let busy = Busy::new(&endpoint);
-        let known = if kept < KEPT_MAX { worker.pool.take_plain(address, Instant::now()) } else { None };
+        let known = if kept < KEPT_MAX { worker.pool.take_plain(&endpoint, now) } else { None };
         let was_kept = known.is_some();
         kept += usize::from(was_kept);
         let unreachable = match connection(worker, &endpoint, known).await {
             Ok(mut pod) => {
                 let asked = Asked { is_head: head.is_head, is_last: head.is_last };
-                let mut relay = Relay::new(side, (&mut pod, busy), worker, asked, head.body);
+                if !was_kept {
+                    now = Instant::now();
+                }
+                let mut relay = Relay::new(side, (&mut pod, busy), worker, (asked, head.body), now.into());
                 let end = poll_fn(|cx| relay.poll(cx)).await;
                 (exchange.status, exchange.bytes) = (relay.status, relay.bytes);
                 drop(relay);
                 match end {
                     End::Done { keeps, is_last } => {
+                        let end = Instant::now();
+                        exchange.end = Some(end);
                         if keeps {
-                            worker.pool.keep_plain(&endpoint, pod);
+                            worker.pool.keep_plain(&endpoint, pod, end);
                         }
-                        return if is_last { Outcome::Last } else { Outcome::Next };
+                        return if is_last { Outcome::Last } else { Outcome::Next(end) };
                     }
                     End::Unsent(_) if was_kept => None,
                     End::Unsent(why) => Some(why),
@@ -226,6 +232,7 @@ where
             last = Failure::Unreachable(address, why);
         }
         metrics().iter().for_each(|m| m.retries.inc());
+        now = Instant::now();
     }
     exchange.pod = None;
     Outcome::Refused(refusal(&backend.name, last))

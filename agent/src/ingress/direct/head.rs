@@ -153,15 +153,19 @@ pub fn read(input: &[u8], client: &Client, out: &mut Vec<u8>) -> Read {
     if !is_plain || method == "CONNECT" || !has_whole_lines(&input[..len]) {
         return Read::Odd;
     }
-    for part in [method, " ", target, " HTTP/1.1\r\n"] {
-        out.extend_from_slice(part.as_bytes());
-    }
     let mut said = Said::default();
-    for header in request.headers.iter() {
-        if take(header, client, &mut said, out).is_none() {
-            return Read::Odd;
+    // Lines that go to the pod are copied as they are, all that stand together at once.
+    let mut from = range(method.as_bytes(), input).start;
+    let mut headers = request.headers.iter().peekable();
+    while let Some(header) = headers.next() {
+        let Some(is_kept) = take(header, client, &mut said) else { return Read::Odd };
+        if !is_kept {
+            let next = headers.peek().map_or(len - 2, |next| range(next.name.as_bytes(), input).start);
+            out.extend_from_slice(&input[from..range(header.name.as_bytes(), input).start]);
+            from = next;
         }
     }
+    out.extend_from_slice(&input[from..len - 2]);
     let Some(host) = said.host else { return Read::Odd };
     forwarding(&said, client, host, out);
     let path = target.split_once('?').map_or(target, |(path, _)| path);
@@ -177,15 +181,9 @@ pub fn read(input: &[u8], client: &Client, out: &mut Vec<u8>) -> Read {
     })
 }
 
-/// Takes one header; nothing when it is odd.
-fn take<'a>(
-    header: &httparse::Header<'a>,
-    client: &Client,
-    said: &mut Said<'a>,
-    out: &mut Vec<u8>,
-) -> Option<()> {
-    let kind = kind(header.name);
-    let is_kept = match kind {
+/// Takes one header, and says whether the pod gets it; nothing when it is odd.
+fn take<'a>(header: &httparse::Header<'a>, client: &Client, said: &mut Said<'a>) -> Option<bool> {
+    Some(match kind(header.name) {
         Kind::Other => true,
         Kind::Host => {
             if said.host.replace(header.value).is_some() {
@@ -217,15 +215,16 @@ fn take<'a>(
             said.forwarded_count += 1;
             false
         }
-        Kind::Proto => std::mem::replace(&mut said.has_proto, true) || true,
-        Kind::ForwardedHost => std::mem::replace(&mut said.has_host, true) || true,
-        Kind::Port => std::mem::replace(&mut said.has_port, true) || true,
-        Kind::RealIp => std::mem::replace(&mut said.has_ip, true) || true,
-    };
-    if is_kept {
-        line(out, header.name, header.value);
-    }
-    Some(())
+        Kind::Proto => seen(&mut said.has_proto),
+        Kind::ForwardedHost => seen(&mut said.has_host),
+        Kind::Port => seen(&mut said.has_port),
+        Kind::RealIp => seen(&mut said.has_ip),
+    })
+}
+
+fn seen(flag: &mut bool) -> bool {
+    *flag = true;
+    true
 }
 
 /// A length, which is digits alone.

@@ -148,10 +148,12 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Relay<'a, T> {
         side: &'a mut Side<T>,
         (pod, busy): (&'a mut TcpStream, Busy),
         worker: &'a Worker,
-        asked: Asked,
-        body: u64,
+        (asked, body): (Asked, u64),
+        now: Instant,
     ) -> Self {
         side.down.clear();
+        // Nearly always all of it goes out at once.
+        side.clock.set(now + worker.options.response);
         Self {
             busy: Some(busy),
             side,
@@ -169,7 +171,7 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Relay<'a, T> {
             down_at: 0,
             is_chunk_open: false,
             keeps: false,
-            has_moved: true,
+            has_moved: body > 0,
             status: 0,
             bytes: 0,
         }
@@ -256,11 +258,11 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Relay<'a, T> {
             };
             match written {
                 Ok(size) if size > 0 => {
+                    self.has_moved |= self.up_at > 0 || size < head_len;
                     let of_head = size.min(head_len);
                     self.up_at += of_head;
                     self.side.consume(size - of_head);
                     self.body_left -= (size - of_head) as u64;
-                    self.has_moved = true;
                 }
                 Ok(_) => self.up_fault = Some("nothing can be written".into()),
                 Err(error) => self.up_fault = Some(error.to_string()),
@@ -276,14 +278,17 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Relay<'a, T> {
             if matches!(self.phase, Phase::Ended) {
                 return Poll::Ready(Ok(()));
             }
-            // A buffer is held only while there is something in it.
-            if let Err(error) = ready!(self.pod.poll_read_ready(cx)) {
-                return Poll::Ready(self.end_of_pod(Some(&error)));
-            }
             if self.held.capacity() == 0 {
                 self.held = self.worker.buffer();
             }
-            match ready!(poll_read_buf(Pin::new(&mut *self.pod), cx, &mut self.held)) {
+            let Poll::Ready(read) = poll_read_buf(Pin::new(&mut *self.pod), cx, &mut self.held) else {
+                // A buffer is held only while there is something in it.
+                if self.held.is_empty() {
+                    self.worker.give_buffer(std::mem::take(&mut self.held));
+                }
+                return Poll::Pending;
+            };
+            match read {
                 Ok(0) => self.end_of_pod(None)?,
                 Ok(_) => {
                     self.has_moved = true;
