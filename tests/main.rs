@@ -1,8 +1,11 @@
 //! Tests.
 mod bad_inputs;
+mod charts;
 mod git;
 mod golden;
+mod hooks;
 mod kubectl;
+mod network;
 mod node;
 mod push;
 mod sim;

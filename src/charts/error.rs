@@ -56,6 +56,14 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// There is no such chart.
+    #[error("chart {name:?} not found in {from}")]
+    NoChart {
+        /// Its name.
+        name: String,
+        /// The repository.
+        from: String,
+    },
     /// No version fits.
     #[error("no version of chart {name} in {from} fits {range:?}; the newest is {newest}")]
     NoVersion {
@@ -65,7 +73,7 @@ pub enum Error {
         from: String,
         /// What was asked for.
         range: String,
-        /// The newest there is, `none` when there is no chart of that name.
+        /// The newest there is, `none` when none is a version.
         newest: String,
     },
     /// What came is not what was pinned.

@@ -252,10 +252,12 @@ impl Fetcher {
             return Err(Error::Address { url: reference.to_string(), why: NO_TLS_FLAGS.to_owned() });
         }
         let place = Place::open(base, &self.login, self.options.plain_http, self.options.times)?;
+        // Helm writes `_` into tags, and people copy them.
+        let tag = tag.replace('_', "+");
         let asked_version = match (asked.version.as_str(), tag.as_str()) {
             ("", tag) => tag,
             (version, "") => version,
-            (version, tag) if version == tag || version.replace('+', "_") == tag => version,
+            (version, tag) if version == tag => version,
             (version, tag) => {
                 let why = format!("chart reference and version mismatch: {version} is not {tag}");
                 return Err(Error::Address { url: reference.to_string(), why });
@@ -419,6 +421,9 @@ fn is_strict(tag: &str) -> bool {
 fn pick<'v>(asked: &Asked, versions: impl Iterator<Item = &'v str> + Clone) -> Result<&'v str, Error> {
     if let Some(found) = index::newest(versions.clone(), &asked.version)? {
         return Ok(found);
+    }
+    if versions.clone().next().is_none() {
+        return Err(Error::NoChart { name: asked.name.clone(), from: asked.repository.clone() });
     }
     let newest = index::newest(versions, ">=0.0.0-0")?.unwrap_or("none").to_owned();
     Err(Error::NoVersion {

@@ -71,10 +71,10 @@ impl Place {
     }
 
     /// A registry may trickle for ever; then this says so.
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Registry>>) -> Result<T, Error> {
+    async fn in_time<T>(&self, shown: &str, work: impl Future<Output = Result<T, Registry>>) -> Result<T, Error> {
         match tokio::time::timeout(self.times.whole, work).await {
-            Ok(done) => done.map_err(|source| failed(&self.shown, source)),
-            Err(_) => Err(Error::Fetch { url: self.shown.clone(), why: "no answer in time".to_owned() }),
+            Ok(done) => done.map_err(|source| failed(shown, source)),
+            Err(_) => Err(Error::Fetch { url: shown.to_owned(), why: "no answer in time".to_owned() }),
         }
     }
 
@@ -83,7 +83,7 @@ impl Place {
     /// # Errors
     /// The registry refuses.
     pub async fn versions(&self) -> Result<Vec<String>, Error> {
-        let tags = self.in_time(self.session.tags()).await?;
+        let tags = self.in_time(&self.shown, self.session.tags()).await?;
         Ok(tags.into_iter().map(|tag| tag.replace('_', "+")).collect())
     }
 
@@ -92,7 +92,8 @@ impl Place {
     /// # Errors
     /// The registry refuses.
     pub async fn digest(&self, tag: &str) -> Result<Digest, Error> {
-        let (digest, _) = self.in_time(self.session.manifest(&tag.replace('+', "_"), MANIFEST_BYTES_MAX)).await?;
+        let (digest, _) =
+            self.in_time(&self.shown, self.session.manifest(&tag.replace('+', "_"), MANIFEST_BYTES_MAX)).await?;
         Ok(digest)
     }
 
@@ -105,7 +106,7 @@ impl Place {
             true => (version_or_digest.to_owned(), format!("{}@{version_or_digest}", self.shown)),
             false => (version_or_digest.replace('+', "_"), format!("{}:{version_or_digest}", self.shown)),
         };
-        let (digest, body) = self.in_time(self.session.manifest(&tag, MANIFEST_BYTES_MAX)).await?;
+        let (digest, body) = self.in_time(&shown, self.session.manifest(&tag, MANIFEST_BYTES_MAX)).await?;
         let no_chart = |why: &str| Error::Fetch { url: shown.clone(), why: why.to_owned() };
         let manifest: Manifest = serde_json::from_slice(&body).map_err(|_| no_chart("is no artifact of a chart"))?;
         if manifest.config.media_type != CONFIG {
@@ -132,7 +133,7 @@ impl Place {
             url: shown.to_owned(),
             why: format!("its manifest says that {} has {size} bytes, and it has {has}", layer.digest),
         };
-        match self.in_time(self.session.config(&layer.digest, size)).await {
+        match self.in_time(shown, self.session.config(&layer.digest, size)).await {
             Ok(body) if body.len() as u64 == size => Ok(body),
             Ok(body) => Err(lie(&body.len().to_string())),
             Err(Error::Registry { source, .. }) if matches!(*source, Registry::Limit { .. }) => Err(lie("more")),
@@ -208,8 +209,14 @@ fn annotations(metadata: &Value) -> Value {
     out.into()
 }
 
+/// A registry's refusal. Its own words name a tag that nobody asked for.
 fn failed(shown: &str, source: Registry) -> Error {
-    Error::Registry { reference: shown.to_owned(), source: Box::new(source) }
+    let told = |why: String| Error::Fetch { url: shown.to_owned(), why };
+    match source {
+        Registry::NotFound { .. } => told("not found".to_owned()),
+        Registry::Unauthorized { detail, .. } => told(format!("access denied: {detail}")),
+        source => Error::Registry { reference: shown.to_owned(), source: Box::new(source) },
+    }
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ pub fn sign(keyring: &Path, id: &str, passphrase: Option<&str>, text: &str) -> R
     }
     let words = String::from_utf8_lossy(&output.stderr);
     let why = match passphrase {
-        None if words.contains("passphrase") || words.contains("Bad") || words.contains("No pinentry") => {
+        None if ["passphrase", "batchmode", "pinentry"].iter().any(|word| words.contains(word)) => {
             "the key is protected: give --passphrase-file"
         }
         Some(_) if words.contains("Bad passphrase") => "openpgp: invalid data: private key checksum failure",
@@ -173,7 +173,8 @@ struct Home {
 
 impl Home {
     fn new() -> Result<Home, Error> {
-        let folder = tempfile::Builder::new().prefix("masthead-gpg").tempdir();
+        let ours = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let folder = tempfile::Builder::new().prefix("masthead-gpg").permissions(ours).tempdir();
         Ok(Home { folder: folder.map_err(|source| Error::Io { what: "making a folder".to_owned(), source })? })
     }
 
@@ -185,7 +186,13 @@ impl Home {
 
     /// A copy of a keyring: the programs lock what they read.
     fn ring(&self, keyring: &Path) -> Result<PathBuf, Error> {
-        let io = |source| Error::Io { what: format!("failed to load keyring: open {}", keyring.display()), source };
+        let io = |source: std::io::Error| match source.kind() {
+            ErrorKind::NotFound => {
+                let why = format!("failed to load keyring: open {}: no such file or directory", keyring.display());
+                Error::Provenance(why)
+            }
+            _ => Error::Io { what: format!("failed to load keyring: open {}", keyring.display()), source },
+        };
         if std::fs::metadata(keyring).map_err(io)?.len() > KEYRING_BYTES_MAX {
             return Err(io(ErrorKind::FileTooLarge.into()));
         }

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Client, Url};
 
 use crate::charts::access::{Access, Times, Tls, address, is_same_server, shown, words};
@@ -15,6 +15,9 @@ pub const INDEX_BYTES_MAX: u64 = 64 << 20;
 pub const ARCHIVE_BYTES_MAX: u64 = 32 << 20;
 /// Bytes of a signature.
 pub const PROVENANCE_BYTES_MAX: u64 = 1 << 20;
+
+/// Characters of a server's words that are passed on.
+const SHOWN_MAX: usize = 200;
 
 /// HTTP clients, one for each way to check servers.
 #[derive(Default)]
@@ -118,6 +121,12 @@ impl<'c> Repository<'c> {
             request = request.basic_auth(user, Some(password));
         }
         let mut response = request.send().await.map_err(|e| fault(words(&e)))?;
+        if response.status().is_redirection() {
+            // To what is no HTTP, or to nowhere.
+            let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default();
+            let to: String = to.chars().take(SHOWN_MAX).collect();
+            return Err(fault(format!("redirected and not followed, to {to:?}")));
+        }
         if !response.status().is_success() {
             return Err(fault(format!("the server answers {}", response.status())));
         }

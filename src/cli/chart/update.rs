@@ -14,6 +14,7 @@ use masthead_yaml::emit;
 use reqwest::Url;
 
 use crate::charts::access::Access;
+use crate::charts::error::Error;
 use crate::charts::fetch::{Check, Fetcher};
 use crate::charts::helm;
 use crate::charts::lock::Asked;
@@ -287,8 +288,13 @@ impl Work<'_> {
             return Ok(chart.metadata.version);
         }
         let asked = Asked { repository: repository.clone(), name: name.clone(), version: version.clone() };
-        let fetched = remote::wait(async { self.fetcher.fetch(&asked).await.map_err(|error| error.to_string()) });
-        let fetched = fetched.map_err(|error| format!("could not download {name} from {repository}: {error}"))?;
+        let fetched = remote::wait(async { Ok(self.fetcher.fetch(&asked).await) })?;
+        let fetched = fetched.map_err(|error| match error {
+            Error::NoVersion { newest, .. } => format!(
+                "can't get a valid version for 1 subchart(s): {name:?} (repository {repository:?}, version {version:?}). Make sure a matching chart version exists in the repo, or change the version constraint in Chart.yaml; the newest is {newest}"
+            ),
+            error => format!("could not download {name} from {repository}: {error}"),
+        })?;
         if urls.contains(&fetched.locked.url) {
             lines.push_str(&format!("Already downloaded {name} from repo {repository}\n"));
             return Ok(fetched.locked.resolved);
