@@ -7,7 +7,6 @@ use serde_json::{Value as Json, json};
 use super::{Coalescer, Nulls};
 use crate::chart::{Chart, File};
 use crate::dependencies;
-use crate::fuzz::cases;
 use crate::instance::Instance;
 use crate::load;
 use crate::tree::{Table, table_from_json};
@@ -121,7 +120,7 @@ impl Seed {
 
 #[test]
 fn random_values_keep_the_laws() {
-    for case in cases(2_000) {
+    for case in 0..2_000 {
         let mut seed = Seed(case);
         let (values, child, user) = (seed.map(0), seed.map(0), seed.map(0));
         let (first, warnings) = coalesce(&values, &child, &user);

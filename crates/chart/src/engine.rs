@@ -22,6 +22,7 @@ use crate::error::{Error, Stage};
 use crate::instance::Shared;
 use crate::metadata::Metadata;
 use crate::objects::{self, ChartObject};
+use crate::origins::Keys;
 use crate::render::Step;
 
 /// How many sets of templates a chart keeps parsed: one for each choice of its dependencies.
@@ -63,8 +64,15 @@ type Renderables = BTreeMap<String, Renderable>;
 pub(crate) struct RenderedFile {
     pub path: String,
     pub text: Vec<u8>,
-    /// Where each of its lines comes from, if that is traced.
-    pub origins: Vec<LineOrigin>,
+    pub traced: Option<Traced>,
+}
+
+/// What was recorded of a file.
+pub(crate) struct Traced {
+    /// What the engine wrote, where the file's text is another.
+    pub written: Option<Vec<u8>>,
+    pub trace: Trace,
+    pub keys: Arc<Keys>,
 }
 
 /// Where a line of a rendered file comes from.
@@ -86,12 +94,11 @@ pub(crate) fn render(
     surroundings: Surroundings<'_>,
 ) -> Result<Vec<RenderedFile>, Error> {
     let mut all = Renderables::new();
-    let paths = Paths::default();
-    let mut collector = Collector { all: &mut all, trace: surroundings.trace, paths };
+    let mut collector = Collector { all: &mut all, trace: surroundings.trace, keys: Keys::default() };
     let outer = collector.chart(root, top);
-    let paths = collector.paths;
+    let keys = Arc::new(collector.keys);
     let mut names: Vec<&String> = all.keys().collect();
-    names.sort_by_key(|name| Reverse((name.matches('/').count(), *name)));
+    names.sort_by_cached_key(|name| Reverse((name.bytes().filter(|byte| *byte == b'/').count(), *name)));
     let set = parsed(chart, &all, &names)?;
     (surroundings.done)(Step::Parse);
     let options = ExecOptions {
@@ -117,8 +124,9 @@ pub(crate) fn render(
         // The map was made here and takes writes.
         let _ = renderable.dot.insert("Template".into(), Value::Map(template));
         let dot = Value::Map(renderable.dot.retyped(&objects::VALUES));
-        let text =
-            execution.execute(name.as_bytes(), dot).map_err(|failure| execution_error(chart.name(), &failure.text));
+        let text = execution
+            .execute(name.as_bytes(), dot)
+            .map_err(|failure| execution_error(chart.name(), name, &failure.text));
         let text = match text {
             Ok(text) => text,
             Err(error) => {
@@ -126,8 +134,12 @@ pub(crate) fn render(
                 return Err(error);
             }
         };
-        let origins = execution.trace().map_or_else(Vec::new, |trace| paths.origins(trace, &text));
-        files.push(RenderedFile { path: name.clone(), text: without_no_value(text), origins });
+        let clean = without_no_value(&text);
+        let traced = execution.take_trace().map(|trace| {
+            let written = clean.is_some().then(|| text.clone());
+            Traced { written, trace, keys: Arc::clone(&keys) }
+        });
+        files.push(RenderedFile { path: name.clone(), text: clean.unwrap_or(text), traced });
     }
     drop(execution);
     // Templates may have tied maps into circles; cut here, they are freed.
@@ -142,19 +154,18 @@ pub(crate) fn render(
 /// The parsed templates, from an earlier render where the same ones took part.
 fn parsed(chart: &Chart, all: &Renderables, names: &[&String]) -> Result<Arc<Set>, Error> {
     let cache = chart.parsed.get_or_init(Parsed::default);
-    let key: Vec<String> = all.keys().cloned().collect();
     let lock = || cache.sets.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, set)) = lock().iter().find(|(known, _)| *known == key) {
+    if let Some((_, set)) = lock().iter().find(|(known, _)| known.iter().eq(all.keys())) {
         return Ok(Arc::clone(set));
     }
     let mut set = Set::new(table::functions());
     for name in names {
-        set.parse(name, all[*name].source.as_bytes()).map_err(|error| parse_error(chart.name(), name, &error.text))?;
+        set.parse_shared(name, &all[*name].source).map_err(|error| parse_error(chart.name(), name, &error.text))?;
     }
     let set = Arc::new(set);
     let mut sets = lock();
     if sets.len() < SETS_MAX {
-        sets.push((key, Arc::clone(&set)));
+        sets.push((all.keys().cloned().collect(), Arc::clone(&set)));
     }
     Ok(set)
 }
@@ -162,7 +173,7 @@ fn parsed(chart: &Chart, all: &Renderables, names: &[&String]) -> Result<Arc<Set
 struct Collector<'r> {
     all: &'r mut Renderables,
     trace: bool,
-    paths: Paths,
+    keys: Keys,
 }
 
 impl Collector<'_> {
@@ -184,7 +195,7 @@ impl Collector<'_> {
         if self.trace
             && let Value::Map(map) = &own
         {
-            self.paths.number(map, ".Values", 0);
+            self.keys.number(map);
         }
         let subcharts = Map::any();
         let next = Map::from_pairs(
@@ -228,60 +239,19 @@ fn metadata(instance: &crate::instance::Instance) -> Metadata {
     metadata
 }
 
-/// The paths of the maps in the values, by the numbers the maps carry.
-#[derive(Default)]
-struct Paths {
-    names: Vec<String>,
-}
-
-impl Paths {
-    fn number(&mut self, map: &Map, name: &str, depth: u32) {
-        if depth > 64 || map.path_id() != 0 {
-            return;
-        }
-        self.names.push(name.to_owned());
-        map.set_path_id(self.names.len() as u32);
-        for (key, value) in map.entries().iter() {
-            if let Value::Map(inner) = value {
-                self.number(inner, &format!("{name}.{key}"), depth + 1);
-            }
-        }
-    }
-
-    fn origins(&self, trace: &Trace, text: &[u8]) -> Vec<LineOrigin> {
-        let origins = trace.lines(text).into_iter();
-        origins
-            .map(|origin| {
-                let map = (origin.path as usize).checked_sub(1).and_then(|at| self.names.get(at));
-                let key = map.map_or_else(String::new, |map| format!("{map}.{}", origin.key));
-                LineOrigin { template: origin.template, line: origin.line, key }
-            })
-            .collect()
-    }
-}
-
-/// Go prints `<no value>` for what is not there; Helm takes it out.
-fn without_no_value(text: Vec<u8>) -> Vec<u8> {
+/// Go prints `<no value>` for what is not there; Helm takes it out. None where there is nothing to take out.
+fn without_no_value(text: &[u8]) -> Option<Vec<u8>> {
     const MARK: &[u8] = b"<no value>";
-    let found = |from: usize| text[from..].windows(MARK.len()).position(|window| window == MARK).map(|at| from + at);
-    let Some(mut at) = memchr_mark(&text).and_then(found) else { return text };
+    let mut marks = memchr::memmem::find_iter(text, MARK).peekable();
+    marks.peek()?;
     let mut out = Vec::with_capacity(text.len());
     let mut from = 0;
-    loop {
+    for at in marks {
         out.extend_from_slice(&text[from..at]);
         from = at + MARK.len();
-        match found(from) {
-            Some(next) => at = next,
-            None => break,
-        }
     }
     out.extend_from_slice(&text[from..]);
-    out
-}
-
-/// Where the first `<` stands: most texts have none.
-fn memchr_mark(text: &[u8]) -> Option<usize> {
-    text.iter().position(|byte| *byte == b'<')
+    Some(out)
 }
 
 /// Helm's `cleanupParseError`.
@@ -296,18 +266,18 @@ fn parse_error(chart: &str, file: &str, text: &str) -> Error {
     }
 }
 
-/// Helm's `cleanupExecError`.
-fn execution_error(chart: &str, text: &str) -> Error {
+/// Helm's `cleanupExecError`; `file` is what was executed, where the text does not begin with a place.
+fn execution_error(chart: &str, file: &str, text: &str) -> Error {
     let mut tokens = text.splitn(3, ": ");
-    let (Some(_), Some(location), Some(rest)) = (tokens.next(), tokens.next(), tokens.next()) else {
-        return Error::new(Stage::Render, chart, text);
+    let (Some(first), Some(location), Some(rest)) = (tokens.next(), tokens.next(), tokens.next()) else {
+        return Error::new(Stage::Render, chart, text).at(file);
     };
     let warning = rest.split_once("HELM_ERR_START").and_then(|(_, inner)| inner.rsplit_once("HELM_ERR_END"));
     let words = match warning {
         Some((warning, _)) => format!("execution error at ({location}): {warning}"),
         None => text.to_owned(),
     };
-    Error::new(Stage::Render, chart, words).at(location)
+    Error::new(Stage::Render, chart, words).at(if first == "template" { location } else { file })
 }
 
 #[cfg(test)]
@@ -318,17 +288,20 @@ mod tests {
     fn faults_are_told_as_helm_tells_them() {
         let error = execution_error(
             "c",
+            "c/t.yaml",
             "template: c/t.yaml:3:4: executing \"c/t.yaml\" at <fail \"x\">: error calling fail: HELM_ERR_STARTx: yHELM_ERR_END",
         );
         assert_eq!(error.text, "execution error at (c/t.yaml:3:4): x: y");
         assert_eq!((error.file.as_deref(), error.line), (Some("c/t.yaml"), Some(3)));
+        let error = execution_error("c", "c/t.yaml", "long: words: of a function");
+        assert_eq!((error.file.as_deref(), error.line), (Some("c/t.yaml"), None));
         let error = parse_error("c", "c/t.yaml", "template: c/t.yaml:2: function \"x\" not defined");
         assert_eq!(error.text, "parse error at (c/t.yaml:2): function \"x\" not defined");
     }
 
     #[test]
     fn no_value_is_taken_out() {
-        assert_eq!(without_no_value(b"a<no value>b<no <no value>c".to_vec()), b"ab<no c");
-        assert_eq!(without_no_value(b"a<b".to_vec()), b"a<b");
+        assert_eq!(without_no_value(b"a<no value>b<no <no value>c").as_deref(), Some(b"ab<no c".as_slice()));
+        assert_eq!(without_no_value(b"a<b"), None);
     }
 }

@@ -19,8 +19,6 @@ pub mod engine;
 pub mod error;
 mod file_glob;
 pub mod flags;
-#[cfg(test)]
-mod fuzz;
 pub mod glob;
 mod go_format;
 pub mod head;
@@ -36,6 +34,7 @@ pub mod lock;
 pub mod manifests;
 pub mod metadata;
 mod objects;
+mod origins;
 pub mod package;
 mod plain;
 pub mod render;

@@ -38,7 +38,8 @@ pub fn split(text: &str) -> Vec<(usize, &str)> {
     };
     // `start` is where the part begins, and where the last separator's match ended.
     let (mut start, mut from) = (0, 0);
-    while let Some(found) = text[from..].find("---") {
+    let dashes = memchr::memmem::Finder::new("---");
+    while let Some(found) = dashes.find(&bytes[from..]) {
         let at = from + found;
         if at == 0 || (at > start && bytes[at - 1] == b'\n') {
             let mut end = at;

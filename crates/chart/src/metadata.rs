@@ -1,5 +1,7 @@
 //! Chart.yaml and requirements.yaml to what they say, checked as Helm checks it.
 
+use std::collections::BTreeSet;
+
 use masthead_gotmpl::quote::quote;
 use masthead_sprig::golang::path;
 use masthead_sprig::golang::unicode;
@@ -192,17 +194,16 @@ impl Metadata {
             let Some(maintainer) = maintainer else { return named("maintainers must not contain empty or null nodes") };
             [&mut maintainer.name, &mut maintainer.email, &mut maintainer.url].into_iter().for_each(sanitize);
         }
-        let mut seen: Vec<String> = Vec::new();
+        let mut seen = BTreeSet::new();
         for dependency in self.dependencies.iter_mut().flatten() {
             let Some(dependency) = dependency else {
                 return named("dependencies must not contain empty or null nodes");
             };
             dependency.check()?;
             let key = if dependency.alias.is_empty() { &dependency.name } else { &dependency.alias };
-            if seen.contains(key) {
+            if !seen.insert(key.clone()) {
                 return Err(format!("more than one dependency with name or alias {}", quote(key.as_bytes())));
             }
-            seen.push(key.clone());
         }
         Ok(())
     }

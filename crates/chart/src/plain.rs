@@ -66,7 +66,7 @@ pub(crate) struct Block<'t> {
 impl Block<'_> {
     /// The text of a literal block; none of a folded one.
     pub fn text(&self) -> Option<String> {
-        if !self.literal {
+        if !self.literal && !self.lines.is_empty() {
             return None;
         }
         let mut text = String::with_capacity(self.lines.len());
@@ -173,11 +173,12 @@ impl<'t> Lines<'t> {
         loop {
             match *bytes.get(at)? {
                 b'\\' if mark == b'"' => {
-                    if !matches!(bytes.get(at + 1)?, b'n' | b't' | b'"' | b'\\' | b'/' | b'r') {
+                    if !matches!(bytes.get(at + 1)?, b'n' | b't' | b'"' | b'\\' | b'/' | b'r' | b' ' | b'\n') {
                         return None;
                     }
                     odd = true;
-                    at += 2;
+                    // A break is looked at next.
+                    at += if bytes[at + 1] == b'\n' { 1 } else { 2 };
                 }
                 b'\t' => return None,
                 b'\n' if matches!(bytes.get(at + 1..at + 4), Some(b"---" | b"...")) => return None,
@@ -206,12 +207,28 @@ impl<'t> Lines<'t> {
     /// A block of text: lines that are deeper than the entry it belongs to.
     fn block(&mut self, outer: usize, literal: bool, chomp: u8) -> Option<Value<'t>> {
         let start = self.at;
-        let first = self.text.get(start..)?.split('\n').next()?;
-        let deep = indent(first);
-        // An empty first line leaves the indentation open, a shallow one leaves the text empty, a tab may count as either.
-        if deep == first.len() || deep <= outer || first.as_bytes()[deep] == b'\t' {
-            return None;
-        }
+        let mut blank = 0;
+        // The first line that is not empty decides; at its end an empty text stays empty, unless breaks are kept.
+        let deep = loop {
+            let back = self.at;
+            match self.next() {
+                Some((_, line)) if indent(line) == line.len() => blank = blank.max(line.len()),
+                Some((_, line)) if indent(line) > outer => {
+                    let deep = indent(line);
+                    // A tab may count as either.
+                    if blank > deep || line.as_bytes()[deep] == b'\t' {
+                        return None;
+                    }
+                    break deep;
+                }
+                _ if chomp == b'+' => return None,
+                Some((_, line)) if line.as_bytes()[indent(line)] == b'\t' => return None,
+                _ => {
+                    self.at = back;
+                    return Some(Value::Block(Block { lines: "", indent: 0, literal, chomp }));
+                }
+            }
+        };
         while let Some((at, line)) = self.next() {
             let spaces = indent(line);
             if spaces < line.len() && spaces < deep {
@@ -310,13 +327,11 @@ impl<'t, S: Sink> Reader<'t, '_, S> {
                 };
                 self.lines.block(outer?, *mark == b'|', chomp)?
             }
-            Some(b'{') if is_end(text.strip_prefix("{}")?) => Value::EmptyMapping,
+            Some(b'{') if is_end(text[1..].trim_start_matches(' ').strip_prefix('}')?) => Value::EmptyMapping,
             Some(b'[') => list(text)?,
-            Some(b'?' | b':' | b',' | b']' | b'}' | b'&' | b'*' | b'!' | b'%' | b'@' | b'`' | b'{') => return None,
-            // `-x` and `./x` are text; `-.inf` and `.nan` are floats that JSON lacks.
-            Some(b'-' | b'+' | b'.') if matches!(bytes.get(1)?, b' ' | b'.' | b'i' | b'I' | b'n' | b'N') => {
-                return None;
-            }
+            Some(b',' | b']' | b'}' | b'&' | b'*' | b'!' | b'%' | b'@' | b'`' | b'{') => return None,
+            Some(b'-' | b'?' | b':') if matches!(bytes.get(1), None | Some(b' ')) => return None,
+            Some(_) if is_special_float(text) => return None,
             Some(_) => match plain(text)? {
                 whole if whole.len() == text.len() => self.lines.plain(at, at + text.len(), outer)?,
                 // A comment behind it ends it.
@@ -412,6 +427,12 @@ fn key(content: &str) -> Option<(&str, &str)> {
     (key.len() <= KEY_BYTES_MAX && (rest.is_empty() || rest.starts_with(' '))).then_some((key, rest))
 }
 
+/// Whether it may be one of the floats that JSON lacks: `.nan`, `-.inf`.
+fn is_special_float(text: &str) -> bool {
+    let rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    matches!(rest.as_bytes(), [b'.', b'i' | b'I' | b'n' | b'N', ..])
+}
+
 /// Whether nothing but a comment follows.
 fn is_end(rest: &str) -> bool {
     rest.is_empty() || (rest.starts_with(' ') && rest.trim_start_matches(' ').starts_with('#'))
@@ -483,15 +504,18 @@ fn list(text: &str) -> Option<Value<'_>> {
 
 /// The items of a list that [`Value::List`] holds; none for one that is not simple.
 pub(crate) fn items(inner: &str) -> impl Iterator<Item = Option<Value<'_>>> {
-    let simple = |item: &str| {
-        let first = item.bytes().next();
-        first.is_some_and(|first| first.is_ascii_alphanumeric())
-            && item.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'/' | b'.'))
+    let inner_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'/' | b'.');
+    let simple = move |item: &str| match item.as_bytes() {
+        [b'-', second, ..] if !second.is_ascii_alphanumeric() && *second != b'-' => false,
+        [first, ..] if !first.is_ascii_alphanumeric() && !matches!(first, b'/' | b'_' | b'-') => false,
+        [b'-'] | [] => false,
+        all => all.iter().all(|b| inner_byte(*b)),
     };
     let item = move |item| {
         let item: &str = str::trim_matches(item, ' ');
-        match item.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-            Some(word) => word.bytes().all(|b| !matches!(b, b'"' | b'\\')).then_some(Value::Quoted(word)),
+        let word = |mark: char| item.strip_prefix(mark)?.strip_suffix(mark);
+        match word('"').or_else(|| word('\'')) {
+            Some(word) => word.bytes().all(|b| !matches!(b, b'"' | b'\'' | b'\\')).then_some(Value::Quoted(word)),
             None => simple(item).then_some(Value::Plain(item)),
         }
     };
@@ -504,6 +528,8 @@ pub(crate) fn string(value: Value<'_>) -> Option<Cow<'_, str>> {
     match value {
         Value::Plain(text) => resolve::implicit(text).is_none().then_some(Cow::Borrowed(text)),
         Value::Quoted(text) => Some(Cow::Borrowed(text)),
+        // An escaped break or blank changes how lines are put together.
+        Value::Escaped(inner) if inner.contains("\\\n") || inner.contains("\\ ") => None,
         Value::Escaped(inner) => Some(Cow::Owned(unescape(&fold(inner)))),
         Value::Doubled(inner) => Some(Cow::Owned(fold(inner).replace("''", "'"))),
         Value::Folded(raw) => Some(fold(raw)).filter(|text| resolve::implicit(text).is_none()),

@@ -26,6 +26,9 @@ spec:
     in the next line
 
     and after an empty one.
+  empty: |
+
+  # after an empty text
   quoted: \"with: a colon
     and a \\\"quote\\\"\"
   below:
@@ -75,9 +78,24 @@ fn plain_texts_are_read_at_once() {
     let fast = head_fast::read(MANIFEST).expect("it is plain");
     assert_eq!(head::full(MANIFEST), Ok(fast));
     check(MANIFEST);
-    for refused in
-        ["", "a", "- a", "a: b: c", "a:\n  b\n c: d\n", "a: &x b", "a: >-\n  b\n", "a: !t b", "a: .inf", "a: {b: c}"]
-    {
+    for refused in [
+        "",
+        "a",
+        "- a",
+        "a: b: c",
+        "a:\n  b\n c: d\n",
+        "a: &x b",
+        "a: >-\n  b\n",
+        "a: !t b",
+        "a: .inf",
+        "a: -.inf",
+        "a: +.INF # c",
+        "a: [.nan]",
+        "a: [- x]",
+        "a: \"x\\\n  y\"",
+        "a: |+\n\nb: 1",
+        "a: {b: c}",
+    ] {
         assert!(table_fast::read(refused).is_none(), "{refused:?}");
     }
 }
@@ -113,6 +131,12 @@ fn odd_but_plain() {
         "\"a b\": 1\n'c': 2\n",
         "a: [ ]\nb: [ \"x y\", z ]\n",
         "a: http://x.y/#z\n",
+        "a: |\n\n# c\nb: 1\n",
+        "a:\n  b: |\n\n  # c\n  c: >-\n\nd: |",
+        "a: |\n\n  \n   x\n  ",
+        "a: ::1\nb: ?x\nc: -n\nd: +x\ne: { }\nf: {} # c\n",
+        "a: ['/bin/sh', '-c', -c, --x, a, 5, 'a b'] # c\n",
+        "a: 1e999\nb: -1e999\nc: .5e3\n",
     ] {
         check(text);
     }
@@ -129,10 +153,10 @@ impl Random {
 
     /// The sample with lines changed, left out, doubled or moved.
     fn text(&mut self) -> String {
-        const PIECES: [&str; 36] = [
+        const PIECES: [&str; 39] = [
             "", " ", "  ", "- ", "x", ": ", "\"", "'", "{", "}", "[", "]", "#", " #", "|", ">-", "&a ", "*a", "!t ",
             "? ", "~", "null", ".inf", "\t", "---", "%", "@", "-", ":", "<<: ", "1", "é", "\u{85}", "\u{2028}", "\\",
-            ",",
+            ",", "::", "\\ ", "\t",
         ];
         let mut text: Vec<String> = MANIFEST.lines().map(str::to_owned).collect();
         if self.next(2) == 0 {

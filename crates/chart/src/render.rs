@@ -15,12 +15,13 @@ use crate::capabilities::{Capabilities, CapabilitiesObject};
 use crate::chart::{Chart, has_manifest_extension};
 use crate::coalesce::{Coalescer, Nulls};
 use crate::dependencies;
-use crate::engine::{self, LineOrigin, RenderedFile, Surroundings};
+use crate::engine::{self, LineOrigin, RenderedFile, Surroundings, Traced};
 use crate::error::{Error, Stage};
 use crate::hook::{self, Event, Hook};
 use crate::instance::{Instance, Shared};
-use crate::manifests::{self, Manifest};
+use crate::manifests::{self, Manifest, Sorted};
 use crate::objects;
+use crate::origins::Origins;
 use crate::schema::Schema;
 use crate::tree::Table;
 
@@ -105,16 +106,17 @@ pub struct Rendered {
     pub notes: String,
     /// The files of `crds/`.
     pub crds: Vec<Crd>,
-    /// Where the lines of rendered files come from, by path; empty unless traced.
-    pub origins: Vec<(String, Vec<LineOrigin>)>,
+    /// Where the lines of rendered files come from, in the order of their paths; empty unless traced.
+    pub(crate) origins: Vec<Origins>,
     /// Helm's warnings, each one line.
     pub warnings: Vec<String>,
 }
 
 impl Rendered {
-    /// Where each line of a manifest comes from, if that was traced.
+    /// Where each line of a manifest comes from, if that was traced. Worked out for a whole file when it is first asked.
     pub fn origins_of(&self, manifest: &Manifest) -> &[LineOrigin] {
-        let all = self.origins.iter().find(|(path, _)| *path == manifest.path).map_or(&[][..], |(_, lines)| lines);
+        let Ok(at) = self.origins.binary_search_by(|file| file.path.as_str().cmp(&manifest.path)) else { return &[] };
+        let all = self.origins[at].lines();
         let lines = manifest.text.split('\n').count();
         let end = (manifest.first_line + lines).min(all.len());
         all.get(manifest.first_line..end).unwrap_or_default()
@@ -327,13 +329,9 @@ fn finish(
     let own_notes = format!("{}/templates/{NOTES}", chart.name());
     let mut notes = String::new();
     let mut kept = Vec::with_capacity(files.len());
-    let mut origins = Vec::new();
     for file in files {
         if !file.path.ends_with(NOTES) {
-            if options.trace {
-                origins.push((file.path.clone(), file.origins));
-            }
-            kept.push((file.path, file.text));
+            kept.push(file);
         } else if options.sub_notes || file.path == own_notes {
             if !notes.is_empty() {
                 notes.push('\n');
@@ -341,14 +339,18 @@ fn finish(
             notes.push_str(&masthead_gotmpl::string::lossy(&file.text));
         }
     }
-    match manifests::sort(kept.iter().map(|(path, text)| (path.as_str(), text.as_slice())), warnings) {
-        Ok(sorted) => {
-            let (manifests, hooks) = (sorted.manifests, sorted.hooks);
+    match manifests::sort(kept.iter().map(|file| (file.path.as_str(), file.text.as_slice())), warnings) {
+        Ok(Sorted { manifests, hooks }) => {
+            let origins = |file: RenderedFile| {
+                let Traced { written, trace, keys } = file.traced?;
+                Some(Origins::new(file.path, written.unwrap_or(file.text), trace, keys))
+            };
+            let origins = kept.into_iter().filter_map(origins).collect();
             Ok(Rendered { manifests, hooks, notes, crds, origins, warnings: warnings.clone() })
         }
         Err((path, text)) => {
             let mut error = Error::new(Stage::Render, chart.name(), text).at(&path);
-            error.rendered = kept.into_iter().map(|(path, text)| (path, Str::from(text))).collect();
+            error.rendered = kept.into_iter().map(|file| (file.path, Str::from(file.text))).collect();
             Err(error)
         }
     }

@@ -3,6 +3,7 @@
 use masthead_gotmpl::quote::quote as go_quote;
 
 use super::decimal::{english, english_int};
+use super::validate::CHECKS_MAX;
 
 /// One fault, and those it is made of.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,7 @@ pub struct Fault {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "each is a keyword of JSON Schema with what was got and what is wanted")]
 pub enum Kind {
+    Exhausted,
     Group,
     Reference,
     Not,
@@ -81,6 +83,7 @@ fn places(got: &[usize]) -> String {
 impl Kind {
     fn text(&self) -> String {
         match self {
+            Kind::Exhausted => format!("the schema takes more than {CHECKS_MAX} checks"),
             Kind::Group | Kind::Reference => "validation failed".to_owned(),
             Kind::Not => "'not' failed".to_owned(),
             Kind::AllOf => "'allOf' failed".to_owned(),

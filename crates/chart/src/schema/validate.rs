@@ -17,11 +17,18 @@ use super::pointer::push;
 /// How deep values and references may nest.
 const DEPTH_MAX: usize = 2000;
 
+/// How many times a schema may be held against a value: references can make a few schemas take longer than anyone waits.
+pub(crate) const CHECKS_MAX: usize = 1_000_000;
+
 /// Holds values against the root schema.
 pub(crate) fn run(schema: &Schema, value: &Value) -> Result<(), Vec<Fault>> {
-    let mut trail = Vec::new();
-    let mut run = Run { schema, trail: &mut trail };
-    match run.check(schema.root, value, "", 0, &mut Unevaluated::default(), false) {
+    let (mut trail, mut checks) = (Vec::new(), 0);
+    let mut run = Run { schema, trail: &mut trail, checks: &mut checks, keyword: "" };
+    let mut left = Unevaluated::of(value, &schema.nodes[schema.root], false);
+    let done = run.check(schema.root, value, "", 0, &mut left, false);
+    match done {
+        // Whatever else was found follows from this.
+        _ if checks > CHECKS_MAX => Err(vec![fault("", Kind::Exhausted)]),
         Ok(()) => Ok(()),
         Err(Fault { kind: Kind::Group, causes, .. }) => Err(causes),
         Err(fault) => Err(vec![fault]),
@@ -65,11 +72,16 @@ impl Unevaluated {
 struct Step {
     node: Id,
     value: usize,
+    /// The reference that led to it, if one did.
+    keyword: &'static str,
 }
 
 struct Run<'r> {
     schema: &'r Schema,
     trail: &'r mut Vec<Step>,
+    checks: &'r mut usize,
+    /// The reference that leads to the next step.
+    keyword: &'static str,
 }
 
 type Checked = Result<(), Fault>;
@@ -110,13 +122,18 @@ impl<'r> Run<'r> {
             Some(false) => return Err(fault(at, Kind::FalseSchema)),
             None => {}
         }
+        *self.checks += 1;
+        if *self.checks > CHECKS_MAX {
+            return Err(fault("", Kind::Exhausted));
+        }
         if let Some(cycle) = self.cycle(id, of) {
             return Err(fault(at, cycle));
         }
         if self.trail.len() > DEPTH_MAX {
             return Err(fault(at, Kind::InvalidValue(format!("nested deeper than {DEPTH_MAX} levels"))));
         }
-        self.trail.push(Step { node: id, value: of });
+        let keyword = std::mem::take(&mut self.keyword);
+        self.trail.push(Step { node: id, value: of, keyword });
         let mut faults = Vec::new();
         let early = self.keywords(node, value, at, left, quick, &mut faults);
         self.trail.pop();
@@ -130,9 +147,25 @@ impl<'r> Run<'r> {
 
     /// Whether the schema is already being held against this value.
     fn cycle(&self, id: Id, of: usize) -> Option<Kind> {
-        let same = self.trail.iter().rev().take_while(|step| step.value == of);
-        let url = || self.schema.location(id);
-        same.into_iter().any(|step| step.node == id).then(|| Kind::RefCycle { url: url(), first: url(), second: url() })
+        let back = self.trail.iter().rev().take_while(|step| step.value == of).position(|step| step.node == id)?;
+        let last = self.trail.len() - 1;
+        let first = self.place(last) + &self.token(self.trail[last].node, id, self.keyword);
+        Some(Kind::RefCycle { url: self.schema.location(id), first, second: self.place(last - back) })
+    }
+
+    /// The keywords that led to a step.
+    fn place(&self, step: usize) -> String {
+        let two = |at: usize| self.token(self.trail[at - 1].node, self.trail[at].node, self.trail[at].keyword);
+        (1..=step).map(two).collect()
+    }
+
+    /// The keyword that led from one schema to the next: a reference, or where the one stands in the other.
+    fn token(&self, outer: Id, id: Id, keyword: &str) -> String {
+        if !keyword.is_empty() {
+            return format!("/{keyword}");
+        }
+        let outer = self.schema.location(outer).len();
+        self.schema.location(id).get(outer..).unwrap_or_default().to_owned()
     }
 
     /// All keywords of a schema. The first few end the matter when they fail.
@@ -147,7 +180,7 @@ impl<'r> Run<'r> {
     ) -> Checked {
         basic(node, value, at)?;
         if let Some(target) = node.reference {
-            let done = self.reference(target, value, at, left, quick);
+            let done = self.reference("$ref", target, value, at, left, quick);
             if node.draft < 2019 {
                 return done;
             }
@@ -173,8 +206,19 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    fn reference(&mut self, target: Id, value: &Value, at: &str, left: &mut Unevaluated, quick: bool) -> Checked {
-        self.same(target, value, at, left, quick).map_err(|inner| {
+    fn reference(
+        &mut self,
+        keyword: &'static str,
+        target: Id,
+        value: &Value,
+        at: &str,
+        left: &mut Unevaluated,
+        quick: bool,
+    ) -> Checked {
+        self.keyword = keyword;
+        let done = self.same(target, value, at, left, quick);
+        self.keyword = "";
+        done.map_err(|inner| {
             let causes = if inner.kind == Kind::Group { inner.causes } else { vec![inner] };
             Fault { at: at.to_owned(), kind: Kind::Reference, causes }
         })
@@ -194,7 +238,7 @@ impl<'r> Run<'r> {
                 let outer = self.trail.iter().find(|step| self.node(self.node(step.node).resource).recursive_anchor);
                 target = outer.map_or(target, |step| step.node);
             }
-            faults.extend(self.reference(target, value, at, left, quick).err());
+            faults.extend(self.reference("$recursiveRef", target, value, at, left, quick).err());
         }
         if let Some((first, anchor)) = &node.dynamic_ref {
             let mut target = *first;
@@ -205,7 +249,7 @@ impl<'r> Run<'r> {
                 };
                 target = self.trail.iter().find_map(known).unwrap_or(target);
             }
-            faults.extend(self.reference(target, value, at, left, quick).err());
+            faults.extend(self.reference("$dynamicRef", target, value, at, left, quick).err());
         }
     }
 
@@ -247,7 +291,7 @@ impl<'r> Run<'r> {
         if let Some(id) = node.property_names {
             for key in map.keys() {
                 let mut trail = Vec::new();
-                let mut run = Run { schema: self.schema, trail: &mut trail };
+                let mut run = Run { schema: self.schema, trail: &mut trail, checks: self.checks, keyword: "" };
                 let done = run.check(id, &Value::Str(key.clone()), "", 0, &mut Unevaluated::default(), quick);
                 if let Err(inner) = done {
                     let causes = if inner.kind == Kind::Group { inner.causes } else { vec![inner] };
