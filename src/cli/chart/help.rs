@@ -129,7 +129,8 @@ mod tests {
         for spec in ALL {
             let text = of(spec);
             for flag in spec.flags.iter().copied().flatten().chain(COMMON) {
-                let count = text.matches(&format!("--{} ", flag.name)).count();
+                let begins = |line: &&str| line[6.min(line.len())..].starts_with(&format!("--{} ", flag.name));
+                let count = text.lines().filter(begins).count();
                 assert!(count == 1, "{}: --{} is there {count} times\n{text}", spec.name, flag.name);
                 assert!(WORDS.iter().any(|(name, _)| *name == flag.name), "--{} has no words", flag.name);
                 used.push(flag.name);
