@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use masthead_api::apps::replica_set::ReplicaSet;
+use masthead_api::batch::job::Job;
 use masthead_api::change::{Change, EventKind, EventNote};
 use masthead_api::core::pod::Pod;
 use masthead_api::core::pod_status::PodCondition;
@@ -14,6 +15,7 @@ use crate::cluster::view::Cluster;
 use crate::context::{Context, Reaction};
 use crate::schedule::node_info::{self, NodeInfo};
 use crate::schedule::select;
+use crate::workload::job::recover;
 
 /// The scheduler that this is; pods that name another are left to it.
 const NAME: &str = "default-scheduler";
@@ -47,7 +49,7 @@ fn is_ours(pod: &Pod) -> bool {
         && !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed")
 }
 
-/// Whether the pod's set is about to take in a pod that runs already, found on a node after the store was lost: then this
+/// Whether the pod's owner is about to take in a pod that runs already, found on a node after the store was lost: then this
 /// one is superfluous, and must not be started meanwhile.
 fn is_spare(cluster: &Cluster, pod: &Pod) -> bool {
     let mut recovered = cluster.recovered(&pod.metadata.namespace).peekable();
@@ -57,6 +59,10 @@ fn is_spare(cluster: &Cluster, pod: &Pod) -> bool {
     let Some(owner) = pod.metadata.owner_references.iter().find(|owner| owner.controller == Some(true)) else {
         return false;
     };
+    if owner.kind == Job::KIND.info().kind {
+        let key = ObjectKey::new(Job::KIND, pod.metadata.namespace.clone(), owner.name.clone());
+        return cluster.typed::<Job>(&key).is_some_and(|job| recovered.any(|found| recover::is_of(&job, found)));
+    }
     let key = ObjectKey::new(ReplicaSet::KIND, pod.metadata.namespace.clone(), owner.name.clone());
     let Some(selector) = cluster.typed::<ReplicaSet>(&key).and_then(|set| set.spec.selector.clone()) else {
         return false;

@@ -42,6 +42,13 @@ pub fn reconcile(cluster: &Cluster, object: &Arc<Object>, cx: &mut Context) -> R
         return Ok(Reaction::default());
     };
     let mut run = Run::of(cluster, object, job, &selector, cx.now)?;
+    // What is taken in is counted when it is the job's: a status never tells of pods that are not.
+    if run.members.iter().any(|m| m.adopted) {
+        for member in run.members.iter().filter(|m| m.adopted) {
+            run.reaction.changes.extend(member.write(&run.job.metadata.name, run.now)?.0);
+        }
+        return Ok(run.reaction);
+    }
     let suspended = run.job.spec.suspend == Some(true);
     if run.status.start_time.is_none() && !suspended {
         run.status.start_time = Some(run.now);

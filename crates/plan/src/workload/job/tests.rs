@@ -326,6 +326,8 @@ fn a_job_finds_its_pods_again_after_the_store_was_lost() {
         after.assert_silent();
     };
     check("j:ok", false, "Complete CompletionsReached: 0 active, 2 succeeded, 0 failed [0,1|]", 0);
+    a_pod_that_comes_late(0, 1);
+    a_pod_that_comes_late(-1, 0);
     check("j:run", false, "goes on: 2 active, 0 succeeded, 0 failed [|]", 0);
     // What ran for another template is none of this job's.
     check("j:run", true, "Complete CompletionsReached: 0 active, 2 succeeded, 0 failed [0,1|]", 2);
@@ -483,4 +485,26 @@ fn a_job_of_another_controller_is_left_alone() {
     world.pass(60_000);
     assert_eq!(live(&world).status, Default::default());
     assert!(pods(&world).is_empty() && world.events.is_empty());
+}
+
+/// A node that comes back when the job is over brings a pod that ended with this code, or still runs when it is negative.
+fn a_pod_that_comes_late(code: i32, kept: usize) {
+    let mut world = world(1, json!({}), "j:ok");
+    world.pass(5_000);
+    let mut late = world.cluster.of_kind(POD).next().expect("a pod").value();
+    late["metadata"]["name"] = "job-late".into();
+    late["metadata"]["uid"] = "late".into();
+    late["metadata"]["finalizers"] = json!(["batch.kubernetes.io/job-tracking"]);
+    late["metadata"]["annotations"] = json!({"masthead.dev/recovered-owner": "Job/job"});
+    late["metadata"].as_object_mut().unwrap().remove("ownerReferences");
+    late["status"]["phase"] = if code < 0 { "Running" } else { "Succeeded" }.into();
+    world.put(late);
+    world.applied("c1");
+    world.pass(5_000);
+    assert_eq!(end(&world), "Complete CompletionsReached: 0 active, 1 succeeded, 0 failed [|]");
+    let found = pods(&world).into_iter().filter(|p| p.metadata.name == "job-late").collect::<Vec<_>>();
+    assert_eq!(found.len(), kept);
+    assert!(found.iter().all(|p| p.metadata.finalizers.is_empty() && p.metadata.owner_references.len() == 1));
+    world.settle();
+    world.assert_silent();
 }
