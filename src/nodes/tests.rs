@@ -261,7 +261,7 @@ async fn a_node_says_what_its_tables_are_and_what_it_cannot_do() {
     assert_eq!(control.handle.tables(), [Tables::Broken]);
     services.applied(held.generation, None);
     control.report("the tables", applied("")).await;
-    assert_eq!(control.handle.tables(), [Tables::Are(wanted)]);
+    assert_eq!(control.handle.tables(), [Tables::Are(Arc::new(wanted))]);
     let problem = Problem { kind: "Service".into(), name: "web".into(), ..Problem::default() };
     problems.set("services", vec![problem.clone()]);
     let told = |r: &Report| match &r.what {

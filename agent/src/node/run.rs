@@ -133,11 +133,12 @@ pub async fn start(options: Options) -> Result<Node> {
 
 /// Serves Ingresses at the node's address; at another one when that changes, while connections to the first end.
 async fn from_outside(link: Handle, mut own: watch::Receiver<Vec<IpAddr>>, stop: CancellationToken) {
+    let table = link.tables().part("ingress");
     loop {
         let settings = ingress::Options {
             addresses: ingress_run::addresses_of(&own.borrow_and_update()),
             problems: link.problems(),
-            table: Some(link.tables().part("ingress")),
+            table: Some(table.clone()),
             ..ingress::Options::default()
         };
         let here = stop.child_token();

@@ -43,9 +43,9 @@ impl Large {
         COUNT.send_modify(|count| count.large += 1);
         let large = Self(());
         let mut count = COUNT.subscribe();
-        let quiet = count.wait_for(|count| count.listeners == 0);
+        let quiet = async { drop(count.wait_for(|count| count.listeners == 0).await) };
         // Who is busy listens on; that costs time, and nothing else.
-        let _ = tokio::time::timeout(LET_GO_MAX, quiet).await;
+        drop(tokio::time::timeout(LET_GO_MAX, quiet).await);
         large
     }
 }
@@ -90,13 +90,16 @@ impl Watch {
     pub async fn changed(&mut self) -> Result<()> {
         let mut count = COUNT.subscribe();
         if let Some(Counted(socket)) = &self.socket {
+            // What it gives is a lock on the count, which must be let go before anything is counted.
+            let large = async { drop(count.wait_for(|count| count.large > 0).await) };
             tokio::select! {
                 heard = heard(socket) => return heard,
-                _ = count.wait_for(|count| count.large > 0) => self.socket = None,
+                () = large => {}
             }
+            self.socket = None;
         }
         // The sender lives as long as the process.
-        let _ = count.wait_for(|count| count.large == 0).await;
+        drop(count.wait_for(|count| count.large == 0).await);
         self.socket = Some(counted()?);
         Ok(())
     }
@@ -156,6 +159,70 @@ async fn heard(socket: &AsyncFd<OwnedFd>) -> Result<()> {
         ready.clear_ready();
         if heard {
             return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long a listener may take on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_listener_lets_go_while_a_large_change_is_made_and_hears_of_its_end() {
+        // Each kernel has it that has nftables; without, there is nothing to test.
+        let Ok(mut watch) = Watch::open() else { return };
+        let listener = tokio::spawn(async move {
+            // Others may change tables meanwhile: then it listens on.
+            while watch.socket.is_some() {
+                watch.changed().await.unwrap();
+                let is_over = COUNT.borrow().large == 0;
+                if is_over {
+                    return watch;
+                }
+            }
+            watch
+        });
+        let large = Large::begin().await;
+        tokio::task::yield_now().await;
+        drop(large);
+        let watch = tokio::time::timeout(PATIENCE, listener).await.expect("it hears of the end").unwrap();
+        assert!(watch.socket.is_some(), "and listens again");
+        drop(watch);
+    }
+
+    #[tokio::test]
+    async fn many_listeners_and_many_large_changes_end() {
+        let Ok(first) = Watch::open() else { return };
+        drop(first);
+        let stop = tokio_util::sync::CancellationToken::new();
+        let listeners: Vec<_> = (0..4)
+            .map(|_| {
+                let stop = stop.clone();
+                tokio::spawn(async move {
+                    let mut watch = Watch::open().unwrap();
+                    loop {
+                        tokio::select! {
+                            heard = watch.changed() => heard.unwrap(),
+                            () = stop.cancelled() => return,
+                        }
+                    }
+                })
+            })
+            .collect();
+        let work = async {
+            for _ in 0..20 {
+                let (one, other) = tokio::join!(Large::begin(), Large::begin());
+                drop((one, other));
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, work).await.expect("nobody waits for ever");
+        stop.cancel();
+        for listener in listeners {
+            tokio::time::timeout(PATIENCE, listener).await.expect("a listener ends").unwrap();
         }
     }
 }
