@@ -17,7 +17,7 @@ use hyper_util::server::conn::auto;
 use masthead_agent::ingress::options::Options;
 use masthead_agent::ingress::run::{self, Handle};
 use masthead_wire::manifest::{Generation, NodeManifest};
-use masthead_wire::object::Attachment;
+use masthead_wire::object::{Attachment, AttachmentKey};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -79,6 +79,16 @@ impl Bed {
             let mut next = held.as_deref().cloned().unwrap_or_default();
             next.generation = Generation { term: 1, counter: next.generation.counter + 1 };
             next.content.insert_attachment(Arc::new(attachment));
+            *held = Some(Arc::new(next));
+        });
+    }
+
+    pub fn remove(&self, kind: &str, name: &str) {
+        let key = AttachmentKey { kind: kind.into(), namespace: "n".into(), name: name.into() };
+        self.manifest.send_modify(|held| {
+            let mut next = held.as_deref().cloned().unwrap_or_default();
+            next.generation = Generation { term: 1, counter: next.generation.counter + 1 };
+            next.content.attachments.remove(&key);
             *held = Some(Arc::new(next));
         });
     }

@@ -1,6 +1,8 @@
 //! The Ingress on real sockets of the loopback, with pods that the tests make.
 
 mod bed;
+mod direct;
+mod gateways;
 mod life;
 mod passes;
 mod refuses;

@@ -49,7 +49,7 @@ pub struct Match {
 /// An expression that a whole text must fit.
 fn regex(expression: &str) -> Result<Regex, String> {
     let config = Regex::config().nfa_size_limit(Some(AUTOMATON_BYTES_MAX));
-    let build = |text: &str| Regex::builder().configure(config.clone()).build(text);
+    let build = |text: &str| Regex::builder().configure(config.clone()).build(text).map_err(|error| error.to_string());
     let whole = format!(r"\A(?:{expression})\z");
     // Alone too, so that it can't end the group that stands around it.
     let built = build(expression).and_then(|_| build(&whole));

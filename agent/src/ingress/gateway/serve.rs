@@ -27,6 +27,9 @@ use crate::ingress::table::Table;
 /// Copies of requests that one worker has on their way at a time; more are left out.
 const COPIES_MAX: usize = 256;
 
+/// Longer than any other time.
+const NEVER: Duration = Duration::from_secs(3600);
+
 thread_local! {
     /// Copies on their way.
     static COPIES: Cell<usize> = const { Cell::new(0) };
@@ -271,7 +274,9 @@ impl Asked<'_> {
             TeeBody::Made(body) => PodBody::Any(body, sent.clone()),
         };
         let edit = |headers: &mut HeaderMap| edits.apply(headers);
-        let ask = Ask { edit: Some(&edit), response: within.unwrap_or(worker.options.response) };
+        // Where the rule has a time of its own, it is the only one: `answer` watches it.
+        let response = within.map_or(worker.options.response, |within| within.saturating_add(NEVER));
+        let ask = Ask { edit: Some(&edit), response };
         let request = Request::from_parts(parts, body);
         handle::send(self.conn, request, &sent, &target.route.backend, self.authority.clone(), &ask).await
     }
