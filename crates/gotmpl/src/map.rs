@@ -6,6 +6,7 @@ use crate::value::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// One key and its value.
 pub type Entry = (Str, Value);
@@ -77,6 +78,21 @@ impl Map {
     pub fn get(&self, key: &[u8]) -> Option<Value> {
         let entries = self.data.as_ref()?.entries.borrow();
         let at = position(&entries, key).ok()?;
+        Some(entries[at].1.clone())
+    }
+
+    /// The value of a key that is looked for at a hint first, which then says where it was found.
+    #[inline]
+    pub(crate) fn get_near(&self, key: &Str, hint: &AtomicU32) -> Option<Value> {
+        let entries = self.data.as_ref()?.entries.borrow();
+        let near = hint.load(Ordering::Relaxed) as usize;
+        if let Some((found, value)) = entries.get(near)
+            && found == key
+        {
+            return Some(value.clone());
+        }
+        let at = position(&entries, key.as_bytes()).ok()?;
+        hint.store(at as u32, Ordering::Relaxed);
         Some(entries[at].1.clone())
     }
 
@@ -248,6 +264,7 @@ mod tests {
     use crate::string::Str;
     use crate::value::Value;
     use std::rc::Rc;
+    use std::sync::atomic::AtomicU32;
 
     fn pair(key: &str, value: i64) -> (Str, Value) {
         (key.into(), Value::int(value))
@@ -260,6 +277,12 @@ mod tests {
         assert!(matches!(map.get(b"b"), Some(Value::Int(_, 3))));
         map.insert("aa".into(), Value::Nil).unwrap();
         assert_eq!(map.keys(), ["a", "aa", "b"].map(Str::from));
+        let hint = AtomicU32::new(7);
+        for key in ["b", "a", "aa", "b", "x"] {
+            let (near, plain) = (map.get_near(&key.into(), &hint), map.get(key.as_bytes()));
+            assert_eq!(near.map(|value| value.truth()), plain.map(|value| value.truth()), "{key}");
+        }
+        assert_eq!(hint.into_inner(), 2);
         map.remove(b"a");
         assert_eq!(map.len(), 2);
         assert_eq!(Map::nil(&MAP_ANY).insert("a".into(), Value::Nil), Err(NIL_MAP.to_owned()));

@@ -7,7 +7,7 @@ use crate::function::Method;
 use crate::kind::Elem;
 use crate::map::Map;
 use crate::object::Object;
-use crate::parse::tree::{At, Span};
+use crate::parse::tree::{At, Name, Span};
 use crate::quote;
 use crate::string::Str;
 use crate::value::Value;
@@ -62,13 +62,13 @@ impl Execution<'_> {
     /// The value of a key, or what the option says about a missing one.
     #[inline]
     fn key(&mut self, frame: &Frame<'_>, map: &Map, at: u32) -> Result<Typed> {
-        let name = &frame.tree.file.names[at as usize];
+        let Name { text: name, hint } = &frame.tree.file.names[at as usize];
         let elem = map.typ().elem;
         let interface = matches!(elem, Elem::Any);
         if let Some(trace) = &mut self.trace {
             trace.read(map.path_id(), frame.file, at);
         }
-        match map.get(name.as_bytes()) {
+        match map.get_near(name, hint) {
             Some(value) => Ok(Typed { value, interface }),
             None => match self.options.missing_key {
                 MissingKey::Invalid => Ok(Typed::default()),
@@ -91,7 +91,7 @@ impl Execution<'_> {
         rest: Span,
         last: Option<Value>,
     ) -> Result<Typed> {
-        let name = &frame.tree.file.names[at as usize];
+        let name = &frame.tree.file.names[at as usize].text;
         if receiver.value.is_nil() {
             return self.field_of_nil(frame, &receiver, name);
         }
@@ -133,7 +133,7 @@ impl Execution<'_> {
         rest: Span,
         last: Option<Value>,
     ) -> Result<Typed> {
-        let name = &frame.tree.file.names[at as usize];
+        let name = &frame.tree.file.names[at as usize].text;
         let Some(text) = name.as_str() else { return self.no_field(frame, receiver, name) };
         if let Some(signature) = object.method(text) {
             let target = Target::ObjectMethod(object, signature);

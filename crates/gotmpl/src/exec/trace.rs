@@ -201,7 +201,7 @@ impl Trace {
             let origin = segments.get(index).map(|segment| {
                 let (path, key) = fed(&segments[index..], end).unwrap_or_default();
                 let name = self.files.get(key.file as usize).and_then(|file| file.names.get(key.name as usize));
-                let key = name.filter(|_| path != 0).cloned().unwrap_or_default();
+                let key = name.filter(|_| path != 0).map(|name| name.text.clone()).unwrap_or_default();
                 let file = self.files.get((segment.file & !TEXT) as usize);
                 let line = file.map_or(0, |file| file.line(segment.pos_at(first - start)));
                 Origin { template: file.map_or(Str::EMPTY, |file| file.name.clone()), line, path, key }

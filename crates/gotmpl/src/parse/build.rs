@@ -1,7 +1,8 @@
 //! Puts the nodes of a template into their flat vectors while it is parsed.
 use crate::parse::number::Number;
-use crate::parse::tree::{Arg, ArgId, Callee, Command, File, List, ListId, Node, NodeKind, Pipe, PipeId, Span};
+use crate::parse::tree::{Arg, ArgId, Callee, Command, File, List, ListId, Name, Node, NodeKind, Pipe, PipeId, Span};
 use crate::string::Str;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 /// The templates of a file in the making.
@@ -12,7 +13,7 @@ pub(crate) struct Builder {
     pipes: Vec<Pipe>,
     commands: Vec<Command>,
     args: Vec<Arg>,
-    names: Vec<Str>,
+    names: Vec<Name>,
     variables: Vec<Str>,
     numbers: Vec<Number>,
     strings: Vec<Str>,
@@ -96,7 +97,7 @@ impl Builder {
 
     /// Keeps the name of a field; gives where the next one comes.
     pub(crate) fn name(&mut self, name: &[u8]) -> u32 {
-        self.names.push(Str::new(name));
+        self.names.push(Name { text: Str::new(name), hint: AtomicU32::new(0) });
         self.next_name()
     }
 

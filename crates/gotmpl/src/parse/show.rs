@@ -149,7 +149,7 @@ impl Show<'_> {
     fn names(&mut self, names: Span) {
         for name in &self.tree.file.names[names.range()] {
             self.text(b".");
-            self.text(name.as_bytes());
+            self.text(name.text.as_bytes());
         }
     }
 }

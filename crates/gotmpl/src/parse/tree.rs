@@ -3,6 +3,7 @@ use crate::function::Function;
 use crate::parse::number::Number;
 use crate::string::Str;
 use std::ops::Range;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 /// A source, parsed: the nodes of all templates in it, with the names, constants and functions they use already resolved.
@@ -17,7 +18,7 @@ pub struct File {
     pub(crate) commands: Vec<Command>,
     pub(crate) args: Vec<Arg>,
     /// Field names, in chains.
-    pub(crate) names: Vec<Str>,
+    pub(crate) names: Vec<Name>,
     /// Names of variables with their `$`; 0 is `$` itself.
     pub(crate) variables: Vec<Str>,
     pub(crate) numbers: Vec<Number>,
@@ -33,6 +34,12 @@ impl File {
         let ends = self.newlines.get_or_init(|| memchr::memchr_iter(b'\n', &self.text).map(|at| at as u32).collect());
         ends.partition_point(|end| *end < pos) as u32 + 1
     }
+}
+
+/// A field's name, and where among the keys of a map it stood the last time: mostly it stands there again.
+pub(crate) struct Name {
+    pub(crate) text: Str,
+    pub(crate) hint: AtomicU32,
 }
 
 /// One template of a file.

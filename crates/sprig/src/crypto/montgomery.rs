@@ -1,6 +1,6 @@
 //! Products and powers modulo an odd number of fixed width, without a division: Montgomery's way.
 
-/// A modulus of `N` limbs, least first, with its top bit set. Numbers are in Montgomery's form: times `2^(64 N)`.
+/// A modulus of `N` limbs, an even number of them, least first, with its top bit set. Numbers are in Montgomery's form: times `2^(64 N)`.
 pub struct Montgomery<const N: usize> {
     modulus: [u64; N],
     /// `-1 / modulus` modulo `2^64`.
@@ -34,7 +34,7 @@ impl<const N: usize> Montgomery<N> {
     /// For an odd modulus with its top bit set; none for any other.
     pub fn new(modulus: [u64; N]) -> Option<Self> {
         let (first, last) = (*modulus.first()?, *modulus.last()?);
-        if first & 1 == 0 || last >> 63 == 0 {
+        if first & 1 == 0 || last >> 63 == 0 || N % 2 != 0 {
             return None;
         }
         // Newton's iteration: each step doubles the bits that are right; an odd number is its own inverse in three.
@@ -84,16 +84,26 @@ impl<const N: usize> Montgomery<N> {
         self.reduce(product)
     }
 
-    /// The square of a number.
+    /// The square of a number. Two rows are summed up at once, so that one's carry need not wait for the other's.
     pub fn square(&self, a: &[u64; N]) -> [u64; N] {
         let mut wide = [[0; N]; 2];
         let product = wide.as_flattened_mut();
-        for (at, factor) in a.iter().enumerate() {
-            let mut carry = 0;
-            for (slot, limb) in product[2 * at + 1..at + N].iter_mut().zip(&a[at + 1..]) {
-                (*slot, carry) = mac(*slot, *factor, *limb, carry);
+        for at in (0..N).step_by(2) {
+            let (one, two) = (a[at], a[at + 1]);
+            let (mut carry, mut second) = (0, 0);
+            (product[2 * at + 1], carry) = mac(product[2 * at + 1], one, two, carry);
+            if at + 2 == N {
+                product[at + N] = carry;
+                break;
             }
-            product[at + N] = carry;
+            (product[2 * at + 2], carry) = mac(product[2 * at + 2], one, a[at + 2], carry);
+            let limbs = a[at + 3..].iter().zip(&a[at + 2..N - 1]);
+            for (slot, (limb, before)) in product[2 * at + 3..at + N].iter_mut().zip(limbs) {
+                let sum;
+                (sum, carry) = mac(*slot, one, *limb, carry);
+                (*slot, second) = mac(sum, two, *before, second);
+            }
+            (product[at + N], product[at + N + 1]) = mac(carry, two, a[N - 1], second);
         }
         let (mut bit, mut carry) = (0, 0);
         for (pair, limb) in product.chunks_exact_mut(2).zip(a) {
@@ -106,23 +116,35 @@ impl<const N: usize> Montgomery<N> {
         self.reduce(product)
     }
 
-    /// Twice as many limbs divided by `2^(64 N)`.
+    /// Twice as many limbs divided by `2^(64 N)`, two limbs at once.
     fn reduce(&self, wide: &mut [u64]) -> [u64; N] {
-        let mut top = 0;
-        for at in 0..N {
-            let factor = wide[at].wrapping_mul(self.inverse);
-            let mut carry = 0;
-            for (slot, limb) in wide[at..at + N].iter_mut().zip(&self.modulus) {
-                (*slot, carry) = mac(*slot, factor, *limb, carry);
+        let modulus = &self.modulus;
+        let mut top = false;
+        for at in (0..N).step_by(2) {
+            let row = &mut wide[at..at + N + 2];
+            let (mut carry, mut second) = (0, 0);
+            let one = row[0].wrapping_mul(self.inverse);
+            (row[0], carry) = mac(row[0], one, modulus[0], carry);
+            (row[1], carry) = mac(row[1], one, modulus[1], carry);
+            let two = row[1].wrapping_mul(self.inverse);
+            (row[1], second) = mac(row[1], two, modulus[0], second);
+            let limbs = modulus[2..].iter().zip(&modulus[1..N - 1]);
+            for (slot, (limb, before)) in row[2..N].iter_mut().zip(limbs) {
+                let sum;
+                (sum, carry) = mac(*slot, one, *limb, carry);
+                (*slot, second) = mac(sum, two, *before, second);
             }
-            let (sum, first) = wide[at + N].overflowing_add(carry);
-            let (sum, second) = sum.overflowing_add(top);
-            wide[at + N] = sum;
-            top = u64::from(first) + u64::from(second);
+            let (sum, over) = row[N].overflowing_add(carry);
+            let (sum, above) = sum.overflowing_add(u64::from(top));
+            (row[N], second) = mac(sum, two, modulus[N - 1], second);
+            let (sum, first_over) = row[N + 1].overflowing_add(second);
+            let (sum, second_over) = sum.overflowing_add(u64::from(over | above));
+            row[N + 1] = sum;
+            top = first_over | second_over;
         }
         let mut out = [0; N];
         out.copy_from_slice(&wide[N..]);
-        self.fit(out, top)
+        self.fit(out, u64::from(top))
     }
 
     /// Two to the power of `exponent`.
@@ -201,5 +223,6 @@ mod tests {
             assert_eq!(power, field.power(&field.double(&field.one()), &b));
         }
         assert!(Montgomery::new([1u64, 2]).is_none() && Montgomery::new([2u64, 1 << 63]).is_none());
+        assert!(Montgomery::new([1u64 << 63 | 1]).is_none());
     }
 }

@@ -174,6 +174,7 @@ fn odd_part<const N: usize>(candidate: &[u64; N]) -> ([u64; N], u32) {
 #[cfg(test)]
 mod tests {
     use masthead_gotmpl::function::Place;
+    use num_bigint_dig::BigUint;
     use num_bigint_dig::prime::probably_prime;
 
     use super::{Small, generate, is_prime, number, odd_part, passes, small_primes};
@@ -204,14 +205,21 @@ mod tests {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) | 1;
         }
         // Products of primes p and 2p - 1 are what many bases take for primes.
-        let small = small_primes(1 << 17);
-        let is_small_prime =
-            |n: u64| small.iter().map(|prime| u64::from(*prime)).take_while(|p| p * p <= n).all(|p| n % p != 0);
-        let pairs = ((1u64 << 31 | 1)..).step_by(2).filter(|p| is_small_prime(*p) && is_small_prime(2 * p - 1));
-        for first in pairs.take(20) {
-            assert!(!passes(&[first * (2 * first - 1)], &mut stream(0)), "{first}");
+        let wide = |number: BigUint| {
+            let mut limbs = [0u64; 2];
+            for (at, byte) in number.to_bytes_le().into_iter().enumerate() {
+                limbs[at / 8] |= u64::from(byte) << (8 * (at % 8));
+            }
+            limbs
+        };
+        let is_word_prime = |n: u128| probably_prime(&number(&[n as u64, (n >> 64) as u64]), 20);
+        let pairs = ((1u128 << 63 | 1)..).step_by(2).filter(|p| is_word_prime(*p) && is_word_prime(2 * p - 1));
+        for first in pairs.take(5) {
+            let product = BigUint::from(first as u64) * (BigUint::from(first as u64) * 2u8 - 1u8);
+            assert!(!passes(&wide(product), &mut stream(0)), "{first}");
         }
-        assert!(passes(&[18_446_744_073_709_551_557], &mut stream(0)), "the greatest prime of 64 bits");
+        let greatest = (BigUint::from(1u8) << 128usize) - 159u8;
+        assert!(passes(&wide(greatest), &mut stream(0)), "the greatest prime of 128 bits");
     }
 
     #[test]
