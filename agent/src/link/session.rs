@@ -112,7 +112,9 @@ async fn next(messages: &mut Streaming<pb::ToAgent>) -> Result<pb::to_agent::Mes
 }
 
 async fn write(shared: &Shared, tx: mpsc::Sender<pb::FromAgent>, beat: Duration) -> Result<(), Error> {
-    let mut beats = tokio::time::interval(beat);
+    // The outbox begins with one: a second at once would name the old manifest while the new one is on its way, and two
+    // that do are taken for a loss.
+    let mut beats = tokio::time::interval_at(tokio::time::Instant::now() + beat, beat);
     beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut again = tokio::time::interval_at(tokio::time::Instant::now() + PROBLEMS_AGAIN, PROBLEMS_AGAIN);
     again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
