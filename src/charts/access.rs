@@ -130,7 +130,7 @@ fn unread(path: &str, why: &dyn std::fmt::Display) -> Error {
 /// # Errors
 /// Any other scheme, and the addresses at which clouds hand out a machine's own credentials.
 pub fn address(text: &str) -> Result<Url, Error> {
-    let wrong = |why: &str| Error::Address { url: text.to_owned(), why: why.to_owned() };
+    let wrong = |why: &str| Error::Address { url: masked(text), why: why.to_owned() };
     let url = Url::parse(text).map_err(|e| wrong(&e.to_string()))?;
     askable(&url).map_err(wrong)?;
     Ok(url)
@@ -158,6 +158,14 @@ pub fn shown(url: &Url) -> String {
     // An address that can hold none has none to hide.
     let _ = url.set_password(None);
     url.into()
+}
+
+/// The same of what may be no address at all.
+pub fn masked(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(url) if url.password().is_some() => shown(&url),
+        _ => text.to_owned(),
+    }
 }
 
 /// An error with its causes, without what is said twice.
@@ -191,6 +199,8 @@ mod tests {
         }
         assert!(address("http://127.0.0.1:8080/index.yaml").is_ok());
         assert_eq!(shown(&Url::parse("https://u:p@x/").unwrap()), "https://u@x/");
+        let told = address("ftp://u:secret@x/").expect_err("refused").to_string();
+        assert!(told.contains("ftp://u@x/") && !told.contains("secret"), "{told}");
     }
 
     #[test]

@@ -84,6 +84,8 @@ fn signer(status: &str, is_success: bool) -> Result<Signer, Error> {
 /// `gpg` is not there, no key or more than one fits, or the passphrase is missing or wrong.
 pub fn sign(keyring: &Path, id: &str, passphrase: Option<&str>, text: &str) -> Result<Vec<u8>, Error> {
     let home = Home::new()?;
+    // Keys stay here for a moment only, so that the agent need not measure how slowly to protect them.
+    home.put("gpg-agent.conf", b"s2k-count 65536\n")?;
     let ring = home.ring(keyring)?;
     let gpg = |arguments: &[&str], input: &[u8]| {
         let mut command = home.command("gpg");

@@ -6,7 +6,7 @@ use masthead_chart::command::{self, SOURCE};
 use masthead_chart::disk::{Disk, Kind};
 use masthead_chart::flags::{Flag, Given};
 
-use crate::charts::access::{Access, Times, Tls};
+use crate::charts::access::{Access, Times, Tls, masked};
 use crate::charts::credentials::Login;
 use crate::charts::error::Error;
 use crate::charts::fetch::{Check, Fetched, Fetcher, Options};
@@ -172,7 +172,7 @@ fn unreachable(repo: &str, error: Error) -> String {
         _ => false,
     };
     match is_index {
-        true => format!("looks like {repo:?} is not a valid chart repository or cannot be reached: {error}"),
+        true => format!("looks like {:?} is not a valid chart repository or cannot be reached: {error}", masked(repo)),
         false => error.to_string(),
     }
 }
