@@ -11,10 +11,13 @@ const DEPTH_MAX: usize = 64;
 /// Files that a folder may hold.
 const FILES_MAX: usize = 50_000;
 
+/// Bytes of all files of a folder. Helm has no bound.
+const BYTES_MAX: u64 = 512 << 20;
+
 /// What stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A file of so many bytes.
+    /// A file of so many bytes; 0 also where a listing does not say.
     File(u64),
     /// A folder.
     Folder,
@@ -43,6 +46,17 @@ pub trait Disk {
     /// # Errors
     /// It can't be read.
     fn read(&mut self, path: &str) -> Result<Vec<u8>, String>;
+
+    /// The bytes of a file, if there are no more than so many.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn read_up_to(&mut self, path: &str, most: u64) -> Result<Option<Vec<u8>>, String> {
+        match self.stat(path)? {
+            Kind::File(size) if size > most => Ok(None),
+            _ => self.read(path).map(Some),
+        }
+    }
 
     /// The path that a link, or a path through links, leads to in the end.
     ///
@@ -93,7 +107,7 @@ pub fn folder(disk: &mut dyn Disk, path: &str, warnings: &mut Vec<String>) -> Re
         Err(_) => Rules::parse(b"")?,
     };
     let home = disk.resolve(&top)?;
-    let mut walk = Walk { disk, rules, top, home, files: Vec::new(), warnings };
+    let mut walk = Walk { disk, rules, top, home, files: Vec::new(), bytes: 0, warnings };
     walk.folder("", 0)?;
     Ok(walk.files)
 }
@@ -105,6 +119,8 @@ struct Walk<'d> {
     /// The top with its links resolved: what links may lead into.
     home: String,
     files: Vec<File>,
+    /// Bytes of all files so far.
+    bytes: u64,
     warnings: &'d mut Vec<String>,
 }
 
@@ -140,19 +156,30 @@ impl Walk<'_> {
             Kind::Folder => self.folder(name, depth + 1),
             _ if self.rules.ignores(name, false) => Ok(()),
             Kind::Other => Err(format!("cannot load irregular file {path} as it has file mode type bits set")),
-            Kind::File(size) if size > FILE_BYTES_MAX => {
-                let base = name.rsplit('/').next().unwrap_or(name);
-                let base = masthead_gotmpl::quote::quote(base.as_bytes());
-                Err(format!("chart file {base} is larger than the maximum file size {FILE_BYTES_MAX}"))
-            }
+            Kind::File(size) if size > FILE_BYTES_MAX => Err(too_large(name)),
             Kind::File(_) => {
                 if self.files.len() >= FILES_MAX {
                     return Err(format!("chart folder {} holds more than {FILES_MAX} files", self.top));
                 }
-                let data = self.disk.read(&path).map_err(|error| format!("error reading {name}: {error}"))?;
+                let data = match kind {
+                    Kind::File(0) => self.disk.read_up_to(&path, FILE_BYTES_MAX),
+                    _ => self.disk.read(&path).map(Some),
+                };
+                let data = data.map_err(|error| format!("error reading {name}: {error}"))?;
+                let data = data.ok_or_else(|| too_large(name))?;
+                self.bytes += data.len() as u64;
+                if self.bytes > BYTES_MAX {
+                    return Err(format!("chart folder {} holds more than {BYTES_MAX} bytes", self.top));
+                }
                 self.files.push(File::new(name, data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&data)));
                 Ok(())
             }
         }
     }
+}
+
+fn too_large(name: &str) -> String {
+    let base = name.rsplit('/').next().unwrap_or(name);
+    let base = masthead_gotmpl::quote::quote(base.as_bytes());
+    format!("chart file {base} is larger than the maximum file size {FILE_BYTES_MAX}")
 }

@@ -135,13 +135,23 @@ impl<'t> Lines<'t> {
     fn next(&mut self) -> Option<Line<'t>> {
         let at = self.at;
         let rest = self.text.get(at..).filter(|rest| !rest.is_empty())?;
-        let line = rest.split_once('\n').map_or(rest, |(line, _)| line);
-        self.at = at + line.len() + 1;
-        Some((at, line))
+        let length = memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
+        self.at = at + length + 1;
+        Some((at, &rest[..length]))
+    }
+
+    /// Whether the next line surely is not deeper than something: it begins within so many columns.
+    fn is_next_within(&self, outer: usize) -> bool {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let spaces = rest.iter().take(outer + 1).take_while(|byte| **byte == b' ').count();
+        spaces <= outer && rest.get(spaces).is_some_and(|byte| *byte != b'\n')
     }
 
     /// The rest of a plain scalar that begins at `from` and, so far, ends at `end`: lines deeper than what it belongs to.
     fn plain(&mut self, from: usize, end: usize, outer: Option<usize>) -> Option<Value<'t>> {
+        if outer.is_some_and(|outer| self.is_next_within(outer)) {
+            return Some(Value::Plain(&self.text[from..end]));
+        }
         let mut end = end;
         let back = loop {
             let back = self.at;
@@ -400,6 +410,17 @@ fn dash(content: &str) -> Option<&str> {
     }
 }
 
+/// Bytes that keys without quotes are made of here.
+const IN_KEYS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'/' | b'$' | b'.' | b'-');
+        byte += 1;
+    }
+    table
+};
+
 /// A key and what follows its `:`; only keys that are surely texts.
 fn key(content: &str) -> Option<(&str, &str)> {
     let bytes = content.as_bytes();
@@ -415,8 +436,7 @@ fn key(content: &str) -> Option<(&str, &str)> {
         if !(first.is_ascii_alphanumeric() || matches!(first, b'_' | b'/' | b'$' | b'.')) {
             return None;
         }
-        let inner = |b: &&u8| b.is_ascii_alphanumeric() || matches!(**b, b'_' | b'/' | b'$' | b'.' | b'-');
-        let length = bytes.iter().take_while(inner).count();
+        let length = bytes.iter().position(|b| !IN_KEYS[usize::from(*b)]).unwrap_or(bytes.len());
         let rest = content[length..].strip_prefix(':')?;
         let key = &content[..length];
         if resolve::implicit(key).is_some() {
@@ -441,8 +461,8 @@ fn is_end(rest: &str) -> bool {
 /// A plain scalar without the comment after it.
 fn plain(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
-    for (at, byte) in bytes.iter().enumerate() {
-        match byte {
+    for at in memchr::memchr2_iter(b':', b'#', bytes) {
+        match bytes[at] {
             b':' if matches!(bytes.get(at + 1), None | Some(b' ')) => return None,
             b'#' if at > 0 && bytes[at - 1] == b' ' => return Some(text[..at].trim_end_matches(' ')),
             _ => {}

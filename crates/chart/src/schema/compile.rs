@@ -16,7 +16,7 @@ use super::format;
 use super::node::{Additional, Id, Items, Needs, Node, Pattern, Spot, Types};
 use super::pointer::{decode, join, location, push, split};
 use super::quick;
-use super::resources::{Keys, Root, address};
+use super::resources::{ByAddress, Keys, Root, address};
 use super::validate;
 
 /// The URL under which a chart's schema is read.
@@ -151,7 +151,7 @@ struct Compiler<'d> {
     places: Places,
     queue: Vec<Waiting<'d>>,
     /// Schemas by the address of what they are made of.
-    known: HashMap<usize, Id>,
+    known: ByAddress<Id>,
     /// Pointers that lead nowhere.
     lost: HashMap<(usize, String), Id>,
     check: bool,

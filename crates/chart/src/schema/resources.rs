@@ -1,6 +1,7 @@
 //! A document to the resources in it: which parts have an identifier, a draft and anchors of their own.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use masthead_gotmpl::quote::quote;
 use serde_json::{Map, Value as Json};
@@ -33,12 +34,33 @@ pub(crate) struct Root<'d> {
     /// Their numbers by their identifiers.
     ids: HashMap<String, usize>,
     /// The resource that each place which was looked through is part of, by the place's address.
-    owners: HashMap<usize, usize>,
+    owners: ByAddress<usize>,
 }
 
 /// What a place is known by: no two of a document have one address.
 pub(crate) fn address(value: &Json) -> usize {
     std::ptr::from_ref(value) as usize
+}
+
+/// What is kept for places, by their addresses.
+pub(crate) type ByAddress<T> = HashMap<usize, T, BuildHasherDefault<AddressHasher>>;
+
+/// Spreads addresses, which nobody outside chooses.
+#[derive(Default)]
+pub(crate) struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_usize(usize::from(*byte)));
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// The way to a place; a pointer is only written where one is asked for.
@@ -90,7 +112,7 @@ impl<'d> Keys<'d> {
 impl<'d> Root<'d> {
     /// Looks a document through.
     pub fn new(url: &str, document: &'d Json) -> Result<Root<'d>, String> {
-        let (resources, ids, owners) = (Vec::new(), HashMap::new(), HashMap::new());
+        let (resources, ids, owners) = (Vec::new(), HashMap::new(), ByAddress::default());
         let mut root = Root { url: url.to_owned(), document, resources, ids, owners };
         root.collect(document, None, &Trail::From(""), draft::LATEST, 0)?;
         Ok(root)

@@ -1,5 +1,6 @@
 //! The real file system as the crate asks for it, seen from a folder, for tests and benchmarks.
 
+use std::io::Read;
 use std::path::PathBuf;
 
 use masthead_chart::disk::{Disk, Kind};
@@ -44,8 +45,14 @@ impl Disk for Here {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(self.at(path)).map_err(|error| go("open", path, &error))? {
             let entry = entry.map_err(|error| go("open", path, &error))?;
-            let meta = entry.metadata().map_err(|error| go("lstat", path, &error))?;
-            names.push((entry.file_name().to_string_lossy().into_owned(), kind(&meta)));
+            // The folder knows what its entries are, but not how long.
+            let kind = match entry.file_type().map_err(|error| go("lstat", path, &error))? {
+                typ if typ.is_symlink() => Kind::Link,
+                typ if typ.is_dir() => Kind::Folder,
+                typ if typ.is_file() => Kind::File(0),
+                _ => Kind::Other,
+            };
+            names.push((entry.file_name().to_string_lossy().into_owned(), kind));
         }
         names.sort_by(|a: &(String, Kind), b| a.0.cmp(&b.0));
         Ok(names)
@@ -53,6 +60,29 @@ impl Disk for Here {
 
     fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
         std::fs::read(self.at(path)).map_err(|error| go("open", path, &error))
+    }
+
+    fn read_up_to(&mut self, path: &str, most: u64) -> Result<Option<Vec<u8>>, String> {
+        let fault = |error: std::io::Error| go("open", path, &error);
+        let mut file = std::fs::File::open(self.at(path)).map_err(fault)?;
+        let size = file.metadata().map_err(fault)?.len();
+        if size > most {
+            return Ok(None);
+        }
+        // One byte more than it has, so that one read mostly is enough.
+        let mut data = vec![0; size as usize + 1];
+        let mut length = 0;
+        while length < data.len() {
+            match file.read(&mut data[length..]).map_err(fault)? {
+                0 => break,
+                read => length += read,
+            }
+            if length as u64 == size {
+                break;
+            }
+        }
+        data.truncate(length);
+        Ok(Some(data))
     }
 
     fn resolve(&mut self, path: &str) -> Result<String, String> {
