@@ -97,3 +97,51 @@ impl Common {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use masthead_plan::cluster::event::Event;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn gateways_and_their_routes_travel_resolved() {
+        let (mut cluster, mut common) = (Cluster::default(), Common::default());
+        let mut put = |value: Value| {
+            let object = Object::from_value(value).unwrap().at(cluster.revision() + 1);
+            let changed = cluster.apply(Event::Put(Arc::new(object))).unwrap();
+            let told = common.take(&cluster, &changed);
+            let keys = common.attachments().iter().map(|(key, _)| format!("{} {}", key.kind, key.name));
+            (told, keys.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>())
+        };
+        let of = |kind: &str, name: &str, spec: Value| {
+            json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": kind,
+                "metadata": {"namespace": "n", "name": name}, "spec": spec})
+        };
+        let tls = json!({"certificateRefs": [{"name": "s"}]});
+        let listeners = json!([{"name": "l", "port": 80, "protocol": "HTTP"},
+            {"name": "t", "port": 443, "protocol": "HTTPS", "tls": tls}]);
+        let gateway = of("Gateway", "g", json!({"gatewayClassName": "masthead", "listeners": listeners}));
+        let route = of("HTTPRoute", "r", json!({"parentRefs": [{"name": "g"}], "rules": [{"matches": [{}]}]}));
+        assert_eq!(put(route), (false, vec![]));
+        assert_eq!(put(gateway.clone()), (false, vec![]), "there is no class");
+        let class = of("GatewayClass", "masthead", json!({"controllerName": "masthead.dev/gateway"}));
+        assert_eq!(put(class), (true, vec!["Gateway g".to_owned(), "HTTPRoute r".to_owned()]));
+        let text = |label: &str| {
+            let pem = format!("-----BEGIN {label}-----\naGk=\n-----END {label}-----\n");
+            masthead_api::bytes::encode(pem.as_bytes())
+        };
+        let data = json!({"tls.crt": text("CERTIFICATE"), "tls.key": text("PRIVATE KEY")});
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "data": data,
+            "metadata": {"namespace": "n", "name": "s"}});
+        let all = ["Gateway g", "HTTPRoute r", "Secret s"].map(str::to_owned).to_vec();
+        assert_eq!(put(secret), (true, all.clone()));
+        // A status alone is nothing for nodes.
+        let mut with_status = gateway.clone();
+        with_status["status"] = json!({"addresses": [{"value": "192.0.2.1"}]});
+        assert_eq!(put(with_status), (false, all));
+        let mut elsewhere = gateway;
+        elsewhere["spec"]["gatewayClassName"] = "other".into();
+        assert_eq!(put(elsewhere), (true, vec![]));
+    }
+}
