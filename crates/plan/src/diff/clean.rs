@@ -1,5 +1,8 @@
 //! An object as stored → what a reader of a diff wants of it: no status, no bookkeeping, no value of a Secret.
 
+use masthead_api::batch::selector::{CONTROLLER_UID, JOB_NAME, OLD_CONTROLLER_UID, OLD_JOB_NAME};
+use masthead_api::kind::Kind;
+use masthead_api::kind::registry::JOB;
 use masthead_api::object::Object;
 use serde_json::{Map, Value};
 
@@ -29,12 +32,35 @@ fn cleaned(object: &Object) -> Value {
             }
         }
     }
+    without_uid(&mut value);
     if object.kind().info().kind == "Secret"
         && let Some(annotations) = value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
     {
         annotations.remove(LAST_APPLIED);
     }
     value
+}
+
+/// Takes what a Job has of its uid out of it, the selector and the labels that are made with it; other objects stay.
+pub fn without_uid(job: &mut Value) {
+    let text = |field: &str| job.get(field).and_then(Value::as_str).unwrap_or_default();
+    let is_job = Kind::by_gvk(text("apiVersion"), text("kind")) == Some(JOB);
+    if !is_job || job.pointer("/spec/manualSelector").and_then(Value::as_bool) == Some(true) {
+        return;
+    }
+    if let Some(spec) = job.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.remove("selector");
+    }
+    for path in ["/metadata", "/spec/template/metadata"] {
+        let Some(meta) = job.pointer_mut(path).and_then(Value::as_object_mut) else { continue };
+        let Some(labels) = meta.get_mut("labels").and_then(Value::as_object_mut) else { continue };
+        for label in [CONTROLLER_UID, JOB_NAME, OLD_CONTROLLER_UID, OLD_JOB_NAME] {
+            labels.remove(label);
+        }
+        if labels.is_empty() {
+            meta.remove("labels");
+        }
+    }
 }
 
 /// Replaces the values of a Secret's `field` in both states.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::diff::clean;
 use crate::report::text;
 use crate::sync::entry::{Action, SyncPlan};
 use crate::sync::rollout::{HookState, HookStep, Rollout};
@@ -100,5 +101,6 @@ fn content(value: &Value) -> Value {
             meta.remove(field);
         }
     }
+    clean::without_uid(&mut value);
     value
 }

@@ -11,6 +11,8 @@ use crate::cluster::event::Event;
 use crate::cluster::view::{Applied, Cluster};
 use crate::context::Context;
 use crate::desired::{CommitFacts, Desired, Origin, Wanted};
+use crate::report::json::digest;
+use crate::report::text::diff_lines;
 use crate::sync::entry::{Action, Record, SyncPlan};
 use crate::sync::guard::Confirmed;
 use crate::sync::plan::{Rules, plan};
@@ -216,6 +218,15 @@ fn a_job_keeps_the_selector_that_it_was_made_with() {
     assert!(problems.is_empty(), "{problems:?}");
     assert_eq!(actions(&made), [(Action::Replace, "once".into())]);
     assert_eq!(made.entries[0].reason, "spec.template cannot be changed");
+    let (again, _) = plan(
+        &desired("c", &[("x.yaml", job(2, "a:2", None))]),
+        &cluster,
+        Rules::default(),
+        &mut Context::new(1000, 77),
+    );
+    assert_eq!(digest(&made), digest(&again), "whatever uid is drawn");
+    let shown = diff_lines(&made.entries[0]).join("\n");
+    assert!(shown.contains("image: a:2") && !shown.contains("uid"), "{shown}");
     let after = made.entries[0].after.as_ref().expect("it is made anew").value();
     assert_ne!(after["metadata"]["uid"], uid.as_str());
     assert_eq!(
