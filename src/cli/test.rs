@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long)]
     pub logs: bool,
     /// `name=a,name=b` runs only these, `!name=a` leaves one out.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(id = "tests", long = "filter", value_name = "name=TEST", value_delimiter = ',')]
     pub filter: Vec<String>,
     /// How long each test may take.
     #[arg(long, default_value = "5m0s")]
