@@ -242,7 +242,8 @@ impl Runtime for Embedded {
             container.running()?;
             let record = container.record().clone();
             let store = Arc::clone(&self.store);
-            blocking("read statistics", move || stats::of(&record, &store.samples, &store.writable_dir(&record.id))).await
+            blocking("read statistics", move || stats::of(&record, &store.samples, &store.writable_dir(&record.id)))
+                .await
         }
         .boxed()
     }

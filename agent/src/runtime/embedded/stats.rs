@@ -4,14 +4,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Mutex;
 
+use crate::runtime::disk;
 use crate::runtime::embedded::cgroup::Cgroup;
 use crate::runtime::embedded::record::ContainerRecord;
 use crate::runtime::embedded::store::unpoisoned;
 use crate::runtime::embedded::usage;
-use crate::runtime::disk;
-use crate::runtime::v1::{
-    ContainerAttributes, ContainerStats, CpuUsage, FilesystemUsage, MemoryUsage, UInt64Value,
-};
+use crate::runtime::v1::{ContainerAttributes, ContainerStats, CpuUsage, FilesystemUsage, MemoryUsage, UInt64Value};
 use crate::shim::exit::now;
 
 /// The shortest time over which a rate means something, in nanoseconds.
