@@ -119,29 +119,7 @@ fn grow(run: &mut Run<'_>, missing: usize, cx: &mut Context) {
         return;
     }
     let replaced = replaced(run);
-    let wait = |run: &mut Run<'_>, left_s: i64| {
-        run.reaction.recheck_in_ms(Some(u64::try_from(left_s).unwrap_or(0).saturating_mul(1000)));
-    };
-    if job.spec.backoff_limit_per_index.is_none() {
-        let left_s = backoff::of_job(run.ends(), run.now);
-        if left_s > 0 {
-            return wait(run, left_s);
-        }
-    }
-    let indexes: Vec<Option<i32>> = match is_indexed(&job.spec) {
-        false => vec![None; missing],
-        true => {
-            let (now, later): (Vec<(i64, i32)>, Vec<(i64, i32)>) = pending(run, missing)
-                .into_iter()
-                .map(|i| (backoff::of_index(replaced.get(&i).map(|pod| &**pod), run.now), i))
-                .partition(|(left_s, _)| *left_s == 0);
-            if let Some(left_s) = later.iter().map(|(left_s, _)| *left_s).min() {
-                wait(run, left_s);
-            }
-            now.into_iter().map(|(_, i)| Some(i)).collect()
-        }
-    };
-    for index in indexes {
+    for index in due(run, missing, &replaced) {
         let before = index.and_then(|i| replaced.get(&i)).map(|pod| &**pod);
         match create::pod(run.cluster, run.object, &job, index, before, cx) {
             Ok(object) => {
@@ -157,6 +135,32 @@ fn grow(run: &mut Run<'_>, missing: usize, cx: &mut Context) {
             }
         }
     }
+}
+
+/// The pods that may be made now, by their indexes where there are such; for those that must wait the job is looked at
+/// again in time.
+fn due(run: &mut Run<'_>, missing: usize, replaced: &BTreeMap<i32, Arc<Pod>>) -> Vec<Option<i32>> {
+    let mut waits: Vec<i64> = Vec::new();
+    let mut due = Vec::with_capacity(missing);
+    let whole_s = match run.job.spec.backoff_limit_per_index {
+        None => backoff::of_job(run.ends(), run.now),
+        Some(_) => 0,
+    };
+    if whole_s > 0 {
+        waits.push(whole_s);
+    } else if is_indexed(&run.job.spec) {
+        for index in pending(run, missing) {
+            match backoff::of_index(replaced.get(&index).map(|pod| &**pod), run.now) {
+                0 => due.push(Some(index)),
+                left_s => waits.push(left_s),
+            }
+        }
+    } else {
+        due.resize(missing, None);
+    }
+    let next_s = waits.into_iter().min().and_then(|left_s| u64::try_from(left_s).ok());
+    run.reaction.recheck_in_ms(next_s.map(|left_s| left_s.saturating_mul(1000)));
+    due
 }
 
 /// The lowest indexes that have neither ended for good nor a pod that runs.
