@@ -1,0 +1,7 @@
+//! The whole program with several nodes on this machine: services, names and Ingress as a user sees them, and under load.
+
+mod lab;
+mod load;
+mod long;
+mod manifests;
+mod whole;
