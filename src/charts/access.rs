@@ -218,7 +218,7 @@ mod tests {
     fn files_of_certificates_are_named_when_they_do_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.pem").display().to_string();
-        let fails = |tls: Tls| tls.client(&Times::default(), false).err().expect("refused").to_string();
+        let fails = |tls: Tls| tls.client(&Times::default(), false).expect_err("refused").to_string();
         assert!(fails(Tls { ca_file: path.clone(), ..Tls::default() }).starts_with(&format!("reading {path}")));
         std::fs::write(&path, "nothing").unwrap();
         assert!(fails(Tls { ca_file: path.clone(), ..Tls::default() }).contains("holds no certificate"));

@@ -114,9 +114,9 @@ impl Fetcher {
     pub async fn fetch(&self, asked: &Asked) -> Result<Fetched, Error> {
         if asked.repository.starts_with("oci://") {
             let base = format!("{}/{}", asked.repository.trim_end_matches('/'), asked.name);
-            return self.from_registry(&Reference::of(base), asked).await;
+            return self.in_registry(&Reference::of(base), asked).await;
         }
-        self.from_repository(asked, self.access(&asked.repository)?).await
+        self.in_repository(asked, self.access(&asked.repository)?).await
     }
 
     /// The chart of a name in one of the repositories that helm knows by name.
@@ -131,7 +131,7 @@ impl Fetcher {
         if known.url.starts_with("oci://") {
             return self.fetch(&asked).await;
         }
-        self.from_repository(&asked, known.access()).await
+        self.in_repository(&asked, known.access()).await
     }
 
     /// The URL that helm's list has for `@NAME` and `alias:NAME`; others as they are.
@@ -167,7 +167,7 @@ impl Fetcher {
     pub async fn fetch_reference(&self, reference: &Reference, version: &str) -> Result<Fetched, Error> {
         let (repository, name) = reference.base.rsplit_once('/').unwrap_or((&reference.base, ""));
         let asked = Asked { repository: repository.to_owned(), name: name.to_owned(), version: version.to_owned() };
-        self.from_registry(reference, &asked).await
+        self.in_registry(reference, &asked).await
     }
 
     /// How a repository is asked: as the flags say, else as helm's list says.
@@ -179,7 +179,7 @@ impl Fetcher {
         Ok(helm::by_url(&known, repository).map(helm::Known::access).unwrap_or_default())
     }
 
-    async fn from_repository(&self, asked: &Asked, access: Access) -> Result<Fetched, Error> {
+    async fn in_repository(&self, asked: &Asked, access: Access) -> Result<Fetched, Error> {
         let place = Repository::open(&self.clients, &asked.repository, access)?;
         let body = self.body(asked, &place).await?;
         let entries = index::entries(&asked.repository, &body, &asked.name)?;
@@ -191,7 +191,7 @@ impl Fetcher {
         })?;
         if url.starts_with("oci://") {
             // Some indexes only lead to a registry.
-            return self.from_registry(&Reference::parse(url)?, &Asked { version, ..asked.clone() }).await;
+            return self.in_registry(&Reference::parse(url)?, &Asked { version, ..asked.clone() }).await;
         }
         let url = place.resolve(url)?;
         let promised = entry.and_then(|entry| entry.digest.clone()).filter(|digest| !digest.is_empty());
@@ -246,7 +246,7 @@ impl Fetcher {
         )
     }
 
-    async fn from_registry(&self, reference: &Reference, asked: &Asked) -> Result<Fetched, Error> {
+    async fn in_registry(&self, reference: &Reference, asked: &Asked) -> Result<Fetched, Error> {
         let Reference { base, tag, digest } = reference;
         if !self.options.access.tls.is_plain() {
             return Err(Error::Address { url: reference.to_string(), why: NO_TLS_FLAGS.to_owned() });

@@ -32,7 +32,7 @@ pub fn run(args: &[String]) -> Outcome {
             Err(error) => return Err(super::disk::words("open", &path.to_string_lossy(), &error)),
         };
         if !given.text("username").is_empty() {
-            one_server(asked.iter().map(|(asked, _)| asked))?;
+            one_server(asked.keys())?;
         }
         let fetcher = remote::fetcher(given)?;
         let mut lock = Lock::default();

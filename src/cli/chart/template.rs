@@ -44,7 +44,7 @@ pub fn run(args: &[String]) -> Outcome {
 /// Whether all that is rendered is here already, or the command line is to be refused anyway.
 fn is_here(given: &Given) -> bool {
     let is_set = |name: &&str| given.get(name).is_some_and(|value| value != "false" && !value.is_empty());
-    if REFUSED.iter().any(|name| is_set(name)) || !(1..=2).contains(&given.words.len()) {
+    if REFUSED.iter().any(is_set) || !(1..=2).contains(&given.words.len()) {
         return true;
     }
     let asks = ["verify", "dependency-update"].iter().any(|name| given.is_on(name)) || is_set(&"repo");
