@@ -13,7 +13,7 @@ use serde_json::json;
 use std::process::ExitCode;
 
 mod harness;
-#[allow(dead_code, reason = "the tests use more of it")]
+#[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/engine/support.rs"]
 mod support;
 mod template;

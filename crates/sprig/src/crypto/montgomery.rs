@@ -34,7 +34,7 @@ impl<const N: usize> Montgomery<N> {
     /// For an odd modulus with its top bit set; none for any other.
     pub fn new(modulus: [u64; N]) -> Option<Self> {
         let (first, last) = (*modulus.first()?, *modulus.last()?);
-        if first & 1 == 0 || last >> 63 == 0 || N % 2 != 0 {
+        if first & 1 == 0 || last >> 63 == 0 || !N.is_multiple_of(2) {
             return None;
         }
         // Newton's iteration: each step doubles the bits that are right; an odd number is its own inverse in three.
