@@ -139,7 +139,7 @@ mod tests {
         ];
         assert_eq!(
             text(&lines, Paint::plain()),
-            "0123456789 (Ada     2026-11-21 a.yaml:3 .Values.x v.yaml:1) spec:\n---------- (default                                         )   y: 1\n"
+            "0123456789 (Ada     2026-11-21 a.yaml:3 .Values.x v.yaml:1) spec:\n---------- (default                                       )   y: 1\n"
         );
     }
 }

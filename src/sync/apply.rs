@@ -4,7 +4,7 @@ use masthead_plan::desired::Problem;
 use masthead_plan::report;
 use masthead_plan::sync::entry::{Record, SyncPlan};
 use masthead_plan::sync::guard::{CONFIRM_TRAILER, Confirmed};
-use masthead_plan::sync::hooks::{State, Write};
+use masthead_plan::sync::hooks::Write;
 use masthead_plan::sync::plan::{self, Rules};
 use masthead_plan::sync::rollout::Rollout;
 use masthead_store::kv::Op;
@@ -143,8 +143,7 @@ pub fn waits(plan: &SyncPlan) -> bool {
         .any(|entry| entry.before.is_some() && entry.after.is_none() && matches!(entry.record, Record::Set(_)))
 }
 
-/// Whether all that a plan changes is written with it: no hook holds anything back.
+/// Whether all that a commit asks for is written with a plan: no release holds anything back.
 pub fn is_whole(plan: &SyncPlan) -> bool {
-    let holds = |release: &Rollout| release.step.holds && release.step.state != State::Suspended;
-    !plan.releases.iter().any(holds)
+    !plan.releases.iter().any(|release| release.step.holds)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use masthead_api::core::pod::Pod;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Kind;
 use masthead_api::meta::Time;
@@ -75,7 +76,7 @@ pub struct Line {
     pub text: String,
     /// The field, as Kubernetes writes it; empty for lines of files.
     pub field: String,
-    /// Who wrote it: `git`, or `default`, `server`, `status`, or a controller.
+    /// Who wrote it: `git`, or `default`, `server`, `status` and of which node, or a controller.
     pub by: String,
     /// Where in the repository, or in a chart that is elsewhere: `path:line`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -322,8 +323,13 @@ fn other(pointer: &str, live: &Object, asked: Option<&Value>, cluster: &Cluster)
         "/metadata/deletionGracePeriodSeconds",
     ];
     let below = |parent: &str| pointer == parent || pointer.starts_with(&format!("{parent}/"));
+    let kind = live.kind().info();
     if below("/status") {
-        return "status".to_owned();
+        let node = live.typed::<Pod>().map(|pod| pod.spec.node_name.clone()).unwrap_or_default();
+        return match node.as_str() {
+            "" => "status".to_owned(),
+            node => format!("status from node {node}"),
+        };
     }
     if SERVER.iter().any(|field| below(field)) {
         return "server".to_owned();
@@ -336,7 +342,7 @@ fn other(pointer: &str, live: &Object, asked: Option<&Value>, cluster: &Cluster)
             Some((above, origin)) => format!("{}/{} for {above} at {origin}", owner.kind, owner.name),
             None => format!("{}/{}", owner.kind, owner.name),
         },
-        None => "controller".to_owned(),
+        None => format!("{}-controller", kind.singular),
     }
 }
 

@@ -74,23 +74,18 @@ fn look<'a>(
     (lines, assessed, open)
 }
 
-/// What hooks of releases do now: those that run, and those that failed.
+/// What hooks of releases do now; of those that have failed the commit tells.
 pub fn hooks(cluster: &Cluster) -> Vec<String> {
     let line = |(key, installed): (&ReleaseKey, &Arc<Installed>)| {
         let run = installed.run.as_ref()?;
         let event = if run.phase == Phase::Post { run.post } else { run.pre };
-        match (&run.failed, &run.active) {
-            (Some(failed), _) => Some(format!("{key}: {}", failed.why)),
-            (None, Some(active)) => {
-                let how = match outcome::end(cluster, active) {
-                    End::Open { line, .. } => line,
-                    End::Succeeded => "succeeded".to_owned(),
-                    End::Failed(why) => why,
-                };
-                Some(format!("{key}: {event} hook {}: {how}", active.key))
-            }
-            (None, None) => None,
-        }
+        let active = run.active.as_ref()?;
+        let how = match outcome::end(cluster, active) {
+            End::Open { line, .. } => line,
+            End::Succeeded => "succeeded".to_owned(),
+            End::Failed(why) => why,
+        };
+        Some(format!("{key}: {event} hook {}: {how}", active.key))
     };
     cluster.installed().iter().filter_map(line).collect()
 }

@@ -474,6 +474,22 @@ fn a_suspended_release_is_left_as_it_is() {
     assert_eq!(world.text(), None);
 }
 
+/// As long as git does not say what it was, the commit is not applied, and nothing that nodes bring back is superfluous.
+#[test]
+fn a_suspended_release_that_a_lost_store_knows_nothing_of_keeps_its_pods() {
+    let mut desired = commit("a", "one", &[]);
+    let mut release = WantedRelease::clone(&desired.releases[&shop()]);
+    release.is_suspended = true;
+    desired.releases.insert(shop(), Arc::new(release));
+    desired.objects.clear();
+    for (recovery, holds) in [(Recovery::No, false), (Recovery::Waiting, true), (Recovery::Over, true)] {
+        let mut world = World { recovery, ..World::default() };
+        let made = world.plan(&desired);
+        assert_eq!(made.releases[0].step.state, State::Suspended);
+        assert_eq!(made.releases[0].step.holds, holds, "{recovery:?}");
+    }
+}
+
 /// A release with a Deployment, and the pod that a node brings back of it.
 fn with_deployment(id: &str, hooks: &[Hook]) -> (Desired, Arc<Object>) {
     let mut desired = commit(id, "one", hooks);
@@ -625,7 +641,7 @@ fn may_apply(world: &World, version: u64) -> bool {
     known.is_some_and(|known| {
         let is_it = known.applied.as_ref().is_some_and(|digest| digest.starts_with(&format!("digest of {version} ")));
         let pre =
-            known.run.as_ref().is_some_and(|run| run.done.len() >= 1 && run.active.is_none() && run.failed.is_none());
+            known.run.as_ref().is_some_and(|run| !run.done.is_empty() && run.active.is_none() && run.failed.is_none());
         is_it || pre
     })
 }

@@ -125,7 +125,8 @@ pub fn step(
     cx: &mut Context,
 ) -> Step {
     if target.is_some_and(|target| target.is_suspended) {
-        return Step::of(State::Suspended, true);
+        // What a store that was lost does not know of it must not be taken for what nobody asks for.
+        return Step::of(State::Suspended, known.is_none() && around.recovery != Recovery::No);
     }
     let record = match (target, known) {
         (None, None) => return Step::of(State::Rest, false),
