@@ -6,6 +6,8 @@ pub mod copies;
 pub mod deadline;
 pub mod edit;
 pub mod matches;
+#[cfg(test)]
+mod part_tests;
 pub mod place;
 pub mod serve;
 pub mod share;

@@ -14,6 +14,8 @@ pub mod grpc;
 pub mod host;
 pub mod http;
 pub mod listener;
+#[cfg(test)]
+mod random_tests;
 pub mod reconcile;
 pub mod resolve;
 pub mod route;

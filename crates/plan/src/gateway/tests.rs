@@ -19,19 +19,19 @@ use masthead_api::change::Change;
 
 /// Rounds until the controllers must have come to rest.
 const ROUNDS_MAX: usize = 50;
-const GROUP: &str = "gateway.networking.k8s.io";
+pub const GROUP: &str = "gateway.networking.k8s.io";
 
-struct World {
-    cluster: Cluster,
-    cx: Context,
+pub struct World {
+    pub cluster: Cluster,
+    pub cx: Context,
     tasks: BTreeSet<Task>,
     told: Vec<String>,
     /// What nodes have been told, kept as the control plane does: only what is affected is looked at anew.
-    nodes: BTreeMap<ObjectKey, Vec<u8>>,
+    pub nodes: BTreeMap<ObjectKey, Vec<u8>>,
 }
 
 impl World {
-    fn new() -> World {
+    pub fn new() -> World {
         let mut world = World {
             cluster: Cluster::default(),
             cx: Context::new(1_800_000_000, 1),
@@ -60,7 +60,7 @@ impl World {
         }
     }
 
-    fn put(&mut self, value: Value) {
+    pub fn put(&mut self, value: Value) {
         let object = Object::from_value(value).unwrap().at(self.cluster.revision() + 1);
         self.event(Event::Put(Arc::new(object)));
         self.settle();
@@ -70,7 +70,7 @@ impl World {
         self.gone(ObjectKey::new(kind, "n", name));
     }
 
-    fn gone(&mut self, key: ObjectKey) {
+    pub fn gone(&mut self, key: ObjectKey) {
         let revision = self.cluster.revision() + 1;
         self.event(Event::Gone(key, revision));
         self.settle();
@@ -86,7 +86,7 @@ impl World {
         self.put(value);
     }
 
-    fn try_create(&mut self, value: Value) -> Result<Value, Vec<masthead_api::admit::FieldProblem>> {
+    pub fn try_create(&mut self, value: Value) -> Result<Value, Vec<masthead_api::admit::FieldProblem>> {
         let mut new = masthead_api::admit::create(value, "n")?;
         let object = Object::from_value(new.clone()).unwrap();
         if let Some(old) = self.cluster.get(object.key()) {
@@ -176,7 +176,7 @@ impl World {
     }
 
     /// From nothing, all is judged as it was bit by bit.
-    fn check_whole(&mut self, context: &str) {
+    pub fn check_whole(&mut self, context: &str) {
         let all: Vec<ObjectKey> = self.cluster.objects().map(|object| object.key().clone()).collect();
         let mut nodes = BTreeMap::new();
         for key in all.iter().filter(|key| resolve::is_resolved(key)) {
@@ -217,7 +217,7 @@ fn conditions(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().map(one).collect()
 }
 
-fn object(kind: &str, namespace: &str, name: &str, spec: Value) -> Value {
+pub fn object(kind: &str, namespace: &str, name: &str, spec: Value) -> Value {
     let version = if kind == "ReferenceGrant" { "v1beta1" } else { "v1" };
     json!({"apiVersion": format!("{GROUP}/{version}"), "kind": kind, "metadata": {"namespace": namespace, "name": name},
         "spec": spec})
@@ -235,18 +235,18 @@ fn route(kind: &str, name: &str, parent: &str, hosts: Value, rules: Value) -> Va
     object(kind, "n", name, json!({"parentRefs": [{"name": parent}], "hostnames": hosts, "rules": rules}))
 }
 
-fn service(namespace: &str, name: &str) -> Value {
+pub fn service(namespace: &str, name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": namespace, "name": name},
         "spec": {"ports": [{"port": 80}]}})
 }
 
-fn secret(namespace: &str, name: &str) -> Value {
+pub fn secret(namespace: &str, name: &str) -> Value {
     let pem = |label: &str| format!("-----BEGIN {label}-----\naGVsbG8=\n-----END {label}-----\n");
     json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"namespace": namespace, "name": name},
         "stringData": {"tls.crt": pem("CERTIFICATE"), "tls.key": pem("PRIVATE KEY")}})
 }
 
-fn grant(namespace: &str, kind: &str, from: &str, to: &str) -> Value {
+pub fn grant(namespace: &str, kind: &str, from: &str, to: &str) -> Value {
     object(
         "ReferenceGrant",
         namespace,
@@ -666,126 +666,4 @@ fn matches_have_ranks_and_one_form() {
             (PathMatch::Prefix(String::new()), vec![0, 0, 0]),
         ]
     );
-}
-
-/// A generator of its own, so that a failing seed replays.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
-    }
-
-    fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
-        all[self.below(all.len())]
-    }
-}
-
-fn any_gateway(random: &mut Random, namespace: &str) -> Value {
-    let count = 1 + random.below(3);
-    let listeners: Vec<Value> = (0..count)
-        .map(|i| {
-            let protocol = random.of(&["HTTP", "HTTP", "HTTPS", "TCP"]);
-            let mut one = json!({"name": format!("l{i}"), "port": ([80, 443, 8080, 30_001][random.below(4)]), "protocol": protocol,
-                "allowedRoutes": {"namespaces": {"from": random.of(&["Same", "All", "Selector"]),
-                    "selector": {"matchLabels": {"team": "x"}}}}});
-            if protocol != "TCP" && random.below(2) == 0 {
-                one["hostname"] = random.of(&["a.b", "*.b", "c"]).into();
-            }
-            if protocol == "HTTPS" {
-                one["tls"] = json!({"certificateRefs": [{"name": "s", "namespace": random.of(&["n", "m"])}]});
-            }
-            one
-        })
-        .collect();
-    let class = random.of(&["masthead", "masthead", "ours", "foreign"]);
-    let name = random.of(&["g", "h"]);
-    object("Gateway", namespace, name, json!({"gatewayClassName": class, "listeners": listeners}))
-}
-
-fn any_object(random: &mut Random) -> Value {
-    let namespace = random.of(&["n", "m"]);
-    match random.below(12) {
-        0 | 1 => any_gateway(random, namespace),
-        2..=5 => {
-            let kind = random.of(&["HTTPRoute", "HTTPRoute", "GRPCRoute"]);
-            let mut parent = json!({"name": random.of(&["g", "h"]), "namespace": random.of(&["n", "m"])});
-            if random.below(3) == 0 {
-                parent["sectionName"] = random.of(&["l0", "l1"]).into();
-            }
-            let hosts: Vec<&str> = (0..random.below(3)).map(|_| random.of(&["a.b", "*.b", "c", "x.a.b"])).collect();
-            let to = json!({"name": random.of(&["web", "api"]), "namespace": random.of(&["n", "m"]), "port": 80});
-            object(
-                kind,
-                namespace,
-                random.of(&["r", "q"]),
-                json!({"parentRefs": [parent], "hostnames": hosts,
-                "rules": [{"backendRefs": [to]}]}),
-            )
-        }
-        6 => grant(
-            namespace,
-            random.of(&["HTTPRoute", "GRPCRoute", "Gateway"]),
-            random.of(&["n", "m"]),
-            random.of(&["Service", "Secret"]),
-        ),
-        7 | 8 => {
-            let mut one = service(namespace, random.of(&["web", "api"]));
-            if random.below(3) == 0 {
-                one["spec"]["type"] = "LoadBalancer".into();
-                one["spec"]["ports"] =
-                    json!([{"port": ([80, 8080][random.below(2)]), "nodePort": 30_001 + random.below(2)}]);
-            }
-            one
-        }
-        9 => secret(namespace, "s"),
-        10 => json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace,
-            "labels": {"team": random.of(&["x", "y"])}}}),
-        _ => {
-            let mut spec = json!({"controllerName": random.of(&["masthead.dev/gateway", "x.y/z"])});
-            if random.below(4) == 0 {
-                spec["parametersRef"] = json!({"group": "", "kind": "ConfigMap", "name": "c"});
-            }
-            object("GatewayClass", "", random.of(&["ours", "foreign"]), spec)
-        }
-    }
-}
-
-#[test]
-fn bit_by_bit_is_as_all_at_once() {
-    let (mut routes, mut gateways) = (0, 0);
-    for seed in 1..=60_u64 {
-        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let mut world = World::new();
-        for step in 0..40 {
-            let ours = |key: &&ObjectKey| {
-                key.kind.info().group == GROUP || ["services", "secrets"].contains(&key.kind.info().plural)
-            };
-            let keys: Vec<ObjectKey> = world
-                .cluster
-                .objects()
-                .map(|object| object.key())
-                .filter(ours)
-                .filter(|key| !crate::service::system::is_made_here(key))
-                .cloned()
-                .collect();
-            if random.below(4) == 0 && !keys.is_empty() {
-                world.gone(keys[random.below(keys.len())].clone());
-            } else {
-                world.cx.now = world.cx.now.plus(1);
-                let value = any_object(&mut random);
-                // What may not change is left as it is.
-                if let Ok(value) = world.try_create(value) {
-                    world.put(value);
-                }
-            }
-            world.check_whole(&format!("seed {seed} step {step}"));
-            routes += usize::from(world.nodes.keys().any(|key| key.kind != GATEWAY));
-            gateways += usize::from(world.nodes.keys().any(|key| key.kind == GATEWAY));
-        }
-    }
-    assert!(routes > 100 && gateways > 300, "{routes} {gateways}: the cases are too poor");
 }

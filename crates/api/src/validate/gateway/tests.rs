@@ -369,6 +369,10 @@ fn routes_are_held_to_their_definition() {
             "spec.rules[0].filters[0]: Invalid value: \"object\": filter.urlRewrite must be specified for URLRewrite filter.type",
         ],
     );
+}
+
+#[test]
+fn parents_calls_and_numbers_are_held_to_their_definition() {
     let twice = "sectionName must be unique when parentRefs includes 2 or more references to the same parent";
     let twice = format!("spec.parentRefs: Invalid value: \"array\": {twice}");
     check("HTTPRoute", "/spec/parentRefs/1/sectionName", json!("a"), &[&twice]);
