@@ -19,6 +19,7 @@ use masthead_store::objects;
 
 use super::agent::Agent;
 use super::git::{App, Git};
+use super::jobs::Seen;
 use super::store::{Store, now};
 use super::trace;
 
@@ -50,6 +51,7 @@ pub struct Checker {
     /// Whether only rollouts take pods out of service in this run.
     pub is_calm: bool,
     pub writes: usize,
+    jobs: Seen,
 }
 
 fn scaled(value: &IntOrString, size: i64, up: bool) -> i64 {
@@ -116,6 +118,7 @@ impl Checker {
             written: Vec::new(),
             is_calm,
             writes: 0,
+            jobs: Seen::default(),
         }
     }
 
@@ -127,6 +130,7 @@ impl Checker {
     pub fn replaced(&mut self, store: &Store) {
         (self.view, self.watch, self.applied) = (View::default(), watch(store), None);
         self.generations.clear();
+        self.jobs.lost = true;
     }
 
     /// Takes in every transaction since the last look, one by one; whether there was any.
@@ -166,6 +170,7 @@ impl Checker {
             );
             self.applied = Some(place);
         }
+        self.jobs.transaction(&after, changed);
         for deployment in after.list_all::<Deployment>() {
             self.fences(before, &after, &deployment, changed, now_ms);
         }
@@ -282,6 +287,9 @@ impl Checker {
         for ((namespace, name), app) in &commit.tree.apps {
             is_up(&cluster, namespace, name, app, agents)?;
         }
+        for ((namespace, name), task) in &commit.tree.tasks {
+            task.is_done(&cluster, namespace, name)?;
+        }
         for (key, content) in &commit.tree.configs {
             let key = ObjectKey::new(
                 masthead_api::kind::Kind::by_gvk("v1", "ConfigMap").ok_or("no such kind")?,
@@ -329,12 +337,16 @@ fn born_of_an_owner(after: &Cluster, change: &Changed) {
     let Some(owner) = new.meta().owner_references.iter().find(|o| o.controller == Some(true)) else { return };
     if new.kind().info().kind == "Pod" {
         let key = ObjectKey::new(
-            masthead_api::kind::registry::REPLICA_SET,
+            masthead_api::kind::Kind::by_gvk(&owner.api_version, &owner.kind).expect("a kind that makes pods"),
             new.key().namespace.as_str(),
             owner.name.as_str(),
         );
         let is_there = after.get(&key).is_some_and(|rs| rs.meta().uid == owner.uid);
-        assert!(is_there || after.get(&key).is_none(), "{} belongs to a set that another took the name of", new.key());
+        assert!(
+            is_there || after.get(&key).is_none(),
+            "{} belongs to an owner that another took the name of",
+            new.key()
+        );
     }
 }
 
@@ -384,7 +396,7 @@ fn nothing_else(cluster: &Cluster, git: &Git, agents: &[Agent]) -> Result<(), St
         let is_owned =
             || meta.owner_references.iter().any(|owner| cluster.objects().any(|o| o.meta().uid == owner.uid));
         let known = match object.kind().info().kind {
-            "Deployment" | "ConfigMap" => commit.desired.objects.contains_key(object.key()),
+            "Deployment" | "ConfigMap" | "Job" => commit.desired.objects.contains_key(object.key()),
             "Namespace" => {
                 commit.desired.objects.contains_key(object.key())
                     || ["default", "kube-node-lease", "kube-public", "kube-system"].contains(&&*object.key().name)

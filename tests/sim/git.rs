@@ -8,6 +8,8 @@ use masthead::source::tree;
 use masthead_plan::context::Ids;
 use masthead_plan::desired::{CommitFacts, Desired};
 
+use super::jobs::Task;
+
 /// A Deployment as a commit asks for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct App {
@@ -30,6 +32,8 @@ pub struct Tree {
     pub apps: BTreeMap<(String, String), App>,
     /// The content of each app's ConfigMap.
     pub configs: BTreeMap<(String, String), u64>,
+    /// Jobs, by namespace and name.
+    pub tasks: BTreeMap<(String, String), Task>,
     pub namespaces: BTreeSet<String>,
 }
 
@@ -130,6 +134,9 @@ impl Tree {
         for ((namespace, name), app) in &self.apps {
             let _ = writeln!(text, "---\n{}", app.yaml(namespace, name));
         }
+        for ((namespace, name), task) in &self.tasks {
+            let _ = writeln!(text, "---\n{}", task.yaml(namespace, name));
+        }
         text
     }
 
@@ -143,6 +150,19 @@ impl Tree {
         let app = App::new(rng);
         let what = format!("{key:?} is {app:?}");
         self.apps.insert(key, app);
+        what
+    }
+
+    /// Adds a job, or removes one; a job that is there stays as it is.
+    fn task(&mut self, rng: &mut Ids) -> String {
+        let namespace = if self.namespaces.contains("team") { pick(rng, &NAMESPACES) } else { NAMESPACES[0] };
+        let key = (namespace.to_owned(), pick(rng, &["task", "load"]).to_owned());
+        if self.tasks.remove(&key).is_some() {
+            return format!("job {key:?} removed");
+        }
+        let task = Task::new(rng);
+        let what = format!("job {key:?} is {task:?}");
+        self.tasks.insert(key, task);
         what
     }
 
@@ -162,6 +182,7 @@ impl Tree {
         if choice == 12 && self.namespaces.remove("team") {
             self.apps.retain(|(namespace, _), _| namespace != "team");
             self.configs.retain(|(namespace, _), _| namespace != "team");
+            self.tasks.retain(|(namespace, _), _| namespace != "team");
             return "the namespace removed".to_owned();
         }
         let app = self.apps.get_mut(&key).expect("a key of the map");
@@ -204,6 +225,9 @@ impl Git {
             let mut what = tree.change(rng, is_rough);
             for _ in 0..rng.below(2) {
                 what = format!("{what}; {}", tree.change(rng, is_rough));
+            }
+            if chance(rng, 3) {
+                what = format!("{what}; {}", tree.task(rng));
             }
             (tree, what)
         };

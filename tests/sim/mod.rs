@@ -6,6 +6,7 @@ mod agent;
 mod check;
 mod control;
 mod git;
+mod jobs;
 mod runtime;
 mod store;
 mod trace;

@@ -112,6 +112,12 @@ impl Runtime {
             assert!(other.seen.phase != Phase::Running, "container {name} of pod {} runs twice", pod.name);
             let needed =
                 other.seen.phase == Phase::Created || matches!(other.cause, Some(Cause::Crashed | Cause::Node));
+            let done = other.seen.exit_code == 0 && other.seen.image.starts_with("job:");
+            assert!(
+                !done || other.seen.phase == Phase::Created,
+                "container {name} of pod {} ended well and is started again",
+                pod.name
+            );
             assert!(
                 needed,
                 "container {name} of pod {} was stopped by its agent ({:?}) and started again",
@@ -124,6 +130,7 @@ impl Runtime {
         let turn = match container.seen.image.split(':').next() {
             Some("crash") => Some((100 + rng.below(2000) as i64, Turn::Ends(1))),
             Some("never") => None,
+            Some("job") => Some((100 + rng.below(4000) as i64, Turn::Ends(0))),
             _ if probed => Some((10 + rng.below(3000) as i64, Turn::Serves(true))),
             _ => {
                 container.serves = true;

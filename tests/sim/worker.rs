@@ -222,6 +222,7 @@ impl Worker {
     fn begin(&mut self, step: Step, site: &mut Site<'_>) {
         let soon = 1 + site.rng.below(40) as i64;
         match step {
+            Step::Measure => panic!("no pod of the simulation has a bound on its disk space"),
             Step::Fail(ending) => self.local.ending = Some(ending),
             Step::PrepareVolumes => {
                 self.local.volumes = Stage::Busy;
