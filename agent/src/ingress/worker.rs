@@ -53,7 +53,7 @@ pub struct Worker {
 /// The table as this worker knows it: others' threads are asked only whether there is a newer one.
 struct Tables {
     newest: watch::Receiver<Arc<Table>>,
-    known: Rc<Arc<Table>>,
+    known: Arc<Table>,
 }
 
 /// Tasks that are woken when the node stops.
@@ -79,7 +79,7 @@ impl Worker {
     fn new(common: Common) -> Self {
         let Common { options, live, open, stop } = common;
         let mut newest = live.follow();
-        let known = Rc::new(newest.borrow_and_update().clone());
+        let known = newest.borrow_and_update().clone();
         Self {
             pool: Rc::new(Pool::new(options.keep_alive, options.keep_alive_max)),
             options,
@@ -94,11 +94,11 @@ impl Worker {
     }
 
     /// Routes.
-    pub fn table(&self) -> Rc<Arc<Table>> {
+    pub fn table(&self) -> Arc<Table> {
         let mut tables = self.tables.borrow_mut();
         if tables.newest.has_changed().unwrap_or(false) {
             let newest = tables.newest.borrow_and_update().clone();
-            tables.known = Rc::new(newest);
+            tables.known = newest;
         }
         tables.known.clone()
     }

@@ -379,6 +379,9 @@ fn any_match(random: &mut Random) -> Value {
     one
 }
 
+/// How narrow a match is, and then the older route, by name, and the order in it.
+type Best<'a> = ((usize, &'a [u32]), std::cmp::Reverse<(i64, &'a str, usize, usize)>);
+
 /// How much of a host a pattern names, when it covers it.
 fn covers(pattern: &str, host: &str) -> Option<usize> {
     match pattern.strip_prefix("*.") {
@@ -433,7 +436,7 @@ fn a_table_finds_what_the_rules_say() {
             let sent = if random.below(2) == 0 { headers(&[("h", "1")]) } else { HeaderMap::new() };
             let asked = head(&line, &sent);
             let nearest = listeners.iter().filter_map(|l| Some((covers(l, host)?, *l))).max();
-            let mut best: Option<((usize, &[u32]), std::cmp::Reverse<(i64, &str, usize, usize)>)> = None;
+            let mut best: Option<Best<'_>> = None;
             for (name, route) in &routes {
                 for attached in route.attached.iter().filter(|a| nearest.is_some_and(|(_, l)| l == a.listener)) {
                     let level = attached.hostnames.iter().filter_map(|h| covers(h, host)).max();
