@@ -174,6 +174,10 @@ fn dependencies_are_brought_named_and_locked_as_helm_does() {
         "dependencies:\n- name: demo\n  repository: {url}\n  version: 1.1.0\n- name: other\n  repository: {url}\n  version: 0.1.0\n- name: local\n  repository: file://../local\n  version: 3.0.0\n- name: kept\n  repository: \"\"\n  version: 1.x\ndigest: sha256:"
     );
     assert!(lock.starts_with(&list), "{lock}");
+    // Of another time, so that a lock that is written anew shows.
+    let head = lock.split("generated: ").next().expect("a time");
+    let lock = format!("{head}generated: \"2001-02-03T04:05:06Z\"\n");
+    lab.write("parent/Chart.lock", &lock);
     lab.good("dependency update parent");
     assert_eq!(lab.text("parent/Chart.lock"), lock, "the same is not written anew");
     std::fs::remove_file(lab.path("parent/charts/demo-1.1.0.tgz")).unwrap();
