@@ -1,4 +1,4 @@
-//! 5,000 services with ten pods each on ten nodes → what one endpoint's change costs the control plane, stage by stage.
+//! 5,000 services with ten pods each on 500 nodes → what one endpoint's change costs the control plane, stage by stage.
 //!
 //! `cargo run --release --example dispatch_bench -- [SERVICES] [NODES]`. Nothing is stored and nothing is sent: the stages
 //! are those between the watch of the store and the connections to the agents.
@@ -26,7 +26,7 @@ const CHANGES: usize = 300;
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1).map(|arg| arg.parse::<usize>());
     let services = args.next().transpose()?.unwrap_or(5_000);
-    let nodes = args.next().transpose()?.unwrap_or(10).max(1);
+    let nodes = args.next().transpose()?.unwrap_or(500).max(1);
     let mut bed = Bed::new(nodes);
     for n in 0..nodes {
         bed.put(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": format!("node-{n}"), "uid": format!("n{n}")},
