@@ -140,7 +140,11 @@ impl Formatter<'_> {
     /// `%U`
     pub(crate) fn unicode(&mut self, value: u64) {
         let width = self.flags.precision.unwrap_or(4).max(4);
-        let mut text = format!("U+{value:0width$X}").into_bytes();
+        let digits = format!("{value:X}").into_bytes();
+        let mut text = b"U+".to_vec();
+        // Rust's own widths end at 65,535.
+        text.resize(text.len() + width.saturating_sub(digits.len()), b'0');
+        text.extend_from_slice(&digits);
         let c = u32::try_from(value).ok().and_then(char::from_u32).filter(|c| crate::unicode::is_print(*c));
         if let Some(c) = c.filter(|_| self.flags.sharp) {
             text.extend_from_slice(format!(" '{c}'").as_bytes());
