@@ -517,7 +517,7 @@ fn references_that_lead_nowhere_are_told() {
         } else {
             format!("g: Accepted; -ResolvedRefs {expect}")
         };
-        assert_eq!(said, [expect.clone()]);
+        assert_eq!(said, std::slice::from_ref(&expect));
         let told = world.told_route(HTTP_ROUTE, "r").unwrap();
         let fault = told.rules[0].backends[0].fault.clone().unwrap_or_default();
         assert!(expect.ends_with(&fault), "{expect} {fault}");
