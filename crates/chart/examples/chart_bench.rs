@@ -83,7 +83,7 @@ fn user(subject: &Subject, here: &mut Here) -> Table {
 }
 
 fn loaded(subject: &Subject) -> (Arc<Chart>, Table) {
-    let mut here = Here { folder: subject.folder.clone() };
+    let mut here = Here::new(&subject.folder);
     let values = user(subject, &mut here);
     let chart = disk::chart(&mut here, "", &mut Vec::new()).expect("the chart loads");
     (Arc::new(chart), values)
@@ -121,7 +121,7 @@ type Times = [f64; PHASES.len() + 1];
 
 fn once(subject: &Subject) -> Times {
     let mut at = vec![Instant::now()];
-    let mut here = Here { folder: subject.folder.clone() };
+    let mut here = Here::new(&subject.folder);
     let values = user(subject, &mut here);
     let files = disk::folder(&mut here, "", &mut Vec::new()).expect("the folder is readable");
     at.push(Instant::now());

@@ -87,7 +87,7 @@ fn run(case: &Case) -> Outcome {
         now: Moment::from_unix(1_790_000_000, 0),
         limits: Default::default(),
     };
-    template(&case.args, &mut Here { folder: case.folder.clone() }, &surroundings)
+    template(&case.args, &mut Here::new(case.folder.clone()), &surroundings)
 }
 
 /// The text to be equal, and what came instead; `None` where they are equal.

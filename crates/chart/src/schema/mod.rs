@@ -2,6 +2,7 @@
 //!
 //! References stay within the file or lead to the drafts' own schemas; what lies elsewhere is refused.
 
+mod compare;
 pub mod compile;
 pub mod decimal;
 pub mod draft;

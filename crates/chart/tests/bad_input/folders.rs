@@ -24,7 +24,7 @@ fn put(folder: &Path, name: &str, text: &str) {
 fn load(folder: &Path) -> (Result<usize, String>, Vec<String>) {
     let mut warnings = Vec::new();
     let top = folder.to_string_lossy().into_owned();
-    let chart = disk::chart(&mut Here { folder: folder.to_path_buf() }, "", &mut warnings);
+    let chart = disk::chart(&mut Here::new(folder), "", &mut warnings);
     let short = |text: String| text.replace(&top, "DIR").replace("//", "/");
     (chart.map(|chart| chart.raw.len()).map_err(short), warnings.into_iter().map(short).collect())
 }

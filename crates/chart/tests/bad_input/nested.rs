@@ -45,7 +45,7 @@ fn archives_in_archives_share_a_bound() {
     let archive = archive_of(&inner);
     let mut all = files(&[CHART]);
     all.extend((0..8).map(|at| File::new(format!("charts/c-{at}.tgz"), archive.as_slice())));
-    let said = load::files(all, &mut Vec::new()).err().expect("the archives hold too much");
+    let said = load::files(all, &mut Vec::new()).expect_err("the archives hold too much");
     assert_eq!(
         said,
         "error unpacking subchart c-4.tgz in t: the archives in charts/ unpack to more than 268435456 bytes"
@@ -122,7 +122,7 @@ fn text_that_is_not_utf_8_is_told() {
     for (name, expect) in [("values.yaml", "cannot load values.yaml: "), ("Chart.lock", "cannot load Chart.lock: ")] {
         let mut all = files(&[CHART]);
         all.push(File::new(name, b"a: \xff\xfe\n".as_slice()));
-        let said = load::files(all, &mut Vec::new()).err().expect("it is not UTF-8");
+        let said = load::files(all, &mut Vec::new()).expect_err("it is not UTF-8");
         assert!(said.starts_with(expect) && said.contains("UTF-8"), "{said}");
     }
 }

@@ -5,10 +5,21 @@ use std::path::PathBuf;
 
 use masthead_chart::disk::{Disk, Kind};
 
+/// What one read takes at most.
+const BUFFER_BYTES: usize = 256 << 10;
+
 /// The real file system, seen from a folder.
 pub struct Here {
     /// The folder that paths are taken from.
-    pub folder: PathBuf,
+    folder: PathBuf,
+    buffer: Vec<u8>,
+}
+
+impl Here {
+    /// Seen from a folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Here {
+        Here { folder: folder.into(), buffer: Vec::new() }
+    }
 }
 
 impl Here {
@@ -65,24 +76,19 @@ impl Disk for Here {
     fn read_up_to(&mut self, path: &str, most: u64) -> Result<Option<Vec<u8>>, String> {
         let fault = |error: std::io::Error| go("open", path, &error);
         let mut file = std::fs::File::open(self.at(path)).map_err(fault)?;
-        let size = file.metadata().map_err(fault)?.len();
-        if size > most {
-            return Ok(None);
-        }
-        // One byte more than it has, so that one read mostly is enough.
-        let mut data = vec![0; size as usize + 1];
-        let mut length = 0;
-        while length < data.len() {
-            match file.read(&mut data[length..]).map_err(fault)? {
-                0 => break,
-                read => length += read,
+        // A read that does not fill the buffer has reached the end: most files take one.
+        self.buffer.resize(BUFFER_BYTES, 0);
+        let mut data = Vec::new();
+        loop {
+            let read = file.read(&mut self.buffer).map_err(fault)?;
+            data.extend_from_slice(&self.buffer[..read]);
+            if data.len() as u64 > most {
+                return Ok(None);
             }
-            if length as u64 == size {
-                break;
+            if read < self.buffer.len() {
+                return Ok(Some(data));
             }
         }
-        data.truncate(length);
-        Ok(Some(data))
     }
 
     fn resolve(&mut self, path: &str) -> Result<String, String> {
