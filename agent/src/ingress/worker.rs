@@ -236,12 +236,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, tls: Option<TlsAccept
     }
 }
 
-fn take(
-    worker: &Rc<Worker>,
-    stream: tokio::net::TcpStream,
-    peer: std::net::SocketAddr,
-    tls: &Option<TlsAcceptor>,
-) {
+fn take(worker: &Rc<Worker>, stream: tokio::net::TcpStream, peer: std::net::SocketAddr, tls: &Option<TlsAcceptor>) {
     let open = Open::new(worker);
     metrics().iter().for_each(|m| m.accepted.inc());
     if worker.open.load(Ordering::Relaxed) > worker.options.connections_max {
