@@ -1,7 +1,7 @@
 //! 5,000 services with ten pods each → how long the first load takes, and one endpoint's change.
 //!
 //! `cargo run --release -p masthead-plan --example endpoints_bench`
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a bench reads the clock")]
+#![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
