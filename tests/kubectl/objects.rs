@@ -20,6 +20,7 @@ pub fn made(manifest: Value, uid: &str) -> Value {
     value["metadata"]["uid"] = uid.into();
     value["metadata"]["generation"] = 1.into();
     value["metadata"]["creationTimestamp"] = json!(ago(9000));
+    value = admit::settle(value).expect("an admitted object");
     if let Some(owners) = owners {
         value["metadata"]["ownerReferences"] = owners;
     }
@@ -66,6 +67,21 @@ fn replica_set() -> Value {
             "status": { "observedGeneration": 1, "replicas": 2, "fullyLabeledReplicas": 2, "readyReplicas": 2, "availableReplicas": 2 },
         }),
         "r-1",
+    )
+}
+
+/// A job that is done.
+fn job() -> Value {
+    let condition = |kind: &str| json!({ "type": kind, "status": "True", "reason": "CompletionsReached", "message": "fine", "lastProbeTime": ago(7000), "lastTransitionTime": ago(7000) });
+    made(
+        json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": "load" },
+            "spec": { "completions": 3, "parallelism": 2, "completionMode": "Indexed", "ttlSecondsAfterFinished": 90000, "activeDeadlineSeconds": 3000,
+                "template": { "spec": { "restartPolicy": "Never", "containers": [{ "name": "app", "image": "load:1" }] } } },
+            "status": { "conditions": [condition("SuccessCriteriaMet"), condition("Complete")], "startTime": ago(9000), "completionTime": ago(7000),
+                "succeeded": 3, "completedIndexes": "0-2", "ready": 0, "terminating": 0, "uncountedTerminatedPods": {} },
+        }),
+        "j-1",
     )
 }
 
@@ -143,6 +159,7 @@ pub fn all() -> Vec<Value> {
         node(),
         deployment(),
         replica_set(),
+        job(),
         pod("web-5d8f-aaaaa", "p-1"),
         pod("web-5d8f-bbbbb", "p-2"),
         made(
