@@ -245,6 +245,9 @@ struct Turn {
     by_cpu: f64,
 }
 
+/// A figure of a turn.
+type Measure = fn(&Turn) -> f64;
+
 fn pairs(mut turn: impl FnMut(usize) -> Result<Turn>) -> Result<Vec<[Turn; 2]>> {
     // The first of each warms up what is cold.
     turn(0)?;
@@ -267,7 +270,7 @@ fn print(unit: &str, scale: f64, services: usize, pairs: &[[Turn; 2]]) {
     let of = |way: usize| part(pairs.iter().map(|pair| pair[way].by_clock).collect(), 50) * scale;
     let ratio =
         |of: fn(&Turn) -> f64, share| part(pairs.iter().map(|p| of(&p[1]) / of(&p[0])).collect(), share) * 100.0;
-    let (clock, cpu): (fn(&Turn) -> f64, fn(&Turn) -> f64) = (|turn| turn.by_clock, |turn| turn.by_cpu);
+    let (clock, cpu): (Measure, Measure) = (|turn| turn.by_clock, |turn| turn.by_cpu);
     println!(
         "with {services} services: {:.2} {unit} direct, {:.2} through the service: {:.1} % (half of the pairs {:.1} to {:.1}); per second of processor {:.1} % ({:.1} to {:.1})",
         of(0),
