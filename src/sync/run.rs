@@ -275,7 +275,8 @@ impl Sync {
             tokio::select! {
                 newer = self.tips.recv() => match newer {
                     Some(newer) if newer.to_string() == rolling.record.commit.id && settled => return Followed::PlanAgain,
-                    Some(newer) if newer.to_string() == rolling.record.commit.id => {}
+                    // Whoever pushed it listens from now on, and it may have failed before that.
+                    Some(newer) if newer.to_string() == rolling.record.commit.id => rolling.repeat(self),
                     newer => return Followed::Newer(newer),
                 },
                 changed = revisions.changed(), if !settled => {
@@ -418,8 +419,15 @@ impl Rolling {
 
     /// Tells that the plan is applied.
     fn planned(&self, sync: &Sync, plan: &SyncPlan) {
-        if self.record.outcome.is_final() && plan.is_empty() {
+        if plan.is_empty() {
             // The commit was here before and all is as it asks: whoever waits for it hears so.
+            self.repeat(sync);
+        }
+    }
+
+    /// Says once more what became of it, if that is known.
+    fn repeat(&self, sync: &Sync) {
+        if self.record.outcome.is_final() {
             let line = format!("{} {}", self.record.commit.short(), self.record.line());
             let _ = sync.handle.progress.send(Progress { commit: self.id, line, outcome: Some(self.record.outcome) });
         }

@@ -83,11 +83,12 @@ fn hooks_run_once_whenever_the_daemon_is_killed() {
     start(&mut site);
     site.ready(site.children[0].id());
     site.busybox();
-    let said = site.push_healthy("v0");
+    site.push_healthy("v0");
+    let log = site.ok(&["log"]);
     for expect in
         ["pre-install hook Pod default/pre-install succeeded", "post-install hook Job default/post-install succeeded"]
     {
-        assert!(said.contains(expect), "{said}");
+        assert!(log.contains(expect), "{log}");
     }
     let mut random = Random(0x5eed_0010);
     let mut expect: BTreeMap<String, usize> = [("pre v0".to_owned(), 1), ("post v0".to_owned(), 1)].into();
@@ -138,7 +139,8 @@ fn a_hook_that_fails_tells_the_end_of_its_log_and_the_lost_store_runs_none() {
             && said.contains("pre-upgrade hook Pod default/pre-install failed: Error: container c exited with code 3"),
         "{said}"
     );
-    assert!(said.contains("the log of pre-install ends with: no database"), "{said}");
+    let log = site.ok(&["log"]);
+    assert!(log.contains("the log of pre-install ends with: no database"), "{log}");
     assert_eq!(site.json(&["get", "configmap", "shop", "-o", "json"])["data"]["version"], "v0");
     site.write("charts/shop/templates/pre.yaml", &hook_of("echo pre $VERSION >> /starts/log"));
     site.push_healthy("mended");
