@@ -266,9 +266,13 @@ impl Checker {
                     cluster.typed::<Pod>(&key).is_none_or(|live| live.metadata.uid != **uid || is_active(&live))
                 },
             );
-            let serving = serving.count() as i64;
+            let serving: Vec<&String> = serving.map(|(uid, _)| uid).collect();
+            // Of a pod that answers and that has not told so yet the control plane promises nothing.
+            let known = pods_of(&cluster, namespace, app).into_iter().filter(|p| is_ready(p));
+            let known = known.filter(|p| serving.contains(&&p.metadata.uid)).count() as i64;
+            let serving = serving.len() as i64;
             let promised = kept.promises.iter().map(|(_, p)| *p).fold(kept.promise, i64::min);
-            kept.floor = if serving >= promised { promised } else { kept.floor.min(promised) };
+            kept.floor = if known >= promised { promised } else { kept.floor.min(promised) };
             assert!(
                 serving >= kept.floor,
                 "under maxUnavailable: {serving} pods of {namespace}/{app} answer, {} did and are promised",
