@@ -210,7 +210,7 @@ mod tests {
             "completedAt": "1970-01-01T00:00:09Z", "log": "fine\n"});
         let head = "NAME: shop\nLAST DEPLOYED: Sat Nov 21 08:01:02 2026\nNAMESPACE: prod\nSTATUS: deployed\nREVISION: 0123456789\n";
         let suite = "TEST SUITE:     shop-test\nLast Started:   Sun Nov  1 00:00:00 2026\nLast Completed: Thu Jan  1 00:00:09 1970\nPhase:          Succeeded\n";
-        assert_eq!(text(&release, &[test.clone()], false), format!("{head}{suite}"));
+        assert_eq!(text(&release, std::slice::from_ref(&test), false), format!("{head}{suite}"));
         assert_eq!(text(&release, &[test], true), format!("{head}{suite}\nPOD LOGS: shop-test\nfine\n\n"));
         assert_eq!(text(&release, &[], true), format!("{head}TEST SUITE: None\n"));
     }

@@ -117,11 +117,11 @@ mod tests {
             notes.into_iter().map(|note| format!("{}: {} {}", note.uid, note.reason, note.message)).collect()
         };
         let (taken, full) = (problem("Service", "web", "Taken"), problem("EndpointSlice", "web-x", "Full"));
-        assert_eq!(take(&[taken.clone()]), ["s: Taken node n1: no"]);
+        assert_eq!(take(std::slice::from_ref(&taken)), ["s: Taken node n1: no"]);
         assert_eq!(take(&[taken.clone(), full.clone()]), ["s: Full node n1: no"]);
         assert_eq!(take(&[taken.clone(), full.clone()]).len(), 2, "they are still there");
         assert!(take(&[]).is_empty());
-        assert_eq!(take(&[taken.clone()]).len(), 1, "it is back");
+        assert_eq!(take(std::slice::from_ref(&taken)).len(), 1, "it is back");
         // Not there, not its own, and nothing that nodes speak of.
         let others = [("Service", "gone"), ("Node", "n2"), ("Pod", "p"), ("Secret", "web"), ("Nonsense", "web")];
         assert!(take(&others.map(|(kind, name)| problem(kind, name, "X"))).is_empty());

@@ -107,9 +107,8 @@ pub fn field_of(pointer: &str) -> String {
     let mut out = String::new();
     for part in pointer.split('/').skip(1) {
         let part = part.replace("~1", "/").replace("~0", "~");
-        if part.bytes().all(|byte| byte.is_ascii_digit()) && !part.is_empty() {
-            out.push_str(&format!("[{part}]"));
-        } else if part.contains(['.', '/']) {
+        let is_index = part.bytes().all(|byte| byte.is_ascii_digit()) && !part.is_empty();
+        if is_index || part.contains(['.', '/']) {
             out.push_str(&format!("[{part}]"));
         } else {
             if !out.is_empty() {
