@@ -28,8 +28,8 @@ use crate::nodes::dispatcher;
 use crate::server::api;
 use crate::server::listen;
 use crate::sync::charts::Surroundings;
-use crate::sync::{logs, lookup};
 use crate::sync::run::Sync;
+use crate::sync::{logs, lookup};
 
 /// Seconds of silence after which an agent's session is taken for lost; agents beat four times as often.
 const NODE_LEASE_S: u32 = 40;

@@ -79,8 +79,7 @@ pub fn attached(pod: &Pod, content: &NodeContent) -> Attached {
             "ConfigMap" => {
                 ConfigMap::from_json(&found.bytes).map(|map| drop(attached.config_maps.insert(key.name.clone(), map)))
             }
-            _ => Secret::from_json(&found.bytes)
-                .map(|secret| drop(attached.secrets.insert(key.name.clone(), secret))),
+            _ => Secret::from_json(&found.bytes).map(|secret| drop(attached.secrets.insert(key.name.clone(), secret))),
         };
         if let Err(error) = read {
             // The text of the parser is left out: it may quote a value.
