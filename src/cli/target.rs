@@ -193,7 +193,7 @@ pub fn selector(object: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use masthead_api::kind::registry::{DEPLOYMENT, NAMESPACE, POD, REPLICA_SET, SERVICE};
+    use masthead_api::kind::registry::{DEPLOYMENT, JOB, NAMESPACE, POD, REPLICA_SET, SERVICE};
 
     use super::*;
 
@@ -211,7 +211,7 @@ mod tests {
         check("pods a b", &[(POD, &["a", "b"])]);
         check("po,deploy", &[(POD, &[]), (DEPLOYMENT, &[])]);
         check("pod/a deploy/b po/c", &[(POD, &["a", "c"]), (DEPLOYMENT, &["b"])]);
-        check("all", &[(POD, &[]), (SERVICE, &[]), (DEPLOYMENT, &[]), (REPLICA_SET, &[])]);
+        check("all", &[(POD, &[]), (SERVICE, &[]), (DEPLOYMENT, &[]), (REPLICA_SET, &[]), (JOB, &[])]);
         let refused = |words: &str| {
             parse(&words.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).unwrap_err().to_string()
         };
