@@ -28,7 +28,7 @@ const VERSIONS: [&str; 2] = ["v1", "v2"];
 const IMAGE: &str = "masthead.local/demo";
 
 /// How long the demonstration may take to come up.
-const READY_MAX: Duration = Duration::from_secs(60);
+pub const READY_MAX: Duration = Duration::from_secs(60);
 
 /// Makes the images of the demonstration from this program's own files.
 ///
@@ -49,11 +49,11 @@ pub async fn images(images: &ImagesHandle) -> Result<()> {
     Ok(())
 }
 
-/// Commits the demonstration and pushes it; prints where it answers.
+/// Commits the demonstration and pushes it; the URL at which it answers.
 ///
 /// # Errors
 /// git fails, or the demonstration does not come up.
-pub async fn push(url: &str, branch: &str, view: &Arc<View>) -> Result<()> {
+pub async fn push(url: &str, branch: &str, view: &Arc<View>) -> Result<String> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().to_owned();
     init::write(&path, &FILES)?;
@@ -80,8 +80,7 @@ pub async fn push(url: &str, branch: &str, view: &Arc<View>) -> Result<()> {
     let mut revisions = view.subscribe();
     loop {
         if let Some(address) = address(view) {
-            println!("\nThe demo answers at http://{address}/   (curl http://{address}/)");
-            return Ok(());
+            return Ok(format!("http://{address}/"));
         }
         let left = READY_MAX.checked_sub(began.elapsed()).context("no pod of the demo was ready within a minute")?;
         if let Ok(changed) = tokio::time::timeout(left, revisions.changed()).await {

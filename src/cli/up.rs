@@ -5,15 +5,19 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use masthead_agent::node;
+use tokio::task::JoinHandle;
 
 use crate::cli::{block_on, demo, exit, serve as command, start};
+use crate::control::view::View;
+use crate::daemon::data::{self, Daemon, Demo};
 use crate::daemon::options::Options;
+use crate::daemon::preflight;
 use crate::daemon::serve::{self, Running};
-use crate::daemon::{data, preflight};
 use crate::fleet::config;
 use crate::fleet::handle::Handle as Fleet;
 use crate::fleet::record::Record;
@@ -81,21 +85,18 @@ async fn foreground(args: Args) -> Result<ExitCode> {
         }
     };
     welcome(&running);
-    if args.demo {
+    let demo = if args.demo {
         node.demo_images().await?;
-        let url = running.daemon.repository_url.clone();
-        let branch = running.daemon.branch.clone();
-        let view = running.api.view.clone();
-        tokio::spawn(async move {
-            if let Err(error) = demo::push(&url, &branch, &view).await {
-                eprintln!("the demo was not pushed: {error:#}");
-            }
-        });
-    }
+        let (daemon, root) = (running.daemon.clone(), running.data.root().to_owned());
+        Some(tokio::spawn(demonstrate(daemon, root, running.api.view.clone())))
+    } else {
+        None
+    };
     let failed = tokio::select! {
         () = command::stopped() => false,
         () = running.ended() => true,
     };
+    demo.iter().for_each(JoinHandle::abort);
     node.stop().await;
     running.stop().await;
     if failed {
@@ -105,6 +106,26 @@ async fn foreground(args: Args) -> Result<ExitCode> {
         "stopped; containers go on running. `masthead up` takes them up again, `masthead down` removes everything."
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Pushes the demonstration, and tells what became of it: here, and to who waits for a detached daemon.
+async fn demonstrate(daemon: Daemon, root: PathBuf, view: Arc<View>) {
+    let demo = match demo::push(&daemon.repository_url, &daemon.branch, &view).await {
+        Ok(url) => Demo::Answers(url),
+        Err(error) => Demo::Failed(format!("{error:#}")),
+    };
+    println!();
+    tell(&demo);
+    if let Err(error) = data::announce(&root, &Daemon { demo: Some(demo), ..daemon }) {
+        tracing::warn!(%error, "where the demo answers can't be written down");
+    }
+}
+
+fn tell(demo: &Demo) {
+    match demo {
+        Demo::Answers(url) => println!("The demo answers at {url}   (curl {url})"),
+        Demo::Failed(why) => eprintln!("the demo was not pushed: {why}"),
+    }
 }
 
 /// What runs the pods of `up`.
@@ -235,7 +256,8 @@ fn detach(args: &Args) -> Result<ExitCode> {
     let began = Instant::now();
     // A fleet is there when the first of its agents can be; without one there is one node.
     let running = |record: Record| record.nodes.values().filter(|member| !member.is_stopped).count();
-    while began.elapsed() < READY_MAX {
+    let patience = if args.demo { READY_MAX + demo::READY_MAX } else { READY_MAX };
+    while began.elapsed() < patience {
         if let Some(status) = child.try_wait()? {
             bail!("the daemon ended with {status}:\n{}", tail(&log_path));
         }
@@ -243,15 +265,17 @@ fn detach(args: &Args) -> Result<ExitCode> {
         if let Ok(daemon) = data::read(&root)
             && daemon.pid == child.id()
             && crate::daemon::ready::are_ready(&daemon, &root, count)
+            && daemon.demo.is_some() == args.demo
         {
             println!("Masthead is up (process {}, log in {}).", daemon.pid, log_path.display());
             println!("  repository  {}   (branch {})", daemon.repository_url, daemon.branch);
             println!("  API         {}", daemon.api_url);
+            daemon.demo.iter().for_each(tell);
             return Ok(ExitCode::SUCCESS);
         }
         std::thread::sleep(LOOK_EVERY);
     }
-    bail!("the daemon was not ready within {} s; its log:\n{}", READY_MAX.as_secs(), tail(&log_path))
+    bail!("the daemon was not ready within {} s; its log:\n{}", patience.as_secs(), tail(&log_path))
 }
 
 /// The last lines of a log.

@@ -34,6 +34,19 @@ pub struct Daemon {
     pub branch: String,
     /// Where agents dial, `HOST:PORT`.
     pub nodes_address: String,
+    /// What became of the demonstration, where one was asked for and as soon as it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demo: Option<Demo>,
+}
+
+/// What became of the demonstration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Demo {
+    /// It answers at this URL.
+    Answers(String),
+    /// It is not there: why.
+    Failed(String),
 }
 
 /// An open data directory; locked while it lives.
@@ -116,7 +129,7 @@ impl Data {
     /// # Errors
     /// The file cannot be written.
     pub fn announce(&self, daemon: &Daemon) -> Result<()> {
-        write_private(&file(&self.root), &serde_json::to_vec_pretty(daemon)?)
+        announce(&self.root, daemon)
     }
 
     /// Takes the announcement back.
@@ -152,6 +165,14 @@ fn lock(mut file: File, root: &Path, patience: Duration) -> Result<Flock<File>> 
 
 fn file(root: &Path) -> PathBuf {
     root.join("daemon.json")
+}
+
+/// Writes where the daemon of this data directory answers; for those who run in the daemon, which has the directory locked.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn announce(root: &Path, daemon: &Daemon) -> Result<()> {
+    write_private(&file(root), &serde_json::to_vec_pretty(daemon)?)
 }
 
 /// What the daemon of a data directory told last; it may have died since.
@@ -199,6 +220,7 @@ mod tests {
             repository_url: String::new(),
             branch: String::new(),
             nodes_address: String::new(),
+            demo: None,
         };
         held.announce(&daemon).unwrap();
         let text = Data::open_within(dir.path(), LOOK_AGAIN).unwrap_err().to_string();

@@ -124,6 +124,7 @@ pub async fn serve(options: &Options) -> Result<Running> {
         repository_url: tracked.url,
         branch: tracked.branch,
         nodes_address: nodes_address.to_string(),
+        demo: None,
     };
     let api = api::State {
         view,

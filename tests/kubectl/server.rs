@@ -89,6 +89,7 @@ impl Server {
             repository_url: "http://example/repo.git".to_owned(),
             branch: "main".to_owned(),
             nodes_address: "127.0.0.1:1".to_owned(),
+            demo: None,
         };
         let (handle, tokens_kept, ca_digest) = (nodes.clone(), tokens.clone(), authority.digest());
         let seen = view.clone();

@@ -22,6 +22,21 @@ fn web(version: &str, rest: &str) -> String {
 }
 
 #[test]
+fn a_detached_demo_answers_when_up_comes_back() {
+    let Some(site) = Site::new() else { return };
+    let said = site.masthead(&["up", "--detach", "--demo", "--listen", "127.0.0.1:0", "--node-name", "one"]);
+    assert!(said.ok, "{}{}", said.out, said.err);
+    let url = said.out.lines().find_map(|line| line.strip_prefix("The demo answers at http://"));
+    let address = url.and_then(|url| url.split('/').next()).unwrap_or_else(|| panic!("no address: {}", said.out));
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\r\n").expect("it takes a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.contains("Hello from Masthead v1"), "{answer}");
+    site.down();
+}
+
+#[test]
 fn a_user_pushes_looks_and_reverts() {
     let Some(site) = Site::up() else { return };
     site.write("web.yaml", &web("v1", ""));

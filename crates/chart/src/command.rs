@@ -103,7 +103,8 @@ pub const SOURCE: &[Flag] = &[
     flag("devel", Takes::Bool),
 ];
 
-const TEMPLATE: &[Flag] = &[
+/// Helm's flags of `template` beside those.
+pub const TEMPLATE: &[Flag] = &[
     flag("create-namespace", Takes::Bool),
     flag("dry-run", Takes::Optional("client")),
     flag("force", Takes::Bool),

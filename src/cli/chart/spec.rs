@@ -1,6 +1,6 @@
 //! The commands of `masthead chart`: their words, flags and help, and arguments → what was given.
 
-use masthead_chart::command::{COMMON, Outcome, SOURCE};
+use masthead_chart::command::{self, COMMON, Outcome, SOURCE};
 use masthead_chart::flags::{self, Flag, Given, Takes, flag, short};
 use masthead_chart::values;
 
@@ -163,44 +163,7 @@ pub const TEMPLATE: Spec = Spec {
     name: "template",
     words: "[NAME] [CHART]",
     about: "Render a chart's templates and print them.",
-    flags: &[
-        &[
-            flag("create-namespace", Takes::Bool),
-            flag("dry-run", Takes::Optional("client")),
-            flag("force", Takes::Bool),
-            flag("no-hooks", Takes::Bool),
-            flag("replace", Takes::Bool),
-            flag("timeout", Takes::Duration),
-            flag("wait", Takes::Bool),
-            flag("wait-for-jobs", Takes::Bool),
-            short("generate-name", 'g', Takes::Bool),
-            flag("name-template", Takes::Text),
-            flag("description", Takes::Text),
-            flag("dependency-update", Takes::Bool),
-            flag("disable-openapi-validation", Takes::Bool),
-            flag("atomic", Takes::Bool),
-            flag("skip-crds", Takes::Bool),
-            flag("render-subchart-notes", Takes::Bool),
-            flag("skip-schema-validation", Takes::Bool),
-            short("labels", 'l', Takes::List),
-            flag("enable-dns", Takes::Bool),
-            flag("hide-notes", Takes::Bool),
-            flag("take-ownership", Takes::Bool),
-            short("show-only", 's', Takes::Each),
-            flag("output-dir", Takes::Text),
-            flag("validate", Takes::Bool),
-            flag("include-crds", Takes::Bool),
-            flag("skip-tests", Takes::Bool),
-            flag("is-upgrade", Takes::Bool),
-            flag("kube-version", Takes::Text),
-            short("api-versions", 'a', Takes::List),
-            flag("release-name", Takes::Bool),
-            flag("post-renderer", Takes::Text),
-            flag("post-renderer-args", Takes::Each),
-        ],
-        values::FLAGS,
-        SOURCE,
-    ],
+    flags: &[command::TEMPLATE, values::FLAGS, SOURCE],
 };
 
 /// All of them.
