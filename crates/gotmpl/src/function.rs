@@ -100,14 +100,14 @@ pub struct Method {
 /// The functions that templates may call besides text/template's own, which they hide where names are equal.
 pub trait FunctionMap: Sync {
     /// The function of a name.
-    fn find(&self, name: &str) -> Option<&'static Function>;
+    fn find(&self, name: &[u8]) -> Option<&'static Function>;
 }
 
 /// No functions but text/template's own.
 pub struct NoFunctions;
 
 impl FunctionMap for NoFunctions {
-    fn find(&self, _name: &str) -> Option<&'static Function> {
+    fn find(&self, _name: &[u8]) -> Option<&'static Function> {
         None
     }
 }

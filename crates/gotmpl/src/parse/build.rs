@@ -46,16 +46,16 @@ impl Builder {
         }
     }
 
-    pub(crate) fn list(&mut self, nodes: impl Iterator<Item = Node>) -> ListId {
+    pub(crate) fn list(&mut self, nodes: &[Node]) -> ListId {
         let start = self.nodes.len() as u32;
-        self.nodes.extend(nodes);
+        self.nodes.extend_from_slice(nodes);
         self.lists.push(List { nodes: Span { start, end: self.nodes.len() as u32 } });
         ListId(self.lists.len() as u32 - 1)
     }
 
-    pub(crate) fn command(&mut self, pos: u32, args: impl Iterator<Item = Arg>) -> Command {
+    pub(crate) fn command(&mut self, pos: u32, args: &[Arg]) -> Command {
         let start = self.args.len() as u32;
-        self.args.extend(args);
+        self.args.extend_from_slice(args);
         Command { pos, args: Span { start, end: self.args.len() as u32 } }
     }
 
@@ -64,9 +64,9 @@ impl Builder {
         self.args[command.args.start as usize]
     }
 
-    pub(crate) fn pipe(&mut self, parts: PipeParts, commands: impl Iterator<Item = Command>) -> PipeId {
+    pub(crate) fn pipe(&mut self, parts: PipeParts, commands: &[Command]) -> PipeId {
         let start = self.commands.len() as u32;
-        self.commands.extend(commands);
+        self.commands.extend_from_slice(commands);
         let PipeParts { pos, assign, decl_count, decl } = parts;
         let commands = Span { start, end: self.commands.len() as u32 };
         self.pipes.push(Pipe { pos, assign, decl_count, decl, commands });

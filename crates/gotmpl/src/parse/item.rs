@@ -76,6 +76,8 @@ pub enum ItemType {
 pub struct Item {
     /// What it is.
     pub typ: ItemType,
+    /// A string in double quotes: it is ASCII without a backslash.
+    pub is_plain: bool,
     /// Where it starts, in bytes.
     pub pos: u32,
     /// Where it ends.
@@ -85,9 +87,6 @@ pub struct Item {
 }
 
 impl Item {
-    /// Before anything is read.
-    pub const NONE: Item = Item { typ: ItemType::Error, pos: u32::MAX, end: u32::MAX, gap: u32::MAX };
-
     /// Does it follow what is before it without space?
     #[inline]
     pub fn is_attached(self) -> bool {

@@ -1,5 +1,6 @@
 //! A template's text to tokens, with trim markers and comments taken out.
 use crate::parse::item::{Item, ItemType, keyword};
+use crate::parse::lex::common::{NAME, SPACE, is};
 use crate::quote;
 use crate::unicode::{is_digit, is_letter, is_print};
 
@@ -10,7 +11,7 @@ const RIGHT_COMMENT: &[u8] = b"*/";
 /// The marker and the space beside it.
 const TRIM_MARKER_LEN: usize = 2;
 
-/// The scanner. It is asked for one token at a time.
+/// The scanner. It is asked for the tokens up to the end of an action.
 pub struct Lexer<'s> {
     input: &'s [u8],
     pos: usize,
@@ -46,14 +47,21 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    /// The next token.
-    #[inline]
-    pub fn next_item(&mut self) -> Item {
+    /// Puts the tokens up to the end of the next action in the place of those that were read: at least one. After one of
+    /// type `Error` or `Eof` none follows.
+    pub fn fill(&mut self, items: &mut Vec<Item>) {
+        items.clear();
         match (self.failed, self.inside_action) {
-            (false, true) => self.inside(),
-            (false, false) => self.text(),
-            (true, true) => self.fail("unclosed action".to_owned()),
-            (true, false) => self.item(ItemType::Eof, self.start),
+            (false, _) => {
+                if self.texts(items) {
+                    self.action(items);
+                }
+            }
+            (true, true) => {
+                let item = self.fail("unclosed action".to_owned());
+                items.push(item);
+            }
+            (true, false) => items.push(self.item(ItemType::Eof, self.start)),
         }
     }
 
@@ -70,7 +78,7 @@ impl<'s> Lexer<'s> {
     /// What stands from the token's start up to an end.
     #[inline]
     fn item(&self, typ: ItemType, end: usize) -> Item {
-        Item { typ, pos: self.start as u32, end: end as u32, gap: self.gap as u32 }
+        Item { typ, is_plain: false, pos: self.start as u32, end: end as u32, gap: self.gap as u32 }
     }
 
     #[inline]
@@ -104,11 +112,16 @@ impl<'s> Lexer<'s> {
         self.item(ItemType::Error, self.start)
     }
 
-    fn text(&mut self) -> Item {
+    /// Texts and comments, and what opens an action; false at the end, and where a comment is wrong.
+    fn texts(&mut self, items: &mut Vec<Item>) -> bool {
         loop {
             let Some(at) = find_left(self.rest()) else {
                 self.pos = self.input.len();
-                return self.emit(if self.pos > self.start { ItemType::Text } else { ItemType::Eof });
+                if self.pos > self.start {
+                    items.push(self.emit(ItemType::Text));
+                }
+                items.push(self.emit(ItemType::Eof));
+                return false;
             };
             self.pos += at;
             let trims = has_left_trim_marker(&self.input[self.pos + LEFT.len()..]);
@@ -117,21 +130,22 @@ impl<'s> Lexer<'s> {
                 let item = self.item(ItemType::Text, self.pos - trim);
                 self.skip_to(self.pos);
                 if item.end > item.pos {
-                    return item;
+                    items.push(item);
                 }
             }
             self.pos += LEFT.len();
             let marker = if trims { TRIM_MARKER_LEN } else { 0 };
             if !self.input[self.pos + marker..].starts_with(LEFT_COMMENT) {
-                let item = self.emit(ItemType::LeftDelim);
+                items.push(self.emit(ItemType::LeftDelim));
                 self.inside_action = true;
                 self.paren_depth = 0;
                 self.skip_to(self.pos + marker);
-                return item;
+                return true;
             }
             self.skip_to(self.pos + marker);
             if let Err(words) = self.comment() {
-                return self.fail(words.to_owned());
+                items.push(self.fail(words.to_owned()));
+                return false;
             }
         }
     }
@@ -179,6 +193,7 @@ impl<'s> Lexer<'s> {
         item
     }
 
+    /// The next token of an action, whatever it is.
     fn inside(&mut self) -> Item {
         while self.byte().is_some_and(is_space_byte) {
             self.pos += 1;
@@ -399,25 +414,14 @@ fn is_alphanumeric(c: char) -> bool {
     c == '_' || is_letter(c) || is_digit(c)
 }
 
-/// Which bytes are a letter, a digit or `_` of ASCII.
-static IS_NAME: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut at = 0;
-    while at < 128 {
-        table[at] = at as u8 == b'_' || (at as u8).is_ascii_alphanumeric();
-        at += 1;
-    }
-    table
-};
-
 #[inline]
 fn is_name_byte(byte: u8) -> bool {
-    IS_NAME[usize::from(byte)]
+    is(byte, NAME)
 }
 
 #[inline]
 fn is_space_byte(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+    is(byte, SPACE)
 }
 
 fn has_left_trim_marker(text: &[u8]) -> bool {
@@ -436,3 +440,6 @@ fn leading_spaces(text: &[u8]) -> usize {
 fn find_left(text: &[u8]) -> Option<usize> {
     memchr::memchr_iter(b'{', text).find(|at| text.get(at + 1) == Some(&b'{'))
 }
+
+#[path = "common.rs"]
+mod common;

@@ -16,7 +16,9 @@ impl Parser<'_> {
             match token.typ {
                 typ if typ == end => {
                     self.check_pipeline(mark, context)?;
-                    return Ok(self.build.pipe(parts, self.commands.drain(mark..)));
+                    let pipe = self.build.pipe(parts, &self.commands[mark..]);
+                    self.commands.truncate(mark);
+                    return Ok(pipe);
                 }
                 ItemType::Bool
                 | ItemType::CharConstant
@@ -49,7 +51,7 @@ impl Parser<'_> {
         let next = self.peek();
         let is_comma = next.typ == ItemType::Char && self.val(next) == b",";
         if !is_comma && !matches!(next.typ, ItemType::Assign | ItemType::Declare) {
-            self.backup2(variable);
+            self.backup();
             return Ok(false);
         }
         self.next();
@@ -110,7 +112,9 @@ impl Parser<'_> {
         if self.args.len() == mark {
             return self.error("empty command");
         }
-        Ok(self.build.command(pos, self.args.drain(mark..)))
+        let command = self.build.command(pos, &self.args[mark..]);
+        self.args.truncate(mark);
+        Ok(command)
     }
 
     /// A term and the fields after it.
@@ -213,11 +217,12 @@ impl Parser<'_> {
 
     fn callee(&mut self, token: Item) -> Result<Callee> {
         let name = self.val(token);
-        let found = std::str::from_utf8(name).ok().and_then(|name| self.functions.find(name));
-        match (found, Builtin::find(name)) {
-            (Some(function), _) => Ok(Callee::Function(function)),
-            (None, Some(builtin)) => Ok(Callee::Builtin(builtin)),
-            (None, None) => self.error(&format!("function {} not defined", quote::quote(name))),
+        if let Some(function) = self.functions.find(name) {
+            return Ok(Callee::Function(function));
+        }
+        match Builtin::find(name) {
+            Some(builtin) => Ok(Callee::Builtin(builtin)),
+            None => self.error(&format!("function {} not defined", quote::quote(name))),
         }
     }
 

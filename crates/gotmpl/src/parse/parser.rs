@@ -46,13 +46,16 @@ pub fn parse_shared(
         return Err(Error { text });
     }
     let mut lexer = Lexer::new(&source);
-    lexer.break_ok = functions.find("break").is_none();
-    lexer.continue_ok = functions.find("continue").is_none();
+    lexer.break_ok = functions.find(b"break").is_none();
+    lexer.continue_ok = functions.find(b"continue").is_none();
     let mut parser = Parser {
         name,
         source: &source,
         functions,
         lexer,
+        tokens: Vec::with_capacity(32),
+        at: 0,
+        read: 0,
         drafts: Vec::new(),
         depth: 0,
         build: Builder::new(memchr::memchr_iter(b'{', &source).count() / 2),
@@ -79,11 +82,9 @@ struct Draft {
     root_redeclared: bool,
 }
 
-/// The template that is being parsed, with its look-ahead.
+/// The template that is being parsed.
 struct Current {
     name: Str,
-    token: [Item; 2],
-    peek_count: usize,
     /// The variables in scope.
     vars: Vec<u32>,
     /// Is `$` declared anew?
@@ -98,8 +99,6 @@ impl Current {
     fn new(name: Str) -> Current {
         Current {
             name,
-            token: [Item::NONE; 2],
-            peek_count: 0,
             vars: vec![0],
             root_redeclared: false,
             action: None,
@@ -114,6 +113,10 @@ struct Parser<'s> {
     source: &'s [u8],
     functions: &'s dyn FunctionMap,
     lexer: Lexer<'s>,
+    /// What the lexer gave last, which of it comes next, and how much of it was looked at.
+    tokens: Vec<Item>,
+    at: usize,
+    read: usize,
     drafts: Vec<Draft>,
     depth: u32,
     build: Builder,
@@ -157,35 +160,37 @@ impl Control {
     }
 }
 
-/// The look-ahead of two tokens.
+/// The look-ahead: all tokens of an action are there at once.
 impl<'s> Parser<'s> {
     #[inline]
     fn next(&mut self) -> Item {
-        if self.current.peek_count > 0 {
-            self.current.peek_count -= 1;
-        } else {
-            self.current.token[0] = self.lexer.next_item();
-        }
-        self.current.token[self.current.peek_count]
+        let token = self.peek();
+        self.at += 1;
+        token
     }
 
+    #[inline]
     fn backup(&mut self) {
-        self.current.peek_count += 1;
-    }
-
-    /// Backs up two tokens; the later one is in its place already.
-    fn backup2(&mut self, first: Item) {
-        self.current.token[1] = first;
-        self.current.peek_count = 2;
+        self.at -= 1;
     }
 
     #[inline]
     fn peek(&mut self) -> Item {
-        if self.current.peek_count == 0 {
-            self.current.peek_count = 1;
-            self.current.token[0] = self.lexer.next_item();
+        if self.at >= self.tokens.len() {
+            self.refill();
         }
-        self.current.token[self.current.peek_count - 1]
+        self.read = self.read.max(self.at + 1);
+        self.tokens[self.at]
+    }
+
+    fn refill(&mut self) {
+        self.lexer.fill(&mut self.tokens);
+        (self.at, self.read) = (0, 0);
+    }
+
+    /// The position of the last token that was looked at.
+    fn read_pos(&self) -> u32 {
+        self.read.checked_sub(1).and_then(|last| self.tokens.get(last)).map_or(u32::MAX, |token| token.pos)
     }
 
     fn val(&self, token: Item) -> &'s [u8] {
@@ -199,7 +204,7 @@ impl<'s> Parser<'s> {
 
     #[cold]
     fn error<T>(&self, text: &str) -> Result<T> {
-        self.error_at(self.current.token[0].pos, text)
+        self.error_at(self.read_pos(), text)
     }
 
     fn error_at<T>(&self, pos: u32, text: &str) -> Result<T> {
@@ -233,26 +238,25 @@ impl Parser<'_> {
         self.peek();
         while self.peek().typ != ItemType::Eof {
             if self.peek().typ == ItemType::LeftDelim {
-                let delim = self.next();
+                self.next();
                 if self.next().typ == ItemType::Define {
                     self.definition()?;
                     continue;
                 }
-                self.backup2(delim);
+                self.at -= 2;
             }
             match self.text_or_action()? {
                 Parsed::Node(pos, kind) => self.nodes.push(Node { pos, kind }),
                 other => return self.error(&format!("unexpected {}", other.show())),
             }
         }
-        let root = self.build.list(self.nodes.drain(..));
+        let root = self.build.list(&self.nodes);
         self.add(root)
     }
 
     /// Closes the current template and keeps it, unless one of its name is there already.
     fn add(&mut self, root: ListId) -> Result<()> {
-        let Current { name, token, root_redeclared, .. } =
-            std::mem::replace(&mut self.current, Current::new(Str::EMPTY));
+        let Current { name, root_redeclared, .. } = std::mem::replace(&mut self.current, Current::new(Str::EMPTY));
         let empty = self.build.is_empty(root, self.source);
         let draft = Draft { name, root, empty, root_redeclared };
         match self.drafts.iter_mut().find(|old| old.name == draft.name) {
@@ -260,7 +264,6 @@ impl Parser<'_> {
             Some(old) if old.empty => *old = draft,
             Some(_) if draft.empty => {}
             Some(_) => {
-                self.current.token = token;
                 let name = quote::quote(draft.name.as_bytes());
                 return self.error(&format!("template: multiple definition of template {name}"));
             }
@@ -288,6 +291,9 @@ impl Parser<'_> {
 
     fn unquote(&mut self, token: Item) -> Result<Str> {
         let literal = self.val(token);
+        if token.is_plain {
+            return Ok(Str::new(literal.get(1..literal.len() - 1).unwrap_or_default()));
+        }
         if let [b'"', inner @ .., b'"'] = literal
             && memchr::memchr(b'\\', inner).is_none()
             && std::str::from_utf8(inner).is_ok()
@@ -307,7 +313,11 @@ impl Parser<'_> {
         while self.peek().typ != ItemType::Eof {
             match self.text_or_action()? {
                 Parsed::Node(pos, kind) => self.nodes.push(Node { pos, kind }),
-                end => return Ok((self.build.list(self.nodes.drain(mark..)), end)),
+                end => {
+                    let list = self.build.list(&self.nodes[mark..]);
+                    self.nodes.truncate(mark);
+                    return Ok((list, end));
+                }
             }
         }
         self.error("unexpected EOF")
@@ -410,7 +420,7 @@ impl Parser<'_> {
             let Parsed::Node(pos, kind) = self.control(control)? else {
                 return self.error("unexpected EOF");
             };
-            return Ok(self.build.list(std::iter::once(Node { pos, kind })));
+            return Ok(self.build.list(&[Node { pos, kind }]));
         }
         let (list, next) = self.item_list()?;
         match next {
@@ -429,11 +439,11 @@ impl Parser<'_> {
         }
         let levels = self.depth;
         self.depth += 1;
+        let begun = self.read_pos();
         let outer = std::mem::replace(&mut self.current, Current::new(name.clone()));
         let (root, end) = on_stack(levels, || self.item_list())?;
         if !matches!(end, Parsed::End) {
-            self.current = outer;
-            return self.error(&format!("unexpected {} in {CONTEXT}", end.show()));
+            return self.error_at(begun, &format!("unexpected {} in {CONTEXT}", end.show()));
         }
         self.add(root)?;
         self.current = outer;

@@ -95,11 +95,13 @@ pub(crate) struct List {
 }
 
 /// What stands between text: an action or a control structure.
+#[derive(Clone, Copy)]
 pub(crate) struct Node {
     pub(crate) pos: u32,
     pub(crate) kind: NodeKind,
 }
 
+#[derive(Clone, Copy)]
 pub(crate) enum NodeKind {
     /// A stretch of the source.
     Text(Span),
@@ -143,6 +145,7 @@ impl Pipe {
 }
 
 /// One stage of a pipeline.
+#[derive(Clone, Copy)]
 pub(crate) struct Command {
     pub(crate) pos: u32,
     pub(crate) args: Span,

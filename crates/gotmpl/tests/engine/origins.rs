@@ -18,8 +18,8 @@ fn nindent(_: &mut Call<'_>, args: &[Value]) -> Result<Value, String> {
 }
 
 impl FunctionMap for Functions {
-    fn find(&self, name: &str) -> Option<&'static Function> {
-        if name == "nindent" { Some(&INDENT) } else { support::Functions.find(name) }
+    fn find(&self, name: &[u8]) -> Option<&'static Function> {
+        if name == b"nindent" { Some(&INDENT) } else { support::Functions.find(name) }
     }
 }
 

@@ -15,8 +15,8 @@ type Result = std::result::Result<Value, String>;
 pub struct Functions;
 
 impl FunctionMap for Functions {
-    fn find(&self, name: &str) -> Option<&'static Function> {
-        FUNCTIONS.iter().find(|function| function.name == name)
+    fn find(&self, name: &[u8]) -> Option<&'static Function> {
+        FUNCTIONS.iter().find(|function| function.name.as_bytes() == name)
     }
 }
 
