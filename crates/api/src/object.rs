@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::decode::bring_to_version;
 use crate::key::ObjectKey;
 use crate::kind::{Kind, Resource};
 use crate::meta::ObjectMeta;
@@ -64,6 +65,7 @@ impl Object {
         let Some(known) = Kind::by_gvk(&api_version, &kind) else {
             return Err(Error::UnknownKind { api_version, kind });
         };
+        bring_to_version(known, &mut value);
         let mut meta: ObjectMeta = match value.get("metadata") {
             Some(meta) => serde::Deserialize::deserialize(meta)
                 .map_err(|source| Error::Json { what: format!("metadata of a {kind}"), source })?,
@@ -214,5 +216,9 @@ mod tests {
         };
         check(r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}"#, true);
         check(r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","resourceVersion":"3"}}"#, false);
+        let old =
+            br#"{"apiVersion":"gateway.networking.k8s.io/v1beta1","kind":"ReferenceGrant","metadata":{"name":"a"}}"#;
+        let object = Object::from_bytes(old, 7).unwrap();
+        assert_eq!(object.value()["apiVersion"], "gateway.networking.k8s.io/v1", "an older program stored it");
     }
 }

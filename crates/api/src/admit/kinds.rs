@@ -1,9 +1,11 @@
 //! Each supported kind's way into the store, and the look-up of a kind's type.
 
+use crate::admit::families::Families;
+use crate::admit::prepare::{spec_alone, spec_and_status};
 use crate::admit::{Admitted, Visit, pod, service};
 use crate::apps::deployment::{Deployment, DeploymentStatus};
-use crate::apps::replica_set::{ReplicaSet, ReplicaSetStatus};
-use crate::batch::job::{Job, JobStatus};
+use crate::apps::replica_set::ReplicaSet;
+use crate::batch::job::Job;
 use crate::batch::selector;
 use crate::coordination::lease::Lease;
 use crate::core::config::{ConfigMap, Secret, ServiceAccount};
@@ -104,16 +106,7 @@ impl Admitted for ReplicaSet {
     fn fill_defaults(&mut self) {
         default::workload::replica_set(self);
     }
-    fn prepare_create(&mut self) {
-        self.status = ReplicaSetStatus::default();
-        self.metadata.generation = 1;
-    }
-    fn prepare_update(&mut self, old: &Self) {
-        self.status.clone_from(&old.status);
-        if self.spec != old.spec {
-            self.metadata.generation += 1;
-        }
-    }
+    spec_and_status!();
     fn validate_create(&self, errors: &mut Errors) {
         validate::workload::validate_replica_set(self, errors);
     }
@@ -126,16 +119,7 @@ impl Admitted for Job {
     fn fill_defaults(&mut self) {
         default::job::job(self);
     }
-    fn prepare_create(&mut self) {
-        self.status = JobStatus::default();
-        self.metadata.generation = 1;
-    }
-    fn prepare_update(&mut self, old: &Self) {
-        self.status.clone_from(&old.status);
-        if self.spec != old.spec {
-            self.metadata.generation += 1;
-        }
-    }
+    spec_and_status!();
     fn settle(&mut self) {
         selector::generate(self);
         selector::label(self);
@@ -158,11 +142,14 @@ impl Admitted for Service {
     fn prepare_update(&mut self, old: &Self) {
         service::prepare_update(self, old);
     }
+    fn fit(&mut self, old: Option<&Self>, families: Families, errors: &mut Errors) {
+        service::fit(self, old, families, errors);
+    }
     fn validate_create(&self, errors: &mut Errors) {
-        service::validate_create(self, errors);
+        validate::service::validate_create(self, errors);
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
-        service::validate_update(self, old, errors);
+        validate::service::validate_update(self, old, errors);
     }
 }
 
@@ -172,14 +159,7 @@ impl Admitted for Release {
             HOOKS_RUN.clone_into(&mut self.spec.hooks);
         }
     }
-    fn prepare_create(&mut self) {
-        self.metadata.generation = 1;
-    }
-    fn prepare_update(&mut self, old: &Self) {
-        if self.spec != old.spec {
-            self.metadata.generation += 1;
-        }
-    }
+    spec_alone!();
     fn validate_create(&self, errors: &mut Errors) {
         validate::release::validate_create(self, errors);
     }
@@ -270,9 +250,6 @@ impl Admitted for Node {
 
 impl Admitted for Event {
     fn validate_create(&self, errors: &mut Errors) {
-        validate::record::validate_event(self, errors);
-    }
-    fn validate_update(&self, _old: &Self, errors: &mut Errors) {
         validate::record::validate_event(self, errors);
     }
 }

@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod kinds;
 pub mod network;
 pub mod pod;
+mod prepare;
 pub mod service;
 #[cfg(test)]
 mod tests;
@@ -39,8 +40,10 @@ pub trait Admitted: Resource + Printed {
     /// Rules for a new object.
     fn validate_create(&self, errors: &mut Errors);
 
-    /// Rules for an object that replaces another.
-    fn validate_update(&self, old: &Self, errors: &mut Errors);
+    /// Rules for an object that replaces another: those for a new one, where nothing in it has to stay.
+    fn validate_update(&self, _old: &Self, errors: &mut Errors) {
+        self.validate_create(errors);
+    }
 }
 
 /// What is done with the type of a kind.

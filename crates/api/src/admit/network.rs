@@ -1,10 +1,11 @@
 //! Endpoints, ingresses, their classes and network policies on their way into the store.
 
 use crate::admit::Admitted;
+use crate::admit::prepare::{spec_alone, spec_and_status};
 use crate::core::endpoints::Endpoints;
 use crate::default::network as default;
 use crate::discovery::endpoint_slice::EndpointSlice;
-use crate::networking::ingress::{Ingress, IngressClass, IngressStatus};
+use crate::networking::ingress::{Ingress, IngressClass};
 use crate::networking::network_policy::NetworkPolicy;
 use crate::validate::error::Errors;
 use crate::validate::{endpoints, ingress, network_policy};
@@ -44,16 +45,7 @@ impl Admitted for EndpointSlice {
 }
 
 impl Admitted for Ingress {
-    fn prepare_create(&mut self) {
-        self.status = IngressStatus::default();
-        self.metadata.generation = 1;
-    }
-    fn prepare_update(&mut self, old: &Self) {
-        self.status.clone_from(&old.status);
-        if self.spec != old.spec {
-            self.metadata.generation += 1;
-        }
-    }
+    spec_and_status!();
     fn validate_create(&self, errors: &mut Errors) {
         ingress::validate_create(self, errors);
     }
@@ -66,14 +58,7 @@ impl Admitted for IngressClass {
     fn fill_defaults(&mut self) {
         default::ingress_class(self);
     }
-    fn prepare_create(&mut self) {
-        self.metadata.generation = 1;
-    }
-    fn prepare_update(&mut self, old: &Self) {
-        if self.spec != old.spec {
-            self.metadata.generation += 1;
-        }
-    }
+    spec_alone!();
     fn validate_create(&self, errors: &mut Errors) {
         ingress::validate_class_create(self, errors);
     }
@@ -86,14 +71,7 @@ impl Admitted for NetworkPolicy {
     fn fill_defaults(&mut self) {
         default::network_policy(self);
     }
-    fn prepare_create(&mut self) {
-        self.metadata.generation = 1;
-    }
-    fn prepare_update(&mut self, old: &Self) {
-        if self.spec != old.spec {
-            self.metadata.generation += 1;
-        }
-    }
+    spec_alone!();
     fn validate_create(&self, errors: &mut Errors) {
         network_policy::validate_create(self, errors);
     }

@@ -40,9 +40,20 @@ pub fn kind_of(value: &Value) -> Result<Kind, FieldProblem> {
 }
 
 /// Every unknown field and wrong type of an object of this kind. Nulls that stand for an element of a list or a map
-/// become its zero value, as in Go.
+/// become its zero value, as in Go. Of the versions in which a kind is served it becomes the stored one.
 pub fn check(kind: Kind, value: &mut Value) -> Vec<FieldProblem> {
+    bring_to_version(kind, value);
     check_shape(kind.info().schema, value)
+}
+
+/// Writes the version in which a kind is stored. Its versions have one shape, so that nothing else changes.
+pub fn bring_to_version(kind: Kind, value: &mut Value) {
+    let info = kind.info();
+    if !info.other_versions.is_empty()
+        && let Some(version) = value.get_mut("apiVersion")
+    {
+        *version = info.api_version().into();
+    }
 }
 
 /// The typed form of a checked object.

@@ -20,7 +20,7 @@ pub fn fit_kind(kind: Kind, body: &mut Value) -> Option<String> {
     }
     let text = |field: &str| map.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (api_version, found) = (text("apiVersion"), text("kind"));
-    if api_version == info.api_version() && found == info.kind {
+    if Kind::by_gvk(&api_version, &found) == Some(kind) {
         return None;
     }
     if api_version.matches('/').count() > 1 {

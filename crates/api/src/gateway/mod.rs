@@ -1,4 +1,4 @@
-//! Kinds of the group gateway.networking.k8s.io: the v1 kinds of its standard channel, and ReferenceGrant as v1beta1.
+//! Kinds of the group gateway.networking.k8s.io: the v1 kinds of its standard channel, of which some are served as v1beta1 too.
 
 pub mod class;
 pub mod filter;

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::filter::{HTTPHeaderFilter, HTTPRequestRedirectFilter, HTTPURLRewriteFilter};
+use crate::gateway::filter::{HTTPCORSFilter, HTTPHeaderFilter, HTTPRequestRedirectFilter, HTTPURLRewriteFilter};
 
 /// The kind of an attachment that holds a [`ResolvedGateway`].
 pub const GATEWAY: &str = "Gateway";
@@ -168,6 +168,9 @@ pub struct Filters {
     /// Who gets copies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mirrors: Vec<Mirror>,
+    /// Which other sites' pages may ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cors: Option<HTTPCORSFilter>,
 }
 
 /// A service that gets copies of some of the requests.

@@ -19,8 +19,10 @@ pub mod registry;
 pub struct KindInfo {
     /// API group; empty for the core group.
     pub group: &'static str,
-    /// API version.
+    /// API version, in which objects are stored.
     pub version: &'static str,
+    /// Further versions of the same shape, which are read and served too.
+    pub other_versions: &'static [&'static str],
     /// Kind, as in `Pod`.
     pub kind: &'static str,
     /// Resource, as in `pods`.
@@ -42,7 +44,22 @@ pub struct KindInfo {
 impl KindInfo {
     /// `v1`, `apps/v1`.
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+        self.api_version_of(self.version)
+    }
+
+    /// The group with one of its versions: `apps/v1`.
+    pub fn api_version_of(&self, version: &str) -> String {
+        if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
+    }
+
+    /// The versions in which it is served, the stored one first.
+    pub fn versions(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.version).chain(self.other_versions.iter().copied())
+    }
+
+    /// Whether it is served in a version.
+    pub fn is_served_in(&self, version: &str) -> bool {
+        self.versions().any(|served| served == version)
     }
 
     /// `pods`, `deployments.apps`: the resource with its group, as messages name it.
@@ -81,12 +98,12 @@ impl Kind {
         registry::KINDS
     }
 
-    /// By `apiVersion` and `kind`.
+    /// By `apiVersion`, of any version in which it is served, and `kind`.
     pub fn by_gvk(api_version: &str, kind: &str) -> Option<Kind> {
         let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
         Kind::all().iter().copied().find(|k| {
             let info = k.info();
-            info.kind == kind && info.version == version && info.group == group
+            info.kind == kind && info.is_served_in(version) && info.group == group
         })
     }
 
@@ -106,11 +123,12 @@ impl Kind {
                 || name == info.kind.to_ascii_lowercase()
         };
         let grouped = |info: &KindInfo| {
-            let group = rest.strip_prefix(info.version).map(|r| r.strip_prefix('.').unwrap_or(r)).unwrap_or(rest);
-            rest.is_empty()
-                || group == info.group
-                || rest == info.group
-                || (!group.is_empty() && info.group.starts_with(group) && info.group[group.len()..].starts_with('.'))
+            let is_group = |group: &str| {
+                let rest = info.group.strip_prefix(group).filter(|_| !group.is_empty());
+                group == info.group || rest.is_some_and(|rest| rest.starts_with('.'))
+            };
+            let mut bare = info.versions().filter_map(|version| rest.strip_prefix(version));
+            rest.is_empty() || is_group(rest) || bare.any(|group| is_group(group.strip_prefix('.').unwrap_or(group)))
         };
         Kind::all().iter().copied().find(|k| named(k.info()) && grouped(k.info()))
     }
@@ -208,6 +226,10 @@ mod tests {
             ("pods.v1", Some(registry::POD)),
             ("pods.v1.", Some(registry::POD)),
             ("lease.coordination", Some(registry::LEASE)),
+            ("referencegrants.v1beta1.gateway.networking.k8s.io", Some(registry::REFERENCE_GRANT)),
+            ("refgrant.v1.gateway", Some(registry::REFERENCE_GRANT)),
+            ("grpcroutes.v1beta1.gateway.networking.k8s.io", None),
+            ("deployments.v1", None),
             ("pods.apps", None),
             ("nothing", None),
         ] {

@@ -25,7 +25,7 @@ use crate::release::release::Release;
 
 macro_rules! registry {
     ($( $konst:ident $ty:ident $group:literal $version:literal $plural:literal $singular:literal $namespaced:literal
-        $short:expr, $categories:expr, $subresources:expr; )*) => {
+        $short:expr, $categories:expr, $subresources:expr $(, also $other:literal)?; )*) => {
         /// Which line of the registry; a handle's only content, so that kinds can be matched on.
         #[allow(clippy::upper_case_acronyms, non_camel_case_types, reason = "named as the constants of the kinds")]
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +36,7 @@ macro_rules! registry {
             KindInfo {
                 group: $group,
                 version: $version,
+                other_versions: &[ $( $other )? ],
                 kind: stringify!($ty),
                 plural: $plural,
                 singular: $singular,
@@ -94,12 +95,13 @@ registry! {
     INGRESS_CLASS IngressClass "networking.k8s.io" "v1" "ingressclasses" "ingressclass" false [], [], [];
     INGRESS Ingress "networking.k8s.io" "v1" "ingresses" "ingress" true ["ing"], [], ["status"];
     GATEWAY_CLASS GatewayClass "gateway.networking.k8s.io" "v1" "gatewayclasses" "gatewayclass" false
-        ["gc"], ["gateway-api"], ["status"];
-    GATEWAY Gateway "gateway.networking.k8s.io" "v1" "gateways" "gateway" true ["gtw"], ["gateway-api"], ["status"];
-    REFERENCE_GRANT ReferenceGrant "gateway.networking.k8s.io" "v1beta1" "referencegrants" "referencegrant" true
-        ["refgrant"], ["gateway-api"], [];
+        ["gc"], ["gateway-api"], ["status"], also "v1beta1";
+    GATEWAY Gateway "gateway.networking.k8s.io" "v1" "gateways" "gateway" true
+        ["gtw"], ["gateway-api"], ["status"], also "v1beta1";
+    REFERENCE_GRANT ReferenceGrant "gateway.networking.k8s.io" "v1" "referencegrants" "referencegrant" true
+        ["refgrant"], ["gateway-api"], [], also "v1beta1";
     HTTP_ROUTE HTTPRoute "gateway.networking.k8s.io" "v1" "httproutes" "httproute" true
-        [], ["gateway-api"], ["status"];
+        [], ["gateway-api"], ["status"], also "v1beta1";
     GRPC_ROUTE GRPCRoute "gateway.networking.k8s.io" "v1" "grpcroutes" "grpcroute" true
         [], ["gateway-api"], ["status"];
     RELEASE Release "masthead.dev" "v1" "releases" "release" true [], [], [];

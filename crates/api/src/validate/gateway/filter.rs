@@ -7,10 +7,10 @@ use crate::gateway::filter::{
 use crate::gateway::grpc_route::GRPCRouteFilter;
 use crate::gateway::http_route::HTTPRouteFilter;
 use crate::validate::error::Errors;
-use crate::validate::gateway::route::Service;
+use crate::validate::gateway::route::{form_of_reference, rules_of_reference};
 use crate::validate::gateway::schema::{
-    NAME_MAX, SUBDOMAIN, group_kind, header_name, items, list_rule, number, optional, port, required, rule, set, text,
-    unique,
+    NAME_MAX, ORIGIN, SUBDOMAIN, group_kind, header_name, items, list_rule, number, optional, port, required, rule,
+    set, text, unique,
 };
 use crate::validate::path::Path;
 
@@ -114,7 +114,7 @@ fn form_of_headers(at: &Path<'_>, filter: Option<&HTTPHeaderFilter>, errors: &mu
 
 fn form_of_mirror(at: &Path<'_>, mirror: Option<&HTTPRequestMirrorFilter>, errors: &mut Errors) {
     let Some(mirror) = mirror else { return };
-    service_of(mirror).form(&at.child("backendRef"), errors);
+    form_of_reference(&at.child("backendRef"), mirror.backend_ref.to(), errors);
     if let Some(percent) = mirror.percent {
         number(&at.child("percent"), percent, (0, 100), errors);
     }
@@ -124,17 +124,6 @@ fn form_of_mirror(at: &Path<'_>, mirror: Option<&HTTPRequestMirrorFilter>, error
         if let Some(denominator) = fraction.denominator {
             number(&at.child("denominator"), denominator, (1, i32::MAX), errors);
         }
-    }
-}
-
-fn service_of(mirror: &HTTPRequestMirrorFilter) -> Service<'_> {
-    let to = &mirror.backend_ref;
-    Service {
-        group: to.group.as_ref(),
-        kind: to.kind.as_ref(),
-        namespace: to.namespace.as_ref(),
-        name: &to.name,
-        port: to.port,
     }
 }
 
@@ -182,7 +171,7 @@ fn form_of_cors(at: &Path<'_>, cors: Option<&HTTPCORSFilter>, errors: &mut Error
     let origins = at.child("allowOrigins");
     items(&origins, cors.allow_origins.len(), ORIGINS_MAX, errors);
     for (i, origin) in cors.allow_origins.iter().enumerate() {
-        required(&origins.index(i), origin, NAME_MAX, None, errors);
+        required(&origins.index(i), origin, NAME_MAX, Some(&ORIGIN), errors);
     }
     let methods = at.child("allowMethods");
     items(&methods, cors.allow_methods.len(), METHODS_MAX, errors);
@@ -264,7 +253,7 @@ fn rules_of_mirror(at: &Path<'_>, mirror: Option<&HTTPRequestMirrorFilter>, erro
     let Some(mirror) = mirror else { return };
     let message = "Only one of percent or fraction may be specified in HTTPRequestMirrorFilter";
     rule(mirror.percent.is_none() || mirror.fraction.is_none(), at, message, errors);
-    service_of(mirror).rules(&at.child("backendRef"), errors);
+    rules_of_reference(&at.child("backendRef"), mirror.backend_ref.to(), errors);
     if let Some(fraction) = &mirror.fraction {
         let is_part = fraction.denominator.is_none_or(|denominator| fraction.numerator <= denominator);
         let message = "numerator must be less than or equal to denominator";

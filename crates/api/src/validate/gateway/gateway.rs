@@ -29,8 +29,8 @@ const PROTOCOL_MAX: usize = 255;
 /// Characters of an annotation's or option's value.
 const VALUE_MAX: usize = 4096;
 
-/// A new gateway.
-pub fn validate_create(gateway: &Gateway, errors: &mut Errors) {
+/// A gateway, new or in the place of another.
+pub fn validate(gateway: &Gateway, errors: &mut Errors) {
     validate_common(&gateway.metadata, Scope::Namespaced, name::dns_subdomain, errors);
     let spec = &gateway.spec;
     required(&SPEC.child("gatewayClassName"), &spec.gateway_class_name, NAME_MAX, None, errors);

@@ -11,8 +11,8 @@ const SPEC: Path<'static> = Path::root("spec");
 /// Elements of each list.
 const ITEMS_MAX: usize = 16;
 
-/// A new grant.
-pub fn validate_create(grant: &ReferenceGrant, errors: &mut Errors) {
+/// A grant, new or in the place of another.
+pub fn validate(grant: &ReferenceGrant, errors: &mut Errors) {
     validate_common(&grant.metadata, Scope::Namespaced, name::dns_subdomain, errors);
     let spec = &grant.spec;
     let (from, to) = (SPEC.child("from"), SPEC.child("to"));

@@ -1,72 +1,80 @@
-//! Routes of gRPC to faults: first the form of each value, then the rules among them, then what is not served here.
+//! What is of gRPC in a route, to faults: matches, filters, and what is not served here.
 
 use crate::gateway::grpc_route::{GRPCBackendRef, GRPCMethodMatch, GRPCRoute, GRPCRouteMatch, GRPCRouteRule};
+use crate::gateway::route::To;
 use crate::validate::error::Errors;
 use crate::validate::gateway::filter::{form_of_grpc, rules_of_grpc};
-use crate::validate::gateway::route::{
-    BACKENDS_MAX, MATCHES_MAX, RULES_MAX, Service, form_of_hostnames, form_of_name, form_of_parents, form_of_weight,
-    rule_of_matches, rules_of_parents,
-};
-use crate::validate::gateway::schema::{can_go_on, header_name, items, required, rule, text, unique};
-use crate::validate::meta::{Scope, validate_common};
-use crate::validate::name;
+use crate::validate::gateway::route::{self, Backend, HEADER_VALUE_MAX, Parts, Rule, form_of_name, form_of_values};
+use crate::validate::gateway::schema::{rule, text};
 use crate::validate::path::Path;
 
-const SPEC: Path<'static> = Path::root("spec");
 const METHOD_MAX: usize = 1024;
-const HEADERS_MAX: usize = 16;
-const HEADER_VALUE_MAX: usize = 4096;
 
-/// A new route.
-pub fn validate_create(route: &GRPCRoute, errors: &mut Errors) {
-    validate_common(&route.metadata, Scope::Namespaced, name::dns_subdomain, errors);
-    let spec = &route.spec;
-    let (parents, rules) = (SPEC.child("parentRefs"), SPEC.child("rules"));
-    form_of_parents(&parents, &spec.parent_refs, errors);
-    form_of_hostnames(&SPEC.child("hostnames"), &spec.hostnames, errors);
-    items(&rules, spec.rules.len(), RULES_MAX, errors);
-    for (i, rule) in spec.rules.iter().enumerate() {
-        form_of_rule(&rules.index(i), rule, errors);
+/// A route, new or in the place of another.
+pub fn validate(grpc: &GRPCRoute, errors: &mut Errors) {
+    let GRPCRoute { metadata, spec, .. } = grpc;
+    let (parents, hostnames, rules) = (&spec.parent_refs, &spec.hostnames, &spec.rules);
+    route::validate(Parts { metadata, parents, hostnames, rules }, errors);
+}
+
+impl Rule for GRPCRouteRule {
+    type Backend = GRPCBackendRef;
+
+    fn matches(&self) -> usize {
+        self.matches.len()
     }
-    if can_go_on(errors) {
-        rules_of_parents(&parents, &spec.parent_refs, errors);
-        rule_of_matches(&rules, spec.rules.iter().map(|rule| rule.matches.len()).sum(), errors);
-        for (i, rule) in spec.rules.iter().enumerate() {
-            rules_of_rule(&rules.index(i), rule, errors);
+
+    fn backends(&self) -> &[GRPCBackendRef] {
+        &self.backend_refs
+    }
+
+    fn form(&self, at: &Path<'_>, errors: &mut Errors) {
+        form_of_name(at, self.name.as_ref(), errors);
+        let matches = at.child("matches");
+        for (i, one) in self.matches.iter().enumerate() {
+            form_of_match(&matches.index(i), one, errors);
         }
+        form_of_grpc(&at.child("filters"), &self.filters, errors);
     }
-    for (i, rule) in spec.rules.iter().enumerate() {
-        if rule.session_persistence.is_some() {
-            let at = rules.index(i);
+
+    fn rules(&self, at: &Path<'_>, errors: &mut Errors) {
+        let matches = at.child("matches");
+        for (i, method) in self.matches.iter().enumerate().filter_map(|(i, one)| Some((i, one.method.as_ref()?))) {
+            rules_of_method(&matches.index(i).child("method"), method, errors);
+        }
+        rules_of_grpc(&at.child("filters"), &self.filters, errors);
+    }
+
+    fn not_served(&self, at: &Path<'_>, errors: &mut Errors) {
+        if self.session_persistence.is_some() {
             errors.forbidden(&at.child("sessionPersistence"), "session persistence is not supported");
         }
     }
 }
 
-fn form_of_rule(at: &Path<'_>, rule: &GRPCRouteRule, errors: &mut Errors) {
-    form_of_name(at, rule.name.as_ref(), errors);
-    let matches = at.child("matches");
-    items(&matches, rule.matches.len(), MATCHES_MAX, errors);
-    for (i, one) in rule.matches.iter().enumerate() {
-        form_of_match(&matches.index(i), one, errors);
+impl Backend for GRPCBackendRef {
+    fn to(&self) -> To<'_> {
+        self.to()
     }
-    form_of_grpc(&at.child("filters"), &rule.filters, errors);
-    let backends = at.child("backendRefs");
-    items(&backends, rule.backend_refs.len(), BACKENDS_MAX, errors);
-    for (i, backend) in rule.backend_refs.iter().enumerate() {
-        let at = backends.index(i);
-        service_of(backend).form(&at, errors);
-        form_of_weight(&at, backend.weight, errors);
-        form_of_grpc(&at.child("filters"), &backend.filters, errors);
+
+    fn weight(&self) -> Option<i32> {
+        self.weight
+    }
+
+    fn form_of_filters(&self, at: &Path<'_>, errors: &mut Errors) {
+        form_of_grpc(at, &self.filters, errors);
+    }
+
+    fn rules_of_filters(&self, at: &Path<'_>, errors: &mut Errors) {
+        rules_of_grpc(at, &self.filters, errors);
     }
 }
 
 fn form_of_match(at: &Path<'_>, one: &GRPCRouteMatch, errors: &mut Errors) {
-    let types = ["Exact", "RegularExpression"];
     if let Some(method) = &one.method {
         let at = at.child("method");
         if let Some(type_) = &method.type_ {
-            errors.one_of(&at.child("type"), type_, &types);
+            errors.one_of(&at.child("type"), type_, &["Exact", "RegularExpression"]);
         }
         for (field, value) in [("service", &method.service), ("method", &method.method)] {
             if let Some(value) = value {
@@ -74,41 +82,8 @@ fn form_of_match(at: &Path<'_>, one: &GRPCRouteMatch, errors: &mut Errors) {
             }
         }
     }
-    let headers = at.child("headers");
-    items(&headers, one.headers.len(), HEADERS_MAX, errors);
-    for (i, header) in one.headers.iter().enumerate() {
-        let at = headers.index(i);
-        if let Some(type_) = &header.type_ {
-            errors.one_of(&at.child("type"), type_, &types);
-        }
-        header_name(&at.child("name"), &header.name, errors);
-        required(&at.child("value"), &header.value, HEADER_VALUE_MAX, None, errors);
-    }
-    unique(&headers, "name", one.headers.iter().map(|header| header.name.as_str()), errors);
-}
-
-fn service_of(backend: &GRPCBackendRef) -> Service<'_> {
-    Service {
-        group: backend.group.as_ref(),
-        kind: backend.kind.as_ref(),
-        namespace: backend.namespace.as_ref(),
-        name: &backend.name,
-        port: backend.port,
-    }
-}
-
-fn rules_of_rule(at: &Path<'_>, one: &GRPCRouteRule, errors: &mut Errors) {
-    let matches = at.child("matches");
-    for (i, method) in one.matches.iter().enumerate().filter_map(|(i, one)| Some((i, one.method.as_ref()?))) {
-        rules_of_method(&matches.index(i).child("method"), method, errors);
-    }
-    rules_of_grpc(&at.child("filters"), &one.filters, errors);
-    let backends = at.child("backendRefs");
-    for (i, backend) in one.backend_refs.iter().enumerate() {
-        let at = backends.index(i);
-        service_of(backend).rules(&at, errors);
-        rules_of_grpc(&at.child("filters"), &backend.filters, errors);
-    }
+    let headers = one.headers.iter().map(|header| (header.type_.as_ref(), &*header.name, &*header.value));
+    form_of_values(&at.child("headers"), headers, HEADER_VALUE_MAX, errors);
 }
 
 /// Letters, digits and underscores, of which the first is no digit.

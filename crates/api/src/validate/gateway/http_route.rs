@@ -1,53 +1,73 @@
-//! Routes of HTTP to faults: first the form of each value, then the rules among them, then what is not served here.
+//! What is of HTTP in a route, to faults: matches, filters, times, and what is not served here.
 
 use crate::gateway::filter::HTTPPathModifier;
 use crate::gateway::http_route::{
-    HTTPBackendRef, HTTPPathMatch, HTTPRoute, HTTPRouteFilter, HTTPRouteMatch, HTTPRouteRule,
+    HTTPBackendRef, HTTPPathMatch, HTTPRoute, HTTPRouteFilter, HTTPRouteMatch, HTTPRouteRule, HTTPRouteTimeouts,
 };
+use crate::gateway::route::To;
 use crate::validate::error::Errors;
 use crate::validate::gateway::filter::{METHODS, form_of_http, rules_of_http};
-use crate::validate::gateway::route::{
-    BACKENDS_MAX, MATCHES_MAX, RULES_MAX, Service, form_of_hostnames, form_of_name, form_of_parents, form_of_weight,
-    rule_of_matches, rules_of_parents,
-};
-use crate::validate::gateway::schema::{DURATION, can_go_on, header_name, items, millis, required, rule, text, unique};
-use crate::validate::meta::{Scope, validate_common};
-use crate::validate::name;
+use crate::validate::gateway::route::{self, Backend, HEADER_VALUE_MAX, Parts, Rule, form_of_name, form_of_values};
+use crate::validate::gateway::schema::{DURATION, millis, rule, text};
 use crate::validate::path::Path;
 
-const SPEC: Path<'static> = Path::root("spec");
 const PATH_MAX: usize = 1024;
-/// Headers or parameters of one match.
-const VALUES_MAX: usize = 16;
-const HEADER_VALUE_MAX: usize = 4096;
 const PARAM_VALUE_MAX: usize = 1024;
 /// Characters of a duration: four parts of five digits and two letters.
 const DURATION_MAX: usize = 28;
 
-/// A new route.
-pub fn validate_create(route: &HTTPRoute, errors: &mut Errors) {
-    validate_common(&route.metadata, Scope::Namespaced, name::dns_subdomain, errors);
-    let spec = &route.spec;
-    let (parents, rules) = (SPEC.child("parentRefs"), SPEC.child("rules"));
-    form_of_parents(&parents, &spec.parent_refs, errors);
-    form_of_hostnames(&SPEC.child("hostnames"), &spec.hostnames, errors);
-    items(&rules, spec.rules.len(), RULES_MAX, errors);
-    for (i, rule) in spec.rules.iter().enumerate() {
-        form_of_rule(&rules.index(i), rule, errors);
+/// A route, new or in the place of another.
+pub fn validate(http: &HTTPRoute, errors: &mut Errors) {
+    let HTTPRoute { metadata, spec, .. } = http;
+    let (parents, hostnames, rules) = (&spec.parent_refs, &spec.hostnames, &spec.rules);
+    route::validate(Parts { metadata, parents, hostnames, rules }, errors);
+}
+
+impl Rule for HTTPRouteRule {
+    type Backend = HTTPBackendRef;
+
+    fn matches(&self) -> usize {
+        self.matches.len()
     }
-    if can_go_on(errors) {
-        rules_of_parents(&parents, &spec.parent_refs, errors);
-        rule_of_matches(&rules, spec.rules.iter().map(|rule| rule.matches.len()).sum(), errors);
-        for (i, rule) in spec.rules.iter().enumerate() {
-            rules_of_rule(&rules.index(i), rule, errors);
+
+    fn backends(&self) -> &[HTTPBackendRef] {
+        &self.backend_refs
+    }
+
+    fn form(&self, at: &Path<'_>, errors: &mut Errors) {
+        form_of_name(at, self.name.as_ref(), errors);
+        let matches = at.child("matches");
+        for (i, one) in self.matches.iter().enumerate() {
+            form_of_match(&matches.index(i), one, errors);
+        }
+        form_of_http(&at.child("filters"), &self.filters, errors);
+        if let Some(timeouts) = &self.timeouts {
+            let at = at.child("timeouts");
+            for (field, value) in [("request", &timeouts.request), ("backendRequest", &timeouts.backend_request)] {
+                if let Some(value) = value {
+                    text(&at.child(field), value, (0, DURATION_MAX), Some(&DURATION), errors);
+                }
+            }
         }
     }
-    for (i, rule) in spec.rules.iter().enumerate() {
-        let at = rules.index(i);
-        if rule.session_persistence.is_some() {
+
+    fn rules(&self, at: &Path<'_>, errors: &mut Errors) {
+        rules_of_replacing(at, self, errors);
+        let matches = at.child("matches");
+        for (i, path) in self.matches.iter().enumerate().filter_map(|(i, one)| Some((i, one.path.as_ref()?))) {
+            rules_of_path(&matches.index(i).child("path"), path, errors);
+        }
+        rules_of_http(&at.child("filters"), &self.filters, errors);
+        if let Some(timeouts) = &self.timeouts {
+            rule_of_timeouts(&at.child("timeouts"), timeouts, errors);
+        }
+    }
+
+    fn not_served(&self, at: &Path<'_>, errors: &mut Errors) {
+        if self.session_persistence.is_some() {
             errors.forbidden(&at.child("sessionPersistence"), "session persistence is not supported");
         }
-        if rule.retry.is_some() {
+        if self.retry.is_some() {
             let detail = "retries can't be chosen: what can be repeated without harm is given to another endpoint when \
                           one can't be reached";
             errors.forbidden(&at.child("retry"), detail);
@@ -55,29 +75,21 @@ pub fn validate_create(route: &HTTPRoute, errors: &mut Errors) {
     }
 }
 
-fn form_of_rule(at: &Path<'_>, rule: &HTTPRouteRule, errors: &mut Errors) {
-    form_of_name(at, rule.name.as_ref(), errors);
-    let matches = at.child("matches");
-    items(&matches, rule.matches.len(), MATCHES_MAX, errors);
-    for (i, one) in rule.matches.iter().enumerate() {
-        form_of_match(&matches.index(i), one, errors);
+impl Backend for HTTPBackendRef {
+    fn to(&self) -> To<'_> {
+        self.to()
     }
-    form_of_http(&at.child("filters"), &rule.filters, errors);
-    let backends = at.child("backendRefs");
-    items(&backends, rule.backend_refs.len(), BACKENDS_MAX, errors);
-    for (i, backend) in rule.backend_refs.iter().enumerate() {
-        let at = backends.index(i);
-        service_of(backend).form(&at, errors);
-        form_of_weight(&at, backend.weight, errors);
-        form_of_http(&at.child("filters"), &backend.filters, errors);
+
+    fn weight(&self) -> Option<i32> {
+        self.weight
     }
-    if let Some(timeouts) = &rule.timeouts {
-        let at = at.child("timeouts");
-        for (field, value) in [("request", &timeouts.request), ("backendRequest", &timeouts.backend_request)] {
-            if let Some(value) = value {
-                text(&at.child(field), value, (0, DURATION_MAX), Some(&DURATION), errors);
-            }
-        }
+
+    fn form_of_filters(&self, at: &Path<'_>, errors: &mut Errors) {
+        form_of_http(at, &self.filters, errors);
+    }
+
+    fn rules_of_filters(&self, at: &Path<'_>, errors: &mut Errors) {
+        rules_of_http(at, &self.filters, errors);
     }
 }
 
@@ -91,41 +103,12 @@ fn form_of_match(at: &Path<'_>, one: &HTTPRouteMatch, errors: &mut Errors) {
             text(&at.child("value"), value, (0, PATH_MAX), None, errors);
         }
     }
-    let value_type = |at: &Path<'_>, type_: Option<&String>, errors: &mut Errors| {
-        if let Some(type_) = type_ {
-            errors.one_of(&at.child("type"), type_, &["Exact", "RegularExpression"]);
-        }
-    };
-    let headers = at.child("headers");
-    items(&headers, one.headers.len(), VALUES_MAX, errors);
-    for (i, header) in one.headers.iter().enumerate() {
-        let at = headers.index(i);
-        value_type(&at, header.type_.as_ref(), errors);
-        header_name(&at.child("name"), &header.name, errors);
-        required(&at.child("value"), &header.value, HEADER_VALUE_MAX, None, errors);
-    }
-    unique(&headers, "name", one.headers.iter().map(|header| header.name.as_str()), errors);
-    let params = at.child("queryParams");
-    items(&params, one.query_params.len(), VALUES_MAX, errors);
-    for (i, param) in one.query_params.iter().enumerate() {
-        let at = params.index(i);
-        value_type(&at, param.type_.as_ref(), errors);
-        header_name(&at.child("name"), &param.name, errors);
-        required(&at.child("value"), &param.value, PARAM_VALUE_MAX, None, errors);
-    }
-    unique(&params, "name", one.query_params.iter().map(|param| param.name.as_str()), errors);
+    let headers = one.headers.iter().map(|header| (header.type_.as_ref(), &*header.name, &*header.value));
+    form_of_values(&at.child("headers"), headers, HEADER_VALUE_MAX, errors);
+    let params = one.query_params.iter().map(|param| (param.type_.as_ref(), &*param.name, &*param.value));
+    form_of_values(&at.child("queryParams"), params, PARAM_VALUE_MAX, errors);
     if let Some(method) = &one.method {
         errors.one_of(&at.child("method"), method, &METHODS);
-    }
-}
-
-fn service_of(backend: &HTTPBackendRef) -> Service<'_> {
-    Service {
-        group: backend.group.as_ref(),
-        kind: backend.kind.as_ref(),
-        namespace: backend.namespace.as_ref(),
-        name: &backend.name,
-        port: backend.port,
     }
 }
 
@@ -142,7 +125,8 @@ fn rewrites_prefix(filters: &[HTTPRouteFilter]) -> bool {
     filters.iter().any(|f| replaces_prefix(f.url_rewrite.as_ref().and_then(|r| r.path.as_ref())))
 }
 
-fn rules_of_rule(at: &Path<'_>, one: &HTTPRouteRule, errors: &mut Errors) {
+/// What replaces a prefix needs one, and what redirects has no backends.
+fn rules_of_replacing(at: &Path<'_>, one: &HTTPRouteRule, errors: &mut Errors) {
     let redirects = one.filters.iter().any(|filter| filter.request_redirect.is_some());
     let message = "RequestRedirect filter must not be used together with backendRefs";
     rule(!redirects || one.backend_refs.is_empty(), at, message, errors);
@@ -161,26 +145,15 @@ fn rules_of_rule(at: &Path<'_>, one: &HTTPRouteRule, errors: &mut Errors) {
     ] {
         rule(one_prefix || !replaces, at, &format!("{begin} {rest}"), errors);
     }
-    let matches = at.child("matches");
-    for (i, path) in one.matches.iter().enumerate().filter_map(|(i, one)| Some((i, one.path.as_ref()?))) {
-        rules_of_path(&matches.index(i).child("path"), path, errors);
-    }
-    rules_of_http(&at.child("filters"), &one.filters, errors);
-    let backends = at.child("backendRefs");
-    for (i, backend) in one.backend_refs.iter().enumerate() {
-        let at = backends.index(i);
-        service_of(backend).rules(&at, errors);
-        rules_of_http(&at.child("filters"), &backend.filters, errors);
-    }
-    if let Some(timeouts) = &one.timeouts {
-        let of = |text: &Option<String>| text.as_deref().and_then(millis);
-        let is_longer = match (of(&timeouts.request), of(&timeouts.backend_request)) {
-            (Some(whole), Some(part)) => whole != 0 && part > whole,
-            _ => false,
-        };
-        let message = "backendRequest timeout cannot be longer than request timeout";
-        rule(!is_longer, &at.child("timeouts"), message, errors);
-    }
+}
+
+fn rule_of_timeouts(at: &Path<'_>, timeouts: &HTTPRouteTimeouts, errors: &mut Errors) {
+    let of = |text: &Option<String>| text.as_deref().and_then(millis);
+    let is_longer = match (of(&timeouts.request), of(&timeouts.backend_request)) {
+        (Some(whole), Some(part)) => whole != 0 && part > whole,
+        _ => false,
+    };
+    rule(!is_longer, at, "backendRequest timeout cannot be longer than request timeout", errors);
 }
 
 fn rules_of_path(at: &Path<'_>, path: &HTTPPathMatch, errors: &mut Errors) {

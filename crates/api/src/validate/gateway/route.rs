@@ -1,26 +1,35 @@
-//! What routes of all kinds have, to faults: parents, hosts, names of rules, and references to services.
+//! Routes of all kinds to faults, as far as they are alike: parents, hosts, rules, and what backends refer to.
 
-use crate::gateway::route::ParentReference;
+use crate::gateway::route::{ParentReference, To};
+use crate::meta::object_meta::ObjectMeta;
 use crate::validate::error::Errors;
 use crate::validate::gateway::schema::{
-    HOSTNAME, NAME_MAX, SUBDOMAIN, items, list_rule, number, optional, port, reference, required, rule, text,
+    HOSTNAME, NAME_MAX, SUBDOMAIN, can_go_on, header_name, items, list_rule, number, optional, port, reference,
+    required, rule, text, unique,
 };
+use crate::validate::meta::{Scope, validate_common};
+use crate::validate::name;
 use crate::validate::path::Path;
 
+const SPEC: Path<'static> = Path::root("spec");
 /// Rules of a route.
-pub const RULES_MAX: usize = 16;
+const RULES_MAX: usize = 16;
 /// Matches of a rule.
-pub const MATCHES_MAX: usize = 64;
+const MATCHES_MAX: usize = 64;
 /// Matches of a route.
 const MATCHES_SUM_MAX: usize = 128;
 /// Services of a rule.
-pub const BACKENDS_MAX: usize = 16;
+const BACKENDS_MAX: usize = 16;
+/// Headers or parameters of one match.
+const VALUES_MAX: usize = 16;
+/// Characters of the value of a header that a match wants.
+pub const HEADER_VALUE_MAX: usize = 4096;
 const PARENTS_MAX: usize = 32;
 const HOSTNAMES_MAX: usize = 16;
 const WEIGHT_MAX: i32 = 1_000_000;
 
 /// The form of parents.
-pub fn form_of_parents(at: &Path<'_>, parents: &[ParentReference], errors: &mut Errors) {
+fn form_of_parents(at: &Path<'_>, parents: &[ParentReference], errors: &mut Errors) {
     items(at, parents.len(), PARENTS_MAX, errors);
     for (i, parent) in parents.iter().enumerate() {
         let at = at.index(i);
@@ -34,7 +43,7 @@ pub fn form_of_parents(at: &Path<'_>, parents: &[ParentReference], errors: &mut 
 }
 
 /// The form of hosts.
-pub fn form_of_hostnames(at: &Path<'_>, hostnames: &[String], errors: &mut Errors) {
+fn form_of_hostnames(at: &Path<'_>, hostnames: &[String], errors: &mut Errors) {
     items(at, hostnames.len(), HOSTNAMES_MAX, errors);
     for (i, hostname) in hostnames.iter().enumerate() {
         text(&at.index(i), hostname, (1, NAME_MAX), Some(&HOSTNAME), errors);
@@ -46,46 +55,137 @@ pub fn form_of_name(at: &Path<'_>, name: Option<&String>, errors: &mut Errors) {
     optional(&at.child("name"), name, NAME_MAX, Some(&SUBDOMAIN), errors);
 }
 
-/// A service, as routes of all kinds and mirrors name it.
-pub struct Service<'a> {
-    /// API group.
-    pub group: Option<&'a String>,
-    /// Kind.
-    pub kind: Option<&'a String>,
-    /// Namespace.
-    pub namespace: Option<&'a String>,
-    /// Name.
-    pub name: &'a str,
-    /// Port.
-    pub port: Option<i32>,
+/// A rule of a route of some kind.
+pub trait Rule {
+    /// A backend of it.
+    type Backend: Backend;
+
+    /// How many matches it has.
+    fn matches(&self) -> usize;
+
+    /// Its backends.
+    fn backends(&self) -> &[Self::Backend];
+
+    /// The form of its own values, backends aside.
+    fn form(&self, at: &Path<'_>, errors: &mut Errors);
+
+    /// The rules among them.
+    fn rules(&self, at: &Path<'_>, errors: &mut Errors);
+
+    /// What is not served here.
+    fn not_served(&self, at: &Path<'_>, errors: &mut Errors);
 }
 
-impl Service<'_> {
-    /// The form of it.
-    pub fn form(&self, at: &Path<'_>, errors: &mut Errors) {
-        reference(at, self.group, self.kind, self.namespace, errors);
-        required(&at.child("name"), self.name, NAME_MAX, None, errors);
-        if let Some(number) = self.port {
-            port(&at.child("port"), number, errors);
+/// Who gets a part of the requests of a rule.
+pub trait Backend {
+    /// What it refers to.
+    fn to(&self) -> To<'_>;
+
+    /// Its part.
+    fn weight(&self) -> Option<i32>;
+
+    /// The form of its filters.
+    fn form_of_filters(&self, at: &Path<'_>, errors: &mut Errors);
+
+    /// The rules of its filters.
+    fn rules_of_filters(&self, at: &Path<'_>, errors: &mut Errors);
+}
+
+/// What routes of all kinds have.
+pub struct Parts<'a, R> {
+    /// Metadata.
+    pub metadata: &'a ObjectMeta,
+    /// Parents.
+    pub parents: &'a [ParentReference],
+    /// Hosts.
+    pub hostnames: &'a [String],
+    /// Rules.
+    pub rules: &'a [R],
+}
+
+/// A route, new or in the place of another: first the form of each value, then the rules among them, then what is not
+/// served here.
+pub fn validate<R: Rule>(route: Parts<'_, R>, errors: &mut Errors) {
+    validate_common(route.metadata, Scope::Namespaced, name::dns_subdomain, errors);
+    let (parents, rules) = (SPEC.child("parentRefs"), SPEC.child("rules"));
+    form_of_parents(&parents, route.parents, errors);
+    form_of_hostnames(&SPEC.child("hostnames"), route.hostnames, errors);
+    items(&rules, route.rules.len(), RULES_MAX, errors);
+    for (i, one) in route.rules.iter().enumerate() {
+        let at = rules.index(i);
+        items(&at.child("matches"), one.matches(), MATCHES_MAX, errors);
+        one.form(&at, errors);
+        form_of_backends(&at.child("backendRefs"), one.backends(), errors);
+    }
+    if can_go_on(errors) {
+        rules_of_parents(&parents, route.parents, errors);
+        rule_of_matches(&rules, route.rules.iter().map(Rule::matches).sum(), errors);
+        for (i, one) in route.rules.iter().enumerate() {
+            let at = rules.index(i);
+            one.rules(&at, errors);
+            rules_of_backends(&at.child("backendRefs"), one.backends(), errors);
         }
     }
-
-    /// Services need a port.
-    pub fn rules(&self, at: &Path<'_>, errors: &mut Errors) {
-        let is_service = self.group.is_none_or(String::is_empty) && self.kind.is_none_or(|kind| kind == "Service");
-        rule(!is_service || self.port.is_some(), at, "Must have port for Service reference", errors);
+    for (i, one) in route.rules.iter().enumerate() {
+        one.not_served(&rules.index(i), errors);
     }
 }
 
-/// The form of a weight.
-pub fn form_of_weight(at: &Path<'_>, weight: Option<i32>, errors: &mut Errors) {
-    if let Some(weight) = weight {
-        number(&at.child("weight"), weight, (0, WEIGHT_MAX), errors);
+fn form_of_backends(at: &Path<'_>, backends: &[impl Backend], errors: &mut Errors) {
+    items(at, backends.len(), BACKENDS_MAX, errors);
+    for (i, backend) in backends.iter().enumerate() {
+        let at = at.index(i);
+        form_of_reference(&at, backend.to(), errors);
+        if let Some(weight) = backend.weight() {
+            number(&at.child("weight"), weight, (0, WEIGHT_MAX), errors);
+        }
+        backend.form_of_filters(&at.child("filters"), errors);
     }
+}
+
+fn rules_of_backends(at: &Path<'_>, backends: &[impl Backend], errors: &mut Errors) {
+    for (i, backend) in backends.iter().enumerate() {
+        let at = at.index(i);
+        rules_of_reference(&at, backend.to(), errors);
+        backend.rules_of_filters(&at.child("filters"), errors);
+    }
+}
+
+/// The form of what a backend or a mirror refers to.
+pub fn form_of_reference(at: &Path<'_>, to: To<'_>, errors: &mut Errors) {
+    reference(at, to.group, to.kind, to.namespace, errors);
+    required(&at.child("name"), to.name, NAME_MAX, None, errors);
+    if let Some(number) = to.port {
+        port(&at.child("port"), number, errors);
+    }
+}
+
+/// Services need a port.
+pub fn rules_of_reference(at: &Path<'_>, to: To<'_>, errors: &mut Errors) {
+    rule(!to.is_service() || to.port.is_some(), at, "Must have port for Service reference", errors);
+}
+
+/// The form of headers or parameters that a match wants: type, name and value of each.
+pub fn form_of_values<'a>(
+    at: &Path<'_>,
+    values: impl Iterator<Item = (Option<&'a String>, &'a str, &'a str)> + Clone,
+    value_max: usize,
+    errors: &mut Errors,
+) {
+    items(at, values.clone().count(), VALUES_MAX, errors);
+    for (i, (type_, name, value)) in values.clone().enumerate() {
+        let at = at.index(i);
+        if let Some(type_) = type_ {
+            errors.one_of(&at.child("type"), type_, &["Exact", "RegularExpression"]);
+        }
+        header_name(&at.child("name"), name, errors);
+        required(&at.child("value"), value, value_max, None, errors);
+    }
+    unique(at, "name", values.map(|(_, name, _)| name), errors);
 }
 
 /// The same gateway may be named several times, by different listeners only.
-pub fn rules_of_parents(at: &Path<'_>, parents: &[ParentReference], errors: &mut Errors) {
+fn rules_of_parents(at: &Path<'_>, parents: &[ParentReference], errors: &mut Errors) {
     fn empty(text: &Option<String>) -> &str {
         text.as_deref().unwrap_or_default()
     }
@@ -104,7 +204,7 @@ pub fn rules_of_parents(at: &Path<'_>, parents: &[ParentReference], errors: &mut
 }
 
 /// Matches of all rules together.
-pub fn rule_of_matches(at: &Path<'_>, count: usize, errors: &mut Errors) {
+fn rule_of_matches(at: &Path<'_>, count: usize, errors: &mut Errors) {
     let message = "While 16 rules and 64 matches per rule are allowed, the total number of matches across all rules in a \
                    route must be less than 128";
     list_rule(count <= MATCHES_SUM_MAX, at, message, errors);

@@ -45,6 +45,11 @@ pub const PROTOCOL: Pattern = Pattern {
     regex: concat!("^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?$|", subdomain!(), r"\/[A-Za-z0-9]+$"),
     fits: is_protocol,
 };
+/// A site whose pages may ask: `*`, or scheme, host and port, of which the host may begin with `*.` or be `*`.
+pub const ORIGIN: Pattern = Pattern {
+    regex: r"(^\*$)|(^(http(s)?):\/\/(((\*\.)?([a-zA-Z0-9\-]+\.)*[a-zA-Z0-9-]+|\*)(:([0-9]{1,5}))?)$)",
+    fits: is_origin,
+};
 /// A duration as Go writes it, of up to four parts.
 pub const DURATION: Pattern = Pattern { regex: "^([0-9]{1,5}(h|m|s|ms)){1,4}$", fits: |text| millis(text).is_some() };
 
@@ -98,6 +103,18 @@ fn is_protocol(text: &str) -> bool {
             && !name.is_empty()
             && name.bytes().all(|b| b.is_ascii_alphanumeric())
     })
+}
+
+fn is_origin(text: &str) -> bool {
+    if text == "*" {
+        return true;
+    }
+    let Some(place) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else { return false };
+    let (host, port) = place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port)));
+    let is_port = |port: &str| (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let is_host = host == "*" || host.strip_prefix("*.").unwrap_or(host).split('.').all(is_label);
+    is_host && port.is_none_or(is_port)
 }
 
 /// Milliseconds of a duration such as `1m30s`; nothing when it is none.
@@ -274,6 +291,21 @@ mod tests {
         check(&CONTROLLER, &["a.b/c", "a/b/c"], &["a", "a/", "/b", "a/b c", "A/b"]);
         check(&PROTOCOL, &["HTTP", "a-b", "example.com/foo", "x/y/Z9"], &["", "-a", "a_b", "a.b", "a/", "A/b-c"]);
         check(&DURATION, &["0s", "10s", "1m30s", "500ms", "1h1m1s1ms", "99999h"], &["", "10", "s", "1.5s", "123456s"]);
+        check(
+            &ORIGIN,
+            &["*", "https://a.b", "http://*.a:8080", "https://*", "https://*:1", "http://A-b", "https://-.-"],
+            &[
+                "",
+                "a.b",
+                "https://",
+                "ftp://a",
+                "https://a.*",
+                "https://a:",
+                "https://a:123456",
+                "https://a/",
+                "https://*a",
+            ],
+        );
         check(&DURATION, &["1s1s1s1s"], &["1s1s1s1s1s", "1d", "-1s", "1s "]);
         assert_eq!([millis("1m30s"), millis("500ms"), millis("0s")], [Some(90_000), Some(500), Some(0)]);
     }

@@ -33,7 +33,7 @@ pub fn manifests() -> Vec<Value> {
                 "infrastructure": {"labels": {"a": "b"}, "annotations": {"x.y/z": "c"}}}),
         ),
         of(
-            "v1beta1",
+            "v1",
             "ReferenceGrant",
             json!({"from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "n"}],
                 "to": [{"group": "", "kind": "Service", "name": "s"}]}),
@@ -285,9 +285,20 @@ fn what_is_not_served_is_refused_with_words() {
     };
     assert_eq!(other("v1", "TLSRoute"), "kind TLSRoute of gateway.networking.k8s.io/v1 is not supported yet");
     assert_eq!(
-        other("v1beta1", "HTTPRoute"),
-        "no kind \"HTTPRoute\" in apiVersion \"gateway.networking.k8s.io/v1beta1\"; it is in gateway.networking.k8s.io/v1"
+        other("v1beta1", "GRPCRoute"),
+        "no kind \"GRPCRoute\" in apiVersion \"gateway.networking.k8s.io/v1beta1\"; it is in gateway.networking.k8s.io/v1"
     );
+}
+
+#[test]
+fn what_was_written_as_v1beta1_is_stored_as_v1() {
+    for mut manifest in manifests().into_iter().filter(|manifest| manifest["kind"] != "GRPCRoute") {
+        let stored = create(manifest.clone(), "default").unwrap();
+        manifest["apiVersion"] = "gateway.networking.k8s.io/v1beta1".into();
+        assert_eq!(create(manifest.clone(), "default").unwrap(), stored);
+        assert_eq!(update(&stored, manifest).unwrap(), stored);
+        assert_eq!(stored["apiVersion"], "gateway.networking.k8s.io/v1");
+    }
 }
 
 #[test]
