@@ -247,7 +247,8 @@ async fn judge(
     }
     let name = text("/metadata/name");
     let generated = text("/metadata/generateName");
-    let admitted = match admit::create(value, &target.namespace) {
+    let families = state.view.read().network().families();
+    let admitted = match admit::create_for(value, &target.namespace, families) {
         Ok(admitted) => admitted,
         Err(problems) => return Ok(answer_status(&status::refused(kind, &name, &problems))),
     };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use masthead_api::admit;
+use masthead_api::admit::families::Families;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::find;
 use masthead_api::object::Object;
@@ -94,7 +95,8 @@ fn one(path: &Arc<str>, manifest: Manifest, namespace: &str) -> Result<Wanted, V
         )]);
     }
     let hidden = if kind == "Secret" { words::values(&value) } else { Vec::new() };
-    let created = admit::create(value, namespace).map_err(|faults| {
+    // Which families the cluster has is seen when the commit is planned: what is read here holds for any.
+    let created = admit::create_for(value, namespace, Families::Unknown).map_err(|faults| {
         let line_of = |f: &FieldProblem| if f.path.is_empty() { line } else { places.line_of(&f.path) };
         let told = |f: FieldProblem| {
             let (message, hint) = words::of(&f);

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::admit::families::Families;
 use crate::decode;
 use crate::kind::Kind;
 use crate::kind::Resource;
@@ -12,12 +13,15 @@ use crate::validate::meta::{Scope, validate_common, validate_update as validate_
 use crate::validate::name::path_segment;
 
 pub mod admission;
+pub mod families;
 pub mod gateway;
 pub mod kinds;
 pub mod network;
 pub mod pod;
 mod prepare;
 pub mod service;
+#[cfg(test)]
+mod service_tests;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +37,9 @@ pub trait Admitted: Resource + Printed {
 
     /// Takes over from the old object what users may not change.
     fn prepare_update(&mut self, _old: &Self) {}
+
+    /// Fills in what follows from the ranges of the cluster, or says why it can't; other rules are looked at afterwards.
+    fn fit(&mut self, _old: Option<&Self>, _families: Families, _errors: &mut Errors) {}
 
     /// Fills in what follows from the uid, which an object is given after admission.
     fn settle(&mut self) {}
@@ -76,22 +83,39 @@ pub struct Outcome {
 /// The stored form of a new object: defaulted, prepared, canonical; `metadata.namespace` is filled in.
 ///
 /// Names are not generated here: an object with `generateName` alone keeps its empty name. Addresses and ports of
-/// services are not given out here either.
+/// services are not given out here either. The cluster is one of IPv4 alone.
 ///
 /// # Errors
 /// Everything that is wrong with it. Wrong types hide broken rules, for without types there is nothing to judge.
 pub fn create(value: Value, default_namespace: &str) -> Result<Value, Vec<FieldProblem>> {
-    create_with(value, default_namespace, Unknown::Refuse).map(|outcome| outcome.object)
+    create_for(value, default_namespace, Families::default())
+}
+
+/// As [`create`], in a cluster of these families.
+///
+/// # Errors
+/// As for [`create`].
+pub fn create_for(value: Value, default_namespace: &str, families: Families) -> Result<Value, Vec<FieldProblem>> {
+    made(value, default_namespace, Unknown::Refuse, families).map(|outcome| outcome.object)
 }
 
 /// As [`create`], with a choice of what becomes of unknown fields.
 ///
 /// # Errors
 /// As for [`create`].
-pub fn create_with(mut value: Value, default_namespace: &str, unknown: Unknown) -> Result<Outcome, Vec<FieldProblem>> {
+pub fn create_with(value: Value, default_namespace: &str, unknown: Unknown) -> Result<Outcome, Vec<FieldProblem>> {
+    made(value, default_namespace, unknown, Families::default())
+}
+
+fn made(
+    mut value: Value,
+    default_namespace: &str,
+    unknown: Unknown,
+    families: Families,
+) -> Result<Outcome, Vec<FieldProblem>> {
     let kind = decode::kind_of(&value).map_err(|problem| vec![problem])?;
     let (problems, dropped) = shape(kind, &mut value, unknown)?;
-    let object = kinds::with(kind, Create { value, default_namespace, problems })?;
+    let object = kinds::with(kind, Create { value, default_namespace, problems, families })?;
     Ok(Outcome { object, dropped })
 }
 
@@ -102,18 +126,51 @@ pub fn create_with(mut value: Value, default_namespace: &str, unknown: Unknown) 
 /// # Errors
 /// Everything that is wrong with it.
 pub fn update(old: &Value, new: Value) -> Result<Value, Vec<FieldProblem>> {
-    update_with(old, new, Unknown::Refuse).map(|outcome| outcome.object)
+    update_for(old, new, Families::default())
+}
+
+/// As [`update`], in a cluster of these families.
+///
+/// # Errors
+/// As for [`update`].
+pub fn update_for(old: &Value, new: Value, families: Families) -> Result<Value, Vec<FieldProblem>> {
+    changed(old, new, Unknown::Refuse, families).map(|outcome| outcome.object)
 }
 
 /// As [`update`], with a choice of what becomes of unknown fields.
 ///
 /// # Errors
 /// As for [`update`].
-pub fn update_with(old: &Value, mut new: Value, unknown: Unknown) -> Result<Outcome, Vec<FieldProblem>> {
+pub fn update_with(old: &Value, new: Value, unknown: Unknown) -> Result<Outcome, Vec<FieldProblem>> {
+    changed(old, new, unknown, Families::default())
+}
+
+fn changed(old: &Value, mut new: Value, unknown: Unknown, families: Families) -> Result<Outcome, Vec<FieldProblem>> {
     let kind = decode::kind_of(&new).map_err(|problem| vec![problem])?;
     let (problems, dropped) = shape(kind, &mut new, unknown)?;
-    let object = kinds::with(kind, Update { old, new, problems })?;
+    let object = kinds::with(kind, Update { old, new, problems, families })?;
     Ok(Outcome { object, dropped })
+}
+
+/// A new object that was admitted for a cluster of unknown families, as it is in one of these.
+///
+/// # Errors
+/// What stands in the way of it there.
+pub fn fit(value: Value, families: Families) -> Result<Value, Vec<FieldProblem>> {
+    struct Fit(Value, Families);
+    impl Visit for Fit {
+        type Out = Result<Value, Vec<FieldProblem>>;
+        fn visit<T: Admitted>(self) -> Self::Out {
+            let mut object: T = decode::typed(self.0).map_err(|problem| vec![problem])?;
+            let mut errors = Errors::default();
+            object.fit(None, self.1, &mut errors);
+            finish(&object, Problems::new(), errors)
+        }
+    }
+    match decode::kind_of(&value).map_err(|problem| vec![problem])? {
+        kind @ registry::SERVICE => kinds::with(kind, Fit(value, families)),
+        _ => Ok(value),
+    }
 }
 
 /// An admitted object that was given its uid: what follows from that is filled in, as a Job's selector is.
@@ -154,6 +211,7 @@ struct Create<'a> {
     value: Value,
     default_namespace: &'a str,
     problems: Vec<FieldProblem>,
+    families: Families,
 }
 
 fn scope(kind: Kind) -> Scope {
@@ -203,7 +261,10 @@ impl Visit for Create<'_> {
         object.fill_defaults();
         object.prepare_create();
         let mut errors = Errors::default();
-        object.validate_create(&mut errors);
+        object.fit(None, self.families, &mut errors);
+        if errors.is_empty() {
+            object.validate_create(&mut errors);
+        }
         if errors.is_empty() {
             // What holds for every kind is only looked at when the kind has no complaint of its own.
             validate_common(object.meta(), scope, path_segment, &mut errors);
@@ -216,6 +277,7 @@ struct Update<'a> {
     old: &'a Value,
     new: Value,
     problems: Vec<FieldProblem>,
+    families: Families,
 }
 
 impl Visit for Update<'_> {
@@ -255,8 +317,11 @@ impl Visit for Update<'_> {
         new.fill_defaults();
         new.prepare_update(&old);
         let mut errors = Errors::default();
-        validate_meta_update(new.meta(), old.meta(), false, &mut errors);
-        new.validate_update(&old, &mut errors);
+        new.fit(Some(&old), self.families, &mut errors);
+        if errors.is_empty() {
+            validate_meta_update(new.meta(), old.meta(), false, &mut errors);
+            new.validate_update(&old, &mut errors);
+        }
         if unversioned {
             new.meta_mut().resource_version.clear();
         }

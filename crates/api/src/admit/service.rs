@@ -1,7 +1,6 @@
 //! A service as the server stores it, short of the addresses and ports that it gives out.
-//!
-//! The rules are those of a cluster with IPv4 alone.
 
+use crate::admit::families::{Families, family_of, other};
 use crate::core::service::{Service, ServiceStatus};
 use crate::validate::error::Errors;
 use crate::validate::ip::is_v6;
@@ -9,6 +8,9 @@ use crate::validate::path::Path;
 use crate::validate::service as rules;
 
 const SPEC: Path<'static> = Path::root("spec");
+const SINGLE: &str = "SingleStack";
+const PREFER: &str = "PreferDualStack";
+const REQUIRE: &str = "RequireDualStack";
 
 fn is_external_name(service: &Service) -> bool {
     service.spec.type_ == "ExternalName"
@@ -25,77 +27,148 @@ pub fn prepare_create(service: &mut Service) {
     if !spec.cluster_ip.is_empty() && spec.cluster_ips.is_empty() {
         spec.cluster_ips = vec![spec.cluster_ip.clone()];
     }
-    families(service);
 }
 
-/// Policy and families that follow from the rest.
-fn families(service: &mut Service) {
-    if is_external_name(service) || fault(service).is_some() {
+/// Fills in policy and families, or says what stands in the way of giving out addresses and ports; Kubernetes does so
+/// before it looks at any other rule (`Allocators.allocateCreate` and `allocateUpdate`).
+pub fn fit(service: &mut Service, old: Option<&Service>, families: Families, errors: &mut Errors) {
+    if is_external_name(service) {
         return;
     }
-    let spec = &mut service.spec;
-    let selectorless = spec.cluster_ip == "None" && spec.selector.is_empty();
-    if spec.ip_family_policy.is_none() {
-        let policy = if selectorless { "RequireDualStack" } else { "SingleStack" };
-        spec.ip_family_policy = Some(policy.to_owned());
+    if !old.is_some_and(|old| stays_preferred(service, old)) {
+        init_families(service, old, families, errors);
     }
-    for ip in spec.cluster_ips.iter().skip(spec.ip_families.len()).filter(|ip| *ip != "None") {
-        spec.ip_families.push(if is_v6(ip) { "IPv6" } else { "IPv4" }.to_owned());
-    }
-    if spec.ip_families.is_empty() {
-        spec.ip_families.push("IPv4".to_owned());
-    }
-    if selectorless && spec.ip_families.len() < 2 && spec.ip_family_policy.as_deref() != Some("SingleStack") {
-        let other = if spec.ip_families[0] == "IPv4" { "IPv6" } else { "IPv4" };
-        spec.ip_families.push(other.to_owned());
+    if errors.is_empty() {
+        validate_requested_ports(service, errors);
     }
 }
 
-/// What stands in the way of giving out addresses; Kubernetes reports it before any other rule.
-fn fault(service: &Service) -> Option<Errors> {
-    if is_external_name(service) {
-        return None;
+/// A service that prefers two families and is the same as before stays as it is, whatever the cluster has become
+/// (`isMatchingPreferDualStackClusterIPFields`).
+fn stays_preferred(new: &Service, old: &Service) -> bool {
+    let (new, old) = (&new.spec, &old.spec);
+    new.ip_family_policy.as_deref() == Some(PREFER)
+        && old.ip_family_policy.as_deref().is_none_or(|policy| policy == PREFER)
+        && new.type_ == old.type_
+        && matches!(new.type_.as_str(), "ClusterIP" | "NodePort" | "LoadBalancer")
+        && new.cluster_ips == old.cluster_ips
+        && new.ip_families == old.ip_families
+}
+
+/// Policy and families that follow from the rest (`initIPFamilyFields`).
+fn init_families(service: &mut Service, old: Option<&Service>, families: Families, errors: &mut Errors) {
+    let selectorless = service.spec.cluster_ip == "None" && service.spec.selector.is_empty();
+    if service.spec.ip_family_policy.is_none() {
+        let before = old.and_then(|old| old.spec.ip_family_policy.clone());
+        let policy = before.unwrap_or_else(|| if selectorless { REQUIRE } else { SINGLE }.to_owned());
+        service.spec.ip_family_policy = Some(policy);
     }
-    let mut errors = Errors::default();
-    rules::validate_cluster_ips(service, &mut errors);
+    let is_single = service.spec.ip_family_policy.as_deref() == Some(SINGLE);
+    rules::validate_cluster_ips(service, errors);
     if !errors.is_empty() {
-        return Some(errors);
+        return;
     }
+    if let Some(old) = old {
+        release(service, old, is_single, errors);
+    }
+    if is_single {
+        refuse_several(service, errors);
+    }
+    infer_families(service, families, errors);
+    if !errors.is_empty() {
+        return;
+    }
+    if selectorless {
+        // Nobody but its user knows which addresses it has: both families may be named in any cluster.
+        add_preferred(service, families);
+        if let ([only], false) = (&service.spec.ip_families[..], is_single) {
+            let second = other(only).to_owned();
+            service.spec.ip_families.push(second);
+        }
+        return;
+    }
+    refuse_unconfigured(service, families, errors);
+    if !errors.is_empty() {
+        return;
+    }
+    add_preferred(service, families);
+    if let ([only], false, true) = (&service.spec.ip_families[..], is_single, families.is_dual()) {
+        let second = other(only).to_owned();
+        service.spec.ip_families.push(second);
+    }
+}
+
+fn add_preferred(service: &mut Service, families: Families) {
+    if service.spec.ip_families.is_empty() {
+        service.spec.ip_families.extend(families.preferred().map(str::to_owned));
+    }
+}
+
+/// One family less than before is asked for by the policy; the second address and family go when they were left as they
+/// were.
+fn release(service: &mut Service, old: &Service, is_single: bool, errors: &mut Errors) {
+    let (new, old) = (&mut service.spec, &old.spec);
+    if is_single {
+        if new.cluster_ips == old.cluster_ips {
+            new.cluster_ips.truncate(1);
+        }
+        if new.ip_families == old.ip_families {
+            new.ip_families.truncate(1);
+        }
+        return;
+    }
+    let path = SPEC.child("ipFamilyPolicy");
+    for (is_fewer, what) in [
+        (!new.cluster_ips.is_empty() && new.cluster_ips.len() < old.cluster_ips.len(), "cluster IP"),
+        (!new.ip_families.is_empty() && new.ip_families.len() < old.ip_families.len(), "IP family"),
+    ] {
+        if is_fewer {
+            let detail = format!("must be 'SingleStack' to release the secondary {what}");
+            errors.invalid(&path, &new.ip_family_policy, &detail);
+        }
+    }
+}
+
+fn refuse_several(service: &Service, errors: &mut Errors) {
     let spec = &service.spec;
-    let policy_at = SPEC.child("ipFamilyPolicy");
-    let policy = spec.ip_family_policy.as_deref();
-    let selectorless = spec.cluster_ip == "None" && spec.selector.is_empty();
-    if policy == Some("SingleStack") || (policy.is_none() && !selectorless) {
-        for (several, what) in
-            [(spec.cluster_ips.len() == 2, "cluster IPs"), (spec.ip_families.len() == 2, "IP families")]
-        {
-            if several {
-                let detail =
-                    format!("must be 'RequireDualStack' or 'PreferDualStack' when multiple {what} are specified");
-                errors.invalid(&policy_at, policy.unwrap_or("SingleStack"), &detail);
-            }
+    let counts = [(spec.cluster_ips.len(), "cluster IPs"), (spec.ip_families.len(), "IP families")];
+    for (_, what) in counts.into_iter().filter(|(count, _)| *count == 2) {
+        let detail = format!("must be 'RequireDualStack' or 'PreferDualStack' when multiple {what} are specified");
+        errors.invalid(&SPEC.child("ipFamilyPolicy"), &spec.ip_family_policy, &detail);
+    }
+}
+
+/// Families of the addresses that a manifest names.
+fn infer_families(service: &mut Service, families: Families, errors: &mut Errors) {
+    if families == Families::Unknown {
+        return;
+    }
+    let path = SPEC.child("clusterIPs");
+    let spec = &mut service.spec;
+    for (i, ip) in spec.cluster_ips.iter().enumerate().take_while(|(_, ip)| *ip != "None") {
+        if i < spec.ip_families.len() {
+            continue;
+        }
+        let family = family_of(is_v6(ip));
+        if families.has(family) {
+            spec.ip_families.push(family.to_owned());
+        } else {
+            let detail = format!("{family} is not configured on this cluster");
+            errors.invalid(&path.index(i), &spec.cluster_ips, &detail);
         }
     }
-    let ips_at = SPEC.child("clusterIPs");
-    for (i, ip) in spec.cluster_ips.iter().enumerate().skip(spec.ip_families.len()) {
-        if ip != "None" && is_v6(ip) {
-            errors.invalid(&ips_at.index(i), &spec.cluster_ips, "IPv6 is not configured on this cluster");
-        }
+}
+
+fn refuse_unconfigured(service: &Service, families: Families, errors: &mut Errors) {
+    let spec = &service.spec;
+    if families.is_single() && spec.ip_family_policy.as_deref() == Some(REQUIRE) {
+        let detail = "this cluster is not configured for dual-stack services";
+        errors.invalid(&SPEC.child("ipFamilyPolicy"), &spec.ip_family_policy, detail);
     }
-    if errors.is_empty() && !selectorless {
-        if policy == Some("RequireDualStack") {
-            let detail = "this cluster is not configured for dual-stack services";
-            errors.invalid(&policy_at, "RequireDualStack", detail);
-        }
-        let families_at = SPEC.child("ipFamilies");
-        for (i, family) in spec.ip_families.iter().enumerate().filter(|(_, family)| *family != "IPv4") {
-            errors.invalid(&families_at.index(i), family, "not configured on this cluster");
-        }
+    let path = SPEC.child("ipFamilies");
+    for (i, family) in spec.ip_families.iter().enumerate().filter(|(_, family)| !families.has(family)) {
+        errors.invalid(&path.index(i), family, "not configured on this cluster");
     }
-    if errors.is_empty() {
-        validate_requested_ports(service, &mut errors);
-    }
-    (!errors.is_empty()).then_some(errors)
 }
 
 /// Two ports that ask for one node port: it can be given out once, unless both are the same port number.
@@ -122,39 +195,12 @@ fn validate_requested_ports(service: &Service, errors: &mut Errors) {
     }
 }
 
-/// Rules for a new service.
-pub fn validate_create(service: &Service, errors: &mut Errors) {
-    match fault(service) {
-        Some(fault) => errors.0.extend(fault.0),
-        None => rules::validate_create(service, errors),
-    }
-}
-
-/// Rules for a service that replaces another.
-pub fn validate_update(new: &Service, old: &Service, errors: &mut Errors) {
-    match fault(new) {
-        // The families of a service may only be judged once its addresses are.
-        Some(fault) => {
-            errors.0.clear();
-            errors.0.extend(fault.0);
-        }
-        None => rules::validate_update(new, old, errors),
-    }
-}
-
 /// What a new version of a service takes over: its status, and what was given out to it.
 pub fn prepare_update(new: &mut Service, old: &Service) {
     new.status.clone_from(&old.status);
     keep_given_out(new, old);
     sync_cluster_ips(new, old);
     drop_unneeded(new, old);
-    if new.spec.ip_family_policy.is_none() && !is_external_name(new) {
-        new.spec.ip_family_policy.clone_from(&old.spec.ip_family_policy);
-    }
-    if new.spec.ip_families.is_empty() && !is_external_name(new) && new.spec.cluster_ips == old.spec.cluster_ips {
-        new.spec.ip_families.clone_from(&old.spec.ip_families);
-    }
-    families(new);
 }
 
 fn keep_given_out(new: &mut Service, old: &Service) {

@@ -27,10 +27,23 @@ impl Blocks {
     /// One block of each range of the cluster for a node whose pods have, or had, these addresses; nothing when a range
     /// has none left.
     pub fn give(&mut self, network: &Network, name: &str, pods: &[IpAddr]) -> Option<Vec<Cidr>> {
-        let blocks: Option<Vec<Cidr>> = network.pods.iter().map(|range| self.block(*range, name, pods)).collect();
-        let blocks = blocks.filter(|blocks| !blocks.is_empty())?;
-        self.0.extend(&blocks);
-        Some(blocks)
+        self.add(network, name, &[], pods).filter(|blocks| !blocks.is_empty())
+    }
+
+    /// What a node lacks: a block of each range of whose family it has none, for a cluster that was started with another
+    /// range. `None` when a range has none left.
+    pub fn add(&mut self, network: &Network, name: &str, held: &[String], pods: &[IpAddr]) -> Option<Vec<Cidr>> {
+        let held: Vec<Cidr> = held.iter().filter_map(|text| text.parse().ok()).collect();
+        let lacks = |range: &&PodRange| held.iter().all(|block| block.is_ipv4() != range.cidr.is_ipv4());
+        let given: Vec<Cidr> =
+            network.pods.iter().filter(lacks).map(|range| self.block(*range, name, pods)).collect::<Option<_>>()?;
+        self.0.extend(&given);
+        // Those of the network's order first; what is of no range of it any more goes.
+        let of = |range: &PodRange| {
+            let all = held.iter().chain(&given);
+            all.copied().find(|block| block.is_ipv4() == range.cidr.is_ipv4())
+        };
+        Some(network.pods.iter().filter_map(of).collect())
     }
 
     fn block(&self, range: PodRange, name: &str, pods: &[IpAddr]) -> Option<Cidr> {
@@ -84,6 +97,26 @@ mod tests {
         assert_ne!(given[0].1, given[1].1);
         // Addresses outside the range, as of pods on the node's network, say nothing.
         assert_eq!(give(&[("a", &[[192, 168, 0, 1].into()])]), give(&[("a", &[])]));
+    }
+
+    #[test]
+    fn a_family_that_comes_gives_a_block_and_one_that_goes_takes_it() {
+        let range = |text: &str| PodRange::new(text.parse().unwrap()).unwrap();
+        let four = Network { pods: vec![range("10.88.0.0/16")], ..Network::default() };
+        let both = Network { pods: vec![range("fd00:88::/56"), range("10.88.0.0/16")], ..Network::default() };
+        let texts = |blocks: &[Cidr]| blocks.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut blocks = Blocks::default();
+        let one = texts(&blocks.give(&four, "a", &[]).unwrap());
+        assert_eq!(one.len(), 1);
+        assert_eq!(texts(&blocks.add(&four, "a", &one, &[]).unwrap()), one, "nothing is lacking");
+        let two = texts(&blocks.add(&both, "a", &one, &[]).unwrap());
+        assert!(two[0].starts_with("fd00:88:") && two[0].ends_with("/64"), "{two:?}");
+        assert_eq!(two[1..], one);
+        let other = texts(&blocks.give(&both, "b", &[]).unwrap());
+        assert!(other[0] != two[0] && other[1] != two[1]);
+        assert_eq!(texts(&blocks.add(&four, "a", &two, &[]).unwrap()), one);
+        let pods = ["fd00:88:0:42::9".parse().unwrap()];
+        assert_eq!(texts(&blocks.give(&both, "c", &pods).unwrap())[0], "fd00:88:0:42::/64", "as its pods have it");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use masthead_api::admit::families::{Families, V4};
+
 use crate::network::cidr::Cidr;
 
 /// Ranges, ports and names that hold for the whole cluster.
@@ -74,6 +76,25 @@ impl Network {
         self.services.first()?.nth(DNS_INDEX)
     }
 
+    /// The families of services, the preferred one first.
+    pub fn families(&self) -> Families {
+        Families::of(self.services.iter().map(|range| range.family()))
+    }
+
+    /// The family of services that ask for none.
+    pub fn preferred_family(&self) -> &'static str {
+        self.services.first().map_or(V4, |range| range.family())
+    }
+
+    /// Of addresses those that the cluster's pods can have, families in their order; all where none is of such a family.
+    pub fn of_families(&self, ips: &[IpAddr]) -> Vec<IpAddr> {
+        let of = |range: &PodRange| {
+            ips.iter().filter(|ip| ip.is_ipv4() == range.cidr.is_ipv4()).copied().collect::<Vec<_>>()
+        };
+        let found: Vec<IpAddr> = self.pods.iter().flat_map(of).collect();
+        if found.is_empty() { ips.to_vec() } else { found }
+    }
+
     /// The range of services of a family (`IPv4`, `IPv6`).
     pub fn services_of(&self, family: &str) -> Option<Cidr> {
         self.services.iter().copied().find(|range| range.family() == family)
@@ -114,5 +135,24 @@ mod tests {
         assert_eq!(network.dns_ip(), Some([10, 96, 0, 10].into()));
         assert!(network.is_node_port(30_000) && network.is_node_port(32_767) && !network.is_node_port(29_999));
         assert_eq!(PodRange::new("10.0.0.0/25".parse().unwrap()), None);
+        assert_eq!((network.families(), network.preferred_family()), (Families::V4, "IPv4"));
+    }
+
+    #[test]
+    fn families_come_in_the_order_of_the_ranges() {
+        let range = |text: &str| PodRange::new(text.parse().unwrap()).unwrap();
+        let network = |pods: &[&str], services: &[&str]| Network {
+            pods: pods.iter().map(|text| range(text)).collect(),
+            services: services.iter().map(|text| text.parse().unwrap()).collect(),
+            ..Network::default()
+        };
+        let dual = network(&["fd00:88::/56", "10.88.0.0/16"], &["fd00:96::/112", "10.96.0.0/16"]);
+        assert_eq!((dual.families(), dual.preferred_family()), (Families::V6V4, "IPv6"));
+        assert_eq!(dual.dns_ip(), Some("fd00:96::a".parse().unwrap()));
+        let ips = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpAddr>>();
+        let both = ips(&["192.0.2.1", "2001:db8::1"]);
+        assert_eq!(dual.of_families(&both), ips(&["2001:db8::1", "192.0.2.1"]));
+        assert_eq!(Network::default().of_families(&both), ips(&["192.0.2.1"]));
+        assert_eq!(Network::default().of_families(&both[1..]), ips(&["2001:db8::1"]), "better one than none");
     }
 }

@@ -1,10 +1,11 @@
 //! An agent's facts → its Node object and its Lease, made or brought up to date.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use masthead_api::change::{Change, EventKind, EventNote};
 use masthead_api::coordination::lease::Lease;
-use masthead_api::core::node::{Node, NodeCondition};
+use masthead_api::core::node::{Node, NodeAddress, NodeCondition};
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Resource;
 use masthead_api::meta::object_meta::OwnerReference;
@@ -12,7 +13,9 @@ use masthead_api::object::{Error, Object};
 
 use crate::cluster::view::Cluster;
 use crate::context::{Context, Reaction};
+use crate::network::cidr::Cidr;
 use crate::network::nodes::Blocks;
+use crate::network::ranges::Network;
 use crate::node::facts::Facts;
 
 /// The namespace of the leases of nodes.
@@ -40,9 +43,9 @@ pub fn register(
         None => cx.ids.uid(),
     };
     let mut node = known.as_deref().cloned().unwrap_or_else(|| newborn(name, &uid, facts, cx));
-    describe(&mut node, name, facts);
-    if node.spec.pod_cidr.is_empty() {
-        match blocks.give(cluster.network(), name, &facts.pod_ips) {
+    describe(&mut node, name, facts, cluster.network());
+    if lacks_block(&node, cluster.network()) {
+        match blocks.add(cluster.network(), name, &node.spec.pod_cidrs, &facts.pod_ips) {
             Some(given) => {
                 node.spec.pod_cidrs = given.iter().map(ToString::to_string).collect();
                 node.spec.pod_cidr = node.spec.pod_cidrs.first().cloned().unwrap_or_default();
@@ -108,8 +111,15 @@ fn newborn(name: &str, uid: &str, facts: &Facts, cx: &Context) -> Node {
     node
 }
 
-/// Writes the facts into the object; what users set (other labels, taints, cordon) stays.
-fn describe(node: &mut Node, name: &str, facts: &Facts) {
+/// Whether its blocks are not of the families of the cluster, one of each.
+fn lacks_block(node: &Node, network: &Network) -> bool {
+    let held = node.spec.pod_cidrs.iter().map(|text| text.parse::<Cidr>().ok().map(|block| block.is_ipv4()));
+    !held.eq(network.pods.iter().map(|range| Some(range.cidr.is_ipv4())))
+}
+
+/// Writes the facts into the object; what users set (other labels, taints, cordon) stays. Addresses of families that the
+/// cluster has not are left out.
+fn describe(node: &mut Node, name: &str, facts: &Facts, network: &Network) {
     let labels = &mut node.metadata.labels;
     labels.extend(facts.labels.clone());
     for (key, value) in [
@@ -121,8 +131,21 @@ fn describe(node: &mut Node, name: &str, facts: &Facts) {
     }
     node.status.capacity.clone_from(&facts.capacity);
     node.status.allocatable.clone_from(&facts.allocatable);
-    node.status.addresses.clone_from(&facts.addresses);
+    node.status.addresses = of_families(&facts.addresses, network);
     node.status.node_info = facts.info.clone();
+}
+
+/// Addresses that are no IPs, as host names are, stay behind the others.
+fn of_families(addresses: &[NodeAddress], network: &Network) -> Vec<NodeAddress> {
+    let mut out: Vec<NodeAddress> = Vec::with_capacity(addresses.len());
+    for kind in ["InternalIP", "ExternalIP"] {
+        let of_kind = addresses.iter().filter(|address| address.type_ == kind);
+        let ips: Vec<IpAddr> = of_kind.filter_map(|address| address.address.parse().ok()).collect();
+        let told = |ip: IpAddr| NodeAddress { type_: kind.to_owned(), address: ip.to_string() };
+        out.extend(network.of_families(&ips).into_iter().map(told));
+    }
+    out.extend(addresses.iter().filter(|a| !["InternalIP", "ExternalIP"].contains(&a.type_.as_str())).cloned());
+    out
 }
 
 /// The conditions of a node whose agent answers.

@@ -63,6 +63,9 @@ struct Lacking {
 
 fn reason(old: &Service, new: &Service) -> String {
     let mut parts: Vec<String> = claims::ips(new).filter(|ip| !old.spec.cluster_ips.contains(ip)).cloned().collect();
+    if parts.is_empty() && old.spec.ip_families.is_empty() {
+        parts.extend(new.spec.ip_families.iter().cloned());
+    }
     let before = claims::node_ports(old);
     parts
         .extend(claims::node_ports(new).into_iter().filter(|port| !before.contains(port)).map(|p| format!("port {p}")));
@@ -83,6 +86,11 @@ pub fn warning(about: &ObjectKey, uid: &str, reason: &str, message: &str) -> Eve
 
 impl Given<'_> {
     fn fill(&mut self, service: &mut Service) -> Result<(), Lacking> {
+        if claims::wants_families(service) {
+            let single = service.spec.ip_family_policy.as_deref().is_none_or(|policy| policy == "SingleStack");
+            let families = self.cluster.network().families().list().iter().take(if single { 1 } else { 2 });
+            service.spec.ip_families = families.map(|family| (*family).to_owned()).collect();
+        }
         let ips = self.fill_ips(service);
         let ports = self.fill_ports(service);
         ips.and(ports)
@@ -92,11 +100,8 @@ impl Given<'_> {
         if !claims::wants_ip(service) {
             return Ok(());
         }
-        if service.spec.ip_families.is_empty() {
-            let first = self.cluster.network().services.first().map_or("IPv4", |range| range.family());
-            service.spec.ip_families.push(first.to_owned());
-        }
-        let families: Vec<String> = service.spec.ip_families[service.spec.cluster_ips.len().min(2)..].to_vec();
+        let families: Vec<String> =
+            service.spec.ip_families.iter().skip(service.spec.cluster_ips.len()).cloned().collect();
         for family in families {
             let full = || Lacking {
                 reason: "ClusterIPNotAvailable",
@@ -264,6 +269,80 @@ mod tests {
         assert!(lb.health_check_node_port > 30_085 && lb.ports[0].node_port > 30_085);
         assert_ne!(lb.health_check_node_port, lb.ports[0].node_port);
         assert_eq!(spec(&cluster, "bare").ports[0].node_port, 0);
+    }
+
+    #[test]
+    fn each_family_gives_an_address() {
+        let mut cluster = Cluster::default();
+        let range = |text: &str| crate::network::ranges::PodRange::new(text.parse().unwrap()).unwrap();
+        let network = crate::network::ranges::Network {
+            pods: vec![range("10.88.0.0/16"), range("fd00:10:88::/56")],
+            services: vec!["10.96.0.0/16".parse().unwrap(), "fd00:10:96::/112".parse().unwrap()],
+            ..Default::default()
+        };
+        cluster.set_network(Arc::new(network));
+        let families = cluster.network().families();
+        let made = |name: &str, mut spec: Value| {
+            spec["ports"] = json!([{"port": 80}]);
+            let value = json!({"apiVersion": "v1", "kind": "Service",
+                "metadata": {"name": name, "namespace": "n"}, "spec": spec});
+            let mut value = masthead_api::admit::create_for(value, "n", families).unwrap();
+            value["metadata"]["uid"] = format!("u-{name}").into();
+            Object::from_value(value).unwrap()
+        };
+        put(&mut cluster, made("single", json!({})));
+        put(&mut cluster, made("six", json!({"ipFamilies": ["IPv6"]})));
+        put(&mut cluster, made("dual", json!({"ipFamilyPolicy": "RequireDualStack"})));
+        put(&mut cluster, made("turned", json!({"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6", "IPv4"]})));
+        put(&mut cluster, made("named", json!({"ipFamilyPolicy": "PreferDualStack", "clusterIP": "fd00:10:96::77"})));
+        // As one that came past the plan of a commit.
+        let mut late = made("late", json!({"ipFamilyPolicy": "PreferDualStack"})).value();
+        late["spec"].as_object_mut().unwrap().remove("ipFamilies");
+        put(&mut cluster, Object::from_value(late).unwrap());
+        let mut headless = made("headless", json!({"clusterIP": "None", "selector": {"a": "b"}})).value();
+        headless["spec"].as_object_mut().unwrap().remove("ipFamilies");
+        put(&mut cluster, Object::from_value(headless).unwrap());
+        assert!(settle(&mut cluster).is_empty());
+        let network = cluster.network().clone();
+        for (name, expect) in [
+            ("single", vec!["IPv4"]),
+            ("six", vec!["IPv6"]),
+            ("dual", vec!["IPv4", "IPv6"]),
+            ("turned", vec!["IPv6", "IPv4"]),
+            ("named", vec!["IPv6", "IPv4"]),
+            ("late", vec!["IPv4", "IPv6"]),
+        ] {
+            let spec = spec(&cluster, name);
+            assert_eq!(spec.ip_families, expect, "{name}");
+            assert_eq!(spec.cluster_ips.len(), expect.len(), "{name}");
+            assert_eq!(spec.cluster_ip, spec.cluster_ips[0], "{name}");
+            for (ip, family) in spec.cluster_ips.iter().zip(expect) {
+                let range = network.services_of(family).unwrap();
+                assert!(range.contains(ip.parse().unwrap()), "{name}: {ip} is of {family}");
+            }
+        }
+        assert_eq!(spec(&cluster, "named").cluster_ips[0], "fd00:10:96::77");
+        let headless = spec(&cluster, "headless");
+        assert_eq!((headless.cluster_ips, headless.ip_families), (vec!["None".to_owned()], vec!["IPv4".to_owned()]));
+        // Upwards: what it has stays, and the second comes.
+        let before = spec(&cluster, "single").cluster_ip;
+        let key = ObjectKey::new(masthead_api::kind::registry::SERVICE, "n", "single");
+        let live = cluster.get(&key).unwrap().value();
+        let mut wanted = live.clone();
+        wanted["spec"]["ipFamilyPolicy"] = "RequireDualStack".into();
+        let up = masthead_api::admit::update_for(&live, wanted, families).unwrap();
+        put(&mut cluster, Object::from_value(up).unwrap());
+        assert!(settle(&mut cluster).is_empty());
+        let after = spec(&cluster, "single");
+        assert_eq!((&after.cluster_ips[0], after.cluster_ips.len()), (&before, 2));
+        // Downwards: the second goes, and is free.
+        let live = cluster.get(&key).unwrap().value();
+        let mut wanted = live.clone();
+        wanted["spec"]["ipFamilyPolicy"] = "SingleStack".into();
+        let down = masthead_api::admit::update_for(&live, wanted, families).unwrap();
+        put(&mut cluster, Object::from_value(down).unwrap());
+        assert_eq!(spec(&cluster, "single").cluster_ips, [before]);
+        assert!(!cluster.is_claimed(&claims::ip(&after.cluster_ips[1])));
     }
 
     /// The store is lost and everything comes back at once, in another order.

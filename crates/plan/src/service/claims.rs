@@ -48,12 +48,20 @@ pub fn is_balanced(service: &Service) -> bool {
     service.spec.type_ == "LoadBalancer" && service.spec.load_balancer_class.is_none()
 }
 
+/// Whether its families are still to be chosen: those of a manifest are when its commit is planned.
+pub fn wants_families(service: &Service) -> bool {
+    service.spec.type_ != "ExternalName" && service.spec.ip_families.is_empty()
+}
+
 /// Whether something has to be given out.
 pub fn is_open(service: &Service) -> bool {
     let spec = &service.spec;
     let missing_ip = wants_ip(service) && spec.cluster_ips.len() < spec.ip_families.len().max(1);
     let missing_port = wants_node_ports(service) && spec.ports.iter().any(|port| port.node_port == 0);
-    missing_ip || missing_port || (needs_health_check(service) && spec.health_check_node_port == 0)
+    wants_families(service)
+        || missing_ip
+        || missing_port
+        || (needs_health_check(service) && spec.health_check_node_port == 0)
 }
 
 /// The addresses it holds; `None` stands for no address.

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use masthead_api::admit::families::family_of;
 use masthead_api::change::Change;
 use masthead_api::core::service::Service;
 use masthead_api::object::{Error, Object};
@@ -27,12 +28,15 @@ pub fn judge(cluster: &Cluster, object: &Arc<Object>, service: &Service) -> Resu
         let event = warning(object.key(), &service.metadata.uid, reason, &message);
         reaction.events.push(event);
     };
-    let mut drop_ips = false;
+    let (mut drop_ips, mut drop_families) = (false, false);
     for text in claims::ips(service) {
         let named = wanted.as_ref().is_some_and(|wanted| claims::ips(wanted).any(|ip| ip == text));
         let out_of_range = text.parse::<IpAddr>().is_ok_and(|ip| !cluster.network().is_service_ip(ip));
         if out_of_range && !named {
             drop_ips = true;
+            // The cluster has no addresses of this family any more: its families are chosen anew.
+            let family = text.parse::<IpAddr>().map(|ip| family_of(ip.is_ipv6()));
+            drop_families |= family.is_ok_and(|family| cluster.network().services_of(family).is_none());
         } else if out_of_range {
             let range = cluster.network().services_text();
             let message = format!("the address {text} in its manifest is not in the service range {range}");
@@ -49,6 +53,9 @@ pub fn judge(cluster: &Cluster, object: &Arc<Object>, service: &Service) -> Resu
     if drop_ips {
         new.spec.cluster_ip.clear();
         new.spec.cluster_ips.clear();
+    }
+    if drop_families {
+        new.spec.ip_families.clear();
     }
     for port in claims::node_ports(service) {
         let Some(owner) = owner(cluster, object, &claims::node_port(port)) else { continue };

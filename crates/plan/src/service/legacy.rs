@@ -53,7 +53,9 @@ pub fn sync(cluster: &Cluster, service: &Service, pods: &[Arc<Pod>], cx: &mut Co
         new.metadata.name.clone_from(&meta.name);
         new
     });
-    let (subsets, truncated) = subsets(service, pods);
+    // Older clients know one address of a pod.
+    let family = service.spec.ip_families.first().map_or(cluster.network().preferred_family(), String::as_str);
+    let (subsets, truncated) = subsets(service, pods, family);
     new.subsets = subsets;
     new.metadata.labels.clone_from(&meta.labels);
     new.metadata.labels.insert(MANAGED_BY.to_owned(), CONTROLLER.to_owned());
@@ -87,8 +89,7 @@ pub fn sync(cluster: &Cluster, service: &Service, pods: &[Arc<Pod>], cx: &mut Co
 type Addresses = BTreeMap<String, (EndpointAddress, bool)>;
 
 /// Addresses by the ports they serve, and whether some were left out.
-fn subsets(service: &Service, pods: &[Arc<Pod>]) -> (Vec<EndpointSubset>, bool) {
-    let family = service.spec.ip_families.first().map_or("IPv4", String::as_str);
+fn subsets(service: &Service, pods: &[Arc<Pod>], family: &str) -> (Vec<EndpointSubset>, bool) {
     let mut by_ports: BTreeMap<String, (Vec<EndpointPort>, Addresses)> = BTreeMap::new();
     let mut count = 0;
     let mut truncated = false;

@@ -59,25 +59,37 @@ fn endpoints(cluster: &Cluster, service: &Service, cx: &mut Context) -> Result<R
     }
     let pods = selected(cluster, service);
     let families = spec.ip_families.iter().map(String::as_str);
-    let families: Vec<&str> = families.filter(|family| cluster.network().services_of(family).is_some()).collect();
-    let families = if families.is_empty() { vec!["IPv4"] } else { families };
-    let mut groups: Vec<Group> = Vec::new();
-    for family in &families {
-        for pod in &pods {
-            let Some(mut endpoint) = endpoint::endpoint(cluster, service, pod, family) else { continue };
-            endpoint.hints = hints(spec.traffic_distribution.as_deref(), &endpoint);
-            let ports = endpoint::ports(service, pod);
-            match groups.iter_mut().find(|group| group.address_type == *family && group.ports == ports) {
-                Some(group) => group.endpoints.push(endpoint),
-                None => {
-                    groups.push(Group { address_type: (*family).to_owned(), ports, endpoints: vec![endpoint] });
-                }
-            }
-        }
+    let mut families: Vec<&str> = families.filter(|family| cluster.network().services_of(family).is_some()).collect();
+    if families.is_empty() {
+        families.push(cluster.network().preferred_family());
     }
-    let mut reaction = slices::sync(existing, groups, &template, Some(families[0]), cx)?;
+    let mut reaction = Reaction::default();
+    // Each family has slices of its own, if only an empty one.
+    let mut left = existing;
+    for family in families {
+        let (of_family, others) = left.into_iter().partition(|(_, slice)| slice.address_type == family);
+        left = others;
+        let groups = groups(cluster, service, &pods, family);
+        reaction.append(slices::sync(of_family, groups, &template, Some(family), cx)?);
+    }
+    reaction.append(slices::sync(left, Vec::new(), &template, None, cx)?);
     reaction.append(legacy::sync(cluster, service, &pods, cx)?);
     Ok(reaction)
+}
+
+/// The endpoints of a service in a family, those with the same ports together.
+fn groups(cluster: &Cluster, service: &Service, pods: &[Arc<Pod>], family: &str) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for pod in pods {
+        let Some(mut endpoint) = endpoint::endpoint(cluster, service, pod, family) else { continue };
+        endpoint.hints = hints(service.spec.traffic_distribution.as_deref(), &endpoint);
+        let ports = endpoint::ports(service, pod);
+        match groups.iter_mut().find(|group| group.ports == ports) {
+            Some(group) => group.endpoints.push(endpoint),
+            None => groups.push(Group { address_type: family.to_owned(), ports, endpoints: vec![endpoint] }),
+        }
+    }
+    groups
 }
 
 fn template(service: &Service) -> Template {

@@ -134,8 +134,7 @@ fn ask(
             let reason = format!("waits until the old {} is gone", dying.key());
             return Ok(Some(entry(Action::Create, reason, Some(dying), None, Vec::new())));
         }
-        let object =
-            newborn::newborn(wanted.object.value(), cx).map_err(|why| vec![problem(wanted, String::new(), why)])?;
+        let object = born(cluster, wanted, cx)?;
         let reason = format!("{} asks for it", wanted.origin);
         let change =
             Change::Create { object: object.clone(), reason: format!("commit {}: {reason}", desired.commit.short()) };
@@ -149,10 +148,10 @@ fn ask(
             entry(Action::Move, format!("now written at {}", wanted.origin), Some(live), Some(live.clone()), Vec::new())
         }));
     }
-    let old = live.value();
+    let (old, families) = (live.value(), cluster.network().families());
     // With the uid of the live object comes what follows from it, as a job's selector.
     let laid = admit::settle(crate::sync::merge::overlay(live, applied.map(|a| &*a.desired), &wanted.object));
-    match laid.map_err(|fault| vec![fault]).and_then(|laid| admit::update(&old, laid)) {
+    match laid.map_err(|fault| vec![fault]).and_then(|laid| admit::update_for(&old, laid, families)) {
         Ok(new) => {
             let after = Object::from_value(new).map_err(|e| vec![problem(wanted, String::new(), e.to_string())])?;
             if after.body() == live.body() {
@@ -180,8 +179,7 @@ fn ask(
         Err(faults) if faults.iter().all(is_immutable) => {
             let fields: Vec<&str> = faults.iter().map(|f| f.path.as_str()).collect();
             let reason = format!("{} cannot be changed", fields.join(", "));
-            let object =
-                newborn::newborn(wanted.object.value(), cx).map_err(|why| vec![problem(wanted, String::new(), why)])?;
+            let object = born(cluster, wanted, cx)?;
             // One write, so that no crash can leave the object deleted: the new uid makes it another object, and the
             // garbage collector takes what belonged to the old one.
             let change = Change::Update {
@@ -193,6 +191,13 @@ fn ask(
         }
         Err(faults) => Err(faults.into_iter().map(|f| problem(wanted, f.path, f.message)).collect()),
     }
+}
+
+/// What a manifest asks for as this cluster makes it anew.
+fn born(cluster: &Cluster, wanted: &Wanted, cx: &mut Context) -> Result<Arc<Object>, Vec<Problem>> {
+    let value = admit::fit(wanted.object.value(), cluster.network().families())
+        .map_err(|faults| faults.into_iter().map(|f| problem(wanted, f.path, f.message)).collect::<Vec<_>>())?;
+    newborn::newborn(value, cx).map_err(|why| vec![problem(wanted, String::new(), why)])
 }
 
 /// Whether an object goes when it has done its work, as a job with a time after its end does: it was made when git asked
