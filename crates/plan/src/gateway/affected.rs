@@ -6,6 +6,9 @@ use std::sync::Arc;
 use masthead_api::core::service::Service;
 use masthead_api::gateway::class::GatewayClass;
 use masthead_api::gateway::gateway::Gateway;
+use masthead_api::gateway::grpc_route::GRPCBackendRef;
+use masthead_api::gateway::http_route::HTTPBackendRef;
+use masthead_api::gateway::route::To;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::registry::{
     GATEWAY, GATEWAY_CLASS, GRPC_ROUTE, HTTP_ROUTE, NAMESPACE, NODE, REFERENCE_GRANT, SECRET, SERVICE,
@@ -14,9 +17,8 @@ use masthead_api::object::Object;
 
 use crate::cluster::event::Changed;
 use crate::cluster::view::Cluster;
-use crate::gateway::backend::To;
 use crate::gateway::route::{Route, all, at_gateway};
-use crate::gateway::{certificate, filter, grpc, http};
+use crate::gateway::certificate;
 use crate::service::balancer;
 
 /// Enters what a change concerns; what the cluster has no gateway for costs nothing.
@@ -145,16 +147,16 @@ pub fn services(route: &Route) -> Vec<ObjectKey> {
     match route {
         Route::Http(route) => {
             for rule in &route.spec.rules {
-                to.extend(rule.backend_refs.iter().map(http::to));
+                to.extend(rule.backend_refs.iter().map(HTTPBackendRef::to));
                 let filters = rule.backend_refs.iter().flat_map(|one| &one.filters).chain(&rule.filters);
-                to.extend(filters.flat_map(|one| &one.request_mirror).map(filter::mirror_to));
+                to.extend(filters.flat_map(|one| &one.request_mirror).map(|mirror| mirror.backend_ref.to()));
             }
         }
         Route::Grpc(route) => {
             for rule in &route.spec.rules {
-                to.extend(rule.backend_refs.iter().map(grpc::to));
+                to.extend(rule.backend_refs.iter().map(GRPCBackendRef::to));
                 let filters = rule.backend_refs.iter().flat_map(|one| &one.filters).chain(&rule.filters);
-                to.extend(filters.flat_map(|one| &one.request_mirror).map(filter::mirror_to));
+                to.extend(filters.flat_map(|one| &one.request_mirror).map(|mirror| mirror.backend_ref.to()));
             }
         }
     }

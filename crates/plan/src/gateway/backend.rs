@@ -2,39 +2,14 @@
 
 use masthead_api::core::service::Service;
 use masthead_api::gateway::resolved::ServicePort;
-use masthead_api::key::ObjectKey;
-use masthead_api::kind::Resource;
+use masthead_api::gateway::route::To;
 
 use crate::cluster::view::Cluster;
 use crate::gateway::grant::{self, From};
 use crate::gateway::status::Fault;
 
-/// What a route refers to.
-#[derive(Clone, Copy, Debug)]
-pub struct To<'a> {
-    /// API group.
-    pub group: Option<&'a String>,
-    /// Kind.
-    pub kind: Option<&'a String>,
-    /// Namespace.
-    pub namespace: Option<&'a String>,
-    /// Name.
-    pub name: &'a str,
-    /// Port.
-    pub port: Option<i32>,
-}
-
-impl To<'_> {
-    fn is_service(&self) -> bool {
-        self.group.is_none_or(String::is_empty) && self.kind.is_none_or(|kind| kind == "Service")
-    }
-
-    /// The service that an object of a namespace refers to; nothing when it is something else.
-    pub fn service(&self, from: &str) -> Option<ObjectKey> {
-        let namespace = self.namespace.map_or(from, String::as_str);
-        self.is_service().then(|| ObjectKey::new(Service::KIND, namespace, self.name))
-    }
-}
+/// What ports of services speak that would take TLS to pods.
+pub const ENCRYPTED: [&str; 3] = ["https", "HTTPS", "kubernetes.io/wss"];
 
 /// The port of a service that a reference means.
 ///
@@ -63,7 +38,7 @@ pub fn resolve(cluster: &Cluster, from: From<'_>, to: To<'_>) -> Result<ServiceP
         let message = format!("port {number} of {shown} is of {}", port.protocol);
         return Err(Fault::new("UnsupportedProtocol", message));
     }
-    if let Some(protocol @ ("https" | "HTTPS" | "kubernetes.io/wss")) = port.app_protocol.as_deref() {
+    if let Some(protocol) = port.app_protocol.as_deref().filter(|protocol| ENCRYPTED.contains(protocol)) {
         let message = format!("port {number} of {shown} speaks {protocol}: TLS is not supported to pods");
         return Err(Fault::new("UnsupportedProtocol", message));
     }

@@ -13,11 +13,13 @@ use crate::gateway::status::{Fault, Said, merge};
 use masthead_api::meta::time::Time;
 
 /// What of the specification's optional parts is here, by the names of its conformance tests, sorted.
-const FEATURES: [&str; 29] = [
+const FEATURES: [&str; 32] = [
     "GRPCRoute",
     "GRPCRouteNamedRouteRule",
     "Gateway",
+    "GatewayAddressEmpty",
     "GatewayHTTPListenerIsolation",
+    "GatewayHTTPSListenerDetectMisdirectedRequests",
     "GatewayPort8080",
     "HTTPRoute",
     "HTTPRoute303RedirectStatusCode",
@@ -27,6 +29,7 @@ const FEATURES: [&str; 29] = [
     "HTTPRouteBackendProtocolWebSocket",
     "HTTPRouteBackendRequestHeaderModification",
     "HTTPRouteBackendTimeout",
+    "HTTPRouteCORS",
     "HTTPRouteDestinationPortMatching",
     "HTTPRouteHostRewrite",
     "HTTPRouteMethodMatching",

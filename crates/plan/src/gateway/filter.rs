@@ -6,7 +6,7 @@ use masthead_api::gateway::http_route::HTTPRouteFilter;
 use masthead_api::gateway::resolved::{Filters, Mirror};
 
 use crate::cluster::view::Cluster;
-use crate::gateway::backend::{self, To};
+use crate::gateway::backend;
 use crate::gateway::grant::From;
 use crate::gateway::status::Fault;
 
@@ -19,18 +19,6 @@ pub struct Compiled {
     pub refused: Option<String>,
     /// Mirrors that name no service; the requests themselves are served.
     pub unresolved: Option<Fault>,
-}
-
-/// The reference of a mirror.
-pub fn mirror_to(mirror: &HTTPRequestMirrorFilter) -> To<'_> {
-    let to = &mirror.backend_ref;
-    To {
-        group: to.group.as_ref(),
-        kind: to.kind.as_ref(),
-        namespace: to.namespace.as_ref(),
-        name: &to.name,
-        port: to.port,
-    }
 }
 
 /// Headers that say how a message travels, and where to: a filter that changed them would break what others rely on.
@@ -69,7 +57,7 @@ impl Compiled {
     }
 
     fn mirror(&mut self, cluster: &Cluster, from: From<'_>, mirror: &HTTPRequestMirrorFilter) {
-        match backend::resolve(cluster, from, mirror_to(mirror)) {
+        match backend::resolve(cluster, from, mirror.backend_ref.to()) {
             Ok(service) => {
                 let (numerator, denominator) = match (&mirror.percent, &mirror.fraction) {
                     (Some(percent), _) => (*percent, 100),
@@ -97,6 +85,7 @@ pub fn http(cluster: &Cluster, from: From<'_>, filters: &[HTTPRouteFilter]) -> C
             "RequestRedirect" => out.filters.redirect.clone_from(&filter.request_redirect),
             "URLRewrite" => out.filters.rewrite.clone_from(&filter.url_rewrite),
             "RequestMirror" => filter.request_mirror.iter().for_each(|mirror| out.mirror(cluster, from, mirror)),
+            "CORS" => out.filters.cors.clone_from(&filter.cors),
             "ExtensionRef" => out.extension(filter.extension_ref.as_ref()),
             other => out.refuse(format!("filters of type {other} are not supported")),
         }

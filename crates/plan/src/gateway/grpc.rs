@@ -4,7 +4,7 @@ use masthead_api::gateway::grpc_route::{GRPCBackendRef, GRPCMethodMatch, GRPCRou
 use masthead_api::gateway::resolved::{GRPC_ROUTE, Match, PathMatch, ResolvedRule, ValueMatch};
 
 use crate::cluster::view::Cluster;
-use crate::gateway::backend::{self, To};
+use crate::gateway::backend;
 use crate::gateway::filter;
 use crate::gateway::grant::From;
 use crate::gateway::http::{Parts, Rules, expressions, first_of_each, one_backend};
@@ -23,7 +23,7 @@ pub fn rules(cluster: &Cluster, route: &GRPCRoute) -> Rules {
         }
         let backend = |to_one: &GRPCBackendRef| {
             let compiled = filter::grpc(cluster, from, &to_one.filters);
-            one_backend(backend::resolve(cluster, from, to(to_one)), to_one.weight, compiled)
+            one_backend(backend::resolve(cluster, from, to_one.to()), to_one.weight, compiled)
         };
         out.push(Parts {
             rule: ResolvedRule { matches, ..ResolvedRule::default() },
@@ -33,17 +33,6 @@ pub fn rules(cluster: &Cluster, route: &GRPCRoute) -> Rules {
         });
     }
     out
-}
-
-/// The reference of a backend.
-pub fn to(backend: &GRPCBackendRef) -> To<'_> {
-    To {
-        group: backend.group.as_ref(),
-        kind: backend.kind.as_ref(),
-        namespace: backend.namespace.as_ref(),
-        name: &backend.name,
-        port: backend.port,
-    }
 }
 
 fn is_expression(type_: Option<&String>) -> bool {

@@ -5,7 +5,7 @@ use masthead_api::gateway::resolved::{HTTP_ROUTE, Match, PathMatch, ResolvedBack
 use masthead_api::validate::gateway::schema::millis;
 
 use crate::cluster::view::Cluster;
-use crate::gateway::backend::{self, To};
+use crate::gateway::backend;
 use crate::gateway::expression;
 use crate::gateway::filter::{self, Compiled};
 use crate::gateway::grant::From;
@@ -102,20 +102,9 @@ fn refused(rule: &HTTPRouteRule) -> Option<String> {
     }))
 }
 
-/// The reference of a backend.
-pub fn to(backend: &HTTPBackendRef) -> To<'_> {
-    To {
-        group: backend.group.as_ref(),
-        kind: backend.kind.as_ref(),
-        namespace: backend.namespace.as_ref(),
-        name: &backend.name,
-        port: backend.port,
-    }
-}
-
 fn backend_of(cluster: &Cluster, from: From<'_>, backend: &HTTPBackendRef) -> (ResolvedBackend, Option<Fault>) {
     let compiled = filter::http(cluster, from, &backend.filters);
-    one_backend(backend::resolve(cluster, from, to(backend)), backend.weight, compiled)
+    one_backend(backend::resolve(cluster, from, backend.to()), backend.weight, compiled)
 }
 
 /// A backend of its reference, weight and filters.

@@ -11,6 +11,8 @@ pub mod expression;
 pub mod filter;
 pub mod grant;
 pub mod grpc;
+#[cfg(test)]
+mod health_tests;
 pub mod host;
 pub mod http;
 pub mod listener;

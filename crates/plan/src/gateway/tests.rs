@@ -77,7 +77,7 @@ impl World {
     }
 
     /// As a user writes it; each a second younger than the one before, a second time as an update.
-    fn create(&mut self, value: Value) {
+    pub fn create(&mut self, value: Value) {
         self.cx.now = self.cx.now.plus(1);
         let value = match self.try_create(value) {
             Ok(value) => value,
@@ -218,8 +218,7 @@ fn conditions(list: &Value) -> Vec<String> {
 }
 
 pub fn object(kind: &str, namespace: &str, name: &str, spec: Value) -> Value {
-    let version = if kind == "ReferenceGrant" { "v1beta1" } else { "v1" };
-    json!({"apiVersion": format!("{GROUP}/{version}"), "kind": kind, "metadata": {"namespace": namespace, "name": name},
+    json!({"apiVersion": format!("{GROUP}/v1"), "kind": kind, "metadata": {"namespace": namespace, "name": name},
         "spec": spec})
 }
 

@@ -6,12 +6,18 @@ use masthead_api::apps::deployment::Deployment;
 use masthead_api::apps::replica_set::ReplicaSet;
 use masthead_api::batch::job::Job;
 use masthead_api::core::pod::Pod;
+use masthead_api::gateway::class::GatewayClass;
+use masthead_api::gateway::gateway::Gateway;
 use masthead_api::key::ObjectKey;
-use masthead_api::kind::registry::{DEPLOYMENT, JOB, POD, REPLICA_SET};
+use masthead_api::kind::registry::{
+    DEPLOYMENT, GATEWAY, GATEWAY_CLASS, GRPC_ROUTE, HTTP_ROUTE, INGRESS, JOB, POD, REPLICA_SET,
+};
+use masthead_api::networking::ingress::Ingress;
 use masthead_api::object::Object;
 
 use crate::cluster::view::Cluster;
-use crate::health::{job, pod, workload};
+use crate::gateway::route::Route;
+use crate::health::{gateway, job, pod, workload};
 
 /// How an object fares, as `kubectl rollout status` and kstatus judge it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +88,13 @@ pub fn assess(cluster: &Cluster, key: &ObjectKey) -> Option<Health> {
         REPLICA_SET => object.typed::<ReplicaSet>().map_or_else(unreadable, |rs| workload::replica_set(cluster, &rs)),
         JOB => object.typed::<Job>().map_or_else(unreadable, |j| job::job(cluster, &j)),
         POD => object.typed::<Pod>().map_or_else(unreadable, |p| pod::assess(&p)),
+        GATEWAY_CLASS => object.typed::<GatewayClass>().map_or_else(unreadable, |c| gateway::class(&c)),
+        GATEWAY => object.typed::<Gateway>().map_or_else(unreadable, |g| gateway::gateway(cluster, &g)),
+        INGRESS => object.typed::<Ingress>().map_or_else(unreadable, |i| gateway::ingress(cluster, object, &i)),
+        HTTP_ROUTE | GRPC_ROUTE => match Route::of(object) {
+            Ok(route) => route.map_or(Health::Healthy, |route| gateway::route(cluster, &route)),
+            Err(error) => unreadable(error),
+        },
         _ => Health::Healthy,
     })
 }

@@ -15,12 +15,17 @@ use masthead_api::object::{Error, Object};
 
 use crate::cluster::view::Cluster;
 use crate::context::Reaction;
+use crate::gateway::backend::ENCRYPTED;
 use crate::service::balancer::node_addresses;
 use crate::service::claims;
 use crate::service::told::is_told;
 
 /// The ports of the nodes at which ingresses are served.
 pub const PORTS: [i32; 2] = [80, 443];
+
+/// The reason of a Secret that holds no certificate. Nodes tell it, which read what is in it; all else follows from the
+/// objects alone, and is told once for all nodes.
+const UNUSABLE: &str = "SecretInvalid";
 
 /// Whether Masthead serves an ingress.
 pub fn is_served(cluster: &Cluster, ingress: &Ingress) -> bool {
@@ -75,7 +80,7 @@ pub fn reconcile(cluster: &Cluster, object: &Arc<Object>) -> Result<Reaction, Er
         let reason = "the nodes that serve it".to_owned();
         reaction.changes.push(Change::Update { object: changed, base: object.revision(), reason });
     }
-    for (reason, message) in faults(cluster, object, &ingress, &served) {
+    for (reason, message) in faults(cluster, object, &ingress).into_iter().filter(|(reason, _)| *reason != UNUSABLE) {
         let note = EventNote {
             about: object.key().clone(),
             uid: ingress.metadata.uid.clone(),
@@ -91,10 +96,14 @@ pub fn reconcile(cluster: &Cluster, object: &Arc<Object>) -> Result<Reaction, Er
     Ok(reaction)
 }
 
-/// What is wrong with an ingress; it is served as far as it can be.
-fn faults(cluster: &Cluster, object: &Arc<Object>, ingress: &Ingress, served: &Served) -> Vec<(&'static str, String)> {
+/// What is wrong with an ingress of ours; it is served as far as it can be.
+pub fn faults(cluster: &Cluster, object: &Arc<Object>, ingress: &Ingress) -> Vec<(&'static str, String)> {
     let mut faults = Vec::new();
-    if let Served::NoClass { name } = served {
+    let served = served(cluster, ingress);
+    if let Served::Elsewhere { .. } = served {
+        return faults;
+    }
+    if let Served::NoClass { name } = &served {
         let what = if name.is_empty() {
             "no IngressClass is the default".to_owned()
         } else {
@@ -120,48 +129,55 @@ fn faults(cluster: &Cluster, object: &Arc<Object>, ingress: &Ingress, served: &S
                 let missing: Vec<&str> =
                     ["tls.crt", "tls.key"].into_iter().filter(|field| !secret.data.contains_key(*field)).collect();
                 if !missing.is_empty() {
-                    faults
-                        .push(("SecretInvalid", format!("Secret {:?} has no {}", key.name, missing.join(" and no "))));
+                    faults.push((UNUSABLE, format!("Secret {:?} has no {}", key.name, missing.join(" and no "))));
                 }
             }
         }
     }
-    for backend in backends(ingress) {
-        if backend.resource.is_some() {
-            faults.push((
-                "BackendNotSupported",
-                "a backend that is a resource is not supported: it answers 502".to_owned(),
-            ));
-        }
-        let Some(wanted) = &backend.service else { continue };
-        let key = ObjectKey::new(Service::KIND, ingress.metadata.namespace.as_str(), wanted.name.as_str());
-        match cluster.typed::<Service>(&key) {
-            None => faults.push(("ServiceNotFound", format!("there is no Service {:?}", wanted.name))),
-            Some(service) => {
-                let known = service.spec.ports.iter().any(|port| match wanted.port.number {
-                    0 => port.name == wanted.port.name,
-                    number => port.port == number,
-                });
-                if !known {
-                    let port =
-                        if wanted.port.number == 0 { wanted.port.name.clone() } else { wanted.port.number.to_string() };
-                    faults.push(("ServicePortNotFound", format!("Service {:?} has no port {port}", wanted.name)));
-                }
-            }
-        }
-    }
+    faults.extend(backends(ingress).filter_map(|backend| of_backend(cluster, &ingress.metadata.namespace, backend)));
     faults.extend(shadowed(cluster, object, ingress));
     faults.sort();
     faults.dedup();
     faults
 }
 
-/// Host, path and kind of path, each of which one ingress answers: the oldest, then by namespace and name.
-fn routes(ingress: &Ingress) -> impl Iterator<Item = (&str, &str, &str)> {
+/// Why a backend of an ingress in a namespace can't be had.
+fn of_backend(cluster: &Cluster, namespace: &str, backend: &IngressBackend) -> Option<(&'static str, String)> {
+    let refused = |why: String| Some(("BackendNotSupported", why));
+    if backend.resource.is_some() {
+        return refused("a backend that is a resource is not supported: it answers 502".to_owned());
+    }
+    let wanted = backend.service.as_ref()?;
+    let Some(service) = cluster.typed::<Service>(&ObjectKey::new(Service::KIND, namespace, wanted.name.as_str()))
+    else {
+        return Some(("ServiceNotFound", format!("there is no Service {:?}", wanted.name)));
+    };
+    if service.spec.type_ == "ExternalName" {
+        return refused(format!(
+            "Service {:?} is an ExternalName, which is not supported: it answers 502",
+            wanted.name
+        ));
+    }
+    let known = service.spec.ports.iter().find(|port| match wanted.port.number {
+        0 => port.name == wanted.port.name,
+        number => port.port == number,
+    });
+    let port = if wanted.port.number == 0 { wanted.port.name.clone() } else { wanted.port.number.to_string() };
+    let Some(known) = known else {
+        return Some(("ServicePortNotFound", format!("Service {:?} has no port {port}", wanted.name)));
+    };
+    let spoken = known.app_protocol.as_deref().filter(|spoken| ENCRYPTED.contains(spoken))?;
+    refused(format!("port {port} of Service {:?} speaks {spoken}: TLS is not supported to pods", wanted.name))
+}
+
+/// Host, kind of path and path as nodes tell them apart, each of which one ingress answers: the oldest, then by namespace
+/// and name. What is not `Exact` is a prefix, and a closing slash of it says nothing.
+fn routes(ingress: &Ingress) -> impl Iterator<Item = (&str, &'static str, &str)> {
     ingress.spec.rules.iter().flat_map(|rule| {
         let paths = rule.http.iter().flat_map(|http| &http.paths);
-        paths.map(|path| {
-            (rule.host.as_str(), path.path.as_str(), path.path_type.as_deref().unwrap_or("ImplementationSpecific"))
+        paths.map(|path| match path.path_type.as_deref() {
+            Some("Exact") => (rule.host.as_str(), "Exact", path.path.as_str()),
+            _ => (rule.host.as_str(), "Prefix", path.path.trim_end_matches('/')),
         })
     })
 }
@@ -174,13 +190,11 @@ fn shadowed(cluster: &Cluster, object: &Arc<Object>, ingress: &Ingress) -> Vec<(
         let Ok(older) = other.typed::<Ingress>() else { continue };
         for route in routes(ingress).filter(|route| routes(&older).any(|known| known == *route)) {
             if is_served(cluster, &older) {
-                let host = if route.0.is_empty() { "any host" } else { route.0 };
-                let message = format!(
-                    "path {:?} ({}) of {host} is answered by {}, which is older",
-                    route.1,
-                    route.2,
-                    other.key()
-                );
+                let (host, kind, path) = route;
+                let host = if host.is_empty() { "any host" } else { host };
+                let path = if path.is_empty() { "/" } else { path };
+                let message =
+                    format!("path {path:?} ({kind}) of {host} is answered by {}, which is older", other.key());
                 faults.push(("RouteConflict", message));
             }
         }
