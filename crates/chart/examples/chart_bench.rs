@@ -10,12 +10,14 @@
 )]
 
 use std::io::{BufRead, BufReader, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use masthead_chart::ahead::Pool;
 use masthead_chart::chart::Chart;
 use masthead_chart::disk::{self, Disk};
 use masthead_chart::render::{Asks, Options, render, watched};
@@ -119,13 +121,18 @@ const PHASES: [&str; 7] = ["read", "load", "values", "schema", "parse", "execute
 /// Microseconds of each phase, and of all.
 type Times = [f64; PHASES.len() + 1];
 
-fn once(subject: &Subject) -> Times {
-    let mut at = vec![Instant::now()];
+fn once(subject: &Subject, threads: usize) -> Times {
+    let start = Instant::now();
+    Pool::with(threads, |pool| within(subject, pool, start))
+}
+
+fn within(subject: &Subject, pool: &Pool, start: Instant) -> Times {
+    let mut at = vec![start];
     let mut here = Here::new(&subject.folder);
     let values = user(subject, &mut here);
-    let files = disk::folder(&mut here, "", &mut Vec::new()).expect("the folder is readable");
+    let files = disk::folder_with(&mut here, "", pool, &mut Vec::new()).expect("the folder is readable");
     at.push(Instant::now());
-    let chart = Arc::new(load::files(files, &mut Vec::new()).expect("the chart loads"));
+    let chart = Arc::new(load::files_with(files, pool, &mut Vec::new()).expect("the chart loads"));
     at.push(Instant::now());
     let mut done = |_| at.push(Instant::now());
     let rendered = watched(&chart, &values, &options(), Asks::default(), &mut Vec::new(), &mut done);
@@ -140,8 +147,8 @@ fn once(subject: &Subject) -> Times {
 }
 
 /// The median of each, and the least for all.
-fn ours(subject: &Subject) -> (Times, f64) {
-    let all: Vec<Times> = (0..ROUNDS).map(|_| once(subject)).collect();
+fn ours(subject: &Subject, threads: usize) -> (Times, f64) {
+    let all: Vec<Times> = (0..ROUNDS).map(|_| once(subject, threads)).collect();
     let least = all.iter().map(|times| times[PHASES.len()]).fold(f64::INFINITY, f64::min);
     (std::array::from_fn(|phase| middle(all.iter().map(|times| times[phase]).collect())), least)
 }
@@ -200,11 +207,13 @@ fn row(name: &str, cells: impl IntoIterator<Item = String>) {
 /// Each cell is ours/helm's in microseconds, and how many times as long helm takes.
 fn largest(subjects: &[Subject]) {
     let mut helm = Helm::start();
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(2);
+    println!("ours on {threads} threads (one works ahead), helm's with as many as Go's runtime takes");
     println!("microseconds: ours (read+load, parse+execute), helm's, and helm's by ours");
     row("chart", ["load", "values", "schema", "render", "sort", "sum", "best"].map(str::to_owned));
     let (mut ratios, mut best) = (Vec::new(), Vec::new());
     for subject in subjects {
-        let (own, least) = ours(subject);
+        let (own, least) = ours(subject, threads);
         let theirs = helm.as_mut().and_then(|helm| helm.times(subject)).unwrap_or([f64::NAN; 7]);
         let [read, load, values, schema, parse, execute, sort, sum] = own;
         let both = [read + load, values, schema, parse + execute, sort, sum];
@@ -321,7 +330,7 @@ fn main() {
     chosen.truncate(CHARTS);
     if let Some(rounds) = rounds {
         for subject in chosen.iter().cycle().take(rounds * chosen.len()) {
-            once(subject);
+            once(subject, 1);
         }
         return;
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use masthead_gotmpl::string::Str;
 
+use crate::ahead::{Early, LazySchema};
 use crate::lock::Lock;
 use crate::metadata::Metadata;
 use crate::tree::Table;
@@ -15,12 +16,19 @@ pub struct File {
     pub name: String,
     /// What is in it.
     pub data: Str,
+    /// What is done for it ahead.
+    pub(crate) early: Option<Early>,
 }
 
 impl File {
     /// A file with its content.
     pub fn new(name: impl Into<String>, data: impl Into<Str>) -> File {
-        File { name: name.into(), data: data.into() }
+        File { name: name.into(), data: data.into(), early: None }
+    }
+
+    /// The same under another name.
+    pub(crate) fn renamed(&self, name: &str) -> File {
+        File { name: name.to_owned(), ..self.clone() }
     }
 }
 
@@ -44,7 +52,7 @@ pub struct Chart {
     /// The charts in `charts/`, in the order of their names there.
     pub dependencies: Vec<Arc<Chart>>,
     /// The schema, compiled when it is first asked for.
-    pub(crate) compiled: OnceLock<Result<crate::schema::Schema, String>>,
+    pub(crate) compiled: LazySchema,
     /// The templates of this chart and those below it, parsed when they are first rendered.
     pub(crate) parsed: OnceLock<crate::engine::Parsed>,
 }

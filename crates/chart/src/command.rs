@@ -10,6 +10,7 @@ use masthead_sprig::host::Host;
 use masthead_sprig::table;
 use masthead_sprig::time::moment::Moment;
 
+use crate::ahead::Pool;
 use crate::capabilities::KubeVersion;
 use crate::chart::Chart;
 use crate::disk::{self, Disk};
@@ -142,14 +143,19 @@ pub const TEMPLATE: &[Flag] = &[
 /// Flags of Helm's that would leave the process; they are refused, not passed over.
 const REFUSED: [&str; 5] = ["validate", "enable-dns", "post-renderer", "dependency-update", "verify"];
 
+/// Threads that one command uses: its own, which reads, and one that works on what was read.
+const THREADS: usize = 2;
+
 /// Runs `helm template` on its arguments.
 pub fn template(args: &[String], disk: &mut dyn Disk, surroundings: &Surroundings) -> Outcome {
-    let mut run = Run { disk, surroundings, outcome: Outcome::default() };
-    if let Err(text) = run.template(args) {
-        run.outcome.stderr.push_str(&format!("Error: {text}\n"));
-        run.outcome.failed = true;
-    }
-    run.outcome
+    Pool::with(THREADS, |pool| {
+        let mut run = Run { disk, surroundings, outcome: Outcome::default() };
+        if let Err(text) = run.template(args, pool) {
+            run.outcome.stderr.push_str(&format!("Error: {text}\n"));
+            run.outcome.failed = true;
+        }
+        run.outcome
+    })
 }
 
 struct Run<'r> {
@@ -166,7 +172,7 @@ impl Run<'_> {
         }
     }
 
-    fn template(&mut self, args: &[String]) -> Result<(), String> {
+    fn template(&mut self, args: &[String], pool: &Pool) -> Result<(), String> {
         let given = flags::parse(&[TEMPLATE, COMMON, SOURCE, values::FLAGS], args)?;
         if given.words.is_empty() {
             let name = &self.surroundings.name;
@@ -184,7 +190,7 @@ impl Run<'_> {
         let chart_path = locate(self.disk, &chart_path, &given)?;
         let values = values::merge(&given, self.disk)?;
         let mut warnings = Vec::new();
-        let loaded = disk::chart(self.disk, &chart_path, &mut warnings);
+        let loaded = disk::chart_with(self.disk, &chart_path, pool, &mut warnings);
         self.warn(&mut warnings);
         let chart = Arc::new(loaded?);
         self.check_chart(&chart)?;

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use masthead_gotmpl::kind::MAP_ANY;
 use masthead_gotmpl::map::Map;
 use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::value::Value;
@@ -56,6 +57,7 @@ fn enable(
         return Err(format!("more than {CHARTS_MAX} charts take part, with the dependencies of {name}"));
     }
     adopt(chart, kept);
+    chart.borrow_mut().originals = there;
     wanted.iter().for_each(|request| request.borrow_mut().enabled = true);
     let values = Coalescer { warnings, nulls: Nulls::Remove }.values(chart, values)?;
     by_tags(&wanted, &values, warnings);
@@ -166,9 +168,19 @@ fn import(chart: &Shared, warnings: &mut Vec<String>) -> Result<(), String> {
     let values = Coalescer { warnings, nulls: Nulls::Keep }.values(chart, &Map::any())?;
     let mut imported = Map::any();
     for request in &wanted {
-        let request = request.borrow();
-        for item in request.import_values.iter().flatten() {
-            import_one(&request.name, item, &values, &mut imported, warnings)?;
+        let request = &mut *request.borrow_mut();
+        // Helm leaves what it has imported behind in a form that it does not read again: of the copies of a chart under
+        // several names, which share their requests, only the first imports.
+        let items = request.import_values.take().filter(|_| !request.imported);
+        request.imported = true;
+        for item in items.into_iter().flatten() {
+            if let Some((child, parent)) = ends(&item) {
+                import_one(&request.name, &child, parent.as_deref(), &values, &mut imported, warnings)?;
+                let parent = parent.unwrap_or_else(|| ".".to_owned());
+                let ends = [("child", child), ("parent", parent)];
+                let left = ends.into_iter().map(|(key, text)| (key.into(), Tree::str(text))).collect();
+                request.import_values.get_or_insert_default().push(Tree::Map(left));
+            }
         }
     }
     let values = deep_copy(&values);
@@ -177,38 +189,39 @@ fn import(chart: &Shared, warnings: &mut Vec<String>) -> Result<(), String> {
     Ok(())
 }
 
+/// Where an item takes from, below its dependency, and where it puts that: nowhere below the parent if it is a name.
+fn ends(item: &Tree) -> Option<(String, Option<String>)> {
+    match item {
+        Tree::Map(fields) => {
+            let text = |key: &[u8]| fields.get(key).map_or_else(|| "<nil>".to_owned(), percent_v_tree);
+            Some((text(b"child"), Some(text(b"parent"))))
+        }
+        Tree::Str(name) => Some((format!("exports.{name}"), None)),
+        _ => None,
+    }
+}
+
 fn import_one(
     name: &str,
-    item: &Tree,
+    child: &str,
+    parent: Option<&str>,
     values: &Map,
     imported: &mut Map,
     warnings: &mut Vec<String>,
 ) -> Result<(), String> {
-    let taken = match item {
-        Tree::Map(fields) => {
-            let text = |key: &[u8]| fields.get(key).map_or_else(|| "<nil>".to_owned(), percent_v_tree);
-            let (child, parent) = (text(b"child"), text(b"parent"));
-            match lookup(values, &format!("{name}.{child}")) {
-                Ok(table) if parent == "." => table,
-                Ok(table) => parent.rsplit('.').fold(table, |inner, key| {
-                    Map::from_pairs(&masthead_gotmpl::kind::MAP_ANY, vec![(key.into(), Value::Map(inner))])
-                }),
-                Err(error) => {
-                    warnings.push(format!(
-                        "dependencies.go:270: Warning: ImportValues missing table from chart {name}: {error}"
-                    ));
-                    return Ok(());
-                }
-            }
+    let table = match (lookup(values, &format!("{name}.{child}")), parent) {
+        (Ok(table), _) => table,
+        (Err(error), Some(_)) => {
+            warnings
+                .push(format!("dependencies.go:270: Warning: ImportValues missing table from chart {name}: {error}"));
+            return Ok(());
         }
-        Tree::Str(child) => match lookup(values, &format!("{name}.exports.{child}")) {
-            Ok(table) => table,
-            Err(error) => {
-                warnings.push(format!("dependencies.go:287: Warning: ImportValues missing table: {error}"));
-                return Ok(());
-            }
-        },
-        _ => return Ok(()),
+        (Err(error), None) => {
+            warnings.push(format!("dependencies.go:287: Warning: ImportValues missing table: {error}"));
+            return Ok(());
+        }
     };
+    let path = parent.filter(|parent| *parent != ".").into_iter().flat_map(|parent| parent.rsplit('.'));
+    let taken = path.fold(table, |inner, key| Map::from_pairs(&MAP_ANY, vec![(key.into(), Value::Map(inner))]));
     Coalescer { warnings, nulls: Nulls::Keep }.tables(imported, &taken, "")
 }

@@ -1,5 +1,6 @@
 //! What the crate asks of a file system, and the walk through a chart's folder that Helm makes.
 
+use crate::ahead::Pool;
 use crate::archive::{self, FILE_BYTES_MAX};
 use crate::chart::{Chart, File};
 use crate::ignore::{self, Rules};
@@ -79,8 +80,21 @@ pub trait Disk {
 /// # Errors
 /// Helm's own words.
 pub fn chart(disk: &mut dyn Disk, path: &str, warnings: &mut Vec<String>) -> Result<Chart, String> {
+    chart_with(disk, path, &Pool::none(), warnings)
+}
+
+/// The same, with threads that work ahead of what is done with the chart.
+///
+/// # Errors
+/// Helm's own words.
+pub fn chart_with(
+    disk: &mut dyn Disk,
+    path: &str,
+    pool: &Pool,
+    warnings: &mut Vec<String>,
+) -> Result<Chart, String> {
     match disk.stat(path)? {
-        Kind::Folder => load::files(folder(disk, path, warnings)?, warnings),
+        Kind::Folder => load::files_with(folder_with(disk, path, pool, warnings)?, pool, warnings),
         _ => {
             let bytes = disk.read(path)?;
             archive::ensure(path, &bytes)?;
@@ -90,7 +104,7 @@ pub fn chart(disk: &mut dyn Disk, path: &str, warnings: &mut Vec<String>) -> Res
                 }
                 _ => error,
             })?;
-            load::files(files, warnings)
+            load::files_with(files, pool, warnings)
         }
     }
 }
@@ -100,6 +114,19 @@ pub fn chart(disk: &mut dyn Disk, path: &str, warnings: &mut Vec<String>) -> Res
 /// # Errors
 /// Helm's own words; and a link that leads out of the folder.
 pub fn folder(disk: &mut dyn Disk, path: &str, warnings: &mut Vec<String>) -> Result<Vec<File>, String> {
+    folder_with(disk, path, &Pool::none(), warnings)
+}
+
+/// The same, with threads that work ahead of what is done with the files.
+///
+/// # Errors
+/// As [`folder`].
+pub fn folder_with(
+    disk: &mut dyn Disk,
+    path: &str,
+    pool: &Pool,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<File>, String> {
     let top = disk.absolute(path);
     let rules_path = format!("{top}/{}", ignore::FILE);
     let rules = match disk.stat(&rules_path) {
@@ -107,13 +134,14 @@ pub fn folder(disk: &mut dyn Disk, path: &str, warnings: &mut Vec<String>) -> Re
         Err(_) => Rules::parse(b"")?,
     };
     let home = disk.resolve(&top)?;
-    let mut walk = Walk { disk, rules, top, home, files: Vec::new(), bytes: 0, warnings };
+    let mut walk = Walk { disk, pool, rules, top, home, files: Vec::new(), bytes: 0, warnings };
     walk.folder("", 0)?;
     Ok(walk.files)
 }
 
 struct Walk<'d> {
     disk: &'d mut dyn Disk,
+    pool: &'d Pool,
     rules: Rules,
     top: String,
     /// The top with its links resolved: what links may lead into.
@@ -171,7 +199,9 @@ impl Walk<'_> {
                 if self.bytes > BYTES_MAX {
                     return Err(format!("chart folder {} holds more than {BYTES_MAX} bytes", self.top));
                 }
-                self.files.push(File::new(name, data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&data)));
+                let mut file = File::new(name, data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&data));
+                self.pool.look_at(&mut file);
+                self.files.push(file);
                 Ok(())
             }
         }

@@ -17,6 +17,7 @@ use masthead_sprig::golang::path;
 use masthead_sprig::host::Host;
 use masthead_sprig::table;
 
+use crate::ahead::Early;
 use crate::chart::Chart;
 use crate::error::{Error, Stage};
 use crate::instance::Shared;
@@ -54,6 +55,7 @@ pub(crate) struct Surroundings<'a> {
 /// A template and what it is rendered with.
 struct Renderable {
     source: Str,
+    early: Option<Early>,
     dot: Map,
     base_path: String,
 }
@@ -159,8 +161,22 @@ fn parsed(chart: &Chart, all: &Renderables, names: &[&String]) -> Result<Arc<Set
         return Ok(Arc::clone(set));
     }
     let mut set = Set::new(table::functions());
+    let early = |name: &String| match &all[name] {
+        Renderable { source, early: Some(Early::Template(template)), .. } => Some((template, source)),
+        _ => None,
+    };
+    // From one end, while others may come from the other one.
+    for (template, source) in names.iter().filter_map(|name| early(name)) {
+        template.parsed(source);
+    }
     for name in names {
-        set.parse_shared(name, &all[*name].source).map_err(|error| parse_error(chart.name(), name, &error.text))?;
+        let taken = early(name).and_then(|(template, source)| template.take(source)?.named(name));
+        match taken {
+            Some(trees) => trees.into_iter().for_each(|tree| set.add(tree)),
+            None => set
+                .parse_shared(name, &all[*name].source)
+                .map_err(|error| parse_error(chart.name(), name, &error.text))?,
+        }
     }
     let set = Arc::new(set);
     let mut sets = lock();
@@ -223,7 +239,7 @@ impl Collector<'_> {
             }
             let name = format!("{prefix}/{}", template.name);
             let renderable =
-                Renderable { source: template.data.clone(), dot: next.clone(), base_path: base_path.clone() };
+                Renderable { source: template.data.clone(), early: template.early.clone(), dot: next.clone(), base_path: base_path.clone() };
             self.all.insert(name, renderable);
         }
         next

@@ -22,6 +22,8 @@ pub(crate) struct Instance {
     pub wanted: Option<Vec<Rc<RefCell<Dependency>>>>,
     pub parent: Option<Weak<RefCell<Instance>>>,
     pub dependencies: Vec<Shared>,
+    /// The charts of which `dependencies` holds copies: what is below them still has them for a parent.
+    pub originals: Vec<Shared>,
     /// Its values once others were imported into them.
     pub values: Option<Map>,
 }
@@ -38,6 +40,7 @@ impl Instance {
             wanted,
             parent: None,
             dependencies: Vec::new(),
+            originals: Vec::new(),
             values: None,
         }));
         adopt(&instance, chart.dependencies.iter().map(Instance::tree).collect());

@@ -5,6 +5,7 @@
 //! [`command::template`] is all of `helm template` between its arguments and its output.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod ahead;
 pub mod archive;
 pub mod capabilities;
 pub mod chart;

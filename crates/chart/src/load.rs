@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use masthead_sprig::golang::path;
 
+use crate::ahead::{Early, Pool};
 use crate::archive;
 use crate::chart::{Chart, File};
 use crate::decode;
@@ -22,10 +23,19 @@ pub const UNPACKED_BYTES_MAX: u64 = 256 << 20;
 /// # Errors
 /// Helm's own words.
 pub fn files(files: Vec<File>, warnings: &mut Vec<String>) -> Result<Chart, String> {
-    Loader { warnings, depth: 0, unpacked: 0 }.files(files)
+    files_with(files, &Pool::none(), warnings)
+}
+
+/// The same, with threads that work ahead of what is done with the chart.
+///
+/// # Errors
+/// Helm's own words.
+pub fn files_with(files: Vec<File>, pool: &Pool, warnings: &mut Vec<String>) -> Result<Chart, String> {
+    Loader { pool, warnings, depth: 0, unpacked: 0 }.files(files)
 }
 
 struct Loader<'w> {
+    pool: &'w Pool,
     warnings: &'w mut Vec<String>,
     depth: usize,
     /// Bytes that archives in `charts/` gave so far.
@@ -36,7 +46,8 @@ struct Loader<'w> {
 type Subcharts = BTreeMap<String, Vec<File>>;
 
 impl Loader<'_> {
-    fn files(&mut self, files: Vec<File>) -> Result<Chart, String> {
+    fn files(&mut self, mut files: Vec<File>) -> Result<Chart, String> {
+        files.iter_mut().for_each(|file| self.pool.look_at(file));
         let mut metadata: Option<Metadata> = None;
         for file in files.iter().filter(|file| file.name == "Chart.yaml") {
             let metadata = metadata.get_or_insert_default();
@@ -87,7 +98,12 @@ impl Loader<'_> {
                 let values = decode::table(text).map_err(|error| format!("cannot load values.yaml: {error}"))?;
                 chart.values = Some(values.unwrap_or_default());
             }
-            "values.schema.json" => chart.schema = Some(file.data),
+            "values.schema.json" => {
+                if let Some(Early::Schema(compiled)) = file.early {
+                    chart.compiled = compiled;
+                }
+                chart.schema = Some(file.data);
+            }
             "requirements.yaml" => {
                 let metadata = metadata.get_or_insert_default();
                 if metadata.api_version != V1 {
@@ -111,7 +127,7 @@ impl Loader<'_> {
             _ => match name.strip_prefix("charts/") {
                 Some(inner) if path::ext(name.as_bytes()) != b".prov" => {
                     let first = inner.split('/').next().unwrap_or(inner).to_owned();
-                    subcharts.entry(first).or_default().push(File::new(inner, file.data.clone()));
+                    subcharts.entry(first).or_default().push(file.renamed(inner));
                 }
                 _ => chart.files.push(file),
             },
@@ -131,7 +147,7 @@ impl Loader<'_> {
             }
             files
         } else {
-            let own = |file: File| file.name.split_once('/').map(|(_, rest)| File::new(rest, file.data.clone()));
+            let own = |file: File| file.name.split_once('/').map(|(_, rest)| file.renamed(rest));
             files.into_iter().filter_map(own).collect()
         };
         self.depth += 1;

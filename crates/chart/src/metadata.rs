@@ -83,6 +83,8 @@ pub struct Dependency {
     pub enabled: bool,
     /// What of its values the parent takes over.
     pub import_values: Option<Vec<Tree>>,
+    /// Whether that was done: `import_values` are maps of two strings then.
+    pub imported: bool,
     /// The name it goes by.
     pub alias: String,
 }

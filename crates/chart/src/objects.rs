@@ -340,6 +340,15 @@ impl Object for MaintainerObject {
     }
 }
 
+/// A mapping as `map[string]string`.
+fn of_strings(tree: &Tree) -> Value {
+    let pairs = match tree {
+        Tree::Map(table) => table.iter().map(|(key, value)| (key.clone(), value.to_value())).collect(),
+        _ => Vec::new(),
+    };
+    Value::Map(Map::from_pairs(&MAP_STR, pairs))
+}
+
 /// `*chart.Dependency`
 struct DependencyObject(Dependency);
 
@@ -366,6 +375,7 @@ impl Object for DependencyObject {
             "Enabled" => Value::Bool(dependency.enabled),
             "ImportValues" => Value::List(match &dependency.import_values {
                 None => List::nil(&LIST_ANY),
+                Some(list) if dependency.imported => List::any(list.iter().map(of_strings).collect()),
                 Some(list) => List::any(list.iter().map(Tree::to_value).collect()),
             }),
             "Alias" => Value::str(&dependency.alias),

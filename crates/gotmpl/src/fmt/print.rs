@@ -1,7 +1,7 @@
 //! Values to text by a verb: `print`, `println` and what each directive of `printf` does with its value.
 use crate::complex::Complex;
 use crate::fmt::format::{Base, Flags, Formatter, decimal};
-use crate::kind::{Elem, Kind};
+use crate::kind::{Elem, Kind, UintKind};
 use crate::object::Object;
 use crate::string::Str;
 use crate::value::Value;
@@ -10,6 +10,10 @@ use crate::value::Value;
 const DEPTH_MAX: u32 = 1000;
 /// A directive may not make a value's text longer; keeps a render's memory bounded.
 pub const BYTES_MAX: usize = 256 << 20;
+
+/// The address that every pointer prints: Go's differ at each run, and charts that print a whole dot by accident (a key
+/// too many in a `dict`) do without them.
+const ADDRESS: u64 = 0xc0_0010_0000;
 
 /// Prints values behind what is there already.
 pub(crate) struct Printer<'o> {
@@ -81,8 +85,7 @@ pub fn sprintln(out: &mut Vec<u8>, args: &[Value]) -> Result<(), String> {
     printer.finish()
 }
 
-/// Appends what `fmt.Sprintf(format, args...)` gives. `%p`, and pointers inside of other values, are refused: an
-/// address differs at each run.
+/// Appends what `fmt.Sprintf(format, args...)` gives. `%p`, and pointers inside of other values, print `ADDRESS`.
 pub fn sprintf(out: &mut Vec<u8>, format: &[u8], args: &[Value]) -> Result<(), String> {
     let mut printer = Printer::new(out);
     printer.printf(format, args);
@@ -110,12 +113,8 @@ impl<'o> Printer<'o> {
                 let name = value.type_name().to_owned();
                 self.fmt.string(name.as_bytes());
             }
-            (Value::List(_) | Value::Map(_) | Value::Bytes(_), 'p') => {
-                self.stop("%p prints an address, which differs at each run: not supported");
-            }
-            (Value::Object(object), 'p') if object.kind() == Kind::Ptr => {
-                self.stop("%p prints an address, which differs at each run: not supported");
-            }
+            (Value::List(_) | Value::Map(_) | Value::Bytes(_), 'p') => self.pointer(value.type_name(), verb),
+            (Value::Object(object), 'p') if object.kind() == Kind::Ptr => self.pointer(object.type_name(), verb),
             (_, 'p') | (Value::Nil, _) => self.bad_verb(verb, Arg::Value(value)),
             _ => self.value(value, verb, 0),
         }
@@ -312,7 +311,7 @@ impl<'o> Printer<'o> {
                 let Some(close) = self.open(name, false, b"[") else { return };
                 for (at, byte) in bytes.iter().enumerate() {
                     self.separator(at);
-                    let value = Value::Uint(crate::kind::UintKind::Uint8, u64::from(*byte));
+                    let value = Value::Uint(UintKind::Uint8, u64::from(*byte));
                     self.value(&value, verb, depth + 1);
                     if !self.goes_on() {
                         return;
@@ -338,9 +337,10 @@ impl<'o> Printer<'o> {
             return self.underlying(object, &inner, verb, depth);
         }
         if object.kind() == Kind::Ptr {
-            if depth > 0 {
-                return self
-                    .stop("a pointer inside of a value prints an address, which differs at each run: not supported");
+            match verb {
+                _ if depth == 0 => {}
+                'v' | 'b' | 'o' | 'd' | 'x' | 'X' => return self.pointer(object.type_name(), verb),
+                _ => return self.bad_verb(verb, arg),
             }
             self.fmt.write(b"&");
         }
@@ -360,6 +360,24 @@ impl<'o> Printer<'o> {
             }
         }
         self.fmt.write(b"}");
+    }
+
+    /// Go's `fmtPointer`.
+    fn pointer(&mut self, name: &str, verb: char) {
+        match verb {
+            'v' if self.fmt.flags.sharp_v => {
+                self.fmt.write(b"(");
+                self.fmt.write(name.as_bytes());
+                self.fmt.write(b")(");
+                self.fmt.hex(ADDRESS, true);
+                self.fmt.write(b")");
+            }
+            'v' | 'p' => {
+                let prefix = !self.fmt.flags.sharp;
+                self.fmt.hex(ADDRESS, prefix);
+            }
+            _ => self.value(&Value::Uint(UintKind::Uint64, ADDRESS), verb, 1),
+        }
     }
 
     /// A named map or list prints as what it is made of, but for its name under `%#v`.

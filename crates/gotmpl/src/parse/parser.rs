@@ -41,16 +41,63 @@ pub fn parse_shared(
     source: Arc<[u8]>,
     functions: &dyn FunctionMap,
 ) -> std::result::Result<Vec<Arc<Tree>>, Error> {
+    let (drafts, build) = read(Some(name), &source, functions).map_err(|error| *error)?;
+    Ok(finish(Str::from(name), source, drafts, build))
+}
+
+/// A source that was parsed before its name is known.
+pub struct Unnamed {
+    source: Arc<[u8]>,
+    drafts: Vec<Draft>,
+    build: Builder,
+}
+
+/// Parses a source whose name comes later; none where it has faults, or is such that the name matters.
+pub fn parse_unnamed(source: Arc<[u8]>, functions: &dyn FunctionMap) -> Option<Unnamed> {
+    let (drafts, build) = read(None, &source, functions).ok()?;
+    Some(Unnamed { source, drafts, build })
+}
+
+impl Unnamed {
+    /// What `parse_shared` makes of the source under a name; none where it has to be asked, since the source defines a
+    /// template of that name.
+    pub fn named(self, name: &str) -> Option<Vec<Arc<Tree>>> {
+        let Unnamed { source, mut drafts, build } = self;
+        let name = Str::from(name);
+        // The source's own template comes to its end last.
+        let (main, defined) = drafts.split_last_mut()?;
+        if defined.iter().any(|draft| draft.name == name) {
+            return None;
+        }
+        main.name = name.clone();
+        Some(finish(name, source, drafts, build))
+    }
+}
+
+fn finish(name: Str, source: Arc<[u8]>, drafts: Vec<Draft>, build: Builder) -> Vec<Arc<Tree>> {
+    let file = Arc::new(build.finish(name, source));
+    let finish = |draft: Draft| {
+        let Draft { name, root, empty, root_redeclared } = draft;
+        Arc::new(Tree { name, file: Arc::clone(&file), root, empty, root_redeclared })
+    };
+    drafts.into_iter().map(finish).collect()
+}
+
+/// The templates of a source in the order in which they end, its own last. Without a name none may be defined as "".
+fn read(name: Option<&str>, source: &[u8], functions: &dyn FunctionMap) -> Result<(Vec<Draft>, Builder)> {
+    let is_unnamed = name.is_none();
+    let name = name.unwrap_or_default();
     if source.len() > SOURCE_BYTES_MAX {
         let text = format!("template: {name}: a source of more than {SOURCE_BYTES_MAX} bytes is not supported");
-        return Err(Error { text });
+        return Err(Box::new(Error { text }));
     }
-    let mut lexer = Lexer::new(&source);
+    let mut lexer = Lexer::new(source);
     lexer.break_ok = functions.find(b"break").is_none();
     lexer.continue_ok = functions.find(b"continue").is_none();
     let mut parser = Parser {
         name,
-        source: &source,
+        is_unnamed,
+        source,
         functions,
         lexer,
         tokens: Vec::with_capacity(32),
@@ -58,20 +105,14 @@ pub fn parse_shared(
         read: 0,
         drafts: Vec::new(),
         depth: 0,
-        build: Builder::new(memchr::memchr_iter(b'{', &source).count() / 2),
+        build: Builder::new(memchr::memchr_iter(b'{', source).count() / 2),
         nodes: Vec::new(),
         commands: Vec::new(),
         args: Vec::new(),
         current: Current::new(Str::from(name)),
     };
-    parser.parse().map_err(|error| *error)?;
-    let Parser { drafts, build, .. } = parser;
-    let file = Arc::new(build.finish(Str::from(name), Arc::clone(&source)));
-    let finish = |draft: Draft| {
-        let Draft { name, root, empty, root_redeclared } = draft;
-        Arc::new(Tree { name, file: Arc::clone(&file), root, empty, root_redeclared })
-    };
-    Ok(drafts.into_iter().map(finish).collect())
+    parser.parse()?;
+    Ok((parser.drafts, parser.build))
 }
 
 /// A template that was read to its end.
@@ -110,6 +151,7 @@ impl Current {
 
 struct Parser<'s> {
     name: &'s str,
+    is_unnamed: bool,
     source: &'s [u8],
     functions: &'s dyn FunctionMap,
     lexer: Lexer<'s>,
@@ -275,10 +317,7 @@ impl Parser<'_> {
         const CONTEXT: &str = "define clause";
         let outer = std::mem::replace(&mut self.current, Current::new(Str::from("definition")));
         let token = self.next();
-        if !matches!(token.typ, ItemType::String | ItemType::RawString) {
-            return self.unexpected(token, CONTEXT);
-        }
-        self.current.name = self.unquote(token)?;
+        self.current.name = self.template_name(token, CONTEXT)?;
         self.expect(ItemType::RightDelim, CONTEXT)?;
         let (root, end) = self.item_list()?;
         if !matches!(end, Parsed::End) {
@@ -467,7 +506,10 @@ impl Parser<'_> {
 
     fn template_name(&mut self, token: Item, context: &str) -> Result<Str> {
         match token.typ {
-            ItemType::String | ItemType::RawString => self.unquote(token),
+            ItemType::String | ItemType::RawString => match self.unquote(token)? {
+                name if name.is_empty() && self.is_unnamed => self.error("the source has no name"),
+                name => Ok(name),
+            },
             _ => self.unexpected(token, context),
         }
     }

@@ -1,0 +1,229 @@
+//! Threads beside the caller's that work ahead of it: templates are parsed and schemas compiled while files still come in.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use masthead_gotmpl::parse::parser::{Unnamed, parse_unnamed};
+use masthead_gotmpl::string::Str;
+use masthead_sprig::table;
+
+use crate::chart::File;
+use crate::schema::Schema;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads that wait for work. What they do changes no result: who needs something that is not done does it himself.
+pub struct Pool {
+    queue: Mutex<Queue>,
+    waiting: Condvar,
+    helps: bool,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// What every render needs.
+    soon: VecDeque<Job>,
+    /// What renders with dependencies need.
+    later: VecDeque<Job>,
+    closed: bool,
+}
+
+/// Closes a pool, also where its user panics: its threads would wait for ever.
+struct Closing<'p>(&'p Pool);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.queue) = Queue { closed: true, ..Queue::default() };
+        self.0.waiting.notify_all();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pool {
+    /// No thread but the caller's.
+    pub fn none() -> Pool {
+        Pool { queue: Mutex::default(), waiting: Condvar::new(), helps: false }
+    }
+
+    /// Runs something with so many threads, the caller's own among them. What is not begun at its end is not done.
+    pub fn with<T>(threads: usize, run: impl FnOnce(&Pool) -> T) -> T {
+        if threads < 2 {
+            return run(&Pool::none());
+        }
+        let pool = Pool { helps: true, ..Pool::none() };
+        std::thread::scope(|scope| {
+            let _closing = Closing(&pool);
+            for _ in 1..threads {
+                // Where no thread can be had, the caller does it all.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, || pool.help());
+            }
+            run(&pool)
+        })
+    }
+
+    fn help(&self) {
+        let mut queue = lock(&self.queue);
+        loop {
+            if let Some(job) = queue.soon.pop_front().or_else(|| queue.later.pop_front()) {
+                drop(queue);
+                job();
+                queue = lock(&self.queue);
+            } else if queue.closed {
+                return;
+            } else {
+                queue = self.waiting.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// Has what a chart's file is for done ahead, if its name says that there is something to do.
+    pub(crate) fn look_at(&self, file: &mut File) {
+        if !self.helps || file.early.is_some() {
+            return;
+        }
+        let mut rest = file.name.as_str();
+        let mut is_own = true;
+        while let Some((_, inner)) = rest.strip_prefix("charts/").and_then(|inner| inner.split_once('/')) {
+            (rest, is_own) = (inner, false);
+        }
+        let data = file.data.clone();
+        let job: Job = if rest.starts_with("templates/") {
+            let template = Arc::new(Template::default());
+            file.early = Some(Early::Template(Arc::clone(&template)));
+            Box::new(move || {
+                template.parsed(&data);
+            })
+        } else if rest == "values.schema.json" {
+            let cell = LazySchema::default();
+            file.early = Some(Early::Schema(Arc::clone(&cell)));
+            Box::new(move || {
+                cell.get_or_init(|| Schema::parse(data.as_bytes()));
+            })
+        } else {
+            return;
+        };
+        let mut queue = lock(&self.queue);
+        if is_own { queue.soon.push_back(job) } else { queue.later.push_back(job) }
+        drop(queue);
+        self.waiting.notify_one();
+    }
+}
+
+/// A schema that is compiled when it is first asked for.
+pub(crate) type LazySchema = Arc<OnceLock<Result<Schema, String>>>;
+
+/// What may be done ahead for a file.
+#[derive(Clone)]
+pub(crate) enum Early {
+    Template(Arc<Template>),
+    Schema(LazySchema),
+}
+
+impl fmt::Debug for Early {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Early")
+    }
+}
+
+/// A template that is parsed when it is first asked for.
+#[derive(Default)]
+pub(crate) struct Template(OnceLock<Mutex<Option<Unnamed>>>);
+
+impl Template {
+    /// Parses it, unless that is done. Where another thread is at it, that is waited for.
+    pub(crate) fn parsed(&self, source: &Str) -> &Mutex<Option<Unnamed>> {
+        self.0.get_or_init(|| Mutex::new(parse_unnamed(source.shared(), table::functions())))
+    }
+
+    /// What was parsed, once; none where it has faults.
+    pub(crate) fn take(&self, source: &Str) -> Option<Unnamed> {
+        lock(self.parsed(source)).take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use masthead_sprig::time::moment::Moment;
+
+    use super::Pool;
+    use crate::chart::File;
+    use crate::load;
+    use crate::render::{Asks, Options, render};
+    use crate::tree::Table;
+
+    /// What a chart of these files renders to, or why it does not.
+    fn rendered(threads: usize, list: &[(String, String)]) -> Result<String, String> {
+        Pool::with(threads, |pool| {
+            let files = list.iter().map(|(name, text)| File::new(name, text)).collect();
+            let chart = Arc::new(load::files_with(files, pool, &mut Vec::new())?);
+            let options = Options::new("r", "default", [1; 32], Moment::from_unix(0, 0));
+            let done = |_| render(&chart, &Table::new(), &options, Asks::default(), &mut Vec::new());
+            // The second render finds what the first one took.
+            let both = [0, 1].map(done).map(|done| done.map_err(|error| error.text));
+            let texts = both.map(|done| done.map(|all| all.manifests.into_iter().map(|one| one.text).collect()));
+            let [first, second]: [Result<String, String>; 2] = texts;
+            assert_eq!(first, second);
+            first
+        })
+    }
+
+    fn files(template: impl Fn(usize) -> String) -> Vec<(String, String)> {
+        let chart = |name: &str| format!("apiVersion: v2\nname: {name}\nversion: 1.0.0\n");
+        let mut list = vec![
+            ("Chart.yaml".to_owned(), chart("top")),
+            ("values.schema.json".to_owned(), r#"{"required": ["sub"]}"#.to_owned()),
+            ("charts/sub/Chart.yaml".to_owned(), chart("sub")),
+            ("charts/sub/values.yaml".to_owned(), "a: 1\n".to_owned()),
+            ("charts/sub/templates/s.yaml".to_owned(), "s: {{ .Values.a }}{{ include \"x3\" . }}\n".to_owned()),
+        ];
+        list.extend((0..40).map(|at| (format!("templates/t{at:02}.yaml"), template(at))));
+        list
+    }
+
+    #[test]
+    fn threads_change_no_result() {
+        let good = |at: usize| format!("{{{{ define \"x{at}\" }}}}{at}{{{{ end }}}}t{at}: {{{{ include \"x7\" . }}}}\n");
+        let list = files(good);
+        let alone = rendered(1, &list);
+        assert!(alone.as_ref().is_ok_and(|text| text.contains("t39: 7") && text.contains("s: 13")), "{alone:?}");
+        for threads in [2, 5] {
+            assert_eq!(rendered(threads, &list), alone);
+        }
+    }
+
+    #[test]
+    fn the_first_fault_is_told_whoever_finds_it() {
+        let bad = |at: usize| if at % 10 == 4 { format!("a\n{{{{ nothing{at} }}}}") } else { good_name(at) };
+        let list = files(bad);
+        let alone = rendered(1, &list);
+        assert_eq!(
+            alone.as_ref().err().map(String::as_str),
+            Some("parse error at (top/templates/t34.yaml:2): function \"nothing34\" not defined")
+        );
+        for _ in 0..20 {
+            assert_eq!(rendered(2, &list), alone);
+        }
+    }
+
+    /// Templates that define one of the file's own name, which a parser without names can't see.
+    fn good_name(at: usize) -> String {
+        format!("{{{{ define \"top/templates/t{at:02}.yaml\" }}}} {{{{ end }}}}t{at}: 1\n")
+    }
+
+    #[test]
+    fn a_definition_of_the_files_own_name_is_seen() {
+        let twice = |at: usize| good_name(at).replace("}} {{", "}}x{{");
+        let alone = rendered(1, &files(twice));
+        assert!(alone.as_ref().is_err_and(|text| text.contains("multiple definition")), "{alone:?}");
+        assert_eq!(rendered(2, &files(twice)), alone);
+        let unnamed = |at: usize| format!("{{{{ define \"\" }}}}x{{{{ end }}}}t{at}: 1\n");
+        let alone = rendered(1, &files(unnamed));
+        assert_eq!(rendered(2, &files(unnamed)), alone);
+    }
+}
