@@ -1,72 +1,34 @@
-//! A client that asks on all connections at once, each the next as soon as it has its answer; one thread, little work.
+//! A connection of the client: a request, and its answer read to the end.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsFd;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
 
-/// What is not measured, at the begin.
-const WARM: Duration = Duration::from_millis(300);
-
 /// A connection, perhaps with TLS, in which all bytes are read and written by calls that do not wait.
-struct Conn {
+pub struct Conn {
     stream: TcpStream,
     tls: Option<Box<ClientConnection>>,
-    begin: Instant,
+    /// When its request was begun.
+    pub begin: Instant,
+    /// The proxy takes no other request on it.
+    pub is_last: bool,
     held: Vec<u8>,
     /// Bytes of the answer that have not come; nothing before its head has.
     left: Option<usize>,
 }
 
-/// Place, whether by TLS, bytes of an answer, connections, milliseconds → requests in all, rate, p50 and p99 in ms.
-pub fn run(args: &[&str]) -> Result<()> {
-    let [place, is_tls, bytes, connections, time_ms] = args else { bail!("five words") };
-    let (place, is_tls): (SocketAddr, bool) = (place.parse()?, is_tls.parse()?);
-    let (connections, time): (usize, Duration) = (connections.parse()?, Duration::from_millis(time_ms.parse()?));
-    let request = format!(
-        "GET /some/path/{bytes} HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\n\
-        Accept-Encoding: gzip, br\r\nCookie: session=0123456789abcdef\r\n\r\n"
-    );
-    let mut conns: Vec<Conn> = (0..connections).map(|_| Conn::open(place, is_tls)).collect::<Result<_>>()?;
-    conns.iter_mut().try_for_each(|conn| conn.ask(request.as_bytes()))?;
-    let (begin, mut all, mut took, mut room) = (Instant::now(), 0_u64, Vec::<u32>::new(), vec![0; 256 << 10]);
-    loop {
-        let mut fds: Vec<PollFd<'_>> =
-            conns.iter().map(|conn| PollFd::new(conn.stream.as_fd(), PollFlags::POLLIN)).collect();
-        poll(&mut fds, PollTimeout::from(5000_u16))?;
-        let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
-        ensure!(ready.iter().any(|ready| *ready), "no answer within 5 s");
-        let now = Instant::now();
-        if now > begin + WARM + time {
-            break;
-        }
-        for (conn, _) in conns.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
-            if !conn.read(&mut room)? {
-                continue;
-            }
-            all += 1;
-            if conn.begin > begin + WARM {
-                took.push(u32::try_from(conn.begin.elapsed().as_micros())?);
-            }
-            conn.ask(request.as_bytes())?;
-        }
-    }
-    took.sort_unstable();
-    let at = |share: usize| f64::from(took[(took.len() - 1) * share / 100]) / 1e3;
-    println!("{all} {} {} {}", took.len() as f64 / time.as_secs_f64(), at(50), at(99));
-    Ok(())
-}
-
 impl Conn {
-    fn open(place: SocketAddr, is_tls: bool) -> Result<Self> {
-        let mut stream = TcpStream::connect(place)?;
+    /// Opens one; its events have this token.
+    pub fn open(place: SocketAddr, is_tls: bool, token: usize, registry: &Registry) -> Result<Self> {
+        let mut stream = std::net::TcpStream::connect(place)?;
         stream.set_nodelay(true)?;
         let mut tls = None;
         if is_tls {
@@ -78,10 +40,13 @@ impl Conn {
             tls = Some(session);
         }
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, tls, begin: Instant::now(), held: Vec::new(), left: None })
+        let mut stream = TcpStream::from_std(stream);
+        registry.register(&mut stream, Token(token), Interest::READABLE)?;
+        Ok(Self { stream, tls, begin: Instant::now(), is_last: false, held: Vec::new(), left: None })
     }
 
-    fn ask(&mut self, request: &[u8]) -> Result<()> {
+    /// Asks.
+    pub fn ask(&mut self, request: &[u8]) -> Result<()> {
         self.begin = Instant::now();
         match &mut self.tls {
             Some(tls) => {
@@ -96,33 +61,43 @@ impl Conn {
         Ok(())
     }
 
-    /// Reads what is there; says whether the answer is whole.
-    fn read(&mut self, room: &mut [u8]) -> Result<bool> {
-        let Some(tls) = &mut self.tls else {
-            return match self.stream.read(room) {
-                Ok(0) => bail!("the connection ended: {}", String::from_utf8_lossy(&self.held)),
-                Ok(size) => self.take(&room[..size]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
-                Err(error) => Err(error.into()),
-            };
-        };
-        match tls.read_tls(&mut self.stream) {
-            Ok(0) => bail!("the connection ended"),
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error.into()),
-        }
-        tls.process_new_packets()?;
+    /// Reads all that is there; says whether the answer is whole.
+    pub fn read(&mut self, room: &mut [u8]) -> Result<bool> {
         let mut is_whole = false;
         loop {
-            let Some(tls) = &mut self.tls else { return Ok(is_whole) };
-            match tls.reader().read(room) {
-                Ok(size @ 1..) => is_whole = self.take(&room[..size])?,
-                Ok(_) => bail!("the connection ended"),
+            let read = match &mut self.tls {
+                Some(tls) => tls.read_tls(&mut self.stream),
+                None => self.stream.read(room),
+            };
+            let size = match read {
+                Ok(0) => bail!("the connection ended: {}", String::from_utf8_lossy(&self.held)),
+                Ok(size) => size,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(is_whole),
+                Err(error) => return Err(error.into()),
+            };
+            if self.tls.is_some() {
+                is_whole |= self.take_tls(room)?;
+                continue;
+            }
+            is_whole |= self.take(&room[..size])?;
+            if size < room.len() {
+                return Ok(is_whole);
+            }
+        }
+    }
+
+    fn take_tls(&mut self, room: &mut [u8]) -> Result<bool> {
+        let mut is_whole = false;
+        while let Some(tls) = &mut self.tls {
+            tls.process_new_packets()?;
+            match tls.reader().read(room) {
+                Ok(size @ 1..) => is_whole |= self.take(&room[..size])?,
+                Ok(_) => bail!("the connection ended"),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(is_whole)
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<bool> {
@@ -135,6 +110,7 @@ impl Conn {
                 ensure!(head.starts_with("http/1.1 200"), "no 200: {head}");
                 let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
                 let length: usize = length.context("no length")?.parse()?;
+                self.is_last = head.contains("connection: close");
                 let here = self.held.len() - end - 4;
                 self.held.clear();
                 length.checked_sub(here).context("the answer is too long")?

@@ -1,4 +1,4 @@
-//! A client's connection → the same, which refuses doubtful HTTP/1 requests by itself before hyper reads them.
+//! What a client sends → the same, but doubtful HTTP/1 requests, which are refused before hyper reads them.
 
 use std::io;
 use std::pin::Pin;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::ingress::layer::Reading;
 use crate::ingress::metrics::metrics;
 use crate::ingress::reply;
 use crate::ingress::scan::Scanner;
@@ -28,9 +29,8 @@ pub struct Shared {
     pub is_upgraded: AtomicBool,
 }
 
-/// The connection.
-pub struct Guard<T> {
-    inner: T,
+/// Reads along on a connection, and takes it over to refuse.
+pub struct Guard {
     scanner: Scanner,
     shared: Arc<Shared>,
     refusal: Option<Refusal>,
@@ -46,16 +46,17 @@ struct Refusal {
     why: &'static str,
 }
 
-impl<T> Guard<T> {
+impl Guard {
     /// Reads along on a connection.
-    pub fn new(inner: T, head_bytes_max: usize, shared: Arc<Shared>) -> Self {
-        Self { inner, scanner: Scanner::new(head_bytes_max), shared, refusal: None }
+    pub fn new(head_bytes_max: usize, shared: Arc<Shared>) -> Self {
+        Self { scanner: Scanner::new(head_bytes_max), shared, refusal: None }
     }
-}
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
     /// Writes the refusal, and reads what still comes, to its end.
-    fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+    fn poll_refusal<T>(&mut self, io: &mut T, cx: &mut Context<'_>) -> Poll<io::Error>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
         let Some(refusal) = &mut self.refusal else { return Poll::Ready(io::ErrorKind::InvalidData.into()) };
         let error = io::Error::new(io::ErrorKind::InvalidData, refusal.why);
         if refusal.is_in_body {
@@ -70,20 +71,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
             return Poll::Ready(error);
         }
         while refusal.written < refusal.bytes.len() {
-            match ready!(Pin::new(&mut self.inner).poll_write(cx, &refusal.bytes[refusal.written..])) {
+            match ready!(Pin::new(&mut *io).poll_write(cx, &refusal.bytes[refusal.written..])) {
                 Ok(size) if size > 0 => refusal.written += size,
                 _ => return Poll::Ready(error),
             }
         }
         if !refusal.is_shut {
             // The client's own end is what counts from here on.
-            let _ = ready!(Pin::new(&mut self.inner).poll_shutdown(cx));
+            let _ = ready!(Pin::new(&mut *io).poll_shutdown(cx));
             refusal.is_shut = true;
         }
         let mut bytes = [0; 4096];
         while refusal.lingered < LINGER_BYTES_MAX {
             let mut buffer = ReadBuf::new(&mut bytes);
-            match ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buffer)) {
+            match ready!(Pin::new(&mut *io).poll_read(cx, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => refusal.lingered += buffer.filled().len(),
                 _ => break,
             }
@@ -92,27 +93,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if this.refusal.is_none() {
+impl<T: AsyncRead + AsyncWrite + Unpin> Reading<T> for Guard {
+    fn poll_read(&mut self, io: &mut T, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.refusal.is_none() {
             let before = buf.filled().len();
-            ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
-            if this.shared.is_upgraded.load(Ordering::Relaxed) {
+            ready!(Pin::new(&mut *io).poll_read(cx, buf))?;
+            if self.shared.is_upgraded.load(Ordering::Relaxed) {
                 return Poll::Ready(Ok(()));
             }
-            let Err((good, fault)) = this.scanner.scan(&buf.filled()[before..]) else { return Poll::Ready(Ok(())) };
+            let Err((good, fault)) = self.scanner.scan(&buf.filled()[before..]) else { return Poll::Ready(Ok(())) };
             metrics().iter().for_each(|m| m.malformed.inc());
             // Only before the first request it is sure that no other answer is on its way through hyper's buffers.
-            let is_first = this.scanner.heads == 0;
+            let is_first = self.scanner.heads == 0;
             let bytes = if is_first { reply::raw(fault.status, fault.why) } else { Vec::new() };
-            this.refusal = Some(Refusal {
+            self.refusal = Some(Refusal {
                 bytes,
                 written: 0,
                 is_shut: false,
                 lingered: 0,
                 end: None,
-                is_in_body: this.scanner.is_in_body(),
+                is_in_body: self.scanner.is_in_body(),
                 why: fault.why,
             });
             // What came before is good, and hyper's; the rest is nobody's.
@@ -121,33 +121,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<T> {
                 return Poll::Ready(Ok(()));
             }
         }
-        let error = ready!(this.poll_refusal(cx));
+        let error = ready!(self.poll_refusal(io, cx));
         Poll::Ready(Err(error))
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Guard<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
     }
 }

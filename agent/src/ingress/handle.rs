@@ -8,11 +8,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, UPGRADE};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+use crate::ingress::access::{Done, Line};
 use crate::ingress::backend::{Backend, Busy, Protocol};
 use crate::ingress::body::{Body, Request as PodBody, Sent};
 use crate::ingress::gateway::serve::{self as gateway, Served};
@@ -59,35 +60,18 @@ pub struct Exchange {
     line: Option<Box<Line>>,
 }
 
-/// What is logged of a request.
-pub struct Line {
-    /// Who asked.
-    pub client: Client,
-    /// How.
-    pub method: Method,
-    /// For whom.
-    pub host: String,
-    /// For what.
-    pub path: String,
-    /// In which version of HTTP.
-    pub version: Version,
-}
-
 impl Exchange {
     fn new(conn: &Conn, request: &Request<Incoming>) -> Self {
         conn.guard.iter().for_each(|guard| {
             guard.answering.fetch_add(1, Ordering::Relaxed);
         });
+        let (log, client) = (&conn.worker.log, &conn.client);
         let line = || {
-            Box::new(Line {
-                client: conn.client.clone(),
-                method: request.method().clone(),
-                host: reply::shown(&host_text(request)),
-                path: reply::shown(request.uri().path()),
-                version: request.version(),
-            })
+            let how = (request.method().clone(), request.version());
+            let line = Line::new(log.clone(), (client.ip, client.is_tls), how);
+            Box::new(line.of(&host_text(request), request.uri().path()))
         };
-        let line = conn.worker.options.access_log.then(line);
+        let line = log.is_read().then(line);
         let mut exchange = Self::begin(line);
         exchange.guard.clone_from(&conn.guard);
         exchange
@@ -123,20 +107,13 @@ impl Drop for Exchange {
             counters.count(self.status);
         }
         let Some(line) = &self.line else { return };
-        tracing::info!(
-            target: "masthead::ingress::access",
-            client = %line.client.ip,
-            method = %line.method,
-            host = line.host,
-            path = line.path,
-            version = ?line.version,
-            status = self.status,
-            bytes = self.bytes,
-            took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            ingress = self.route.as_ref().map_or("", |route| &route.ingress),
-            pod = ?self.pod,
-            tls = line.client.is_tls,
-        );
+        line.end(&Done {
+            status: self.status,
+            bytes: self.bytes,
+            took,
+            ingress: self.route.as_ref().map_or("", |route| &route.ingress),
+            pod: self.pod,
+        });
     }
 }
 

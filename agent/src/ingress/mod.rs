@@ -1,5 +1,6 @@
 //! Ingress on this node: Ingresses, Services, EndpointSlices and certificates → requests from outside, given to pods.
 
+pub mod access;
 pub mod backend;
 pub mod body;
 pub mod build;
@@ -10,6 +11,7 @@ pub mod gateway;
 pub mod guard;
 pub mod handle;
 pub mod headers;
+pub mod layer;
 pub mod live;
 pub mod metrics;
 pub mod objects;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::dns::facts::Range;
+use crate::ingress::access::To;
 use crate::link::problems::Problems;
 use crate::link::tables::Part;
 
@@ -25,8 +26,8 @@ pub struct Options {
     pub proxy_protocol: bool,
     /// Clients whose forwarding headers are believed.
     pub trusted: Vec<Range>,
-    /// One line for each request.
-    pub access_log: bool,
+    /// Where there is a line for each request.
+    pub access_log: To,
     /// Connections at a time, of all workers.
     pub connections_max: usize,
     /// Bytes of a request's head.
@@ -61,7 +62,7 @@ impl Default for Options {
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             proxy_protocol: false,
             trusted: Vec::new(),
-            access_log: true,
+            access_log: To::Traces,
             connections_max: 16_384,
             head_bytes_max: 64 << 10,
             // nginx' keepalive_timeout; its proxy_connect_timeout is 60 s, far more than a pod of one's own needs.
@@ -81,8 +82,9 @@ impl Default for Options {
 
 impl Options {
     /// Takes what the control plane tells by facts: `ingress_http_port` and `ingress_https_port` (a number, or `off`),
-    /// `ingress_public_https_port`, `ingress_proxy_protocol`, `ingress_access_log` (`true` or `false`),
-    /// `ingress_trusted` (ranges, divided by commas). Gives what can't be read, which changes nothing.
+    /// `ingress_public_https_port`, `ingress_proxy_protocol` (`true` or `false`), `ingress_access_log` (`true`: with the
+    /// traces, `false`, or a file's whole path), `ingress_trusted` (ranges, divided by commas). Gives what can't be read,
+    /// which changes nothing.
     pub fn take(&mut self, facts: &BTreeMap<String, String>) -> Vec<String> {
         let mut faults = Vec::new();
         let mut read = |key: &str, take: &mut dyn FnMut(&str) -> Option<()>| {
@@ -95,6 +97,11 @@ impl Options {
         let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
         let may_be_off = |text: &str| if text == "off" { Some(None) } else { port(text).map(Some) };
         let flag = |text: &str| text.parse::<bool>().ok();
+        let log = |text: &str| match flag(text) {
+            Some(true) => Some(To::Traces),
+            Some(false) => Some(To::Nowhere),
+            None => text.starts_with('/').then(|| To::File(text.into())),
+        };
         let ranges = |text: &str| {
             let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
             words.map(Range::parse).collect::<Option<Vec<Range>>>()
@@ -103,7 +110,7 @@ impl Options {
         read("ingress_https_port", &mut |text| may_be_off(text).map(|port| self.https_port = port));
         read("ingress_public_https_port", &mut |text| port(text).map(|port| self.public_https_port = port));
         read("ingress_proxy_protocol", &mut |text| flag(text).map(|flag| self.proxy_protocol = flag));
-        read("ingress_access_log", &mut |text| flag(text).map(|flag| self.access_log = flag));
+        read("ingress_access_log", &mut |text| log(text).map(|log| self.access_log = log));
         read("ingress_trusted", &mut |text| ranges(text).map(|ranges| self.trusted = ranges));
         faults
     }
@@ -127,6 +134,10 @@ mod tests {
         ]));
         assert_eq!(faults, ["ingress_access_log can't be \"no\""]);
         assert_eq!((options.http_port, options.https_port, options.proxy_protocol), (Some(8080), None, true));
-        assert_eq!((options.access_log, options.trusted.len()), (true, 2));
+        assert_eq!((&options.access_log, options.trusted.len()), (&To::Traces, 2));
+        for (text, expect) in [("false", To::Nowhere), ("true", To::Traces), ("/a/b", To::File("/a/b".into()))] {
+            assert_eq!(options.take(&facts(&[("ingress_access_log", text)])), Vec::<String>::new());
+            assert_eq!(options.access_log, expect);
+        }
     }
 }

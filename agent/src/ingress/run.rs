@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::ingress::access::{To, Writer};
 use crate::ingress::build::Problem;
 use crate::ingress::follow::Follower;
 use crate::ingress::live::Live;
@@ -71,6 +72,7 @@ pub fn start(
         count,
         threads: Vec::new(),
         workers: Vec::new(),
+        log: None,
         has_ingresses: false,
         open: BTreeMap::new(),
         stop: stop.clone(),
@@ -81,9 +83,15 @@ pub fn start(
             () = stop.cancelled() => {}
         }
         stop.cancelled().await;
-        let threads = run.threads;
+        let (threads, log) = (run.threads, run.log);
         // They wait for connections that end; the runtime's own threads have other things to do.
-        let joined = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok())).await;
+        let join = move || {
+            // Each of them is waited for: what it logs last has to be written.
+            let broken = threads.into_iter().filter_map(|thread| thread.join().err()).count();
+            log.into_iter().for_each(Writer::end);
+            broken == 0
+        };
+        let joined = tokio::task::spawn_blocking(join).await;
         if !matches!(joined, Ok(true)) {
             tracing::error!("an Ingress worker broke");
         }
@@ -100,6 +108,7 @@ struct Run {
     count: watch::Sender<u64>,
     threads: Vec<std::thread::JoinHandle<()>>,
     workers: Vec<mpsc::UnboundedSender<Listen>>,
+    log: Option<Writer>,
     /// There has been an Ingress: its ports stay open.
     has_ingresses: bool,
     /// Ports that are open, or on their way to be, with what closes them.
@@ -142,7 +151,9 @@ impl Run {
             m.routes.set(i64::try_from(built.table.hosts.len() + built.table.wildcards.len()).unwrap_or(i64::MAX));
         });
         self.live.set(built.table);
-        self.options.problems.set("ingress", built.problems.iter().map(event).collect());
+        self.options
+            .problems
+            .set("ingress", built.problems.iter().filter(|problem| problem.is_of_node()).map(event).collect());
         if *self.told.borrow() != built.problems {
             for Problem { kind, ingress, message, .. } in &built.problems {
                 tracing::warn!(kind, namespace = ingress.0, name = ingress.1, message, "not served as it asks");
@@ -167,6 +178,12 @@ impl Run {
             tracing::warn!(fault, "a setting of the Ingress is left as it was");
         }
         self.options = Arc::new(options);
+        if let To::File(path) = &self.options.access_log {
+            match Writer::start(path.clone()) {
+                Ok(writer) => self.log = Some(writer),
+                Err(error) => tracing::error!(%error, "the access log can't be written"),
+            }
+        }
         let open = Arc::default();
         for number in 0..self.options.workers.max(1) {
             let (give, sockets) = mpsc::unbounded_channel();
@@ -174,6 +191,7 @@ impl Run {
                 options: self.options.clone(),
                 live: self.live.clone(),
                 open: Arc::clone(&open),
+                log: self.log.as_ref().map(Writer::giver),
                 stop: self.stop.child_token(),
             };
             match worker::start(number, common, sockets) {

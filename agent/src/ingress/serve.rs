@@ -20,6 +20,7 @@ use crate::ingress::direct::rewind::Rewind;
 use crate::ingress::guard::{Guard, Shared};
 use crate::ingress::handle::{Conn, handle};
 use crate::ingress::headers::Client;
+use crate::ingress::layer::Layer;
 use crate::ingress::metrics::metrics;
 use crate::ingress::proxy_protocol;
 use crate::ingress::worker::{Local, Worker};
@@ -75,8 +76,8 @@ where
     let Ended::Odd(io, bytes) = direct::serve(&worker, io, &client).await else { return Ok(()) };
     // The futures of hyper are large, and most connections never need them.
     match !client.is_tls && bytes.starts_with(HTTP2) {
-        true => Box::pin(over_http2(worker, Rewind::new(bytes, io), client, sni)).await,
-        false => Box::pin(over_http1(worker, Rewind::new(bytes, io), client, sni)).await,
+        true => Box::pin(over_http2(worker, Layer::new(io, Rewind::new(bytes)), client, sni)).await,
+        false => Box::pin(over_http1(worker, Layer::new(io, Rewind::new(bytes)), client, sni)).await,
     }
 }
 
@@ -107,7 +108,7 @@ where
 {
     let shared = Arc::new(Shared::default());
     let options = worker.options.clone();
-    let guarded = Guard::new(io, options.head_bytes_max, shared.clone());
+    let guarded = Layer::new(io, Guard::new(options.head_bytes_max, shared.clone()));
     let stop = worker.stop.clone();
     let conn = Rc::new(Conn { worker, client, sni, guard: Some(shared) });
     let service = service_fn(move |request| {

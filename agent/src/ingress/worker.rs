@@ -5,18 +5,21 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::task::Waker;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::spawn_local;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::ingress::access::Log;
 use crate::ingress::direct::relay::ANSWER_BYTES;
 use crate::ingress::live::Live;
 use crate::ingress::metrics::metrics;
@@ -38,6 +41,8 @@ pub struct Worker {
     pub options: Arc<Options>,
     /// Connections to pods.
     pub pool: Rc<Pool>,
+    /// Where requests are logged.
+    pub log: Log,
     /// The node stops.
     pub stop: CancellationToken,
     /// The node stops, and all who sleep have been woken.
@@ -77,11 +82,12 @@ impl Drop for Sleeper {
 
 impl Worker {
     fn new(common: Common) -> Self {
-        let Common { options, live, open, stop } = common;
+        let Common { options, live, open, log, stop } = common;
         let mut newest = live.follow();
         let known = newest.borrow_and_update().clone();
         Self {
             pool: Rc::new(Pool::new(options.keep_alive, options.keep_alive_max)),
+            log: Log::new(&options.access_log, log),
             options,
             stop,
             stopping: Cell::new(false),
@@ -141,6 +147,8 @@ pub struct Common {
     pub live: Arc<Live>,
     /// Connections of clients.
     pub open: Arc<AtomicUsize>,
+    /// Who writes the log, where it is a file.
+    pub log: Option<SyncSender<Vec<u8>>>,
     /// The node stops.
     pub stop: CancellationToken,
 }
@@ -178,20 +186,21 @@ pub fn start(
     sockets: mpsc::UnboundedReceiver<Listen>,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(format!("ingress-{number}")).spawn(move || {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
             Err(error) => {
                 tracing::error!(%error, "an Ingress worker can't start");
                 return;
             }
         };
-        LocalSet::new().block_on(&runtime, run(common, sockets));
+        runtime.block_on(run(common, sockets));
     })
 }
 
 async fn run(common: Common, mut sockets: mpsc::UnboundedReceiver<Listen>) {
     let mut tables = common.live.follow();
     let worker = Rc::new(Worker::new(common));
+    spawn_local(worker.log.clone().flush());
     loop {
         tokio::select! {
             socket = sockets.recv() => match socket {

@@ -1,6 +1,7 @@
 //! A client's connection of HTTP/1.1 → its plain requests, passed on one after the other; at the first other one it is given back.
 
 use std::future::poll_fn;
+use std::ops::Range;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,11 +12,12 @@ use http::{Method, Version};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use crate::ingress::access::Line;
 use crate::ingress::backend::{Backend, Busy, Endpoint, Protocol, ms_at, now_ms};
 use crate::ingress::direct::answer::Asked;
 use crate::ingress::direct::head::{self, Head, Read};
 use crate::ingress::direct::relay::{End, Relay, Side};
-use crate::ingress::handle::{Exchange, Line, Refusal, clean_host, has_dot_segment, refusal};
+use crate::ingress::handle::{Exchange, Refusal, clean_host, has_dot_segment, refusal};
 use crate::ingress::headers::Client;
 use crate::ingress::metrics::metrics;
 use crate::ingress::reply;
@@ -153,15 +155,11 @@ fn line<T>(worker: &Worker, side: &Side<T>, client: &Client, head: &Head) -> Opt
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let text = |range: &std::ops::Range<usize>| String::from_utf8_lossy(&side.input()[range.clone()]).into_owned();
-    worker.options.access_log.then(|| {
-        Box::new(Line {
-            client: client.clone(),
-            method: Method::from_bytes(&side.input()[head.method.clone()]).unwrap_or_default(),
-            host: reply::shown(&text(&head.host)),
-            path: reply::shown(&text(&head.path)),
-            version: Version::HTTP_11,
-        })
+    let text = |range: &Range<usize>| String::from_utf8_lossy(&side.input()[range.clone()]);
+    worker.log.is_read().then(|| {
+        let method = Method::from_bytes(&side.input()[head.method.clone()]).unwrap_or_default();
+        let line = Line::new(worker.log.clone(), (client.ip, client.is_tls), (method, Version::HTTP_11));
+        Box::new(line.of(&text(&head.host), &text(&head.path)))
     })
 }
 
