@@ -11,6 +11,7 @@ pub mod error;
 pub mod executor;
 pub mod exit;
 pub mod fds;
+pub mod fork;
 pub mod log;
 pub mod output;
 pub mod overlay;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use masthead_agent::link::handle::Streams;
+use masthead_agent::link::state::Streams;
 use masthead_wire::stream::{AgentIo, Exit, StreamKind, StreamRequest};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 

@@ -11,11 +11,12 @@ use tar::{Builder, EntryType, Header};
 
 use crate::images::digest::{Digest, chain_ids};
 use crate::images::error::{Context, Error};
+use crate::images::image::Image;
 use crate::images::layers;
 use crate::images::manifest::{self, Defaults, Descriptor, ImageConfig, Manifest, RootFs};
 use crate::images::platform::preferences;
 use crate::images::reference::Reference;
-use crate::images::store::{Image, ImageStore, Ready};
+use crate::images::store::{ImageStore, Ready};
 
 /// What goes to a path in the image.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,9 +7,10 @@ use futures::future::BoxFuture;
 
 use crate::images::auth::{Credentials, decode};
 use crate::images::error::Error;
+use crate::images::image::Image;
 use crate::images::pull::blocking;
 use crate::images::reference::Reference;
-use crate::images::store::{Image, ImageStore};
+use crate::images::store::ImageStore;
 use crate::runtime::error::{Error as RuntimeError, ImageReason, Result};
 use crate::runtime::images::{ImageConfig, ImageRootfs, Images, Layers};
 use crate::runtime::v1;

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -13,34 +12,14 @@ use crate::images::auth::Credentials;
 use crate::images::blobs::Scratch;
 use crate::images::digest::{Digest, chain_ids};
 use crate::images::error::Error;
+use crate::images::flights::{Key, Listener, Listeners, Outcome, Progress};
+use crate::images::image::Image;
 use crate::images::layers;
 use crate::images::manifest::{self, Descriptor, Document, Manifest};
 use crate::images::platform::{Platform, choose};
 use crate::images::reference::Reference;
 use crate::images::registry::Session;
-use crate::images::store::{Image, ImageStore, Ready, name_key};
-
-/// How far a pull is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
-    /// The layer.
-    pub layer: Digest,
-    /// Bytes fetched.
-    pub done_bytes: u64,
-    /// Bytes in all.
-    pub total_bytes: u64,
-}
-
-/// Hears of progress; called often, from several tasks.
-pub type Listener = Arc<dyn Fn(&Progress) + Send + Sync>;
-
-type Key = (Reference, Option<Credentials>);
-type Outcome = Shared<BoxFuture<'static, Result<Image, Error>>>;
-type Listeners = Arc<Mutex<Vec<Listener>>>;
-
-/// The pulls under way. Pulls with other credentials are other pulls: who has none must not profit.
-#[derive(Default)]
-pub(crate) struct Flights(Mutex<HashMap<Key, (Outcome, Listeners)>>);
+use crate::images::store::{ImageStore, Ready, name_key};
 
 /// A task that ends with the pull that started it.
 struct Download(JoinHandle<Result<PathBuf, Error>>);
@@ -59,7 +38,7 @@ struct Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        self.store.flights().0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.store.flights().land(&self.key);
     }
 }
 
@@ -78,22 +57,8 @@ impl ImageStore {
         listener: Option<Listener>,
     ) -> Result<Image, Error> {
         let key = (reference.clone(), credentials);
-        let outcome = {
-            let mut flights = self.flights().0.lock().unwrap_or_else(PoisonError::into_inner);
-            match flights.get(&key) {
-                Some((outcome, listeners)) => {
-                    listeners.lock().unwrap_or_else(PoisonError::into_inner).extend(listener);
-                    outcome.clone()
-                }
-                None => {
-                    let listeners = Listeners::new(Mutex::new(listener.into_iter().collect()));
-                    let outcome = self.take_off(key.clone(), Arc::clone(&listeners));
-                    flights.insert(key, (outcome.clone(), listeners));
-                    outcome
-                }
-            }
-        };
-        outcome.await
+        let take_off = |key, listeners| self.take_off(key, listeners);
+        self.flights().join(key, listener, take_off).await
     }
 
     fn take_off(&self, key: Key, listeners: Listeners) -> Outcome {

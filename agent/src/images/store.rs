@@ -3,19 +3,20 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::images::blobs::{Home, Scratch, Writing};
 use crate::images::digest::Digest;
 use crate::images::error::{Context, Error};
+use crate::images::flights::Flights;
+use crate::images::image::Image;
 use crate::images::index::{Index, Record};
 use crate::images::layers;
 use crate::images::limits::Limits;
-use crate::images::manifest::{ImageConfig, parse_config};
+use crate::images::manifest::parse_config;
 use crate::images::platform::{Platform, preferences};
-use crate::images::pull::Flights;
 use crate::images::reference::Reference;
 use crate::images::registry::Connector;
 
@@ -31,29 +32,6 @@ pub struct Options {
     pub insecure_registries: Vec<String>,
     /// Platforms to pick from an index, best first; empty means those of this machine.
     pub platforms: Vec<Platform>,
-}
-
-/// An image with all that a container needs to know of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
-    /// The digest of its config.
-    pub id: Digest,
-    /// The digest of its manifest.
-    pub manifest: Digest,
-    /// Names with a tag.
-    pub tags: Vec<String>,
-    /// Names with a digest.
-    pub digests: Vec<String>,
-    /// What it runs.
-    pub config: ImageConfig,
-    /// Roots of the unpacked layers, top first, as overlayfs wants them.
-    pub layers: Vec<PathBuf>,
-    /// Bytes of file content.
-    pub size_bytes: u64,
-    /// When it came, seconds since 1970.
-    pub added_s: u64,
-    /// It has no registry: it was imported or put together here.
-    pub local: bool,
 }
 
 /// A cheap handle on the store of one data directory; several processes may have one each.

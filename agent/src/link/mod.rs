@@ -12,6 +12,7 @@ pub mod plan;
 pub mod problems;
 pub mod run;
 pub mod session;
+pub mod state;
 pub mod tables;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tonic::transport::Channel;
 
-use super::handle::{LinkState, Shared};
+use super::state::{LinkState, Shared};
 use super::{backoff, join, session};
 
 /// A renewal that failed is tried again after this time.

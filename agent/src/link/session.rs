@@ -17,10 +17,10 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 
-use super::handle::{LinkState, Shared, Welcome};
 use super::join::describe;
 use super::persist;
 use super::plan::{Action, Input};
+use super::state::{LinkState, Shared, Welcome};
 
 /// How often problems that stay are told again: the Events that they are told by last for an hour (kube-apiserver's
 /// `--event-ttl`).

@@ -62,7 +62,7 @@ impl ImagesHandle {
     pub async fn list(&self) -> Result<Vec<ImageInfo>> {
         let store = self.store.clone();
         let images = tokio::task::spawn_blocking(move || store.list()).await??;
-        let info = |image: crate::images::store::Image| ImageInfo {
+        let info = |image: crate::images::image::Image| ImageInfo {
             id: image.id.to_string(),
             names: if image.tags.is_empty() { image.digests } else { image.tags },
             size_bytes: image.size_bytes,

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::dns::{run as dns, site};
 use crate::images::store::{ImageStore, Options as ImageOptions};
 use crate::ingress::{options as ingress, run as ingress_run};
-use crate::link::handle::{self as link, Handle, LinkState};
+use crate::link::handle::{self as link, Handle};
+use crate::link::state::{LinkState, Options as LinkOptions};
 use crate::network::contract::PodNetwork;
 use crate::network::datapath::handle::{Datapath, Options as DatapathOptions};
 use crate::network::local_address::ensure_local_address;
@@ -97,7 +98,7 @@ pub async fn start(options: Options) -> Result<Node> {
     let manifest = setup::after_ranges(link.manifest(), engine.routed, told, stop.clone());
     let manifest = mounts::before_pods(manifest, options.mounts.clone(), stop.clone());
     let manifest = site::before_pods(manifest, pod_site.learned.clone(), is_served, stop.clone());
-    let own = addresses::follow(addresses.clone(), stop.clone());
+    let own = addresses::follow(addresses.clone(), link.manifest(), stop.clone());
     let from_outside = tokio::spawn(from_outside(link.clone(), own.clone(), stop.clone()));
     let shared = Arc::new(Shared {
         node: options.name.clone(),
@@ -110,7 +111,7 @@ pub async fn start(options: Options) -> Result<Node> {
         clock: Clock::System,
         dirs: Dirs { pods: paths.pods.clone(), logs: paths.logs.clone() },
         site: pod_site,
-        host_ips: addresses.iter().map(ToString::to_string).collect(),
+        host_ips: addresses,
         cpu_milli: capacity.cpu_milli,
         memory_bytes: capacity.memory_bytes,
         slots: Semaphore::new((2 * usize::try_from(capacity.cpu_milli / 1000).unwrap_or(1)).max(4)),
@@ -276,7 +277,7 @@ fn connect(
     facts: NodeFacts,
     streams: Arc<PodStreams>,
 ) -> Result<(Handle, JoinHandle<()>)> {
-    let settings = link::Options {
+    let settings = LinkOptions {
         servers: options.servers.clone(),
         state_dir: paths.link.clone(),
         node: options.name.clone(),

@@ -30,6 +30,7 @@ pub mod slots;
 pub mod start;
 pub mod status;
 pub mod status_container;
+pub mod status_input;
 #[cfg(test)]
 mod status_tests;
 pub mod stop;

@@ -10,7 +10,7 @@ use masthead_wire::manifest::NodeContent;
 use masthead_wire::object::{AttachmentKey, Digest};
 
 use crate::images::auth::Keyring;
-use crate::pods::convert::env::References;
+use crate::pods::convert::context::References;
 
 /// What a pod names, as far as it is there.
 #[derive(Clone, Debug, Default, PartialEq)]

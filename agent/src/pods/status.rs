@@ -10,27 +10,9 @@ use masthead_api::meta::time::Time;
 use crate::pods::convert::resources::{is_sidecar, qos_class};
 use crate::pods::local::Local;
 use crate::pods::observe::{Observed, Phase};
-use crate::pods::plan::{Plan, is_finished};
+use crate::pods::plan::is_finished;
 use crate::pods::status_container;
-
-/// What a status is made from.
-#[derive(Clone, Copy, Debug)]
-pub struct Input<'a> {
-    /// The pod.
-    pub pod: &'a Pod,
-    /// What there is of it.
-    pub observed: &'a Observed,
-    /// What the agent knows of it.
-    pub local: &'a Local,
-    /// What was decided last.
-    pub plan: &'a Plan,
-    /// The status before, for the times of its conditions.
-    pub before: Option<&'a PodStatus>,
-    /// The runtime's name, the scheme of container ids.
-    pub runtime: &'a str,
-    /// Milliseconds since 1970.
-    pub now_ms: i64,
-}
+use crate::pods::status_input::Input;
 
 /// The status.
 pub fn status(input: Input<'_>) -> PodStatus {

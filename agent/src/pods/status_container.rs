@@ -8,7 +8,7 @@ use masthead_api::meta::time::Time;
 
 use crate::pods::convert::resources::is_sidecar;
 use crate::pods::observe::{Phase, Seen};
-use crate::pods::status::Input;
+use crate::pods::status_input::Input;
 
 /// The exit code of a container of which nothing is left.
 const LOST_EXIT_CODE: i32 = 137;

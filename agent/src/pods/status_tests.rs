@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::pods::local::{Ending, Failure, Local};
 use crate::pods::observe::{Observed, Phase, Sandbox, Seen};
 use crate::pods::plan::{Held, Plan};
-use crate::pods::status::{Input, status};
+use crate::pods::status::status;
+use crate::pods::status_input::Input;
 
 const NOW: i64 = 1_000_000_000;
 

@@ -9,7 +9,7 @@ use masthead_wire::stream::{AgentIo, Exit, PodRef, StreamKind, StreamRequest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::sync::watch;
 
-use crate::link::handle::Streams;
+use crate::link::state::Streams;
 use crate::logs;
 use crate::pods::convert::labels;
 use crate::runtime::contract::{AttachRequest, ExecRequest, Runtime};

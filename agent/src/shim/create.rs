@@ -21,7 +21,7 @@ use crate::shim::output::read_message;
 use crate::shim::overlay::{Inside, mount_rootfs};
 use crate::shim::task::{Task, files};
 use crate::shim::trace::Causes;
-use crate::shim::{device_filter, process, users, zygote};
+use crate::shim::{device_filter, fork, process, users};
 
 /// A container's stdin, stdout and stderr; none of them with a terminal.
 pub type Stdio = Option<[OwnedFd; 3]>;
@@ -29,7 +29,7 @@ pub type Stdio = Option<[OwnedFd; 3]>;
 /// Makes the container of `dir`, starts it, and gives the pid of its first process, which has
 /// executed its program then.
 pub fn create(dir: &Path, stdio: Stdio) -> Result<i32> {
-    zygote::default_signals();
+    fork::default_signals();
     // A shim that is killed takes a half-made container with it.
     prctl::set_pdeathsig(Some(Signal::SIGKILL)).context("follow the shim")?;
     let mut task: Task = read_json(&dir.join(files::TASK))?;

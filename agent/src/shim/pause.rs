@@ -17,7 +17,7 @@ use crate::shim::error::{Context, Error, Result};
 use crate::shim::exit::now;
 use crate::shim::output::read_message;
 use crate::shim::protocol::Message;
-use crate::shim::{process, zygote};
+use crate::shim::{fork, process};
 
 /// Pid and start time of the pause process, in a sandbox's directory.
 pub const PAUSE_FILE: &str = "pause";
@@ -41,7 +41,7 @@ fn start(dir: &Path) -> Result<i32> {
     fs::create_dir_all(&root).context("make the pause's root")?;
     unshare(CloneFlags::CLONE_NEWPID).context("unshare the pid namespace")?;
     let (answer, say) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("make a pipe")?;
-    match zygote::split().context("fork")? {
+    match fork::split().context("fork")? {
         ForkResult::Parent { child } => {
             drop(say);
             let text = read_message(&answer);

@@ -24,7 +24,7 @@ use crate::shim::log::LogFile;
 use crate::shim::output::{Output, read_message, set_nonblocking};
 use crate::shim::protocol::Message;
 use crate::shim::task::{Brief, files};
-use crate::shim::{fds, overlay, process, tenant, zygote};
+use crate::shim::{fds, fork, overlay, process, tenant};
 
 /// The most connections at once.
 const CLIENTS_MAX: usize = 64;
@@ -140,7 +140,7 @@ impl Shim {
     fn start(&mut self) -> Result<()> {
         let stdio = self.stdio()?;
         let (answer, say) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
-        match zygote::split().context("fork")? {
+        match fork::split().context("fork")? {
             ForkResult::Parent { child } => self.creator = Some((child, answer)),
             ForkResult::Child => {
                 self.forget_clients();
@@ -302,7 +302,7 @@ impl Shim {
             return Err(Error::Config("the container does not run".to_owned()));
         }
         let (answer, say) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
-        match zygote::split().context("fork")? {
+        match fork::split().context("fork")? {
             ForkResult::Parent { child } => {
                 self.clients[index].usage = Use::Starting { child, answer };
                 Ok(())

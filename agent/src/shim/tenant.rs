@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::shim::create::{because, failed, load_spec, read_json, write_json};
 use crate::shim::error::{Context, Error, Result};
 use crate::shim::executor::Launch;
+use crate::shim::fork;
 use crate::shim::output::read_message;
 use crate::shim::task::files;
 use crate::shim::trace::Causes;
-use crate::shim::zygote;
 
 /// What to run, in `exec-N.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub fn command_file(number: u32) -> String {
 /// Runs command `number` in the container of `dir`, as its user and with its limits, and gives
 /// the pid.
 pub fn exec(dir: &Path, id: &str, number: u32, stdio: [OwnedFd; 3]) -> Result<i32> {
-    zygote::default_signals();
+    fork::default_signals();
     let command_path = dir.join(command_file(number));
     let process_path = dir.join(format!("process-{number}.json"));
     let outcome = run(dir, id, &command_path, &process_path, stdio);

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use nix::libc;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
-use nix::sys::signal::{pthread_sigmask, sigaction};
-use nix::unistd::{ForkResult, fork, setsid};
+use nix::sys::signal::{SigHandler, Signal};
+use nix::unistd::{ForkResult, setsid};
 
+use crate::shim::fork::{set_disposition, split};
 use crate::shim::{fds, pause, seccomp, supervise};
 
 /// What precedes the directory in a request for a container.
@@ -62,29 +62,6 @@ fn close_inherited() {
 fn path_of(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     Path::new(std::ffi::OsStr::from_bytes(bytes)).to_path_buf()
-}
-
-/// Forks this process, which has one thread only.
-#[expect(unsafe_code, reason = "fork is unsafe in a process with threads")]
-pub fn split() -> nix::Result<ForkResult> {
-    // SAFETY: zygote and shim never start a thread (`shim::main` is called before any), so no
-    // lock can be held by a thread that the child does not have.
-    unsafe { fork() }
-}
-
-/// Sets what a signal does.
-#[expect(unsafe_code, reason = "a handler could run at any point")]
-pub fn set_disposition(signal: Signal, handler: SigHandler) {
-    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-    // SAFETY: only SigIgn and SigDfl are passed in this crate; neither runs code of ours.
-    let _ = unsafe { sigaction(signal, &action) };
-}
-
-/// Undoes the zygote's signal set-up, for a child that will execute a program.
-pub fn default_signals() {
-    set_disposition(Signal::SIGCHLD, SigHandler::SigDfl);
-    set_disposition(Signal::SIGPIPE, SigHandler::SigDfl);
-    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 
 fn become_shim(kind: u8, directory: &Path, reply: OwnedFd) -> ExitCode {

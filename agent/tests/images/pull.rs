@@ -42,7 +42,7 @@ async fn a_tag_arrives_with_all_packings_and_is_known_by_all_its_names() {
     let name = registry.name("team/app:v1");
     let seen = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&seen);
-    let listener = Arc::new(move |p: &masthead_agent::images::pull::Progress| {
+    let listener = Arc::new(move |p: &masthead_agent::images::flights::Progress| {
         counter.fetch_max(p.done_bytes, Ordering::Relaxed);
         assert!(p.done_bytes <= p.total_bytes);
     });

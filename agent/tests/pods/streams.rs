@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use masthead_agent::link::handle::Streams;
+use masthead_agent::link::state::Streams;
 use masthead_agent::pods::streams::PodStreams;
 use masthead_wire::pb;
 use masthead_wire::stream::{Exit, OutputFrame, PodRef, StreamIo, StreamKind, StreamRequest, agent_end, control_end};

@@ -8,7 +8,7 @@ use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::limits::{CONNECTION_WINDOW, HANDSHAKE_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, STREAM_WINDOW};
-use crate::pki::tls::SERVER_NAME;
+use crate::pki::authority::SERVER_NAME;
 
 /// Why there is no channel.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,8 @@
 //! Turns the manifest that a node holds and the next step into the manifest it holds then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::attachments::Attachments;
@@ -32,13 +33,66 @@ pub struct NodeSetup {
     pub facts: BTreeMap<String, String>,
 }
 
+/// The pods of a node by uid. A clone costs nothing; the first change after it copies the map.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pods(Arc<BTreeMap<Arc<str>, Arc<PodEntry>>>);
+
+impl Pods {
+    /// Adds or replaces a pod.
+    pub fn insert(&mut self, pod: Arc<PodEntry>) {
+        Arc::make_mut(&mut self.0).insert(pod.uid.clone(), pod);
+    }
+
+    /// Takes one out. Says whether it was there.
+    pub fn remove(&mut self, uid: &str) -> bool {
+        self.0.contains_key(uid) && Arc::make_mut(&mut self.0).remove(uid).is_some()
+    }
+
+    /// Pods that are new or say something else than in `old`, and uids of those that are gone.
+    pub fn since(&self, old: &Pods) -> (Vec<Arc<PodEntry>>, Vec<Arc<str>>) {
+        let (mut changed, mut gone) = (Vec::new(), Vec::new());
+        if Arc::ptr_eq(&self.0, &old.0) {
+            return (changed, gone);
+        }
+        let mut before = old.0.iter().peekable();
+        for (uid, pod) in self.0.iter() {
+            while let Some((missing, _)) = before.next_if(|(other, _)| *other < uid) {
+                gone.push(missing.clone());
+            }
+            let is_same = |(_, other): (_, &Arc<PodEntry>)| Arc::ptr_eq(other, pod) || other.digest == pod.digest;
+            if !before.next_if(|(other, _)| *other == uid).is_some_and(is_same) {
+                changed.push(pod.clone());
+            }
+        }
+        gone.extend(before.map(|(uid, _)| uid.clone()));
+        (changed, gone)
+    }
+}
+
+impl Deref for Pods {
+    type Target = BTreeMap<Arc<str>, Arc<PodEntry>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<'a> IntoIterator for &'a Pods {
+    type Item = (&'a Arc<str>, &'a Arc<PodEntry>);
+    type IntoIter = btree_map::Iter<'a, Arc<str>, Arc<PodEntry>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
 /// All that a node must run, and what its pods refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeContent {
     /// Network and names.
     pub setup: NodeSetup,
     /// By uid.
-    pub pods: BTreeMap<Arc<str>, Arc<PodEntry>>,
+    pub pods: Pods,
     /// By key.
     pub attachments: Attachments,
 }
@@ -46,7 +100,7 @@ pub struct NodeContent {
 impl NodeContent {
     /// Adds or replaces a pod.
     pub fn insert_pod(&mut self, pod: Arc<PodEntry>) {
-        self.pods.insert(pod.uid.clone(), pod);
+        self.pods.insert(pod);
     }
 
     /// Adds or replaces an attachment.
@@ -151,6 +205,39 @@ mod tests {
         let at = |term, counter| Generation { term, counter };
         assert!(at(2, 0) > at(1, u64::MAX));
         assert!(at(1, 2) > at(1, 1));
+    }
+
+    /// Against all pairs of small maps: what changed and what is gone, and nothing else.
+    #[test]
+    fn what_changed_of_pods_is_what_differs() {
+        let pod = |uid: usize, version: usize| {
+            let json = format!(r#"{{"metadata":{{"uid":"u{uid}","namespace":"n","name":"a"}},"spec":{version}}}"#);
+            Arc::new(PodEntry::parse(json.into()).unwrap())
+        };
+        // Of three pods each is absent, or there in one of two versions.
+        let all: Vec<Pods> = (0..27)
+            .map(|code| {
+                let mut pods = Pods::default();
+                let versions = [code % 3, code / 3 % 3, code / 9];
+                for (uid, version) in versions.into_iter().enumerate().filter(|(_, version)| *version > 0) {
+                    pods.insert(pod(uid, version));
+                }
+                pods
+            })
+            .collect();
+        for (old, new) in all.iter().flat_map(|old| all.iter().map(move |new| (old, new))) {
+            let (changed, gone) = new.since(old);
+            let mut made = old.clone();
+            gone.iter().for_each(|uid| assert!(made.remove(uid), "it was there"));
+            for pod in changed {
+                assert!(old.get(&pod.uid).is_none_or(|known| known.digest != pod.digest));
+                made.insert(pod);
+            }
+            assert_eq!(made, *new);
+        }
+        let mut shared = all[26].clone();
+        assert!(Arc::ptr_eq(&shared.0, &all[26].0) && !shared.remove("u9"));
+        assert!(Arc::ptr_eq(&shared.0, &all[26].0), "nothing changed, nothing is copied");
     }
 
     #[test]

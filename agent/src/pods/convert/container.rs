@@ -5,7 +5,8 @@ use masthead_api::core::pod::Pod;
 use masthead_api::core::security::{PodSecurityContext, SeccompProfile, SecurityContext};
 use sha2::{Digest, Sha256};
 
-use crate::pods::convert::env::{self, Error, Placed, References};
+use crate::pods::convert::context::{Placed, References};
+use crate::pods::convert::env::{self, Error};
 use crate::pods::convert::{labels, resources, sandbox};
 use crate::runtime::v1;
 

@@ -9,7 +9,7 @@ use masthead_api::core::env::ResourceFieldSelector;
 use masthead_api::core::pod::Pod;
 use masthead_api::quantity::Quantity;
 
-use crate::pods::convert::env::Placed;
+use crate::pods::convert::context::Placed;
 use crate::runtime::v1;
 
 /// Shares of a container that asks for no CPU; the kernel's least.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use masthead_api::core::pod::Pod;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use crate::pods::convert::env::{Placed, References};
+use crate::pods::convert::context::{Placed, References};
 use crate::pods::site::volume_dir;
 use crate::pods::volumes::plan::{Error, Source, source};
 use crate::pods::volumes::{atomic, host_path, ownership};

@@ -6,7 +6,8 @@ use masthead_api::core::container::{Container, VolumeMount};
 use masthead_api::core::pod::Pod;
 
 use crate::pods::convert::container::{HostMount, propagation};
-use crate::pods::convert::env::{Placed, References, expand, variables};
+use crate::pods::convert::context::{Placed, References};
+use crate::pods::convert::env::{expand, variables};
 use crate::pods::files;
 use crate::pods::site::safe;
 use crate::pods::volumes::apply::Places;

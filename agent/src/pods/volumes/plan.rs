@@ -6,7 +6,8 @@ use masthead_api::bytes::ByteString;
 use masthead_api::core::pod::Pod;
 use masthead_api::core::volume::{DownwardAPIVolumeFile, KeyToPath, ProjectedVolumeSource, Volume};
 
-use crate::pods::convert::env::{Placed, References, field_value};
+use crate::pods::convert::context::{Placed, References};
+use crate::pods::convert::env::field_value;
 use crate::pods::convert::resources;
 
 /// Permissions of files when the manifest says nothing (Kubernetes' `defaultMode`).

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use crate::pods::kept;
 use crate::pods::local::Stage;
 use crate::pods::metrics::metrics;
-use crate::pods::status::{self, Input};
+use crate::pods::status;
+use crate::pods::status_input::Input;
 use crate::pods::worker::Worker;
 
 /// A status that says only that the pod is being made waits this long for a better one.

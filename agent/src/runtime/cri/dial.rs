@@ -8,21 +8,9 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::runtime::cri::channel::{V4, V5};
 use crate::runtime::cri::pump;
+use crate::runtime::cri::wanted::Wanted;
 use crate::runtime::error::{Error, Result};
 use crate::runtime::streams::{BoxDuplex, Session};
-
-/// The streams of a session.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted {
-    /// Bytes to the process.
-    pub stdin: bool,
-    /// Its output.
-    pub stdout: bool,
-    /// Its error output; with a terminal it is part of stdout.
-    pub stderr: bool,
-    /// It has a terminal.
-    pub tty: bool,
-}
 
 /// Connects to an exec or attach URL; None when the server's WebSocket cannot tell the end of stdin and stdin is wanted.
 ///

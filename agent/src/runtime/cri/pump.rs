@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_util::io::StreamReader;
 
 use crate::runtime::cri::channel::{self, CLOSE, ERROR, STDERR, STDIN, STDOUT};
-use crate::runtime::cri::dial::Wanted;
+use crate::runtime::cri::wanted::Wanted;
 use crate::runtime::error::{Error, Result};
 use crate::runtime::streams::{BoxDuplex, BoxRead, Session, TerminalSize};
 

@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::runtime::cri::channel::{self, V4};
-use crate::runtime::cri::dial::Wanted;
 use crate::runtime::cri::pump::{BUFFER, MESSAGE, Outputs, SIZES_MAX, broken, output, read_some};
+use crate::runtime::cri::wanted::Wanted;
 use crate::runtime::error::{Error, Result};
 use crate::runtime::streams::{Session, TerminalSize};
 

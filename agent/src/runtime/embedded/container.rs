@@ -9,10 +9,12 @@ use std::time::Duration;
 use nix::sys::signal::Signal as KernelSignal;
 use tokio::time::timeout;
 
+use crate::runtime::embedded::guarded::blocking;
+use crate::runtime::embedded::held::{Container, State};
 use crate::runtime::embedded::record::{self, ContainerRecord};
-use crate::runtime::embedded::sandbox::{self, remove_directory};
-use crate::runtime::embedded::store::{Container, Sandbox, State, Store, blocking};
-use crate::runtime::embedded::{devices, events, id, shims, spec, spec_mounts};
+use crate::runtime::embedded::remove::remove_directory;
+use crate::runtime::embedded::store::{Sandbox, Store};
+use crate::runtime::embedded::{devices, events, id, joining, shims, spec, spec_mounts};
 use crate::runtime::error::{Error, Result};
 use crate::runtime::images::ImageRootfs;
 use crate::runtime::v1::{ContainerConfig, CreateContainerRequest, NamespaceMode, PodSandboxConfig, Signal};
@@ -77,14 +79,14 @@ fn plan(
         .is_some_and(|security| security.privileged);
     let devices =
         devices::observe(&config.devices, privileged).map_err(|error| Error::InvalidArgument(error.to_string()))?;
-    let cgroup = format!("{}/{id}", sandbox::cgroup_parent(store, &pod));
+    let cgroup = format!("{}/{id}", joining::cgroup_parent(store, &pod));
     let seen = store.container_dir(id).join(files::POD);
     let oci = spec::build(&spec::Input {
         config: &config,
         image: &image.config,
-        hostname: &sandbox::hostname(&pod.config),
-        joined: &sandbox::joined(sandbox, &seen, pid_mode, target)?,
-        files: &sandbox::files(sandbox, &seen),
+        hostname: &joining::hostname(&pod.config),
+        joined: &joining::joined(sandbox, &seen, pid_mode, target)?,
+        files: &joining::files(sandbox, &seen),
         cgroup: &cgroup,
         devices: &devices,
         host: &store.host,

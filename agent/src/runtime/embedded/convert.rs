@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::runtime::embedded::held::{Container, State};
 use crate::runtime::embedded::record::{ContainerRecord, SandboxRecord};
-use crate::runtime::embedded::store::{Container, State};
 use crate::runtime::v1;
 
 /// A sandbox in a list.

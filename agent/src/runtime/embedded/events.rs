@@ -4,7 +4,8 @@ use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::runtime::embedded::convert;
-use crate::runtime::embedded::store::{Container, Store};
+use crate::runtime::embedded::held::Container;
+use crate::runtime::embedded::store::Store;
 use crate::runtime::error::{Error, Result};
 use crate::runtime::v1::{ContainerEventResponse, ContainerEventType};
 use crate::shim::exit::now;

@@ -18,8 +18,10 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::runtime::contract::{AttachRequest, ExecOutput, ExecRequest};
+use crate::runtime::embedded::guarded::blocking;
+use crate::runtime::embedded::held::Container;
 use crate::runtime::embedded::shims::{self, Frames};
-use crate::runtime::embedded::store::{Container, Store, blocking};
+use crate::runtime::embedded::store::Store;
 use crate::runtime::embedded::terminal::Terminal;
 use crate::runtime::error::{Error, Result};
 use crate::runtime::streams::{BoxRead, BoxWrite, Session, TerminalSize};

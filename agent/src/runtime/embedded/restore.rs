@@ -9,11 +9,14 @@ use futures::future::join_all;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::runtime::embedded::cgroup::Cgroup;
+use crate::runtime::embedded::guarded::blocking;
+use crate::runtime::embedded::held::{Container, State};
 use crate::runtime::embedded::options::Options;
 use crate::runtime::embedded::record::{self, ContainerRecord, SandboxRecord};
-use crate::runtime::embedded::sandbox::{remove_directory, tear_down};
-use crate::runtime::embedded::store::{Container, Sandbox, State, Store, blocking};
-use crate::runtime::embedded::{exec, id, layout, sandbox, shims};
+use crate::runtime::embedded::remove::remove_directory;
+use crate::runtime::embedded::sandbox::tear_down;
+use crate::runtime::embedded::store::{Sandbox, Store};
+use crate::runtime::embedded::{exec, id, joining, layout, shims, zygote};
 use crate::runtime::error::{Error, Result};
 use crate::shim::exit::ExitRecord;
 use crate::shim::task::files;
@@ -147,12 +150,12 @@ pub fn destroy_all(options: &Options) -> io::Result<()> {
     }
     for directory in directories(&layout::sandboxes(root))? {
         if let Some(record) = record::load::<SandboxRecord>(&directory)? {
-            parents.push(sandbox::cgroup_parent_of(options, &record));
+            parents.push(joining::cgroup_parent_of(options, &record));
         }
         tear_down(&directory);
         remove_directory(&directory)?;
     }
-    shims::unseal(root);
+    zygote::unseal(root);
     // A parent can be removed only once its pods are gone, up to the root that is ours.
     for parent in parents {
         for path in Path::new(&parent).ancestors().filter(|path| path.parent().is_some()) {

@@ -10,8 +10,10 @@ use futures::stream::BoxStream;
 
 use crate::runtime::contract::{AttachRequest, ExecOutput, ExecRequest, Runtime, SandboxRequest};
 use crate::runtime::embedded::cgroup::Cgroup;
+use crate::runtime::embedded::guarded::blocking;
+use crate::runtime::embedded::held::State;
 use crate::runtime::embedded::options::Options;
-use crate::runtime::embedded::store::{State, Store, blocking};
+use crate::runtime::embedded::store::Store;
 use crate::runtime::embedded::{
     container, convert, events, exec, limits, namespaces, record, restore, sandbox, shims, stats,
 };
@@ -271,6 +273,6 @@ impl Runtime for Embedded {
     }
 }
 
-fn state_of(container: &crate::runtime::embedded::store::Container) -> State {
+fn state_of(container: &crate::runtime::embedded::held::Container) -> State {
     container.state()
 }

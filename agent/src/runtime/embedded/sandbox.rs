@@ -12,13 +12,13 @@ use nix::unistd::Pid;
 
 use crate::runtime::contract::SandboxRequest;
 use crate::runtime::embedded::cgroup::Cgroup;
+use crate::runtime::embedded::guarded::blocking;
+use crate::runtime::embedded::joining::{cgroup_parent, hostname};
 use crate::runtime::embedded::namespaces::{self, Plan, pin_namespace, unmount};
-use crate::runtime::embedded::options::Options;
 use crate::runtime::embedded::record::{self, SandboxRecord};
+use crate::runtime::embedded::remove::remove_directory;
 use crate::runtime::embedded::shims::Frames;
-use crate::runtime::embedded::spec::{Joined, PidNamespace};
-use crate::runtime::embedded::spec_mounts::PodFiles;
-use crate::runtime::embedded::store::{Sandbox, Store, blocking};
+use crate::runtime::embedded::store::{Sandbox, Store};
 use crate::runtime::embedded::{container, id, limits};
 use crate::runtime::error::{Error, Result};
 use crate::runtime::v1::{DnsConfig, LinuxSandboxSecurityContext, NamespaceMode, PodSandboxConfig};
@@ -29,8 +29,6 @@ use crate::shim::{process, zygote};
 
 /// The size of a pod's /dev/shm in bytes (containerd's).
 const SHM_BYTES: u64 = 64 << 20;
-/// How often a directory that somebody writes into is tried to be removed.
-const REMOVE_TRIES: usize = 40;
 /// The longest host name the kernel takes.
 const HOSTNAME_MAX: usize = 64;
 
@@ -242,21 +240,6 @@ pub async fn remove(store: &Arc<Store>, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes a directory that may be gone already.
-pub fn remove_directory(directory: &Path) -> io::Result<()> {
-    for _ in 0..REMOVE_TRIES {
-        match fs::remove_dir_all(directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            // Somebody was just writing into it.
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
-                std::thread::sleep(std::time::Duration::from_millis(5));
-            }
-            removed => return removed,
-        }
-    }
-    fs::remove_dir_all(directory)
-}
-
 /// Releases what a sandbox holds of the kernel's.
 pub fn tear_down(directory: &Path) {
     if let Some((pid, start_time)) = process::load(&directory.join(PAUSE_FILE))
@@ -267,61 +250,6 @@ pub fn tear_down(directory: &Path) {
     for pin in ["ns/ipc", "ns/uts", "ns/pid", "shm"] {
         unmount(&directory.join(pin));
     }
-}
-
-/// The cgroup that a pod's containers are in.
-pub fn cgroup_parent(store: &Store, record: &SandboxRecord) -> String {
-    cgroup_parent_of(&store.options, record)
-}
-
-/// The same without a running agent.
-pub fn cgroup_parent_of(options: &Options, record: &SandboxRecord) -> String {
-    let own = record.config.linux.as_ref().map_or("", |linux| linux.cgroup_parent.as_str());
-    match own {
-        "" => format!("{}/pod{}", options.cgroup_root, record.id),
-        own => own.to_owned(),
-    }
-}
-
-/// The namespaces that a container with these modes joins. `seen` is where it finds the
-/// sandbox's directory.
-pub fn joined(sandbox: &Sandbox, seen: &Path, pid_mode: NamespaceMode, target: Option<i32>) -> Result<Joined> {
-    let record = sandbox.record();
-    let pin = |name: &str| {
-        let pinned = sandbox.dir.join("ns").join(name).exists();
-        pinned.then(|| seen.join("ns").join(name))
-    };
-    let pid = match pid_mode {
-        NamespaceMode::Node => PidNamespace::Host,
-        NamespaceMode::Container => PidNamespace::Own,
-        NamespaceMode::Pod => pin("pid").map_or(PidNamespace::Own, PidNamespace::At),
-        NamespaceMode::Target => {
-            let pid =
-                target.ok_or_else(|| Error::FailedPrecondition("the target container does not run".to_owned()))?;
-            PidNamespace::At(PathBuf::from(format!("/proc/{pid}/ns/pid")))
-        }
-    };
-    let network = &record.netns_path;
-    Ok(Joined { network: (!network.is_empty()).then(|| PathBuf::from(network)), ipc: pin("ipc"), uts: pin("uts"), pid })
-}
-
-/// The files its containers share, below where they find its directory.
-pub fn files(sandbox: &Sandbox, seen: &Path) -> PodFiles {
-    let path = |name: &str| seen.join(name).to_string_lossy().into_owned();
-    let shm = match sandbox.dir.join("shm").exists() {
-        true => path("shm"),
-        false => "/dev/shm".to_owned(),
-    };
-    PodFiles { hosts: path("hosts"), hostname: path("hostname"), resolv_conf: path("resolv.conf"), shm }
-}
-
-/// Its host name; a pod without one of its own has the node's.
-pub fn hostname(config: &PodSandboxConfig) -> String {
-    if config.hostname.is_empty() {
-        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        return host.trim().to_owned();
-    }
-    config.hostname.clone()
 }
 
 fn hosts(config: &PodSandboxConfig, ips: &[String]) -> String {

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 
 use crate::runtime::disk;
 use crate::runtime::embedded::cgroup::Cgroup;
+use crate::runtime::embedded::guarded::unpoisoned;
 use crate::runtime::embedded::record::ContainerRecord;
-use crate::runtime::embedded::store::unpoisoned;
 use crate::runtime::embedded::usage;
 use crate::runtime::v1::{ContainerAttributes, ContainerStats, CpuUsage, FilesystemUsage, MemoryUsage, UInt64Value};
 use crate::shim::exit::now;

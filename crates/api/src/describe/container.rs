@@ -3,9 +3,9 @@
 use crate::core::container::{Container, ContainerPort, ResourceRequirements};
 use crate::core::pod_status::{ContainerState, ContainerStatus};
 use crate::core::probe::{HTTPGetAction, Probe};
+use crate::core::security::SeccompProfile;
 use crate::describe::env::{variables, variables_from};
 use crate::describe::page::{Page, or_none, stamp, truth};
-use crate::describe::pod::seccomp;
 use crate::meta::object_meta::ObjectMeta;
 
 /// Containers under a title; `pod` is the metadata of the pod that runs them, if one does. `space` stands before the
@@ -195,5 +195,13 @@ fn mounts(page: &mut Page, container: &Container) {
     devices.sort_by(|a, b| a.device_path.cmp(&b.device_path));
     for device in devices {
         page.put(3, format_args!("{} from {}\n", device.device_path, device.name));
+    }
+}
+
+/// A seccomp profile, and the file of a local one at its own level.
+pub fn seccomp(page: &mut Page, level: usize, file_level: usize, profile: &SeccompProfile) {
+    page.field(level, "SeccompProfile", &profile.type_);
+    if profile.type_ == "Localhost" {
+        page.field(file_level, "LocalhostProfile", profile.localhost_profile.as_deref().unwrap_or_default());
     }
 }

@@ -4,16 +4,13 @@ use crate::core::endpoints::{EndpointAddress, Endpoints};
 use crate::describe::Related;
 use crate::describe::event::Events;
 use crate::describe::page::{Page, or_none};
-use crate::describe::service::endpoints as shown_endpoints;
+use crate::describe::service::{SERVICE_NAME, endpoints as shown_endpoints};
 use crate::discovery::endpoint_slice::{Endpoint, EndpointSlice};
 use crate::meta::object_meta::ObjectMeta;
 use crate::networking::class::{self, Served};
 use crate::networking::ingress::{Ingress, IngressBackend, IngressClass};
 use crate::networking::network_policy::{NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort};
 use crate::table::network::ingress_addresses;
-
-/// The label that ties a slice to its service.
-pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 fn head(page: &mut Page, meta: &ObjectMeta) {
     page.name(meta);

@@ -3,8 +3,7 @@
 use crate::admit::pod::qos_class;
 use crate::core::container::{Container, EphemeralContainer};
 use crate::core::pod::{Pod, Toleration, TopologySpreadConstraint};
-use crate::core::security::SeccompProfile;
-use crate::describe::container::{containers, resources};
+use crate::describe::container::{containers, resources, seccomp};
 use crate::describe::event::Events;
 use crate::describe::page::{Page, controller, stamp};
 use crate::describe::volume::volumes;
@@ -101,14 +100,6 @@ fn state(page: &mut Page, pod: &Pod, now: Time) {
     }
     if !status.nominated_node_name.is_empty() {
         page.field(0, "NominatedNodeName", &status.nominated_node_name);
-    }
-}
-
-/// A seccomp profile, and the file of a local one at its own level.
-pub fn seccomp(page: &mut Page, level: usize, file_level: usize, profile: &SeccompProfile) {
-    page.field(level, "SeccompProfile", &profile.type_);
-    if profile.type_ == "Localhost" {
-        page.field(file_level, "LocalhostProfile", profile.localhost_profile.as_deref().unwrap_or_default());
     }
 }
 

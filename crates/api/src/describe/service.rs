@@ -2,12 +2,13 @@
 
 use crate::core::service::{LoadBalancerIngress, Service, ServicePort};
 use crate::describe::event::Events;
-use crate::describe::network::SERVICE_NAME;
 use crate::describe::page::Page;
 use crate::describe::{Related, unserved};
 use crate::discovery::endpoint_slice::EndpointSlice;
 use crate::table::text::pairs;
 
+/// The label that ties a slice to its service.
+pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// So many addresses are shown.
 const SHOWN: usize = 3;
 

@@ -5,6 +5,7 @@
 pub mod cases;
 pub mod leases;
 pub mod model;
+pub mod run;
 #[cfg(test)]
 mod runs;
 pub mod suite;

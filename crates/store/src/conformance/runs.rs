@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use crate::clock::{Clock, ManualClock};
 use crate::conformance::model::{Model, agree};
-use crate::conformance::suite::{Fixture, run};
+use crate::conformance::run::run;
+use crate::conformance::suite::Fixture;
 use crate::embedded::store::{Embedded, Options};
 use crate::etcd::server::{Server, missing};
 use crate::kv::{Kv, Limits};

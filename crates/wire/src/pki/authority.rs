@@ -14,8 +14,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::tls::SERVER_NAME;
-
+/// The name that every control plane's certificate carries and every agent asks for.
+pub const SERVER_NAME: &str = "control-plane.masthead.internal";
 /// Organization of node certificates, as Kubernetes has it.
 pub const NODE_ORGANIZATION: &str = "system:nodes";
 /// What precedes the node's name in a node certificate's common name, as Kubernetes has it.

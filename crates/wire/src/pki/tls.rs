@@ -15,8 +15,6 @@ use super::authority::{self, Authority, SERVER_LIFETIME};
 use super::identity::Identity;
 use super::token::Token;
 
-/// The name that every control plane's certificate carries and every agent asks for.
-pub const SERVER_NAME: &str = "control-plane.masthead.internal";
 const HTTP2: &[u8] = b"h2";
 /// A server certificate is replaced at this age.
 const SERVER_REISSUE: Duration = Duration::from_secs(SERVER_LIFETIME.as_secs() / 2);
