@@ -14,6 +14,9 @@ use masthead_plan::sync::release::ReleaseKey;
 
 use crate::sync::record::CommitRecord;
 
+/// Lines on objects that are not up in the outcome of a commit that ran out of time.
+const LINES_MAX: usize = 5;
+
 /// Where the changed objects are, taken together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Assessed {
@@ -72,6 +75,14 @@ fn look<'a>(
         (true, false) => Assessed::Healthy,
     };
     (lines, assessed, open)
+}
+
+/// What is waited for, as the end of a sentence: `: r: BackendNotFound: …; and 2 more`; empty where it is nothing.
+pub fn first_of(lines: &[String]) -> String {
+    let (told, more) = lines.split_at(lines.len().min(LINES_MAX));
+    let more = (!more.is_empty()).then(|| format!("and {} more", more.len()));
+    let parts: Vec<&str> = told.iter().map(String::as_str).chain(more.as_deref()).collect();
+    if parts.is_empty() { String::new() } else { format!(": {}", parts.join("; ")) }
 }
 
 /// What hooks of releases do now; of those that have failed the commit tells.
@@ -154,6 +165,14 @@ mod tests {
         let key = object.key().clone();
         cluster.apply(Event::Put(Arc::new(object)));
         key
+    }
+
+    #[test]
+    fn some_of_what_is_waited_for_is_told() {
+        let lines = |count: usize| -> Vec<String> { (0..count).map(|i| format!("r{i}: waits")).collect() };
+        assert_eq!(first_of(&lines(0)), "");
+        assert_eq!(first_of(&lines(2)), ": r0: waits; r1: waits");
+        assert_eq!(first_of(&lines(7)), ": r0: waits; r1: waits; r2: waits; r3: waits; r4: waits; and 2 more");
     }
 
     #[test]

@@ -17,8 +17,8 @@ use masthead_api::object::Object;
 
 use crate::cluster::event::Changed;
 use crate::cluster::view::Cluster;
-use crate::gateway::route::{Route, all, at_gateway};
 use crate::gateway::certificate;
+use crate::gateway::route::{Route, all, at_gateway};
 use crate::service::balancer;
 
 /// Enters what a change concerns; what the cluster has no gateway for costs nothing.

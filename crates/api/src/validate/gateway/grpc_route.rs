@@ -1,10 +1,9 @@
 //! What is of gRPC in a route, to faults: matches, filters, and what is not served here.
 
 use crate::gateway::grpc_route::{GRPCBackendRef, GRPCMethodMatch, GRPCRoute, GRPCRouteMatch, GRPCRouteRule};
-use crate::gateway::route::To;
 use crate::validate::error::Errors;
 use crate::validate::gateway::filter::{form_of_grpc, rules_of_grpc};
-use crate::validate::gateway::route::{self, Backend, HEADER_VALUE_MAX, Parts, Rule, form_of_name, form_of_values};
+use crate::validate::gateway::route::{self, HEADER_VALUE_MAX, Parts, Rule, backend, form_of_name, form_of_values};
 use crate::validate::gateway::schema::{rule, text};
 use crate::validate::path::Path;
 
@@ -52,23 +51,7 @@ impl Rule for GRPCRouteRule {
     }
 }
 
-impl Backend for GRPCBackendRef {
-    fn to(&self) -> To<'_> {
-        self.to()
-    }
-
-    fn weight(&self) -> Option<i32> {
-        self.weight
-    }
-
-    fn form_of_filters(&self, at: &Path<'_>, errors: &mut Errors) {
-        form_of_grpc(at, &self.filters, errors);
-    }
-
-    fn rules_of_filters(&self, at: &Path<'_>, errors: &mut Errors) {
-        rules_of_grpc(at, &self.filters, errors);
-    }
-}
+backend!(GRPCBackendRef, form_of_grpc, rules_of_grpc);
 
 fn form_of_match(at: &Path<'_>, one: &GRPCRouteMatch, errors: &mut Errors) {
     if let Some(method) = &one.method {

@@ -4,10 +4,9 @@ use crate::gateway::filter::HTTPPathModifier;
 use crate::gateway::http_route::{
     HTTPBackendRef, HTTPPathMatch, HTTPRoute, HTTPRouteFilter, HTTPRouteMatch, HTTPRouteRule, HTTPRouteTimeouts,
 };
-use crate::gateway::route::To;
 use crate::validate::error::Errors;
 use crate::validate::gateway::filter::{METHODS, form_of_http, rules_of_http};
-use crate::validate::gateway::route::{self, Backend, HEADER_VALUE_MAX, Parts, Rule, form_of_name, form_of_values};
+use crate::validate::gateway::route::{self, HEADER_VALUE_MAX, Parts, Rule, backend, form_of_name, form_of_values};
 use crate::validate::gateway::schema::{DURATION, millis, rule, text};
 use crate::validate::path::Path;
 
@@ -75,23 +74,7 @@ impl Rule for HTTPRouteRule {
     }
 }
 
-impl Backend for HTTPBackendRef {
-    fn to(&self) -> To<'_> {
-        self.to()
-    }
-
-    fn weight(&self) -> Option<i32> {
-        self.weight
-    }
-
-    fn form_of_filters(&self, at: &Path<'_>, errors: &mut Errors) {
-        form_of_http(at, &self.filters, errors);
-    }
-
-    fn rules_of_filters(&self, at: &Path<'_>, errors: &mut Errors) {
-        rules_of_http(at, &self.filters, errors);
-    }
-}
+backend!(HTTPBackendRef, form_of_http, rules_of_http);
 
 fn form_of_match(at: &Path<'_>, one: &HTTPRouteMatch, errors: &mut Errors) {
     if let Some(path) = &one.path {

@@ -91,6 +91,27 @@ pub trait Backend {
     fn rules_of_filters(&self, at: &Path<'_>, errors: &mut Errors);
 }
 
+/// A backend of a kind of routes: all but its filters is alike.
+macro_rules! backend {
+    ($ty:ty, $form_of_filters:path, $rules_of_filters:path) => {
+        impl $crate::validate::gateway::route::Backend for $ty {
+            fn to(&self) -> $crate::gateway::route::To<'_> {
+                self.to()
+            }
+            fn weight(&self) -> Option<i32> {
+                self.weight
+            }
+            fn form_of_filters(&self, at: &Path<'_>, errors: &mut Errors) {
+                $form_of_filters(at, &self.filters, errors);
+            }
+            fn rules_of_filters(&self, at: &Path<'_>, errors: &mut Errors) {
+                $rules_of_filters(at, &self.filters, errors);
+            }
+        }
+    };
+}
+pub(in crate::validate::gateway) use backend;
+
 /// What routes of all kinds have.
 pub struct Parts<'a, R> {
     /// Metadata.
