@@ -27,7 +27,7 @@ struct Walk {
 }
 
 /// Go's word for the type of a JSON value.
-fn word(value: &Value) -> &'static str {
+pub fn word(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

@@ -2,7 +2,7 @@
 
 use crate::core::config::Secret;
 use crate::core::namespace::Namespace;
-use crate::core::node::Node;
+use crate::core::node::{Node, NodeSpec};
 use crate::default::pod::round;
 
 /// The label that holds a namespace's own name.
@@ -36,10 +36,11 @@ pub fn node(node: &mut Node) {
     if node.status.allocatable.is_empty() {
         node.status.allocatable.clone_from(&node.status.capacity);
     }
-    // The older field and the first of the newer list say the same.
-    if node.spec.pod_cidrs.is_empty() && !node.spec.pod_cidr.is_empty() {
-        node.spec.pod_cidrs = vec![node.spec.pod_cidr.clone()];
-    } else if let Some(first) = node.spec.pod_cidrs.first() {
-        node.spec.pod_cidr.clone_from(first);
+    // The older field and the first of the newer list say the same; the older one counts where they do not.
+    let NodeSpec { pod_cidr, pod_cidrs, .. } = &mut node.spec;
+    if !pod_cidr.is_empty() && pod_cidrs.first() != Some(pod_cidr) {
+        *pod_cidrs = vec![pod_cidr.clone()];
+    } else if let Some(first) = pod_cidrs.first() {
+        pod_cidr.clone_from(first);
     }
 }

@@ -26,6 +26,6 @@ pub fn job(job: &mut Job) {
     for pattern in rules.flat_map(|rule| &mut rule.on_pod_conditions).filter(|pattern| pattern.status.is_empty()) {
         pattern.status = "True".to_owned();
     }
-    pod::spec(&mut spec.template.spec);
+    pod::template(&mut spec.template);
     label(job);
 }

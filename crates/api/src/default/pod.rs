@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::core::container::{Container, EphemeralContainer, ResourceRequirements};
 use crate::core::env::EnvVar;
-use crate::core::pod::{Pod, PodSpec};
+use crate::core::pod::{Pod, PodSpec, PodTemplateSpec};
 use crate::core::probe::{HTTPGetAction, Lifecycle, Probe};
 use crate::core::security::PodSecurityContext;
 use crate::core::volume::{DownwardAPIVolumeFile, EmptyDirVolumeSource, Volume};
@@ -22,9 +22,34 @@ fn fill(text: &mut String, default: &str) {
     }
 }
 
+/// What held init containers before there was a field; Kubernetes drops it.
+const OLD_ANNOTATIONS: [&str; 4] = [
+    "pod.beta.kubernetes.io/init-containers",
+    "pod.alpha.kubernetes.io/init-containers",
+    "pod.beta.kubernetes.io/init-container-statuses",
+    "pod.alpha.kubernetes.io/init-container-statuses",
+];
+
+/// A template of a controller's pods.
+pub fn template(template: &mut PodTemplateSpec) {
+    drop_old(&mut template.metadata.annotations);
+    spec(&mut template.spec);
+}
+
+fn drop_old(annotations: &mut BTreeMap<String, String>) {
+    for key in OLD_ANNOTATIONS {
+        annotations.remove(key);
+    }
+}
+
 /// A pod of its own; a template lacks some of these defaults.
 pub fn pod(pod: &mut Pod) {
+    drop_old(&mut pod.metadata.annotations);
     spec(&mut pod.spec);
+    // Less than nothing stands for the shortest time there is.
+    if pod.spec.termination_grace_period_seconds.is_some_and(|seconds| seconds < 0) {
+        pod.spec.termination_grace_period_seconds = Some(1);
+    }
     let all = pod.spec.containers.iter_mut().chain(&mut pod.spec.init_containers);
     for container in all {
         let resources = &mut container.resources;

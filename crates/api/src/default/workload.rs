@@ -18,11 +18,11 @@ pub fn deployment(deployment: &mut Deployment) {
     }
     spec.revision_history_limit.get_or_insert(10);
     spec.progress_deadline_seconds.get_or_insert(600);
-    pod::spec(&mut spec.template.spec);
+    pod::template(&mut spec.template);
 }
 
 /// A replica set.
 pub fn replica_set(set: &mut ReplicaSet) {
     set.spec.replicas.get_or_insert(1);
-    pod::spec(&mut set.spec.template.spec);
+    pod::template(&mut set.spec.template);
 }

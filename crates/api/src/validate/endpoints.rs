@@ -15,6 +15,7 @@ const ADDRESSES_MAX: usize = 100;
 const PORTS_MAX: usize = 20_000;
 const ENDPOINTS_MAX: usize = 1000;
 const TOPOLOGY_MAX: usize = 16;
+const HINTS_MAX: usize = 8;
 const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
 
 /// A new slice.
@@ -63,6 +64,9 @@ fn validate_endpoint(at: &Path<'_>, endpoint: &Endpoint, address_type: &str, err
             _ => {}
         }
     }
+    if let Some(node) = &endpoint.node_name {
+        errors.invalid_each(&at.child("nodeName"), node, name::dns_subdomain(node));
+    }
     let topology = at.child("deprecatedTopology");
     if endpoint.deprecated_topology.len() > TOPOLOGY_MAX {
         errors.too_many(&topology, endpoint.deprecated_topology.len(), TOPOLOGY_MAX);
@@ -71,6 +75,32 @@ fn validate_endpoint(at: &Path<'_>, endpoint: &Endpoint, address_type: &str, err
     if let Some(hostname) = &endpoint.hostname {
         errors.invalid_each(&at.child("hostname"), hostname, name::dns_label(hostname));
     }
+    if let Some(hints) = &endpoint.hints {
+        let at = at.child("hints");
+        let zones: Vec<&str> = hints.for_zones.iter().map(|zone| zone.name.as_str()).collect();
+        if validate_hints(&at.child("forZones"), &zones, name::label_value, errors) {
+            let nodes: Vec<&str> = hints.for_nodes.iter().map(|node| node.name.as_str()).collect();
+            validate_hints(&at.child("forNodes"), &nodes, name::dns_subdomain, errors);
+        }
+    }
+}
+
+/// Names of zones or nodes, each once; says whether there are few enough of them to be looked at.
+fn validate_hints(list: &Path<'_>, names: &[&str], rule: fn(&str) -> Vec<String>, errors: &mut Errors) -> bool {
+    if names.len() > HINTS_MAX {
+        errors.too_many(list, names.len(), HINTS_MAX);
+        return false;
+    }
+    let mut seen = BTreeSet::new();
+    for (i, name) in names.iter().enumerate() {
+        let element = list.index(i);
+        let at = element.child("name");
+        if !seen.insert(name) {
+            errors.duplicate(&at, name);
+        }
+        errors.invalid_each(&at, name, rule(name));
+    }
+    true
 }
 
 /// A domain of at least two labels, a dot at the end allowed.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::validate::path::Path;
+use crate::validate::quote::{escape_html, go_json, go_string};
 
 /// What is wrong with a field; named as the reasons of a `StatusCause`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,13 +84,24 @@ impl fmt::Display for FieldError {
 
 /// A value as a message shows it.
 pub trait Shown {
-    /// Strings quoted, numbers plain, the rest as JSON.
+    /// Strings as Go quotes them, numbers plain, the rest as JSON.
     fn shown(&self) -> String;
+
+    /// As JSON throughout: a string whose Go type has a name of its own, or that is behind a pointer, is shown so.
+    fn shown_named(&self) -> String;
 }
 
 impl<T: Serialize + ?Sized> Shown for T {
     fn shown(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        let json = serde_json::to_string(self).unwrap_or_default();
+        match serde_json::from_str::<String>(&json) {
+            Ok(text) => go_string(&text),
+            Err(_) => escape_html(&json),
+        }
+    }
+
+    fn shown_named(&self) -> String {
+        go_json(self)
     }
 }
 
@@ -140,9 +152,19 @@ impl Errors {
         self.push(ErrorKind::Invalid, path, Some(value.shown()), detail);
     }
 
+    /// A value of a string type with a name of its own is malformed.
+    pub fn invalid_named<T: Shown + ?Sized>(&mut self, path: &Path<'_>, value: &T, detail: &str) {
+        self.push(ErrorKind::Invalid, path, Some(value.shown_named()), detail);
+    }
+
     /// A value is malformed, and is already written as a message shows it.
     pub fn invalid_shown(&mut self, path: &Path<'_>, shown: String, detail: &str) {
         self.push(ErrorKind::Invalid, path, Some(shown), detail);
+    }
+
+    /// A fault that is not the user's.
+    pub fn internal(&mut self, path: &Path<'_>, detail: &str) {
+        self.push(ErrorKind::Internal, path, None, detail);
     }
 
     /// One fault for each sentence.
@@ -169,9 +191,14 @@ impl Errors {
 
     /// A value is none of those allowed, which are listed in this order.
     pub fn not_supported<T: Shown + ?Sized>(&mut self, path: &Path<'_>, value: &T, allowed: &[&str]) {
-        let quoted: Vec<String> = allowed.iter().map(|value| value.shown()).collect();
+        self.not_supported_shown(path, value.shown_named(), allowed);
+    }
+
+    /// A value is none of those allowed, and is already written as a message shows it.
+    pub fn not_supported_shown(&mut self, path: &Path<'_>, shown: String, allowed: &[&str]) {
+        let quoted: Vec<String> = allowed.iter().map(|value| go_string(value)).collect();
         let detail = format!("supported values: {}", quoted.join(", "));
-        self.push(ErrorKind::NotSupported, path, Some(value.shown()), &detail);
+        self.push(ErrorKind::NotSupported, path, Some(shown), &detail);
     }
 
     /// A text must be one of those allowed.
@@ -190,12 +217,14 @@ impl Errors {
 
     /// A value is longer than `max` bytes.
     pub fn too_long(&mut self, path: &Path<'_>, max: usize) {
-        self.push(ErrorKind::TooLong, path, None, &format!("may not be more than {max} bytes"));
+        let unit = if max == 1 { "byte" } else { "bytes" };
+        self.push(ErrorKind::TooLong, path, None, &format!("may not be more than {max} {unit}"));
     }
 
     /// A list has more than `max` elements.
     pub fn too_many(&mut self, path: &Path<'_>, count: usize, max: usize) {
-        self.push(ErrorKind::TooMany, path, Some(count.to_string()), &format!("must have at most {max} items"));
+        let unit = if max == 1 { "item" } else { "items" };
+        self.push(ErrorKind::TooMany, path, Some(count.to_string()), &format!("must have at most {max} {unit}"));
     }
 
     /// A number must not be negative.

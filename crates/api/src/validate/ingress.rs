@@ -147,8 +147,8 @@ fn validate_service(at: &Path<'_>, service: &IngressServiceBackend, errors: &mut
 
 fn validate_resource(at: &Path<'_>, resource: &TypedLocalObjectReference, errors: &mut Errors) {
     validate_group(at, resource.api_group.as_deref(), errors);
-    validate_segment(&at.child("kind"), &resource.kind, errors);
-    validate_segment(&at.child("name"), &resource.name, errors);
+    validate_segment(at, "kind", &resource.kind, errors);
+    validate_segment(at, "name", &resource.name, errors);
 }
 
 fn validate_group(at: &Path<'_>, group: Option<&str>, errors: &mut Errors) {
@@ -157,8 +157,11 @@ fn validate_group(at: &Path<'_>, group: Option<&str>, errors: &mut Errors) {
     }
 }
 
-fn validate_segment(at: &Path<'_>, text: &str, errors: &mut Errors) {
-    if !errors.required_text(at, text) {
+fn validate_segment(parent: &Path<'_>, field: &str, text: &str, errors: &mut Errors) {
+    let at = &parent.child(field);
+    if text.is_empty() {
+        errors.required(at, &format!("{field} is required"));
+    } else {
         errors.invalid_each(at, text, name::path_segment(text));
     }
 }
@@ -168,10 +171,10 @@ pub fn validate_class_create(class: &IngressClass, errors: &mut Errors) {
     validate_meta(&class.metadata, Scope::Cluster, name::dns_subdomain, errors);
     let at = SPEC.child("controller");
     let controller = class.spec.controller.as_str();
+    if controller.len() > CONTROLLER_MAX {
+        errors.too_long(&at, CONTROLLER_MAX);
+    }
     if !errors.required_text(&at, controller) {
-        if controller.len() > CONTROLLER_MAX {
-            errors.too_long(&at, CONTROLLER_MAX);
-        }
         validate_domain_path(&at, controller, errors);
     }
     if let Some(parameters) = &class.spec.parameters {
@@ -201,8 +204,8 @@ fn validate_domain_path(at: &Path<'_>, text: &str, errors: &mut Errors) {
 
 fn validate_parameters(at: &Path<'_>, parameters: &IngressClassParametersReference, errors: &mut Errors) {
     validate_group(at, parameters.api_group.as_deref(), errors);
-    validate_segment(&at.child("kind"), &parameters.kind, errors);
-    validate_segment(&at.child("name"), &parameters.name, errors);
+    validate_segment(at, "kind", &parameters.kind, errors);
+    validate_segment(at, "name", &parameters.name, errors);
     let namespace_at = at.child("namespace");
     match (parameters.scope.as_deref(), &parameters.namespace) {
         (None, _) => errors.required(&at.child("scope"), ""),

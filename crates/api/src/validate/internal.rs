@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::schema::field::{Schema, Shape};
 use crate::schema::wire::Wire;
+use crate::validate::quote::go_json;
 
 /// Fields whose Go name is not the JSON name with a capital.
 const NAMES: &[(&str, &str)] = &[
@@ -243,6 +244,8 @@ fn object(schema: &'static Schema, value: Option<&Value>) -> Tree {
             Some(field) if schema.name == "PodSpec" && name == "securityContext" => {
                 pod_security(&field.shape, get(name), value)
             }
+            // What v1 can leave out is always there in this type.
+            Some(field) if schema.name == "RollingUpdateDeployment" => tree(&field.shape, false, get(name)),
             Some(field) => tree(&field.shape, field.pointer, get(name)),
             // A field that the internal type has from elsewhere, filled in by its holder.
             None => get(name).map_or(Tree::Leaf(Value::Null), |v| Tree::Leaf(v.clone())),
@@ -311,12 +314,12 @@ fn go_name(json: &str) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
+    go_json(text)
 }
 
 fn write_compact(tree: &Tree, out: &mut String) {
     match tree {
-        Tree::Leaf(value) => out.push_str(&value.to_string()),
+        Tree::Leaf(value) => out.push_str(&go_json(value)),
         Tree::List(items) => {
             out.push('[');
             for (i, item) in items.iter().enumerate() {
@@ -345,7 +348,7 @@ fn write_compact(tree: &Tree, out: &mut String) {
 fn write_indented(tree: &Tree, depth: usize, out: &mut String) {
     let pad = |out: &mut String, depth: usize| (0..depth).for_each(|_| out.push(' '));
     match tree {
-        Tree::Leaf(value) => out.push_str(&value.to_string()),
+        Tree::Leaf(value) => out.push_str(&go_json(value)),
         Tree::List(items) if items.is_empty() => out.push_str("[]"),
         Tree::Object(fields) if fields.is_empty() => out.push_str("{}"),
         Tree::List(items) => {

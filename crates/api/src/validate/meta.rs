@@ -6,6 +6,7 @@ use crate::meta::object_meta::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
 use crate::validate::error::{Errors, Shown};
 use crate::validate::name;
 use crate::validate::path::Path;
+use crate::validate::quote::is_print;
 use crate::validate::selector::validate_labels;
 
 /// Bytes that all annotations of an object may have together.
@@ -104,7 +105,9 @@ pub fn validate_annotations(path: &Path<'_>, annotations: &BTreeMap<String, Stri
 fn validate_owners(path: &Path<'_>, owners: &[OwnerReference], errors: &mut Errors) {
     let mut controller: Option<String> = None;
     for owner in owners {
-        let version = owner.api_version.rsplit('/').next().unwrap_or_default();
+        // `group/version`; what has more parts is read as neither.
+        let parts: Vec<&str> = owner.api_version.split('/').collect();
+        let version = if parts.len() > 2 { "" } else { parts[parts.len() - 1] };
         if version.is_empty() {
             errors.invalid(&path.child("apiVersion"), &owner.api_version, "version must not be empty");
         }
@@ -113,7 +116,7 @@ fn validate_owners(path: &Path<'_>, owners: &[OwnerReference], errors: &mut Erro
                 errors.invalid(&path.child(field), value, "must not be empty");
             }
         }
-        if owner.api_version == "v1" && owner.kind == "Event" {
+        if ["v1", "/v1"].contains(&owner.api_version.as_str()) && owner.kind == "Event" {
             errors.invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner");
         }
         if owner.controller == Some(true) {
@@ -159,16 +162,24 @@ fn validate_managed_fields(path: &Path<'_>, entries: &[ManagedFieldsEntry], erro
     for (i, entry) in entries.iter().enumerate() {
         let at = path.index(i);
         if !["Apply", "Update"].contains(&entry.operation.as_str()) {
-            errors.invalid(&at.child("operation"), &entry.operation, "must be `Apply` or `Update`");
+            errors.invalid_named(&at.child("operation"), &entry.operation, "must be `Apply` or `Update`");
         }
         if !entry.fields_type.is_empty() && entry.fields_type != "FieldsV1" {
             errors.invalid(&at.child("fieldsType"), &entry.fields_type, "must be `FieldsV1`");
         }
-        if entry.manager.len() > 128 {
-            errors.too_long(&at.child("manager"), 128);
-        }
+        validate_manager(&at.child("manager"), &entry.manager, errors);
         if entry.subresource.len() > 256 {
             errors.too_long(&at.child("subresource"), 256);
         }
+    }
+}
+
+/// The name of who manages fields: 128 bytes, and all of it prints.
+fn validate_manager(path: &Path<'_>, manager: &str, errors: &mut Errors) {
+    if manager.len() > 128 {
+        errors.too_long(path, 128);
+    }
+    for (at, c) in manager.char_indices().filter(|(_, c)| !is_print(*c)) {
+        errors.invalid(path, manager, &format!("invalid character U+{:04X} (at position {at})", u32::from(c)));
     }
 }

@@ -16,6 +16,7 @@ pub mod network_policy;
 pub mod node;
 pub mod path;
 pub mod pod;
+pub mod quote;
 pub mod record;
 pub mod release;
 pub mod resource;

@@ -270,10 +270,11 @@ pub fn path_segment(text: &str) -> Faults {
     ["/", "%"].iter().filter(|c| text.contains(**c)).map(|c| format!("may not contain '{c}'")).collect()
 }
 
-/// A name that may end in a dash because something will be added to it.
+/// A name that may end in a dash because something will be added to it. Kubernetes puts one letter in place of the
+/// dash and of what stands before it, so that this is not judged.
 pub fn prefix(text: &str, rule: fn(&str) -> Faults) -> Faults {
-    match text.strip_suffix('-') {
-        Some(rest) => rule(&format!("{rest}a")),
+    match text.strip_suffix('-').and_then(|rest| rest.char_indices().next_back()) {
+        Some((last, _)) => rule(&format!("{}a", &text[..last])),
         None => rule(text),
     }
 }
@@ -286,7 +287,7 @@ pub fn is_sysctl(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{config_key, dns_label, port_name, qualified_name};
+    use super::{config_key, dns_label, port_name, prefix, qualified_name};
 
     #[test]
     fn names_are_judged() {
@@ -306,5 +307,9 @@ mod tests {
         check(port_name("-"), 2);
         check(config_key("..a"), 1);
         check(config_key("a.b"), 0);
+        check(prefix("web-", dns_label), 0);
+        check(prefix("we_-", dns_label), 0);
+        check(prefix("w_b-", dns_label), 1);
+        check(prefix("-", dns_label), 1);
     }
 }

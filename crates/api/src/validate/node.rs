@@ -31,11 +31,14 @@ pub fn validate_create(node: &Node, errors: &mut Errors) {
     if networks.len() < 2 {
         return;
     }
-    if networks.len() > 2 || !is_dual_stack(networks.iter().filter_map(|n| parse_cidr(n))) {
-        errors.invalid(&path, networks, "may specify no more than one CIDR for each IP family");
+    let addresses: Vec<_> = networks.iter().map(|network| parse_cidr(network)).collect();
+    let unread = addresses.iter().position(Option::is_none);
+    if let Some(i) = unread {
+        let why = format!("invalid CIDR[{i}]: <nil> (invalid CIDR address: {})", networks[i]);
+        errors.internal(&path, &format!("invalid PodCIDRs. failed to check with dual stack with error:{why}"));
     }
-    for (i, network) in networks.iter().enumerate().filter(|(i, network)| networks[..*i].contains(network)) {
-        errors.duplicate(&path.index(i), network);
+    if unread.is_some() || networks.len() > 2 || !is_dual_stack(addresses.into_iter().flatten()) {
+        errors.invalid(&path, networks, "may specify no more than one CIDR for each IP family");
     }
 }
 

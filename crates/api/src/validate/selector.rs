@@ -39,7 +39,7 @@ pub fn validate_selector(path: &Path<'_>, selector: Option<&LabelSelector>, erro
                     errors.forbidden(&values, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
                 }
             }
-            other => errors.invalid(&at.child("operator"), other, "not a valid selector operator"),
+            other => errors.invalid_named(&at.child("operator"), other, "not a valid selector operator"),
         }
         validate_label_name(&at.child("key"), &requirement.key, errors);
         for (j, value) in requirement.values.iter().enumerate() {

@@ -6,6 +6,7 @@ use crate::core::pod::PodTemplateSpec;
 use crate::intstr::IntOrString;
 use crate::meta::selector::LabelSelector;
 use crate::validate::error::Errors;
+use crate::validate::internal;
 use crate::validate::meta::{Scope, validate_create as validate_meta, validate_update as validate_meta_update};
 use crate::validate::name;
 use crate::validate::path::Path;
@@ -33,8 +34,9 @@ pub fn validate_replica_set(set: &ReplicaSet, errors: &mut Errors) {
     validate_replica_set_spec(&set.spec, errors);
 }
 
-/// A replica set that replaces another.
+/// A replica set that replaces another. Kubernetes checks the whole and then the change, so some faults come twice.
 pub fn validate_replica_set_update(new: &ReplicaSet, old: &ReplicaSet, errors: &mut Errors) {
+    validate_replica_set(new, errors);
     validate_meta_update(&new.metadata, &old.metadata, true, errors);
     validate_replica_set_spec(&new.spec, errors);
     errors.immutable(&SPEC.child("selector"), &new.spec.selector, &old.spec.selector);
@@ -104,7 +106,8 @@ fn validate_strategy(path: &Path<'_>, strategy: &DeploymentStrategy, errors: &mu
         ("Recreate", None) => {}
         ("RollingUpdate", None) => errors.required(&at, "this should be defaulted and never be nil"),
         ("RollingUpdate", Some(rolling)) => validate_rolling(&at, rolling, errors),
-        (other, _) => errors.not_supported(&path.child("type"), other, &["Recreate", "RollingUpdate"]),
+        // Kubernetes shows the whole strategy here.
+        _ => errors.not_supported_shown(path, internal::compact(strategy), &["Recreate", "RollingUpdate"]),
     }
 }
 

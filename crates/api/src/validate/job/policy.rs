@@ -63,7 +63,7 @@ fn validate_failure_rule(
     let at = path.child("action");
     if rule.action == "FailIndex" {
         if spec.backoff_limit_per_index.is_none() {
-            errors.invalid(&at, &rule.action, "requires the backoffLimitPerIndex to be set");
+            errors.invalid_named(&at, &rule.action, "requires the backoffLimitPerIndex to be set");
         }
     } else {
         required_one_of(&at, &rule.action, &ACTIONS, errors);

@@ -22,6 +22,11 @@ use crate::validate::resource::{Holder, validate_requirements};
 /// When an image is pulled, sorted.
 pub const PULL_POLICIES: &[&str] = &["Always", "IfNotPresent", "Never"];
 const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
+/// Rules of one container about its exit codes.
+const RESTART_RULES_MAX: usize = 20;
+/// Exit codes of one such rule.
+const EXIT_CODES_MAX: usize = 255;
+const RULES_NEED_POLICY: &str = "must specify restartPolicy when restart rules are used";
 const RESTART_POLICIES: &[&str] = &["Always", "Never", "OnFailure"];
 
 /// What the three sorts of containers have in common.
@@ -31,13 +36,15 @@ pub struct Common<'a> {
     pub name: &'a str,
     /// Its security settings.
     pub security_context: Option<&'a SecurityContext>,
+    /// Its variables.
+    pub env: &'a [EnvVar],
+    /// Its block devices.
+    pub volume_devices: &'a [VolumeDevice],
     image: &'a str,
     termination_message_policy: &'a str,
     ports: &'a [ContainerPort],
-    env: &'a [EnvVar],
     env_from: &'a [EnvFromSource],
     volume_mounts: &'a [VolumeMount],
-    volume_devices: &'a [VolumeDevice],
     image_pull_policy: &'a str,
     resources: &'a ResourceRequirements,
     resize_policy: &'a [ContainerResizePolicy],
@@ -148,22 +155,28 @@ fn validate_restart(path: &Path<'_>, container: &Container, errors: &mut Errors)
     let at = path.child("restartPolicy");
     match &container.restart_policy {
         None if !container.restart_policy_rules.is_empty() => {
-            errors.required(&at, "must specify restartPolicy when restart rules are used");
+            errors.required(&at, RULES_NEED_POLICY);
         }
         None => {}
         Some(policy) => errors.one_of(&at, policy, RESTART_POLICIES),
     }
     let rules = path.child("restartPolicyRules");
+    if container.restart_policy_rules.len() > RESTART_RULES_MAX {
+        errors.too_many(&rules, container.restart_policy_rules.len(), RESTART_RULES_MAX);
+    }
     for (i, rule) in container.restart_policy_rules.iter().enumerate() {
         validate_restart_rule(&rules.index(i), rule, errors);
     }
 }
 
 fn validate_restart_rule(path: &Path<'_>, rule: &ContainerRestartRule, errors: &mut Errors) {
-    errors.required_one_of(&path.child("action"), &rule.action, &["Restart", "RestartAllContainers"]);
+    errors.one_of(&path.child("action"), &rule.action, &["Restart", "RestartAllContainers"]);
     let codes_at = path.child("exitCodes");
     let Some(codes) = &rule.exit_codes else { return errors.required(&codes_at, "must be specified") };
-    errors.required_one_of(&codes_at.child("operator"), &codes.operator, &["In", "NotIn"]);
+    errors.one_of(&codes_at.child("operator"), &codes.operator, &["In", "NotIn"]);
+    if codes.values.len() > EXIT_CODES_MAX {
+        errors.too_many(&codes_at.child("values"), codes.values.len(), EXIT_CODES_MAX);
+    }
 }
 
 fn validate_init(path: &Path<'_>, context: &Context<'_>, errors: &mut Errors) {
@@ -171,7 +184,11 @@ fn validate_init(path: &Path<'_>, context: &Context<'_>, errors: &mut Errors) {
     for (i, container) in context.spec.init_containers.iter().enumerate() {
         let at = path.index(i);
         validate_common(&at, container.into(), context, errors);
-        validate_restart(&at, container, errors);
+        if container.restart_policy.is_some() {
+            validate_restart(&at, container, errors);
+        } else if !container.restart_policy_rules.is_empty() {
+            errors.required(&at.child("restartPolicy"), RULES_NEED_POLICY);
+        }
         if names.contains(container.name.as_str()) {
             errors.duplicate(&at.child("name"), &container.name);
         } else if !container.name.is_empty() {
@@ -193,10 +210,13 @@ fn validate_init(path: &Path<'_>, context: &Context<'_>, errors: &mut Errors) {
                 errors.forbidden(&at.child(field), "may not be set for init containers without restartPolicy=Always");
             }
         }
-        if !container.resize_policy.is_empty() {
-            let detail = "must not be set for init containers";
-            let shown = crate::validate::internal::compact_list(&container.resize_policy);
-            errors.invalid_shown(&at.child("resizePolicy"), shown, detail);
+        let list = at.child("resizePolicy");
+        for (j, policy) in container.resize_policy.iter().enumerate() {
+            if policy.restart_policy == "RestartContainer" {
+                let element = list.index(j);
+                let detail = "must not be set to 'RestartContainer' for non-sidecar initContainers";
+                errors.invalid_named(&element.child("restartPolicy"), &policy.restart_policy, detail);
+            }
         }
     }
 }
@@ -414,8 +434,8 @@ fn validate_resize(path: &Path<'_>, policies: &[ContainerResizePolicy], pod_poli
         errors.required_one_of(path, &policy.resource_name, &["cpu", "memory"]);
         errors.required_one_of(path, &policy.restart_policy, &["NotRequired", "RestartContainer"]);
         if pod_policy == "Never" && policy.restart_policy != "NotRequired" {
-            let detail = "must be 'NotRequired' when `restartPolicy` is 'Never'";
-            errors.invalid(path, &policy.restart_policy, detail);
+            let detail = "must be 'NotRequired' when pod `restartPolicy` is 'Never'";
+            errors.invalid_named(path, &policy.restart_policy, detail);
         }
     }
 }

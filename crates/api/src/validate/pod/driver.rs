@@ -10,29 +10,14 @@ use crate::validate::name;
 use crate::validate::path::Path;
 use crate::validate::pod::volume::{Sources, validate_descending_path};
 
-/// The vendors' sources that Kubernetes looks at before (`early`) or after those of its own.
-pub(super) fn validate_driver(
-    path: &Path<'_>,
-    volume: &Volume,
-    sources: &mut Sources,
-    errors: &mut Errors,
-    early: bool,
-) {
-    if early {
-        validate_early(path, volume, sources, errors);
-    } else {
-        validate_network(path, volume, sources, errors);
-        validate_cloud(path, volume, sources, errors);
-    }
-}
-
 fn required(path: &Path<'_>, fields: &[(&str, &str)], errors: &mut Errors) {
     for (field, value) in fields {
         errors.required_text(&path.child(field), value);
     }
 }
 
-fn validate_early(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
+/// What Kubernetes looks at before sources of its own.
+pub(super) fn validate_first(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
     if let Some(git) = &volume.git_repo
         && sources.first(path, "gitRepo", errors)
     {
@@ -62,7 +47,8 @@ fn validate_partition(path: &Path<'_>, partition: i32, errors: &mut Errors) {
     }
 }
 
-fn validate_network(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
+/// What it looks at after NFS.
+pub(super) fn validate_network(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
     if let Some(iscsi) = &volume.iscsi {
         if sources.first(path, "iscsi", errors) {
             validate_iscsi(&path.child("iscsi"), iscsi, errors);
@@ -83,6 +69,10 @@ fn validate_network(path: &Path<'_>, volume: &Volume, sources: &mut Sources, err
     {
         validate_flocker(&path.child("flocker"), v, errors);
     }
+}
+
+/// What it looks at after claims.
+pub(super) fn validate_ceph(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
     if let Some(v) = &volume.rbd
         && sources.first(path, "rbd", errors)
     {
@@ -112,6 +102,10 @@ fn validate_network(path: &Path<'_>, volume: &Volume, sources: &mut Sources, err
     {
         validate_quobyte(&path.child("quobyte"), v, errors);
     }
+}
+
+/// What it looks at after the downward API.
+pub(super) fn validate_fibre(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
     if let Some(v) = &volume.fc
         && sources.first(path, "fc", errors)
     {
@@ -124,7 +118,8 @@ fn validate_network(path: &Path<'_>, volume: &Volume, sources: &mut Sources, err
     }
 }
 
-fn validate_cloud(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
+/// What it looks at after ConfigMaps.
+pub(super) fn validate_cloud(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
     if let Some(v) = &volume.azure_file
         && sources.first(path, "azureFile", errors)
     {
@@ -155,6 +150,10 @@ fn validate_cloud(path: &Path<'_>, volume: &Volume, sources: &mut Sources, error
     {
         validate_storageos(&path.child("storageos"), v, errors);
     }
+}
+
+/// What it looks at after projected volumes.
+pub(super) fn validate_scale(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
     if let Some(v) = &volume.scale_io
         && sources.first(path, "scaleIO", errors)
     {

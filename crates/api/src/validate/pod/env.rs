@@ -1,9 +1,11 @@
 //! Environment variables and the fields of the downward API to faults.
 
 use crate::core::env::{EnvFromSource, EnvVar, ObjectFieldSelector, ResourceFieldSelector};
+use crate::core::pod::PodSpec;
 use crate::validate::error::Errors;
 use crate::validate::name;
 use crate::validate::path::Path;
+use crate::validate::pod::container::visit_containers;
 
 /// Fields that a variable can take, sorted.
 pub const ENV_FIELDS: &[&str] = &[
@@ -193,6 +195,27 @@ fn validate_divisor(path: &Path<'_>, field: &ResourceFieldSelector, huge: bool, 
         let detail = format!("only divisor's values {units} are supported with the {what} resource");
         errors.invalid(&path.child("divisor"), &field.resource, &detail);
     }
+}
+
+/// Variables out of files: their volumes are there, and empty directories.
+pub fn validate_files(path: &Path<'_>, spec: &PodSpec, errors: &mut Errors) {
+    visit_containers(path, spec, &mut |at, container| {
+        let list = at.child("env");
+        for (i, var) in container.env.iter().enumerate() {
+            let Some(file) = var.value_from.as_ref().and_then(|from| from.file_key_ref.as_ref()) else { continue };
+            let element = list.index(i);
+            let from = element.child("valueFrom");
+            let key = from.child("fileKeyRef");
+            let at = key.child("volumeName");
+            match spec.volumes.iter().rev().find(|volume| volume.name == file.volume_name) {
+                None => errors.not_found(&at, &file.volume_name, ""),
+                Some(volume) if volume.empty_dir.is_none() => {
+                    errors.invalid(&at, &file.volume_name, "referenced volume must be of type emptyDir");
+                }
+                Some(_) => {}
+            }
+        }
+    });
 }
 
 /// The bulk sources of variables.

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::core::pod::{HostAlias, Pod, PodDNSConfig, PodResourceClaim, PodSpec, PodTemplateSpec};
+use serde_json::Value;
+
+use crate::core::container::ResourceRequirements;
+use crate::core::pod::{HostAlias, Pod, PodDNSConfig, PodResourceClaim, PodSpec, PodTemplateSpec, Toleration};
+use crate::decode::{strict, syntax};
 use crate::meta::object_meta::ObjectMeta;
 use crate::validate::error::Errors;
 use crate::validate::ip::validate_ip;
@@ -27,6 +31,7 @@ pub mod volume;
 const SPEC: Path<'static> = Path::root("spec");
 const META: Path<'static> = Path::root("metadata");
 const MIRROR: &str = "kubernetes.io/config.mirror";
+const TOLERATIONS: &str = "scheduler.alpha.kubernetes.io/tolerations";
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
 /// A new pod.
@@ -69,6 +74,18 @@ fn validate_whole(pod: &Pod, errors: &mut Errors) {
     }
 }
 
+/// The tolerations in the annotation that came before the field, or what is wrong with its text.
+fn tolerations_of(text: &str) -> Result<Vec<Toleration>, String> {
+    let (value, _) = syntax::parse(text.as_bytes())?;
+    match value {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(_) => serde_json::from_value(value).map_err(|fault| format!("json: {fault}")),
+        other => {
+            Err(format!("json: cannot unmarshal {} into Go value of type []core.Toleration", strict::word(&other)))
+        }
+    }
+}
+
 fn validate_pod_annotations(
     path: &Path<'_>,
     annotations: &BTreeMap<String, String>,
@@ -79,6 +96,12 @@ fn validate_pod_annotations(
         && spec.node_name.is_empty()
     {
         errors.invalid(&path.key(MIRROR), value, "must set spec.nodeName if mirror pod annotation is set");
+    }
+    if let Some(text) = annotations.get(TOLERATIONS).filter(|text| !text.is_empty()) {
+        match tolerations_of(text) {
+            Ok(list) => scheduling::validate_tolerations(&path.child(TOLERATIONS), &list, errors),
+            Err(fault) => errors.invalid(path, TOLERATIONS, &fault),
+        }
     }
     if let Some(cost) = annotations.get(DELETION_COST) {
         let digits = cost.strip_prefix('-').unwrap_or(cost);
@@ -113,20 +136,32 @@ pub fn validate_spec(path: &Path<'_>, spec: &PodSpec, meta: Option<&ObjectMeta>,
     let volumes = volume::validate_volumes(&path.child("volumes"), &spec.volumes, owner, errors);
     let claims: BTreeSet<&str> =
         spec.resource_claims.iter().map(|c| c.name.as_str()).filter(|name| !name.is_empty()).collect();
-    validate_claims(&path.child("resourceClaims"), &spec.resource_claims, errors);
+    let is_mirror = meta.is_some_and(|meta| meta.annotations.contains_key(MIRROR));
+    validate_claims(&path.child("resourceClaims"), &spec.resource_claims, is_mirror, errors);
     let context = Context { spec, volumes, claims };
     container::validate_containers(path, &context, errors);
     if let Some(resources) = &spec.resources {
-        let at = path.child("resources");
-        if !resources.claims.is_empty() {
-            errors.forbidden(&at.child("claims"), "claims cannot be set for Resources at pod-level");
-        }
-        validate_requirements(&at, resources, &context.claims, Holder::Pod, errors);
-        resources::validate_consistency(&at, spec, resources, errors);
+        validate_pod_resources(&path.child("resources"), resources, &context, errors);
     }
     container::validate_host_network_ports(path, spec, meta.is_some(), errors);
     validate_policies(path, spec, errors);
+    if let Some(hostname) = &spec.hostname_override {
+        validate_hostname_override(path, hostname, spec, errors);
+    }
     validate_names(path, spec, errors);
+    env::validate_files(path, spec, errors);
+}
+
+/// What the pod as a whole asks for.
+fn validate_pod_resources(path: &Path<'_>, resources: &ResourceRequirements, of: &Context<'_>, errors: &mut Errors) {
+    if of.spec.os.as_ref().is_some_and(|os| os.name == "windows") {
+        return errors.forbidden(path, "may not be set for a windows pod");
+    }
+    if !resources.claims.is_empty() {
+        errors.forbidden(&path.child("claims"), "claims may not be set for Resources at pod-level");
+    }
+    validate_requirements(path, resources, &of.claims, Holder::Pod, errors);
+    resources::validate_consistency(path, of.spec, resources, errors);
 }
 
 fn validate_policies(path: &Path<'_>, spec: &PodSpec, errors: &mut Errors) {
@@ -154,12 +189,19 @@ fn validate_policies(path: &Path<'_>, spec: &PodSpec, errors: &mut Errors) {
     scheduling::validate_spread(&path.child("topologySpreadConstraints"), &spec.topology_spread_constraints, errors);
     security::validate_windows_host_process(path, spec, errors);
     if spec.host_users == Some(false) {
-        for (field, set) in [("hostNetwork", spec.host_network), ("hostPID", spec.host_pid), ("hostIPC", spec.host_ipc)]
+        const DETAIL: &str = "when `hostUsers` is false";
+        // Kubernetes writes two of these fields so.
+        for (field, set) in [("hostNetwork", spec.host_network), ("HostPID", spec.host_pid), ("HostIPC", spec.host_ipc)]
         {
             if set {
-                errors.forbidden(&path.child(field), "when `hostUsers` is false");
+                errors.forbidden(&path.child(field), DETAIL);
             }
         }
+        container::visit_containers(path, spec, &mut |at, container| {
+            if !container.volume_devices.is_empty() {
+                errors.forbidden(&at.child("volumeDevices"), DETAIL);
+            }
+        });
     }
 }
 
@@ -174,9 +216,6 @@ fn validate_names(path: &Path<'_>, spec: &PodSpec, errors: &mut Errors) {
     if let Some(seconds) = spec.active_deadline_seconds {
         errors.in_range(&path.child("activeDeadlineSeconds"), seconds, 1, i64::from(i32::MAX));
     }
-    if let Some(hostname) = &spec.hostname_override {
-        validate_hostname_override(path, hostname, spec, errors);
-    }
     named("hostname", &spec.hostname, name::dns_label, errors);
     named("subdomain", &spec.subdomain, name::dns_label, errors);
     scheduling::validate_tolerations(&path.child("tolerations"), &spec.tolerations, errors);
@@ -189,13 +228,12 @@ fn validate_names(path: &Path<'_>, spec: &PodSpec, errors: &mut Errors) {
         errors.required_one_of(&path.child("preemptionPolicy"), policy, &["PreemptLowerPriority", "Never"]);
     }
     if !spec.overhead.is_empty() {
-        let overhead =
-            crate::core::container::ResourceRequirements { limits: spec.overhead.clone(), ..Default::default() };
+        let overhead = ResourceRequirements { limits: spec.overhead.clone(), ..Default::default() };
         validate_requirements(&path.child("overhead"), &overhead, &BTreeSet::new(), Holder::Container, errors);
     }
     let Some(os) = &spec.os else { return };
     match os.name.as_str() {
-        "" => errors.required(&path.child("os").child("name"), "cannot be empty"),
+        "" => errors.required(&path.child("os").child("name"), ""),
         "linux" => security::validate_linux(path, spec, errors),
         "windows" => security::validate_windows(path, spec, errors),
         other => errors.not_supported(&path.child("os"), other, &["linux", "windows"]),
@@ -211,14 +249,19 @@ fn validate_hostname_override(path: &Path<'_>, hostname: &str, spec: &PodSpec, e
         errors.forbidden(&at, "may not be specified when hostNetwork is true");
     }
     if hostname.len() > 64 {
-        errors.invalid(&at, hostname, "must be no more than 64 characters");
+        errors.too_long(&at, 64);
     }
     errors.invalid_each(&at, hostname, name::dns_subdomain(hostname));
 }
 
-fn validate_claims(path: &Path<'_>, claims: &[PodResourceClaim], errors: &mut Errors) {
+fn validate_claims(path: &Path<'_>, claims: &[PodResourceClaim], is_mirror: bool, errors: &mut Errors) {
     let mut names = BTreeSet::new();
     for (i, claim) in claims.iter().enumerate() {
+        if is_mirror {
+            // Kubernetes names no field here.
+            errors.forbidden(&Path::root(""), "static pods do not support resource claims");
+            continue;
+        }
         let at = path.index(i);
         let name_at = at.child("name");
         if !errors.required_text(&name_at, &claim.name) {

@@ -7,6 +7,7 @@ use crate::core::pod::PodSpec;
 use crate::quantity::Quantity;
 use crate::validate::error::Errors;
 use crate::validate::path::Path;
+use crate::validate::resource::is_huge_page;
 
 /// Amounts by resource.
 pub type Amounts = BTreeMap<String, Quantity>;
@@ -48,14 +49,24 @@ pub fn aggregate(spec: &PodSpec, of: fn(&Container) -> &Amounts) -> Amounts {
     total
 }
 
-/// The pod's own requests cover its containers', and no container's limit exceeds the pod's.
+/// The pod's own requests and huge pages cover its containers', and no container's limit exceeds the pod's.
 pub fn validate_consistency(path: &Path<'_>, spec: &PodSpec, pod: &ResourceRequirements, errors: &mut Errors) {
     let requests = path.child("requests");
     for (resource, needed) in aggregate(spec, |c| &c.resources.requests) {
-        let given = pod.requests.get(&resource).copied().unwrap_or_default();
-        if needed > given {
+        if let Some(given) = pod.requests.get(&resource)
+            && needed > *given
+        {
             let detail = format!("must be greater than or equal to aggregate container requests of {needed}");
             errors.invalid(&requests.key(&resource), &given.to_string(), &detail);
+        }
+    }
+    let limits = path.child("limits");
+    for (resource, needed) in aggregate(spec, |c| &c.resources.limits).iter().filter(|(r, _)| is_huge_page(r)) {
+        if let Some(given) = pod.limits.get(resource)
+            && needed > given
+        {
+            let detail = format!("must be greater than or equal to aggregate container limits of {needed}");
+            errors.invalid(&limits.key(resource), &given.to_string(), &detail);
         }
     }
     let containers = path.child("containers");

@@ -106,7 +106,7 @@ fn validate_node_requirement(path: &Path<'_>, r: &NodeSelectorRequirement, prefe
                 errors.required(&values, "must be specified single value when `operator` is 'Lt' or 'Gt'");
             }
         }
-        other => errors.invalid(&path.child("operator"), other, "not a valid selector operator"),
+        other => errors.invalid_named(&path.child("operator"), other, "not a valid selector operator"),
     }
     validate_label_name(&path.child("key"), &r.key, errors);
     if !preference {
@@ -124,7 +124,7 @@ fn validate_field_requirement(path: &Path<'_>, r: &NodeSelectorRequirement, erro
             errors.required(&values, detail);
         }
     } else {
-        errors.invalid(&path.child("operator"), &r.operator, "not a valid selector operator");
+        errors.invalid_named(&path.child("operator"), &r.operator, "not a valid selector operator");
     }
     if r.key != "metadata.name" {
         return errors.invalid(&path.child("key"), &r.key, "not a valid field selector key");
@@ -140,7 +140,8 @@ fn validate_pod_term(path: &Path<'_>, term: &PodAffinityTerm, errors: &mut Error
     for namespace in &term.namespaces {
         errors.invalid_each(&path.child("namespace"), namespace, name::dns_label(namespace));
     }
-    validate_label_keys(path, term, errors);
+    let selector = term.label_selector.as_ref();
+    validate_label_keys(path, &term.match_label_keys, &term.mismatch_label_keys, selector, errors);
     let topology = path.child("topologyKey");
     if term.topology_key.is_empty() {
         errors.required(&topology, "can not be empty");
@@ -148,11 +149,17 @@ fn validate_pod_term(path: &Path<'_>, term: &PodAffinityTerm, errors: &mut Error
     validate_label_name(&topology, &term.topology_key, errors);
 }
 
-fn validate_label_keys(path: &Path<'_>, term: &PodAffinityTerm, errors: &mut Errors) {
-    for (field, keys) in [("matchLabelKeys", &term.match_label_keys), ("mismatchLabelKeys", &term.mismatch_label_keys)]
-    {
+/// Keys of labels whose values the pod's own are taken for: of terms that have a selector, each named once.
+fn validate_label_keys(
+    path: &Path<'_>,
+    matched: &[String],
+    mismatched: &[String],
+    selector: Option<&LabelSelector>,
+    errors: &mut Errors,
+) {
+    for (field, keys) in [("matchLabelKeys", matched), ("mismatchLabelKeys", mismatched)] {
         let at = path.child(field);
-        if !keys.is_empty() && term.label_selector.is_none() {
+        if !keys.is_empty() && selector.is_none() {
             errors.forbidden(&at, "must not be specified when labelSelector is not set");
         } else {
             for (i, key) in keys.iter().enumerate() {
@@ -160,12 +167,12 @@ fn validate_label_keys(path: &Path<'_>, term: &PodAffinityTerm, errors: &mut Err
             }
         }
     }
-    if let Some(selector) = &term.label_selector {
+    if let Some(selector) = selector {
         let mut seen: BTreeSet<&str> = selector.match_labels.keys().map(String::as_str).collect();
         for requirement in &selector.match_expressions {
             let key = requirement.key.as_str();
             // The selector has been given one requirement for each key by then, so that a second one is the user's.
-            if let Some(i) = term.match_label_keys.iter().rposition(|k| k == key)
+            if let Some(i) = matched.iter().rposition(|k| k == key)
                 && seen.contains(key)
             {
                 errors.invalid(&path.index(i), key, "exists in both matchLabelKeys and labelSelector");
@@ -174,8 +181,8 @@ fn validate_label_keys(path: &Path<'_>, term: &PodAffinityTerm, errors: &mut Err
         }
     }
     let at = path.child("matchLabelKeys");
-    for (i, key) in term.match_label_keys.iter().enumerate() {
-        if term.mismatch_label_keys.contains(key) {
+    for (i, key) in matched.iter().enumerate() {
+        if mismatched.contains(key) {
             errors.invalid(&at.index(i), key, "exists in both matchLabelKeys and mismatchLabelKeys");
         }
     }
@@ -190,10 +197,10 @@ pub fn validate_tolerations(path: &Path<'_>, tolerations: &[Toleration], errors:
             validate_label_name(&at.child("key"), &t.key, errors);
         } else if t.operator != "Exists" {
             let detail = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
-            errors.invalid(&operator, &t.operator, detail);
+            errors.invalid_named(&operator, &t.operator, detail);
         }
         if t.toleration_seconds.is_some() && t.effect != "NoExecute" {
-            errors.invalid(&effect, &t.effect, "effect must be 'NoExecute' when `tolerationSeconds` is set");
+            errors.invalid_named(&effect, &t.effect, "effect must be 'NoExecute' when `tolerationSeconds` is set");
         }
         match t.operator.as_str() {
             "Equal" | "" => {
@@ -267,30 +274,7 @@ pub fn validate_spread(path: &Path<'_>, constraints: &[TopologySpreadConstraint]
                 errors.one_of(&at.child(field), policy, &["Honor", "Ignore"]);
             }
         }
-        validate_spread_keys(&at.child("matchLabelKeys"), &c.match_label_keys, c.label_selector.as_ref(), errors);
+        validate_label_keys(&at, &c.match_label_keys, &[], c.label_selector.as_ref(), errors);
         validate_selector(&at.child("labelSelector"), c.label_selector.as_ref(), errors);
-    }
-}
-
-fn validate_spread_keys(path: &Path<'_>, keys: &[String], selector: Option<&LabelSelector>, errors: &mut Errors) {
-    if keys.is_empty() {
-        return;
-    }
-    if selector.is_none() {
-        errors.forbidden(path, "must not be specified when labelSelector is not set");
-    }
-    let mut seen: BTreeSet<&str> = selector.iter().flat_map(|s| s.match_labels.keys().map(String::as_str)).collect();
-    for (i, key) in keys.iter().enumerate() {
-        validate_label_name(&path.index(i), key, errors);
-    }
-    // The strategy has merged one requirement for each key into the selector; a second one is the user's.
-    for requirement in selector.iter().flat_map(|s| &s.match_expressions) {
-        let key = requirement.key.as_str();
-        if let Some(i) = keys.iter().rposition(|k| k == key)
-            && seen.contains(key)
-        {
-            errors.invalid(&path.index(i), key, "exists in both matchLabelKeys and labelSelector");
-        }
-        seen.insert(key);
     }
 }

@@ -12,6 +12,7 @@ use crate::validate::name;
 use crate::validate::path::Path;
 use crate::validate::pod::container::visit_containers;
 use crate::validate::pod::volume::validate_descending_path;
+use crate::validate::quote::go_string;
 
 /// Greatest user and group id.
 const ID_MAX: i64 = 2_147_483_647;
@@ -163,9 +164,9 @@ fn validate_windows_options(path: &Path<'_>, options: Option<&WindowsSecurityCon
     if let Some(spec) = &options.gmsa_credential_spec {
         let at = path.child("gmsaCredentialSpec");
         if spec.is_empty() {
-            errors.invalid(&at, spec, "gmsaCredentialSpec cannot be an empty string");
+            errors.invalid_named(&at, spec, "gmsaCredentialSpec cannot be an empty string");
         } else if spec.len() > 64 * 1024 {
-            errors.invalid(&at, spec, "gmsaCredentialSpec size must be under 64 KiB");
+            errors.invalid_named(&at, spec, "gmsaCredentialSpec size must be under 64 KiB");
         }
     }
     if let Some(user) = &options.run_as_user_name {
@@ -177,35 +178,35 @@ fn validate_windows_options(path: &Path<'_>, options: Option<&WindowsSecurityCon
 fn validate_windows_user(path: &Path<'_>, text: &str, errors: &mut Errors) {
     let parts: Vec<&str> = text.split('\\').collect();
     if text.is_empty() {
-        return errors.invalid(path, text, "runAsUserName cannot be an empty string");
+        return errors.invalid_named(path, text, "runAsUserName cannot be an empty string");
     }
     if text.contains(|c: char| c.is_ascii_control()) {
-        return errors.invalid(path, text, "runAsUserName cannot contain control characters");
+        return errors.invalid_named(path, text, "runAsUserName cannot contain control characters");
     }
     if parts.len() > 2 {
-        return errors.invalid(path, text, "runAsUserName cannot contain more than one backslash");
+        return errors.invalid_named(path, text, "runAsUserName cannot contain more than one backslash");
     }
     let user = parts[parts.len() - 1];
     if parts.len() == 2 {
         let domain = parts[0];
         if domain.len() >= 256 {
-            errors.invalid(path, text, "runAsUserName's Domain length must be under 256 characters");
+            errors.invalid_named(path, text, "runAsUserName's Domain length must be under 256 characters");
         }
         if !is_netbios(domain) && !is_dns_domain(domain) {
-            errors.invalid(path, text, "runAsUserName's Domain doesn't match the NetBios nor the DNS format");
+            errors.invalid_named(path, text, "runAsUserName's Domain doesn't match the NetBios nor the DNS format");
         }
     }
     if user.is_empty() {
-        errors.invalid(path, text, "runAsUserName's User cannot be empty");
+        errors.invalid_named(path, text, "runAsUserName's User cannot be empty");
     } else if user.len() > 104 {
-        errors.invalid(path, text, "runAsUserName's User length must not be longer than 104 characters");
+        errors.invalid_named(path, text, "runAsUserName's User length must not be longer than 104 characters");
     }
     if !user.is_empty() && user.chars().all(|c| c == '.' || c == ' ') {
-        errors.invalid(path, text, "runAsUserName's User cannot contain only periods or spaces");
+        errors.invalid_named(path, text, "runAsUserName's User cannot contain only periods or spaces");
     }
     if user.contains(|c: char| "\"/\\:;|=,+*?<>@[]".contains(c)) {
         let detail = "runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]";
-        errors.invalid(path, text, detail);
+        errors.invalid_named(path, text, detail);
     }
 }
 
@@ -344,7 +345,7 @@ pub fn validate_annotations(
         }
         let known = ["", "runtime/default", "unconfined"].contains(&value.as_str()) || value.starts_with("localhost/");
         if !known {
-            errors.invalid(&path.key(key), value, &format!("invalid AppArmor profile name: {value:?}"));
+            errors.invalid(&path.key(key), value, &format!("invalid AppArmor profile name: {}", go_string(value)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The change of a pod to faults: only few of its fields may change.
 
-use crate::core::affinity::{NodeAffinity, NodeSelectorTerm};
+use crate::core::affinity::{Affinity, NodeAffinity, NodeSelectorTerm};
 use crate::core::container::Container;
 use crate::core::pod::{Pod, PodSchedulingGate, PodSpec, Toleration};
 use crate::validate::diff;
@@ -150,7 +150,7 @@ fn munge_gated(munged: &mut PodSpec, old: &PodSpec, errors: &mut Errors) {
     }
     validate_node_affinity_change(after.as_ref(), before.as_ref(), errors);
     match &mut munged.affinity {
-        None => munged.affinity.clone_from(&old.affinity),
+        None => munged.affinity = Some(Affinity { node_affinity: before, ..Affinity::default() }),
         Some(a) if old.affinity.is_none() && a.pod_affinity.is_none() && a.pod_anti_affinity.is_none() => {
             munged.affinity = None;
         }

@@ -11,7 +11,7 @@ use crate::validate::claim::validate_claim_template;
 use crate::validate::error::{Errors, Shown};
 use crate::validate::name;
 use crate::validate::path::Path;
-use crate::validate::pod::driver::validate_driver;
+use crate::validate::pod::driver;
 use crate::validate::pod::env::{FILE_FIELDS, validate_field, validate_resource_field};
 use crate::validate::selector::validate_selector;
 
@@ -98,17 +98,25 @@ fn validate_source(path: &Path<'_>, volume: &Volume, owner: Owner<'_>, errors: &
             }
         }
     }
-    // Kubernetes' order: vendors' sources stand between and after those of its own.
-    validate_driver(path, volume, &mut sources, errors, true);
-    validate_own_source(path, volume, &mut sources, errors);
-    validate_driver(path, volume, &mut sources, errors, false);
+    // Kubernetes' order: of two sources the later one is a fault too many.
+    driver::validate_first(path, volume, &mut sources, errors);
+    validate_secret(path, volume, &mut sources, errors);
+    driver::validate_network(path, volume, &mut sources, errors);
+    validate_claim(path, volume, &mut sources, errors);
+    driver::validate_ceph(path, volume, &mut sources, errors);
+    validate_downward(path, volume, &mut sources, errors);
+    driver::validate_fibre(path, volume, &mut sources, errors);
+    validate_config_map(path, volume, &mut sources, errors);
+    driver::validate_cloud(path, volume, &mut sources, errors);
+    validate_projection_source(path, volume, &mut sources, errors);
+    driver::validate_scale(path, volume, &mut sources, errors);
     validate_late_source(path, volume, owner, &mut sources, errors);
     if sources.0 == 0 {
         errors.required(path, "must specify a volume type");
     }
 }
 
-fn validate_own_source(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
+fn validate_secret(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
     if let Some(secret) = &volume.secret
         && sources.first(path, "secret", errors)
     {
@@ -127,11 +135,18 @@ fn validate_own_source(path: &Path<'_>, volume: &Volume, sources: &mut Sources, 
             errors.invalid(&at.child("path"), &nfs.path, "must be an absolute path");
         }
     }
+}
+
+fn validate_claim(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
     if let Some(claim) = &volume.persistent_volume_claim
         && sources.first(path, "persistentVolumeClaim", errors)
     {
         errors.required_text(&path.child("persistentVolumeClaim").child("claimName"), &claim.claim_name);
     }
+}
+
+fn validate_downward(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
+    // Kubernetes misspells the field here.
     if let Some(downward) = &volume.downward_api
         && sources.first(path, "downwarAPI", errors)
     {
@@ -141,6 +156,9 @@ fn validate_own_source(path: &Path<'_>, volume: &Volume, sources: &mut Sources, 
             validate_downward_file(&at, file, errors);
         }
     }
+}
+
+fn validate_config_map(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
     if let Some(map) = &volume.config_map
         && sources.first(path, "configMap", errors)
     {
@@ -151,13 +169,7 @@ fn validate_own_source(path: &Path<'_>, volume: &Volume, sources: &mut Sources, 
     }
 }
 
-fn validate_late_source(
-    path: &Path<'_>,
-    volume: &Volume,
-    owner: Owner<'_>,
-    sources: &mut Sources,
-    errors: &mut Errors,
-) {
+fn validate_projection_source(path: &Path<'_>, volume: &Volume, sources: &mut Sources, errors: &mut Errors) {
     if let Some(projected) = &volume.projected
         && sources.first(path, "projected", errors)
     {
@@ -165,6 +177,15 @@ fn validate_late_source(
         validate_mode(&at.child("defaultMode"), projected.default_mode, errors);
         validate_projected(&at, projected, errors);
     }
+}
+
+fn validate_late_source(
+    path: &Path<'_>,
+    volume: &Volume,
+    owner: Owner<'_>,
+    sources: &mut Sources,
+    errors: &mut Errors,
+) {
     if let Some(csi) = &volume.csi
         && sources.first(path, "csi", errors)
     {
