@@ -1,7 +1,8 @@
-//! 5,000 services with ten pods each on 500 nodes → what one endpoint's change costs the control plane, stage by stage.
+//! 5,000 services with ten pods each on 500 nodes → what one endpoint's change costs the control plane, stage by stage; and
+//! what one pod's change costs on nodes of 50, 250 and 1,000 pods.
 //!
-//! `cargo run --release --example dispatch_bench -- [SERVICES] [NODES]`. Nothing is stored and nothing is sent: the stages
-//! are those between the watch of the store and the connections to the agents.
+//! `cargo run --release --example dispatch_bench -- [SERVICES] [NODES]`; 0 services leaves the first part out. Nothing is
+//! stored and nothing is sent: the stages are those between the watch of the store and the connections to the agents.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use masthead_plan::cluster::event::{Changed, Event};
 use masthead_plan::cluster::view::Cluster;
 use masthead_plan::context::Context;
 use masthead_plan::round::{self, Round, Task};
-use masthead_wire::manifest::Holding;
+use masthead_wire::manifest::{Holding, NodeContent};
 use masthead_wire::parts;
 use serde_json::{Value, json};
 
@@ -27,6 +28,57 @@ fn main() -> Result<()> {
     let mut args = std::env::args().skip(1).map(|arg| arg.parse::<usize>());
     let services = args.next().transpose()?.unwrap_or(5_000);
     let nodes = args.next().transpose()?.unwrap_or(500).max(1);
+    if services > 0 {
+        endpoints(services, nodes)?;
+    }
+    for pods in [50, 250, 1000] {
+        full_node(pods)?;
+    }
+    Ok(())
+}
+
+/// One node with many pods, each with a ConfigMap of its own: one is made, bound, reported on, and removed again.
+fn full_node(pods: usize) -> Result<()> {
+    let mut bed = Bed::new(1);
+    bed.put(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-0", "uid": "n0"}}))?;
+    for n in 0..=pods {
+        bed.put(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("c{n}"), "namespace": "n"}}))?;
+    }
+    for n in 0..pods {
+        bed.put(configured(n, "Running"))?;
+    }
+    bed.send()?;
+    let mut stages: [Vec<Duration>; 4] = Default::default();
+    for _ in 0..CHANGES {
+        for (stage, phase) in [(0, "Pending"), (2, "Running")] {
+            bed.put(configured(pods, phase))?;
+            bed.timed(&mut stages, stage)?;
+        }
+        let key = Object::from_value(configured(pods, ""))?.key().clone();
+        let revision = bed.cluster.revision() + 1;
+        bed.take(Event::Gone(key, revision));
+        bed.timed(&mut stages, 0)?;
+    }
+    for took in &mut stages {
+        took.sort_unstable();
+    }
+    let middle = |at: usize| stages[at][stages[at].len() / 2];
+    println!(
+        "{pods} pods on a node: one that comes or goes: {:.1?} for the manifest, {:.1?} for the step; one that reports: {:.1?}",
+        middle(0),
+        middle(1),
+        middle(2)
+    );
+    Ok(())
+}
+
+fn configured(n: usize, phase: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("p{n}"), "namespace": "n", "uid": format!("u{n}")},
+        "spec": {"nodeName": "node-0", "containers": [{"name": "c", "envFrom": [{"configMapRef": {"name": format!("c{n}")}}]}]},
+        "status": {"phase": phase}})
+}
+
+fn endpoints(services: usize, nodes: usize) -> Result<()> {
     let mut bed = Bed::new(nodes);
     for n in 0..nodes {
         bed.put(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": format!("node-{n}"), "uid": format!("n{n}")},
@@ -153,6 +205,20 @@ impl Bed {
         }
     }
 
+    /// Hands what changed to the nodes, and notes how long that takes: the manifests, and the steps to them.
+    fn timed(&mut self, stages: &mut [Vec<Duration>; 4], at: usize) -> Result<()> {
+        let begun = Instant::now();
+        for changed in std::mem::take(&mut self.changed) {
+            self.dispatch.take(&self.cluster, &changed);
+        }
+        let told = self.dispatch.drain(&self.cluster);
+        stages[at].push(begun.elapsed());
+        let begun = Instant::now();
+        self.tell(told)?;
+        stages[at + 1].push(begun.elapsed());
+        Ok(())
+    }
+
     /// Hands what changed to all nodes; says how many bytes that are.
     fn send(&mut self) -> Result<usize> {
         for changed in std::mem::take(&mut self.changed) {
@@ -162,12 +228,12 @@ impl Bed {
         self.tell(told)
     }
 
-    fn tell(&mut self, told: Vec<(String, masthead_wire::manifest::NodeContent)>) -> Result<usize> {
+    fn tell(&mut self, told: Vec<(String, Arc<NodeContent>)>) -> Result<usize> {
         let mut bytes = 0;
         for (node, content) in told {
             let number: usize = node.trim_start_matches("node-").parse().context("a node's number")?;
             let sender = self.senders.get_mut(number).context("a node of the bed")?;
-            for action in sender.step(Link::Wanted(Arc::new(content))) {
+            for action in sender.step(Link::Wanted(content)) {
                 let Action::Send(step) = action else { continue };
                 for part in parts::split(&step) {
                     bytes += part.attachments.iter().map(|a| a.object.len()).sum::<usize>();

@@ -1,6 +1,7 @@
 //! A repository of 10,000 objects → how long a cold start and one changed file take until the plan is there.
 //!
 //! `cargo run --release --example repo_bench -- [OBJECTS] [FILES]`; 10,000 objects in 2,000 files unless told otherwise.
+//! With `RUST_LOG=masthead=debug` it tells when each stage of a commit ends.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +26,9 @@ use masthead_plan::sync::plan::{Rules, plan};
 const ROUNDS: usize = 20;
 
 fn main() -> Result<()> {
+    if std::env::var_os("RUST_LOG").is_some() {
+        tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
+    }
     let mut args = std::env::args().skip(1).map(|arg| arg.parse::<usize>());
     let objects = args.next().transpose()?.unwrap_or(10_000);
     let files = args.next().transpose()?.unwrap_or(2_000).clamp(1, objects);
@@ -220,6 +224,7 @@ async fn daemon(bed: &mut Bed, data: &Path) -> Result<()> {
     let mut times = Vec::new();
     for round in 0..=ROUNDS {
         let tip = if round == 0 { bed.tip } else { bed.change()? };
+        tracing::debug!(round, "the ref moves");
         let id = tip.to_string();
         let mut revisions = view.subscribe();
         let began = Instant::now();
@@ -228,6 +233,7 @@ async fn daemon(bed: &mut Bed, data: &Path) -> Result<()> {
             revisions.changed().await?;
         }
         let took = began.elapsed();
+        tracing::debug!(round, took_ms = ms(took), "the plan is stored");
         match round {
             0 => println!("daemon: the first commit's plan is stored after {:.0} ms", ms(took)),
             _ => times.push(took),

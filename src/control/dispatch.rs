@@ -1,12 +1,13 @@
 //! Changes of the view → the content of each node that they concern, handed to the link as a whole.
 //!
-//! What all nodes have is kept once ([`Common`]) and shared; what a node alone needs is put together anew when its pods,
-//! what they refer to, or the policies that select them change.
+//! What all nodes have is kept once ([`Common`]) and shared. What a node alone needs is put together anew when its pods come
+//! to refer to other objects, one of these changes, or other policies select them: a change of one pod costs that pod.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use masthead_api::core::config::ServiceAccount;
 use masthead_api::core::node::Node;
 use masthead_api::core::pod::Pod;
 use masthead_api::key::ObjectKey;
@@ -22,20 +23,32 @@ use masthead_wire::object::{Attachment, AttachmentKey, PodEntry};
 
 use crate::control::common::{Common, key_of};
 use crate::control::leaving::{self, Leaving};
+use crate::control::references::References;
 use crate::nodes::plan::Tables;
 
 type Own = BTreeMap<AttachmentKey, Arc<Attachment>>;
 
+/// What one node must run, in parts that are put together when it is told.
+#[derive(Default)]
+struct Told {
+    content: NodeContent,
+    /// The policies that select its pods, and their sets.
+    policies: Own,
+}
+
 /// What each node must run, kept up to date change by change.
 #[derive(Default)]
 pub struct Dispatch {
-    nodes: BTreeMap<String, NodeContent>,
+    nodes: BTreeMap<String, Told>,
     /// Nodes that have to be told.
     dirty: BTreeSet<String>,
     /// Of these, those whose own attachments must be put together anew.
     own: BTreeSet<String>,
+    /// Of these, those for which other policies may count.
+    policed: BTreeSet<String>,
     common: Common,
     common_changed: bool,
+    references: References,
     policies: Policies,
     /// The sets that policies of a node name.
     uses: BTreeMap<String, BTreeSet<String>>,
@@ -60,10 +73,10 @@ impl Dispatch {
         let touched = self.policies.take(cluster, changed);
         for (node, uses) in &self.uses {
             if uses.intersection(&touched.sets).next().is_some() {
-                self.own.insert(node.clone());
+                self.policed.insert(node.clone());
             }
         }
-        self.own.extend(touched.nodes);
+        self.policed.extend(touched.nodes);
         for (side, is_new) in [(&changed.old, false), (&changed.new, true)] {
             let Some(object) = side else { continue };
             if object.kind() == Pod::KIND {
@@ -74,7 +87,7 @@ impl Dispatch {
                 let moved = changed.new.as_ref().is_none_or(|new| new.meta().uid != object.meta().uid);
                 if is_new {
                     let begins = self.holds_back && leaving::begins(cluster, changed);
-                    self.put(&pod.spec.node_name, object, begins);
+                    self.put(cluster, &pod, object, begins);
                 } else if moved {
                     self.remove(&pod.spec.node_name, &pod.metadata.uid);
                 }
@@ -82,9 +95,9 @@ impl Dispatch {
                 if changed.new.is_none() {
                     self.parsed.remove(object.key());
                 }
-                let pods = cluster.list::<Pod>(&object.key().namespace);
-                let concerned = pods.filter(|pod| dispatch::references(cluster, pod).contains(object.key()));
-                self.own.extend(concerned.map(|pod| pod.spec.node_name.clone()));
+                self.own.extend(self.references.nodes_of(object.key()).cloned());
+            } else if object.kind() == ServiceAccount::KIND {
+                self.account(cluster, object.key());
             } else if object.kind() == Node::KIND {
                 let node = changed.new.as_ref().and_then(|new| new.typed::<Node>().ok());
                 self.setup(cluster, &object.key().name, node.as_deref());
@@ -92,7 +105,8 @@ impl Dispatch {
         }
     }
 
-    fn put(&mut self, node: &str, object: &Arc<Object>, begins_to_leave: bool) {
+    fn put(&mut self, cluster: &Cluster, pod: &Pod, object: &Arc<Object>, begins_to_leave: bool) {
+        let node = pod.spec.node_name.as_str();
         let bytes = serde_json::to_vec(&object.value()).unwrap_or_default();
         match PodEntry::parse(bytes.into()) {
             Ok(entry) => {
@@ -100,10 +114,11 @@ impl Dispatch {
                 if self.leaving.update(object, &entry) {
                     return;
                 }
-                let content = self.nodes.entry(node.to_owned()).or_default();
+                let content = &mut self.nodes.entry(node.to_owned()).or_default().content;
                 if begins_to_leave && content.pods.contains_key(&entry.uid) {
                     self.leaving.hold(node, object.clone(), entry, self.now_ms);
                 } else {
+                    self.refers(cluster, pod);
                     self.insert(node, entry);
                 }
             }
@@ -111,11 +126,28 @@ impl Dispatch {
         }
     }
 
+    /// Notes what a pod refers to.
+    fn refers(&mut self, cluster: &Cluster, pod: &Pod) {
+        let keys = dispatch::references(cluster, pod);
+        if self.references.set(&pod.metadata.uid, &pod.spec.node_name, keys) {
+            self.own.insert(pod.spec.node_name.clone());
+        }
+    }
+
+    /// An account changed: the pods that go by it may refer to other secrets.
+    fn account(&mut self, cluster: &Cluster, account: &ObjectKey) {
+        for pod in cluster.list::<Pod>(&account.namespace) {
+            if pod.spec.service_account_name == account.name && !pod.spec.node_name.is_empty() {
+                self.refers(cluster, &pod);
+            }
+        }
+    }
+
     fn insert(&mut self, node: &str, entry: Arc<PodEntry>) {
-        let content = self.nodes.entry(node.to_owned()).or_default();
+        let content = &mut self.nodes.entry(node.to_owned()).or_default().content;
         if content.pods.get(&entry.uid).is_none_or(|known| known.digest != entry.digest) {
             content.insert_pod(entry);
-            self.own.insert(node.to_owned());
+            self.dirty.insert(node.to_owned());
         }
     }
 
@@ -147,10 +179,13 @@ impl Dispatch {
 
     fn remove(&mut self, node: &str, uid: &str) {
         self.leaving.forget(uid);
-        if let Some(content) = self.nodes.get_mut(node)
-            && content.pods.remove(uid).is_some()
-        {
+        if self.references.forget(uid) {
             self.own.insert(node.to_owned());
+        }
+        if let Some(told) = self.nodes.get_mut(node)
+            && told.content.pods.remove(uid)
+        {
+            self.dirty.insert(node.to_owned());
         }
     }
 
@@ -159,7 +194,7 @@ impl Dispatch {
             pod_cidrs: node.map(|node| node.spec.pod_cidrs.clone()).unwrap_or_default(),
             facts: dispatch::common::facts(cluster.network()),
         };
-        let content = self.nodes.entry(name.to_owned()).or_default();
+        let content = &mut self.nodes.entry(name.to_owned()).or_default().content;
         if content.setup != setup {
             content.setup = setup;
             self.dirty.insert(name.to_owned());
@@ -169,51 +204,57 @@ impl Dispatch {
     /// Marks a node, which connected, as one to be told.
     pub fn touch(&mut self, node: &str) {
         self.nodes.entry(node.to_owned()).or_default();
-        self.own.insert(node.to_owned());
+        self.policed.insert(node.to_owned());
     }
 
     /// The nodes that have to be told, with all that they must run.
-    pub fn drain(&mut self, cluster: &Cluster) -> Vec<(String, NodeContent)> {
-        let own = std::mem::take(&mut self.own);
+    pub fn drain(&mut self, cluster: &Cluster) -> Vec<(String, Arc<NodeContent>)> {
         let mut dirty = std::mem::take(&mut self.dirty);
         if std::mem::take(&mut self.common_changed) {
             dirty.extend(self.nodes.keys().cloned());
         }
+        let policed = std::mem::take(&mut self.policed);
+        for node in &policed {
+            self.police(cluster, node);
+        }
+        let mut own = std::mem::take(&mut self.own);
+        own.extend(policed);
         for node in &own {
-            let attachments = self.attachments(cluster, node);
-            if let Some(content) = self.nodes.get_mut(node) {
-                content.attachments.set_own(attachments);
-            }
+            self.attach(cluster, node);
         }
         dirty.extend(own);
         let mut out = Vec::new();
         for node in dirty {
-            let Some(content) = self.nodes.get_mut(&node) else { continue };
-            content.attachments.set_common(self.common.attachments().clone());
-            out.push((node, content.clone()));
+            let Some(told) = self.nodes.get_mut(&node) else { continue };
+            told.content.attachments.set_common(self.common.attachments().clone());
+            out.push((node, Arc::new(told.content.clone())));
         }
         out
     }
 
-    /// What the node's pods refer to, and the policies that select them; what is the same stays the same allocation.
-    fn attachments(&mut self, cluster: &Cluster, node: &str) -> Own {
-        let mut wanted = Own::new();
-        for pod in cluster.pods_on(node).filter_map(|object| object.typed::<Pod>().ok()) {
-            for key in dispatch::references(cluster, &pod) {
-                if let Some(attachment) = cluster.get(&key).and_then(|object| self.parsed(object)) {
-                    wanted.insert(key_of(&key), attachment);
-                }
-            }
+    /// Puts the node's own attachments together: what its pods refer to, and policies.
+    fn attach(&mut self, cluster: &Cluster, node: &str) {
+        let keys: Vec<ObjectKey> = self.references.of_node(node).cloned().collect();
+        let referred = keys.into_iter().filter_map(|key| Some((key_of(&key), self.parsed(cluster.get(&key)?)?)));
+        let mut own: Own = referred.collect();
+        if let Some(told) = self.nodes.get_mut(node) {
+            own.extend(told.policies.iter().map(|(key, attachment)| (key.clone(), attachment.clone())));
+            told.content.attachments.set_own(own);
         }
+    }
+
+    /// Finds the policies that select the node's pods anew; what is the same stays the same allocation.
+    fn police(&mut self, cluster: &Cluster, node: &str) {
+        let Some(told) = self.nodes.get_mut(node) else { return };
         let (policies, sets) = self.policies.of_node(cluster, node);
-        let known = self.nodes.get(node).map(|content| &content.attachments);
+        let mut wanted = Own::new();
         let mut add = |kind: &str, body: serde_json::Result<Vec<u8>>| {
             let parsed = body
                 .map_err(|e| e.to_string())
                 .and_then(|body| Attachment::parse(kind, Bytes::from(body)).map_err(|error| error.to_string()));
             match parsed {
                 Ok(new) => {
-                    let same = known.and_then(|known| known.get(&new.key)).filter(|known| known.digest == new.digest);
+                    let same = told.policies.get(&new.key).filter(|known| known.digest == new.digest);
                     let attachment = same.cloned().unwrap_or_else(|| Arc::new(new));
                     wanted.insert(attachment.key.clone(), attachment);
                 }
@@ -222,13 +263,13 @@ impl Dispatch {
         };
         policies.iter().for_each(|policy| add(POLICY, serde_json::to_vec(policy)));
         sets.iter().filter_map(|of| self.policies.set(of)).for_each(|set| add(ADDRESS_SET, serde_json::to_vec(&set)));
+        told.policies = wanted;
         let uses = self.policies.named_of_node(cluster, node);
         if uses.is_empty() {
             self.uses.remove(node);
         } else {
             self.uses.insert(node.to_owned(), uses);
         }
-        wanted
     }
 
     /// An object as an attachment, read once for all nodes.
@@ -286,7 +327,7 @@ mod tests {
         fn drain(&mut self) -> Vec<String> {
             let told = self.dispatch.drain(&self.cluster);
             let names = told.iter().map(|(node, _)| node.clone()).collect();
-            self.told.extend(told.into_iter().map(|(node, content)| (node, Arc::new(content))));
+            self.told.extend(told);
             names
         }
 

@@ -1,5 +1,6 @@
 //! The state of the cluster → what the controllers, the scheduler and the nodes make of it, as one loop.
 
+pub mod clock;
 pub mod common;
 pub mod dispatch;
 pub mod events;
@@ -7,6 +8,8 @@ pub mod heard;
 pub mod leaving;
 pub mod problems;
 pub mod record;
+pub mod references;
 pub mod report;
 pub mod run;
+pub mod state;
 pub mod view;

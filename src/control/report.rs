@@ -21,7 +21,9 @@ use masthead_plan::node::facts::Facts;
 use masthead_plan::node::pod::About;
 use masthead_plan::node::{beat, import, pod, register};
 use masthead_plan::round::Round;
-use masthead_wire::report::NodeFacts;
+use masthead_wire::limits::MAX_MANIFEST_ITEMS;
+use masthead_wire::object::PodEntry;
+use masthead_wire::report::{Hello, NodeFacts};
 
 use crate::control::heard;
 use crate::control::problems::Told;
@@ -43,6 +45,9 @@ pub enum Pending {
 /// Events of agents that may wait for one round.
 const EVENTS_MAX: usize = 4096;
 
+/// Pods of one node that it may have said something of since the last round, or gives back: as many as a node may hold.
+const NODE_PODS_MAX: usize = MAX_MANIFEST_ITEMS;
+
 /// Reports that no round has taken in yet.
 pub struct Reports {
     born: Time,
@@ -50,6 +55,8 @@ pub struct Reports {
     beats: BTreeSet<String>,
     statuses: BTreeMap<Arc<str>, (About, PodStatus)>,
     gone: BTreeMap<Arc<str>, About>,
+    /// Of how many pods each node has said something that waits.
+    said: BTreeMap<String, usize>,
     recalled: BTreeMap<String, Vec<Arc<Object>>>,
     held: BTreeMap<String, Vec<Arc<Object>>>,
     events: Vec<EventNote>,
@@ -69,6 +76,7 @@ impl Reports {
             beats: BTreeSet::new(),
             statuses: BTreeMap::new(),
             gone: BTreeMap::new(),
+            said: BTreeMap::new(),
             recalled: BTreeMap::new(),
             held: BTreeMap::new(),
             events: Vec::new(),
@@ -83,51 +91,27 @@ impl Reports {
     pub fn take(&mut self, cluster: &Cluster, report: Report) -> Pending {
         let Report { node, what } = report;
         match what {
-            What::Hello(hello) => {
-                let facts = facts(&hello.facts);
-                let known = |uid: &Arc<str>| cluster.pods_on(&node).any(|pod| *pod.meta().uid == **uid);
-                let strangers: Vec<String> =
-                    hello.holding.pods.keys().filter(|uid| !known(uid)).map(|uid| uid.to_string()).collect();
-                if strangers.is_empty() {
-                    self.asked.remove(&node);
-                    self.admitted.insert(node.clone());
-                    self.hellos.insert(node.clone(), facts);
-                    return Pending::Admit(node);
-                }
-                // The node is registered together with its pods, so that nothing is scheduled beside them meanwhile.
-                self.asked.insert(node.clone(), facts);
-                return Pending::Ask(node, strangers);
-            }
-            What::Recalled { pods, last } => {
-                let pods = pods.iter().filter_map(|entry| match Object::from_bytes(&entry.bytes, 0) {
-                    Ok(object) => Some(Arc::new(object)),
-                    Err(error) => {
-                        tracing::warn!(node, %error, "the node holds a pod that cannot be read");
-                        None
-                    }
-                });
-                self.recalled.entry(node.clone()).or_default().extend(pods);
-                if last && let Some(mut facts) = self.asked.remove(&node) {
-                    let pods = self.recalled.remove(&node).unwrap_or_default();
-                    facts.pod_ips = pods.iter().flat_map(|pod| self.ips(pod)).collect();
-                    self.hellos.insert(node.clone(), facts);
-                    self.held.insert(node, pods);
-                }
-            }
+            What::Hello(hello) => return self.hello(cluster, node, &hello),
+            What::Recalled { pods, last } => self.recalled(node, &pods, last),
             What::Heartbeat(_) => {
                 self.beats.insert(node);
             }
             What::PodStatus(status) => {
                 let about = About { node, namespace: status.namespace, name: status.name, uid: status.uid.to_string() };
                 match serde_json::from_slice::<PodStatus>(&status.status) {
-                    Ok(reported) => drop(self.statuses.insert(status.uid, (about, reported))),
+                    Ok(reported) if self.has_room(&about, &status.uid) => {
+                        self.statuses.insert(status.uid, (about, reported));
+                    }
+                    Ok(_) => {}
                     Err(error) => tracing::warn!(?about, %error, "the agent reported a status that cannot be read"),
                 }
             }
             What::PodGone(gone) => {
                 let about = About { node, namespace: gone.namespace, name: gone.name, uid: gone.uid.to_string() };
-                self.statuses.remove(&gone.uid);
-                self.gone.insert(gone.uid, about);
+                if self.has_room(&about, &gone.uid) {
+                    self.statuses.remove(&gone.uid);
+                    self.gone.insert(gone.uid, about);
+                }
             }
             What::Events { events, dropped } => self.notes(cluster, &node, &events, dropped),
             What::Ahead(generation) => return Pending::Ahead(generation.term),
@@ -147,6 +131,63 @@ impl Reports {
             What::Joined | What::Holds(_) | What::Applied(_) => {}
         }
         Pending::Nothing
+    }
+
+    /// A session of a node begins: it may be told what to run once all that it holds is known.
+    fn hello(&mut self, cluster: &Cluster, node: String, hello: &Hello) -> Pending {
+        let facts = facts(&hello.facts);
+        // What an earlier session began to give back is given back again.
+        self.recalled.remove(&node);
+        let known: BTreeSet<&str> = cluster.pods_on(&node).map(|pod| pod.meta().uid.as_str()).collect();
+        let strangers: Vec<String> =
+            hello.holding.pods.keys().filter(|uid| !known.contains(&***uid)).map(|uid| uid.to_string()).collect();
+        if strangers.is_empty() {
+            self.asked.remove(&node);
+            self.admitted.insert(node.clone());
+            self.hellos.insert(node.clone(), facts);
+            return Pending::Admit(node);
+        }
+        // The node is registered together with its pods, so that nothing is scheduled beside them meanwhile.
+        self.asked.insert(node.clone(), facts);
+        Pending::Ask(node, strangers)
+    }
+
+    /// A node gives pods back; more than it was asked for are left.
+    fn recalled(&mut self, node: String, pods: &[Arc<PodEntry>], last: bool) {
+        if !self.asked.contains_key(&node) {
+            return;
+        }
+        let back = self.recalled.entry(node.clone()).or_default();
+        for entry in pods {
+            match Object::from_bytes(&entry.bytes, 0) {
+                Ok(_) if back.len() >= NODE_PODS_MAX => {
+                    tracing::warn!(node, "the node gives back more than {NODE_PODS_MAX} pods; the rest is left");
+                    break;
+                }
+                Ok(object) => back.push(Arc::new(object)),
+                Err(error) => tracing::warn!(node, %error, "the node holds a pod that cannot be read"),
+            }
+        }
+        if last && let Some(mut facts) = self.asked.remove(&node) {
+            let pods = youngest(self.recalled.remove(&node).unwrap_or_default());
+            facts.pod_ips = pods.iter().flat_map(|pod| self.ips(pod)).collect();
+            self.hellos.insert(node.clone(), facts);
+            self.held.insert(node, pods);
+        }
+    }
+
+    /// Whether what a node says of a pod may wait for the next round.
+    fn has_room(&mut self, about: &About, uid: &Arc<str>) -> bool {
+        if self.statuses.contains_key(uid) || self.gone.contains_key(uid) {
+            return true;
+        }
+        let said = self.said.entry(about.node.clone()).or_default();
+        if *said >= NODE_PODS_MAX {
+            tracing::warn!(?about, "the node speaks of more than {NODE_PODS_MAX} pods; the rest is not heard");
+            return false;
+        }
+        *said += 1;
+        true
     }
 
     /// Events that an agent tells: only about pods of its own.
@@ -268,12 +309,28 @@ impl Reports {
         let is_unknown = |about: &About| asked.contains_key(&about.node) || held.contains_key(&about.node);
         self.statuses.retain(|_, (about, _)| is_unknown(about));
         self.gone.retain(|_, about| is_unknown(about));
+        self.said.clear();
+        for about in self.statuses.values().map(|(about, _)| about).chain(self.gone.values()) {
+            *self.said.entry(about.node.clone()).or_default() += 1;
+        }
         self.events.clear();
         for node in std::mem::take(&mut self.held).into_keys() {
             self.later.insert(node.clone());
             self.admitted.insert(node);
         }
     }
+}
+
+/// One pod of each name: a node may still hold the one before, whose end it has not told yet.
+fn youngest(pods: Vec<Arc<Object>>) -> Vec<Arc<Object>> {
+    let mut found: BTreeMap<ObjectKey, Arc<Object>> = BTreeMap::new();
+    for pod in pods {
+        match found.get(pod.key()) {
+            Some(other) if other.meta().creation_timestamp >= pod.meta().creation_timestamp => {}
+            _ => drop(found.insert(pod.key().clone(), pod)),
+        }
+    }
+    found.into_values().collect()
 }
 
 /// `key[=value]:effect`; what is not of this form is left out, since its agent has checked it.
@@ -323,8 +380,7 @@ mod tests {
     use super::*;
     use masthead_api::change::Change;
     use masthead_wire::manifest::{Holding, NodeContent};
-    use masthead_wire::object::PodEntry;
-    use masthead_wire::report::{Hello, PodStatus as Told};
+    use masthead_wire::report::PodStatus as Told;
     use serde_json::json;
 
     fn report(what: What) -> Report {

@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::Result;
 use axum::Router;
+use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::daemon::data::Data;
@@ -70,19 +71,19 @@ impl Repository {
         }
     }
 
-    /// Tells the sync every tip from now on, the present one first; ends with the program.
-    pub fn run(self, sync: Sync) {
+    /// Tells the sync every tip from now on, the present one first; the tasks end only when something is wrong.
+    pub fn run(self, sync: Sync, tasks: &mut JoinSet<()>) {
         match self {
             Repository::Hosted(socket) => {
                 let gate = Arc::new(Gate::new(sync.clone()));
-                tokio::spawn(async move {
+                tasks.spawn(async move {
                     let error = socket.serve(gate).await;
                     tracing::error!(%error, "pushes are not taken any more");
                 });
-                tokio::spawn(follow_hosted(sync));
+                tasks.spawn(follow_hosted(sync));
             }
             Repository::Watched(mirror) => {
-                tokio::spawn(follow_watched(mirror, sync));
+                tasks.spawn(follow_watched(mirror, sync));
             }
         }
     }
@@ -95,7 +96,10 @@ async fn follow_hosted(sync: Sync) {
             let (_, tip) = tips.next().await;
             sync.tip(tip).await;
         },
-        Err(error) => tracing::error!(%error, "the hosted repository is not watched; pushes are taken nevertheless"),
+        Err(error) => {
+            tracing::error!(%error, "the hosted repository is not watched; pushes are taken nevertheless");
+            std::future::pending().await
+        }
     }
 }
 

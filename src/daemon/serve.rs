@@ -13,9 +13,10 @@ use masthead_store::open;
 use masthead_wire::pki::authority::{Authority, NODE_LIFETIME};
 use masthead_wire::pki::token::{Token, TokenRecord};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock;
+use crate::control::clock::{Clock, System};
 use crate::control::run::Control;
 use crate::control::view::View;
 use crate::daemon::data::{Daemon, Data};
@@ -50,7 +51,8 @@ pub struct Running {
     pub api: api::State,
     authority: Arc<Authority>,
     tokens: Arc<Tokens>,
-    control: JoinHandle<()>,
+    /// The loops that have to run for as long as it does.
+    tasks: JoinSet<()>,
     leader: Option<JoinHandle<()>>,
     /// The range of services.
     services: String,
@@ -95,9 +97,12 @@ pub async fn serve(options: &Options) -> Result<Running> {
     let view = Arc::new(View::default());
     let services = network.services.first().map(ToString::to_string).unwrap_or_default();
     view.set_network(Arc::new(network));
-    let mut control = Control::new(view.clone(), store.clone(), nodes.clone(), nodes.subscribe_reports()?, born_s);
+    let clock: Arc<dyn Clock> = Arc::new(System::start());
+    let reports = nodes.subscribe_reports()?;
+    let mut control = Control::new(view.clone(), store.clone(), Arc::new(nodes.clone()), clock, reports, born_s);
     let watch = control.load().await.context("reading the store")?;
-    let control = tokio::spawn(async move {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
         if let Err(error) = control.run(watch).await {
             tracing::error!(%error, "the control loop has ended");
         }
@@ -116,7 +121,7 @@ pub async fn serve(options: &Options) -> Result<Running> {
         store: data.charts(),
     });
     handle.read_logs(logs::of_nodes(nodes.clone()));
-    tokio::spawn(sync.run());
+    tasks.spawn(sync.run());
 
     let daemon = Daemon {
         pid: std::process::id(),
@@ -140,9 +145,9 @@ pub async fn serve(options: &Options) -> Result<Running> {
     };
     let routes = api::router(api.clone()).merge(repository.routes(&data));
     listen::serve(api_listener, routes, options.is_public(), &authority, &data)?;
-    repository.run(handle);
+    repository.run(handle, &mut tasks);
     data.announce(&daemon)?;
-    Ok(Running { daemon, data, api, authority, tokens, control, leader, services, _claims: claims })
+    Ok(Running { daemon, data, api, authority, tokens, tasks, leader, services, _claims: claims })
 }
 
 impl Running {
@@ -175,19 +180,19 @@ impl Running {
         Ok(token)
     }
 
-    /// Waits until the control loop ends, which it does when another control plane leads.
+    /// Waits until one of its loops ends: the control loop does when another control plane leads.
     pub async fn ended(&mut self) {
-        // A panic of the loop ends the program, whose supervisor starts it again.
-        if let Err(error) = (&mut self.control).await {
-            tracing::error!(%error, "the control loop has ended");
+        // A panic of a loop ends the program, whose supervisor starts it again: without it nothing would be applied.
+        if let Some(Err(error)) = self.tasks.join_next().await {
+            tracing::error!(%error, "a loop of the control plane has ended");
         }
     }
 
     /// Stops serving; containers go on running.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.data.withdraw();
         self.api.nodes.stop();
-        self.control.abort();
+        self.tasks.abort_all();
         if let Some(leader) = self.leader {
             leader.abort();
         }

@@ -3,6 +3,8 @@
 //! Knows no store. `plan.rs` decides what a node is sent; `dispatcher.rs` starts the server and is
 //! what others hold; `service.rs` and `session.rs` are the gRPC edge.
 
+pub mod channel;
+pub mod convert;
 pub mod dispatcher;
 pub mod plan;
 pub mod service;

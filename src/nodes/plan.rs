@@ -3,11 +3,11 @@
 //! One step at a time is under way per node; what changes meanwhile is part of the next one, so
 //! nothing queues. The agent's half is `masthead_agent::link::plan`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use masthead_wire::manifest::{Generation, Holding, Manifest, NodeContent};
-use masthead_wire::object::{Attachment, AttachmentKey, Digest};
+use masthead_wire::object::{Attachment, AttachmentKey, PodEntry};
 use masthead_wire::report::Applied;
 
 /// Heartbeats that name another manifest than the one sent, before it counts as lost.
@@ -36,10 +36,16 @@ enum Held {
 }
 
 impl Held {
-    fn pod(&self, uid: &str) -> Option<Digest> {
+    /// Pods to send and to take away. Of content that we sent, nothing is compared that is the same allocation.
+    fn pods(&self, wanted: &NodeContent) -> (Vec<Arc<PodEntry>>, Vec<Arc<str>>) {
         match self {
-            Self::Reported(h) => h.pods.get(uid).copied(),
-            Self::Content(c) => c.pods.get(uid).map(|p| p.digest),
+            Self::Reported(h) => {
+                let is_held = |pod: &PodEntry| h.pods.get(&pod.uid) == Some(&pod.digest);
+                let send = wanted.pods.values().filter(|pod| !is_held(pod)).cloned().collect();
+                let gone = h.pods.keys().filter(|uid| !wanted.pods.contains_key(*uid)).cloned().collect();
+                (send, gone)
+            }
+            Self::Content(c) => wanted.pods.since(&c.pods),
         }
     }
 
@@ -66,25 +72,15 @@ impl Held {
     }
 }
 
-/// Keys of `old` that `new` has not.
-fn missing<K: Ord + Clone, A, B>(old: &BTreeMap<K, A>, new: &BTreeMap<K, B>) -> Vec<K> {
-    let gone = old.keys().filter(|key| !new.contains_key(*key));
-    gone.cloned().collect()
-}
-
 /// The step from `held` (at `base`) to `wanted`.
 fn delta(base: Generation, held: &Held, generation: Generation, wanted: &NodeContent) -> Manifest {
-    let pods = wanted.pods.values();
+    let (pods, removed_pods) = held.pods(wanted);
     let (attachments, removed_attachments) = held.attachments(wanted);
-    let removed_pods = match held {
-        Held::Reported(h) => missing(&h.pods, &wanted.pods),
-        Held::Content(c) => missing(&c.pods, &wanted.pods),
-    };
     Manifest {
         base: Some(base),
         generation,
         setup: wanted.setup.clone(),
-        pods: pods.filter(|p| held.pod(&p.uid) != Some(p.digest)).cloned().collect(),
+        pods,
         removed_pods,
         attachments,
         removed_attachments,
@@ -93,15 +89,11 @@ fn delta(base: Generation, held: &Held, generation: Generation, wanted: &NodeCon
 
 /// Whether a node that holds `old` as we sent it would see no difference.
 fn same(old: &Arc<NodeContent>, new: &Arc<NodeContent>) -> bool {
-    Arc::ptr_eq(old, new)
-        || (old.setup == new.setup
-            && old.pods.len() == new.pods.len()
-            && old
-                .pods
-                .values()
-                .zip(new.pods.values())
-                .all(|(a, b)| Arc::ptr_eq(a, b) || (a.uid == b.uid && a.digest == b.digest))
-            && old.attachments == new.attachments)
+    let are_pods_same = || {
+        let (changed, gone) = new.pods.since(&old.pods);
+        changed.is_empty() && gone.is_empty()
+    };
+    Arc::ptr_eq(old, new) || (old.setup == new.setup && are_pods_same() && old.attachments == new.attachments)
 }
 
 /// What happens to a node.

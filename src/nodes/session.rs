@@ -1,14 +1,12 @@
 //! The sessions of all nodes: who has one, what waits to be sent, and the two loops of each.
 
 use masthead_wire::limits::{MESSAGE_QUEUE, PROTOCOL};
-use masthead_wire::manifest::{Generation, Manifest};
-use masthead_wire::object::PodEntry;
+use masthead_wire::manifest::Manifest;
 use masthead_wire::parts;
 use masthead_wire::pb;
 use masthead_wire::pb::from_agent::Message;
 use masthead_wire::pki::identity::Peer;
 use masthead_wire::report::Hello;
-use masthead_wire::{convert, object};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,6 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
+use super::convert;
 use super::dispatcher::{Report, Shared, What};
 use super::plan::{Action, Event, Sender, Tables};
 
@@ -339,27 +338,15 @@ async fn read_all(
 }
 
 async fn step(shared: &Shared, admitted: &Admitted, event: Event) -> Result<(), String> {
-    let holds = match &event {
-        Event::Ack(generation) => Some(What::Holds(*generation)),
-        Event::Applied(applied) => Some(What::Applied(applied.clone())),
-        _ => None,
-    };
+    let told = convert::told(&event);
     let rest = match shared.nodes().current(admitted) {
         Some(node) => node.step(event),
         None => return Err(REPLACED.into()),
     };
-    for what in rest.into_iter().filter_map(outcome).chain(holds) {
+    for what in rest.into_iter().filter_map(convert::outcome).chain(told) {
         report(shared, admitted, what).await?;
     }
     Ok(())
-}
-
-fn outcome(action: Action) -> Option<What> {
-    match action {
-        Action::Ahead(held) => Some(What::Ahead(held)),
-        Action::Rejected { generation, why } => Some(What::Rejected { generation, why }),
-        Action::Send(_) => None,
-    }
 }
 
 /// What a message means to the plan, and what is reported of it.
@@ -367,55 +354,13 @@ fn take(
     shared: &Shared,
     admitted: &Admitted,
     message: Message,
-) -> Result<(Option<Event>, Option<What>), convert::Error> {
-    let generation = |g: Option<pb::Generation>| convert::required(g, "generation");
-    let (event, what) = match message {
-        Message::Hello(_) => (None, None),
-        Message::Status(status) => (None, Some(What::PodStatus(status.try_into()?))),
-        Message::Gone(gone) => (None, Some(What::PodGone(gone.try_into()?))),
-        Message::Heartbeat(beat) => {
-            let held = beat.held.map(Generation::from);
-            let all_sent = match shared.nodes().current(admitted) {
-                Some(node) => !node.sending && node.outbox.is_none(),
-                None => false,
-            };
-            let event = all_sent.then_some(Event::Heartbeat { held });
-            (event, Some(What::Heartbeat(beat.into())))
-        }
-        Message::Events(events) => {
-            let dropped = events.dropped;
-            let events = events.events.iter().map(convert::own).collect();
-            (None, Some(What::Events { events, dropped }))
-        }
-        Message::Ack(ack) => {
-            let generation = generation(ack.generation)?.into();
-            (Some(Event::Ack(generation)), None)
-        }
-        Message::Refused(refused) => {
-            let event = Event::Refused {
-                generation: generation(refused.generation)?.into(),
-                held: refused.held.map(Into::into).unwrap_or_default(),
-                why: refused.why,
-            };
-            (Some(event), None)
-        }
-        Message::Resync(resync) => {
-            let generation = generation(resync.generation)?.into();
-            (Some(Event::Resync { generation }), None)
-        }
-        Message::Applied(applied) => (Some(Event::Applied(applied.try_into()?)), None),
-        Message::Problems(problems) => (None, Some(What::Problems(problems.into()))),
-        Message::Pong(pong) => {
-            shared.streams.pong(pong.nonce);
-            (None, None)
-        }
-        Message::Recalled(recalled) => {
-            let pods = recalled.pods.iter();
-            let pods = pods.map(|b| PodEntry::parse(convert::own(b)).map(Arc::new));
-            let pods = pods.collect::<Result<Vec<_>, object::Error>>()?;
-            let last = recalled.last;
-            (None, Some(What::Recalled { pods, last }))
-        }
+) -> Result<(Option<Event>, Option<What>), masthead_wire::convert::Error> {
+    if let Message::Pong(pong) = &message {
+        shared.streams.pong(pong.nonce);
+    }
+    let all_sent = match shared.nodes().current(admitted) {
+        Some(node) => !node.sending && node.outbox.is_none(),
+        None => false,
     };
-    Ok((event, what))
+    convert::meaning(message, all_sent)
 }

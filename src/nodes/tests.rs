@@ -1,7 +1,8 @@
 //! Both ends of the channel over loopback: joining, manifests, reports, streams, restarts.
 
 use bytes::Bytes;
-use masthead_agent::link::handle::{self as link, LinkState};
+use masthead_agent::link::handle as link;
+use masthead_agent::link::state::{LinkState, Options as LinkOptions, Streams};
 use masthead_wire::channel::dial;
 use masthead_wire::limits;
 use masthead_wire::manifest::{Generation, NodeContent, NodeManifest};
@@ -101,7 +102,7 @@ impl Control {
 /// What tests make of streams: logs print lines, exec echoes its input and tells the last size.
 struct Echo;
 
-impl link::Streams for Echo {
+impl Streams for Echo {
     fn open(&self, request: StreamRequest, io: AgentIo) {
         tokio::spawn(async move {
             match request.kind {
@@ -141,7 +142,7 @@ async fn echo(mut io: AgentIo) {
 }
 
 fn agent(dir: &Path, node: &str, address: SocketAddr, token: Option<Token>) -> link::Handle {
-    let options = link::Options {
+    let options = LinkOptions {
         servers: vec![address.to_string()],
         state_dir: dir.to_owned(),
         node: node.into(),

@@ -10,7 +10,6 @@ use masthead_plan::sync::rollout::Rollout;
 use masthead_store::kv::Op;
 use masthead_store::objects::{self, Batch, Objects};
 
-use crate::clock;
 use crate::control::record;
 use crate::control::view::View;
 use crate::git::commit::Commit;
@@ -55,7 +54,7 @@ pub fn confirmed(commit: &Commit) -> Confirmed {
 pub fn plan(sync: &Handle, observed: &Observed) -> (SyncPlan, Vec<Problem>) {
     let rules = Rules { confirmed: confirmed(&observed.commit), recovery: sync.recovery(), ..Rules::default() };
     let cluster = sync.view().read().clone();
-    plan::plan(&observed.desired, &cluster, rules, &mut clock::context())
+    plan::plan(&observed.desired, &cluster, rules, &mut sync.clock.context())
 }
 
 /// The plan of a commit on the newest view, if it may be executed.
@@ -88,7 +87,11 @@ pub async fn execute(view: &View, store: &Objects, plan: &SyncPlan, done: Vec<Op
     }
     for batch in batches.into_iter().filter(|batch| !batch.is_empty()) {
         match store.apply(batch).await {
-            Ok(revision) => view.at_least(revision.0).await,
+            Ok(revision) => {
+                tracing::debug!(%revision, "stored");
+                view.at_least(revision.0).await;
+                tracing::debug!(%revision, "seen");
+            }
             Err(objects::Error::Conflict { keys }) => {
                 tracing::debug!(?keys, "planning anew");
                 let revision = store.kv().revision().await.map_err(objects::Error::from)?;

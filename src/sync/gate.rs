@@ -106,7 +106,9 @@ impl Gate {
                         return;
                     }
                 }
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Ok(_) => {}
+                // The last line may be among those that were missed: it is asked for once more.
+                Err(RecvError::Lagged(_)) => self.sync.tip(commit).await,
                 Err(RecvError::Closed) => return,
             }
         }

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
 
 use masthead_plan::sync::hooks::Recovery;
 use masthead_plan::sync::release::ReleaseKey;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, watch};
 
+use crate::control::clock::Clock;
 use crate::control::view::View;
 use crate::git::commit::CommitId;
 use crate::git::reader::Reader;
@@ -81,8 +81,9 @@ pub struct Handle {
     pub(in crate::sync) tips: mpsc::Sender<CommitId>,
     pub(in crate::sync) progress: broadcast::Sender<Progress>,
     pub(in crate::sync) trouble: watch::Sender<Troubles>,
-    /// Until when nodes have time to tell what they run; set where the store may have been lost.
-    pub(in crate::sync) lost_until: Arc<OnceLock<Instant>>,
+    pub(in crate::sync) clock: Arc<dyn Clock>,
+    /// Until when nodes have time to tell what they run, by the clock; set where the store may have been lost.
+    pub(in crate::sync) lost_until: Arc<OnceLock<u64>>,
     pub(in crate::sync) logs: Arc<OnceLock<Logs>>,
     pub(in crate::sync) testing: Testing,
 }
@@ -110,7 +111,7 @@ impl Handle {
         match self.lost_until.get() {
             _ if self.view.read().applied_commit().is_some() => Recovery::No,
             None => Recovery::No,
-            Some(until) if Instant::now() < *until => Recovery::Waiting,
+            Some(until_ms) if self.clock.now_ms() < *until_ms => Recovery::Waiting,
             Some(_) => Recovery::Over,
         }
     }

@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod blame;
 pub mod charts;
+pub mod commits;
 pub mod gate;
 pub mod handle;
 pub mod logs;

@@ -1,9 +1,10 @@
 //! Tips of the tracked branch → commits applied and followed to their outcome; a newer one supersedes at once.
+//!
+//! The simulation runs this very loop, on commits and a clock of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use masthead_plan::sync::entry::SyncPlan;
 use masthead_plan::sync::hooks::{Recovery, State};
@@ -13,9 +14,10 @@ use masthead_store::kv::Op;
 use masthead_store::objects::{Batch, Objects};
 use tokio::sync::{broadcast, mpsc, watch};
 
-use crate::clock;
+use crate::control::clock::{Clock, System};
 use crate::control::view::View;
 use crate::git::commit::CommitId;
+use crate::sync::commits::{Commits, OfRepository};
 use crate::sync::handle::{About, Handle, PROGRESS_WAITING_MAX, Progress, Tracked, Trouble, Troubles};
 use crate::sync::notes::Notes;
 use crate::sync::observe::{Fault, Observed, Source};
@@ -24,13 +26,13 @@ use crate::sync::record::{AppliedCommit, CommitRecord, HOOKS_MAX, Outcome, RECOR
 use crate::sync::{apply, logs};
 
 /// How long a rollout may take whose objects have no deadline of their own.
-pub const ROLLOUT_MAX: Duration = Duration::from_secs(900);
+pub const ROLLOUT_MAX_MS: u64 = 900_000;
 
 /// How long nodes have to tell what they run, where the store may have been lost: agents dial again within ten seconds.
-const NODES_TELL_MAX: Duration = Duration::from_secs(15);
+const NODES_TELL_MAX_MS: u64 = 15_000;
 
 /// How long a failed read of a repository waits before it is tried again.
-const READ_AGAIN: Duration = Duration::from_secs(5);
+const READ_AGAIN_MS: u64 = 5000;
 
 /// Entries of a plan above which its writes take long enough to be told of before they are made.
 const LARGE: usize = 500;
@@ -41,6 +43,7 @@ const TIPS_WAITING_MAX: usize = 64;
 /// The loop behind a [`Handle`].
 pub struct Sync {
     handle: Handle,
+    commits: Arc<dyn Commits>,
     store: Objects,
     tips: mpsc::Receiver<CommitId>,
     /// Outcomes as git notes, where the repository is ours to write.
@@ -50,14 +53,37 @@ pub struct Sync {
 impl Sync {
     /// The sync of one branch, not yet running.
     pub fn new(tracked: Tracked, repository: PathBuf, view: Arc<View>, store: Objects) -> Sync {
+        Sync::over(tracked, repository, view, store, Arc::new(System::start()), |handle| Arc::new(OfRepository(handle)))
+    }
+
+    /// The same on another clock, with commits from elsewhere.
+    pub fn over(
+        tracked: Tracked,
+        repository: PathBuf,
+        view: Arc<View>,
+        store: Objects,
+        clock: Arc<dyn Clock>,
+        commits: impl FnOnce(Handle) -> Arc<dyn Commits>,
+    ) -> Sync {
         let (tips_in, tips) = mpsc::channel(TIPS_WAITING_MAX);
         let source = Arc::new(Source::new(tracked.path.clone()));
         let progress = broadcast::Sender::new(PROGRESS_WAITING_MAX);
         let trouble = watch::Sender::new(Troubles::default());
         let (lost_until, logs, testing) = (Arc::default(), Arc::default(), Arc::default());
-        let handle =
-            Handle { tracked, repository, source, view, tips: tips_in, progress, trouble, lost_until, logs, testing };
-        Sync { handle, store, tips, notes: None }
+        let handle = Handle {
+            tracked,
+            repository,
+            source,
+            view,
+            tips: tips_in,
+            progress,
+            trouble,
+            clock,
+            lost_until,
+            logs,
+            testing,
+        };
+        Sync { commits: commits(handle.clone()), handle, store, tips, notes: None }
     }
 
     /// The handle.
@@ -70,7 +96,7 @@ impl Sync {
         self.notes = self.handle.tracked.hosted.then(|| Notes::start(self.handle.repository.clone()));
         if self.may_be_lost() {
             // Set once: there is one run of a handle.
-            let _ = self.handle.lost_until.set(Instant::now() + NODES_TELL_MAX);
+            let _ = self.handle.lost_until.set(self.now_ms().saturating_add(NODES_TELL_MAX_MS));
         }
         let mut next = None;
         loop {
@@ -88,11 +114,23 @@ impl Sync {
 
     /// Whether this store is new although its repository is not, so that it may have been lost.
     fn may_be_lost(&self) -> bool {
-        let tracked = &self.handle.tracked;
-        let has_commits =
-            || self.handle.reader().and_then(|reader| reader.tip(&tracked.branch)).is_ok_and(|t| t.is_some());
         // A repository that is elsewhere is fetched when this has begun.
-        self.handle.view.read().applied_commit().is_none() && (!tracked.hosted || has_commits())
+        self.handle.view.read().applied_commit().is_none()
+            && (!self.handle.tracked.hosted || self.commits.is_there())
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.handle.clock.now_ms()
+    }
+
+    /// The next tip; the commit that is under way when none comes for a while, so that it is tried again.
+    async fn tip_or_again(&mut self) -> Tip {
+        let again = self.handle.clock.until(self.now_ms().saturating_add(READ_AGAIN_MS));
+        tokio::select! {
+            biased;
+            newer = self.tips.recv() => Tip::Newer(newer),
+            () = again => Tip::Again,
+        }
     }
 
     /// Skips to the newest tip that waits.
@@ -108,8 +146,8 @@ impl Sync {
 
     /// Records a commit that was never taken up, because a newer one was there already.
     async fn skip(&mut self, commit: CommitId, newer: CommitId) {
-        if let Ok(commit) = self.handle.reader().and_then(|reader| reader.commit(commit)) {
-            let mut rolling = Rolling::new(self, crate::sync::observe::facts(&commit), commit.id);
+        if let Ok(facts) = self.commits.facts(commit) {
+            let mut rolling = Rolling::new(self, facts, commit);
             rolling.end(self, Outcome::Superseded, format!("by {}", newer.short())).await;
         }
     }
@@ -123,8 +161,7 @@ impl Sync {
         };
         let mut rolling = Rolling::new(self, observed.desired.commit.clone(), commit);
         let newer = self.take(&mut rolling, &observed).await;
-        // What a large repository asks for takes a while to be freed, and the newer commit is in a hurry.
-        tokio::task::spawn_blocking(move || drop(observed));
+        self.commits.release(observed);
         newer
     }
 
@@ -140,9 +177,9 @@ impl Sync {
                 Err(error) => {
                     tracing::error!(%error, "the commit is not applied yet");
                     rolling.say(self, format!("not applied yet: {error}"));
-                    match tokio::time::timeout(READ_AGAIN, self.tips.recv()).await {
-                        Ok(newer) => return self.supersede(rolling, newer).await,
-                        Err(_) => continue,
+                    match self.tip_or_again().await {
+                        Tip::Newer(newer) => return self.supersede(rolling, newer).await,
+                        Tip::Again => continue,
                     }
                 }
             };
@@ -160,6 +197,7 @@ impl Sync {
         let applied = AppliedCommit { commit: rolling.id.to_string(), branch };
         for _ in 0..apply::ATTEMPTS {
             let plan = apply::decide(&self.handle, observed)?;
+            tracing::debug!(entries = plan.entries.len(), "planned");
             let logs = self.logs_of(&plan).await;
             if plan.entries.len() > LARGE {
                 rolling.write(self).await;
@@ -213,33 +251,27 @@ impl Sync {
     /// Reads a commit; a tree with faults is recorded as refused. `Err` is what to do instead.
     async fn observe(&mut self, commit: CommitId) -> Result<Observed, Option<CommitId>> {
         loop {
-            let fault = match self.handle.reader() {
-                Ok(reader) => match self.handle.observe(reader, commit).await {
-                    Ok(observed) => {
-                        self.handle.set_trouble(About::Commit, None);
-                        return Ok(observed);
-                    }
-                    Err(fault) => fault,
-                },
-                Err(error) => Fault::Git(error),
+            let fault = match self.commits.observe(commit).await {
+                Ok(observed) => {
+                    tracing::debug!(objects = observed.desired.objects.len(), "read");
+                    self.handle.set_trouble(About::Commit, None);
+                    return Ok(observed);
+                }
+                Err(fault) => fault,
             };
             match fault {
                 Fault::Invalid(problems) => {
-                    let facts = self
-                        .handle
-                        .reader()
-                        .and_then(|reader| reader.commit(commit))
-                        .map(|c| crate::sync::observe::facts(&c));
-                    let mut rolling = Rolling::new(self, facts.unwrap_or_default(), commit);
+                    let facts = self.commits.facts(commit).unwrap_or_default();
+                    let mut rolling = Rolling::new(self, facts, commit);
                     let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
                     rolling.refuse(self, text.join("\n")).await;
                     return Err(self.tips.recv().await);
                 }
                 Fault::Git(error) => {
                     tracing::warn!(%error, "the commit cannot be read; what is applied stays");
-                    self.handle
-                        .set_trouble(About::Commit, Some(Trouble { since_s: clock::now_s(), why: error.to_string() }));
-                    if let Ok(newer) = tokio::time::timeout(READ_AGAIN, self.tips.recv()).await {
+                    let since_s = self.handle.clock.now_s();
+                    self.handle.set_trouble(About::Commit, Some(Trouble { since_s, why: error.to_string() }));
+                    if let Tip::Newer(newer) = self.tip_or_again().await {
                         return Err(newer);
                     }
                 }
@@ -250,12 +282,13 @@ impl Sync {
     /// Watches what a commit changed until a newer commit comes; its outcome may come before, and may turn good again.
     async fn follow(&mut self, rolling: &mut Rolling, observed: &Observed, waits: bool) -> Followed {
         let mut revisions = self.handle.view.subscribe();
-        let deadline = rolling.started + ROLLOUT_MAX;
+        let deadline_ms = rolling.started_ms.saturating_add(ROLLOUT_MAX_MS);
         loop {
             let (lines, assessed) = match self.look(rolling, observed) {
                 Some(found) => found,
                 None => return Followed::PlanAgain,
             };
+            let open = progress::first_of(&lines);
             rolling.lines(self, lines);
             let done = rolling.record.outcome;
             match assessed {
@@ -263,8 +296,9 @@ impl Sync {
                     rolling.end(self, Outcome::Healthy, String::new()).await
                 }
                 Assessed::Failed(why) if !done.is_final() => rolling.end(self, Outcome::Failed, why.join("; ")).await,
-                Assessed::Progressing if !done.is_final() && Instant::now() >= deadline => {
-                    let why = format!("timed out after {} s", ROLLOUT_MAX.as_secs());
+                // Healthy counts too: what waits for an old object to go may wait for ever.
+                _ if !done.is_final() && self.now_ms() >= deadline_ms => {
+                    let why = format!("timed out after {} s{open}", ROLLOUT_MAX_MS / 1000);
                     rolling.end(self, Outcome::Failed, why).await;
                 }
                 _ => {}
@@ -272,7 +306,10 @@ impl Sync {
             let settled = rolling.record.outcome == Outcome::Healthy;
             let open = !rolling.record.outcome.is_final();
             let told = self.handle.lost_until.get().filter(|_| self.handle.recovery() == Recovery::Waiting).copied();
+            let due_ms = told.unwrap_or(u64::MAX).min(if open { deadline_ms } else { u64::MAX });
+            let due = self.handle.clock.until(due_ms);
             tokio::select! {
+                biased;
                 newer = self.tips.recv() => match newer {
                     Some(newer) if newer.to_string() == rolling.record.commit.id && settled => return Followed::PlanAgain,
                     // Whoever pushed it listens from now on, and it may have failed before that.
@@ -287,8 +324,7 @@ impl Sync {
                         return Followed::PlanAgain;
                     }
                 }
-                () = tokio::time::sleep_until(deadline.into()), if open => {}
-                () = tokio::time::sleep_until(told.unwrap_or(deadline).into()), if told.is_some() => {}
+                () = due => {}
             }
         }
     }
@@ -297,7 +333,13 @@ impl Sync {
     fn look(&self, rolling: &mut Rolling, observed: &Observed) -> Option<(Vec<String>, Assessed)> {
         let cluster = self.handle.view.read().clone();
         let recovery = self.handle.recovery();
-        let steps = rollout::states(&rolling.releases, &observed.desired, &cluster, recovery, &mut clock::context());
+        let steps = rollout::states(
+            &rolling.releases,
+            &observed.desired,
+            &cluster,
+            recovery,
+            &mut self.handle.clock.context(),
+        );
         if steps.iter().any(|(_, step)| step.has_work()) {
             return None;
         }
@@ -326,6 +368,11 @@ impl Sync {
     }
 }
 
+enum Tip {
+    Newer(Option<CommitId>),
+    Again,
+}
+
 enum Followed {
     Newer(Option<CommitId>),
     PlanAgain,
@@ -334,7 +381,7 @@ enum Followed {
 /// One commit on its way.
 struct Rolling {
     id: CommitId,
-    started: Instant,
+    started_ms: u64,
     record: CommitRecord,
     watched: Watched,
     /// Its releases that are on their way.
@@ -355,7 +402,7 @@ impl Rolling {
             outcome: Outcome::Applying,
             summary: String::new(),
             detail: String::new(),
-            started_s: clock::now_s(),
+            started_s: sync.handle.clock.now_s(),
             finished_s: None,
             took_ms: None,
             changed: Vec::new(),
@@ -369,7 +416,7 @@ impl Rolling {
         };
         let watched = Watched::new(progress::recorded(&record, &sync.handle.view.read()));
         let (releases, said) = (BTreeSet::new(), BTreeMap::new());
-        Rolling { id, started: Instant::now(), record, watched, releases, continues: false, said }
+        Rolling { id, started_ms: sync.now_ms(), record, watched, releases, continues: false, said }
     }
 
     fn say(&self, sync: &Sync, line: String) {
@@ -444,8 +491,8 @@ impl Rolling {
     async fn end(&mut self, sync: &Sync, outcome: Outcome, detail: String) {
         self.record.outcome = outcome;
         self.record.detail = detail;
-        self.record.finished_s = Some(clock::now_s());
-        let took = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.record.finished_s = Some(sync.handle.clock.now_s());
+        let took = sync.now_ms().saturating_sub(self.started_ms);
         self.record.took_ms = Some(took);
         self.write(sync).await;
         tracing::info!(commit = self.id.short(), %outcome, detail = self.record.detail, took_ms = took, "outcome");

@@ -1,44 +1,46 @@
-//! The control plane as one process: the loops of `src/control/run.rs` and `src/sync/run.rs`, told when to go on.
+//! The control plane as one process: the very loops of `src/control/run.rs` and `src/sync/run.rs`, woken as production
+//! wakes them, on the simulation's clock.
 //!
-//! It decides by the code of production and holds nothing that a crash may not take.
+//! It holds nothing that a crash may not take: a crash drops the loops wherever they wait.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
-use std::task::Poll;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 
-use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
-use masthead::control::dispatch::Dispatch;
-use masthead::control::events;
-use masthead::control::record;
-use masthead::control::report::{Pending, Reports};
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+use masthead::control::run;
 use masthead::control::view::View;
+use masthead::git::commit::{Commit, CommitId, Person};
+use masthead::git::error::Error;
+use masthead::nodes::channel;
+use masthead::nodes::convert;
 use masthead::nodes::dispatcher::{Report, What};
-use masthead::nodes::plan::{Action, Event, Sender};
-use masthead::sync::apply::waits;
-use masthead::sync::progress::{self, Assessed};
-use masthead::sync::record::AppliedCommit;
-use masthead_api::key::{ObjectKey, STORE_ROOT};
-use masthead_plan::cluster::event::Changed;
-use masthead_plan::context::{Context, Ids};
-use masthead_plan::round::{self, Round, Task};
-use masthead_plan::sync::entry::{Record, SyncPlan};
-use masthead_plan::sync::guard::Confirmed;
-use masthead_plan::sync::plan::{self, Rules};
-use masthead_store::kv::{self, KeyRange, Kv, Op, Revision, WatchRequest, WatchStream};
-use masthead_store::objects::{self, Batch, Objects};
-use masthead_wire::manifest::{Generation, Manifest};
-use masthead_wire::object::PodEntry;
+use masthead::nodes::plan::{Action, Event, Sender, Tables};
+use masthead::sync::commits::Commits;
+use masthead::sync::handle::{Handle, Tracked};
+use masthead::sync::observe::{Fault, Observed};
+use masthead::sync::record::Outcome;
+use masthead::sync::run::Sync;
+use masthead_plan::context::Ids;
+use masthead_plan::desired::{CommitFacts, Desired};
+use masthead_plan::sync::guard::CONFIRM_TRAILER;
+use masthead_store::kv::Kv;
+use masthead_store::objects::Objects;
+use masthead_wire::manifest::{Manifest, NodeContent};
 use masthead_wire::pb::from_agent::Message;
+use masthead_wire::report::Hello;
+use tokio::sync::mpsc;
 
+use super::clock::Clock;
 use super::git::Git;
-use super::store::{Store, now, poll};
+use super::store::{Store, now};
 use super::trace;
 
-const STORE_AGAIN_MS: i64 = 500;
-const READ_AGAIN_MS: i64 = 5000;
-
-type Write = BoxFuture<'static, Result<Revision, objects::Error>>;
+/// Reports that wait for the control loop.
+const REPORTS_MAX: usize = 4096;
 
 /// What goes to agents.
 #[derive(Clone, Debug)]
@@ -47,52 +49,172 @@ pub enum ToAgent {
     Recall(Vec<String>),
 }
 
+/// A loop, which runs on when something has woken it.
+struct Task {
+    future: BoxFuture<'static, ()>,
+    woken: Arc<Woken>,
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Task {
+    fn new(future: BoxFuture<'static, ()>) -> Task {
+        Task { future, woken: Arc::new(Woken(AtomicBool::new(true))) }
+    }
+
+    fn is_woken(&self) -> bool {
+        self.woken.0.load(Ordering::Relaxed)
+    }
+
+    /// Runs until it has to wait for something.
+    fn run(&mut self) {
+        if self.woken.0.swap(false, Ordering::Relaxed) {
+            let waker = Waker::from(self.woken.clone());
+            let ended = self.future.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(ended == Poll::Pending, "a loop of the control plane ends");
+        }
+    }
+}
+
+/// A node, as the channel knows it.
 struct Node {
     sender: Sender,
     session: Option<u64>,
 }
 
-/// Where the sync of the newest commit stands.
-enum Stage {
-    Idle,
-    Plan {
-        not_before_ms: i64,
-        at_least: u64,
-    },
-    Write {
-        write: Write,
-        plan: Box<SyncPlan>,
-    },
-    /// All is written; planned again at the next change when something waits for an old object to go.
-    Follow {
-        waits: bool,
-        since: u64,
-        keys: Vec<ObjectKey>,
-    },
+/// Connections to nodes, whose messages the world carries.
+struct Link {
+    nodes: BTreeMap<String, Node>,
+    term: u64,
+    sent: Vec<(String, u64, ToAgent)>,
+    reports: mpsc::Sender<Report>,
+}
+
+impl Link {
+    fn node(&mut self, name: &str) -> &mut Node {
+        let term = self.term;
+        self.nodes.entry(name.to_owned()).or_insert_with(|| Node { sender: Sender::new(term), session: None })
+    }
+
+    fn report(&self, node: &str, what: What) {
+        self.reports.try_send(Report { node: node.to_owned(), what }).expect("room for a report");
+    }
+
+    /// Takes an event as a session does: what is to be sent is sent, the rest is reported.
+    fn take(&mut self, name: &str, event: Event) {
+        let told = convert::told(&event);
+        let node = self.node(name);
+        let (actions, session) = (node.sender.step(event), node.session);
+        for action in actions {
+            match (action, session) {
+                (Action::Send(step), Some(session)) => self.sent.push((name.to_owned(), session, ToAgent::Step(step))),
+                (Action::Send(_), None) => panic!("something is sent to {name}, which has no session"),
+                (Action::Rejected { why, .. }, _) => panic!("good content was rejected: {why}"),
+                (action, _) => convert::outcome(action).into_iter().for_each(|what| self.report(name, what)),
+            }
+        }
+        told.into_iter().for_each(|what| self.report(name, what));
+    }
+}
+
+struct Channel(Mutex<Link>);
+
+impl Channel {
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl channel::Channel for Channel {
+    fn set_node(&self, node: &str, content: Arc<NodeContent>) {
+        self.link().take(node, Event::Wanted(content));
+    }
+
+    fn set_term(&self, term: u64) {
+        let mut link = self.link();
+        link.term = link.term.max(term);
+        let nodes: Vec<String> = link.nodes.keys().cloned().collect();
+        nodes.iter().for_each(|node| link.take(node, Event::Term(term)));
+    }
+
+    fn recall(&self, node: &str, uids: Vec<String>) {
+        let mut link = self.link();
+        if let Some(session) = link.nodes.get(node).and_then(|node| node.session) {
+            link.sent.push((node.to_owned(), session, ToAgent::Recall(uids)));
+        }
+    }
+
+    fn tables(&self) -> Vec<Tables> {
+        self.link().nodes.values().filter_map(|node| node.sender.tables()).collect()
+    }
+}
+
+/// The commits that were made so far.
+#[derive(Default)]
+struct Branch {
+    commits: Mutex<Vec<Desired>>,
+    /// The one that was read last.
+    taken: Mutex<Option<usize>>,
+}
+
+impl Branch {
+    fn find(&self, id: CommitId) -> (usize, Desired) {
+        let commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = commits.iter().enumerate().find(|(_, desired)| desired.commit.id == id.to_string());
+        let (place, desired) = found.expect("only commits of the branch are read");
+        (place, desired.clone())
+    }
+}
+
+impl Commits for Branch {
+    fn is_there(&self) -> bool {
+        !self.commits.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    fn facts(&self, id: CommitId) -> Result<CommitFacts, Error> {
+        Ok(self.find(id).1.commit)
+    }
+
+    fn observe(&self, id: CommitId) -> BoxFuture<'_, Result<Observed, Fault>> {
+        let (place, desired) = self.find(id);
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+        let who = Person::new("somebody", "somebody@example.test", desired.commit.time_s);
+        let confirms = |what: &str| (CONFIRM_TRAILER.to_owned(), what.to_owned());
+        let commit = Commit {
+            id,
+            tree: id.to_string().parse().expect("forty digits"),
+            parents: Vec::new(),
+            author: who.clone(),
+            committer: who,
+            subject: desired.commit.subject.clone(),
+            body: String::new(),
+            trailers: vec![confirms("delete"), confirms("replace")],
+        };
+        ready(Ok(Observed { commit, desired, notes: Vec::new() })).boxed()
+    }
+
+    fn release(&self, observed: Observed) {
+        drop(observed);
+    }
 }
 
 pub struct Control {
     pub view: Arc<View>,
-    store: Objects,
-    watch: WatchStream,
-    inbox: VecDeque<Report>,
-    reports: Reports,
-    dispatch: Dispatch,
-    tasks: BTreeSet<Task>,
-    due: BTreeMap<Task, i64>,
-    applied: Option<String>,
-    writing: Option<(Write, BTreeSet<Task>)>,
-    behind: u64,
-    not_before_ms: i64,
-    nodes: BTreeMap<String, Node>,
-    term: u64,
+    clock: Arc<Clock>,
+    channel: Arc<Channel>,
+    branch: Arc<Branch>,
+    sync: Handle,
+    /// How many commits the sync was told of.
+    told: usize,
+    control_loop: Task,
+    sync_loop: Task,
     rng: Ids,
-    /// The commit that is synced.
-    pub commit: Option<usize>,
-    stage: Stage,
-    pub healthy: bool,
-    /// To be sent: node, session, what.
-    pub sent: Vec<(String, u64, ToAgent)>,
 }
 
 impl Control {
@@ -100,355 +222,115 @@ impl Control {
     pub fn start(store: &Arc<Store>, born_s: i64, now_ms: i64, seed: u64) -> Control {
         let kv: Arc<dyn Kv> = store.clone();
         let store = Objects::new(kv, None);
-        let (view, watch) = (Arc::new(View::default()), futures::stream::pending().boxed());
-        let mut control = Control {
-            view,
-            store,
-            watch,
-            inbox: VecDeque::new(),
-            reports: Reports::new(born_s),
-            dispatch: Dispatch::default(),
-            tasks: BTreeSet::new(),
-            due: BTreeMap::new(),
-            applied: None,
-            writing: None,
-            behind: 0,
-            not_before_ms: 0,
-            nodes: BTreeMap::new(),
-            term: u64::try_from(now_ms).unwrap_or(0),
-            rng: Ids::new(seed),
-            commit: None,
-            stage: Stage::Idle,
-            healthy: false,
-            sent: Vec::new(),
+        let view = Arc::new(View::default());
+        let mut rng = Ids::new(seed);
+        let clock = Arc::new(Clock::new(now_ms, rng.bits()));
+        let (reports, heard) = mpsc::channel(REPORTS_MAX);
+        let term = u64::try_from(now_ms).unwrap_or(0);
+        let link = Link { nodes: BTreeMap::new(), term, sent: Vec::new(), reports };
+        let channel = Arc::new(Channel(Mutex::new(link)));
+        let mut control =
+            run::Control::new(view.clone(), store.clone(), channel.clone(), clock.clone(), heard, born_s);
+        let watch = now(control.load()).expect("the memory store answers");
+        let control_loop = async move {
+            let ended = control.run(watch).await;
+            panic!("the control loop ends: {ended:?}");
         };
-        control.load();
-        control
-    }
-
-    fn load(&mut self) {
-        let (stored, revision) = now(self.store.load()).expect("the memory store answers");
-        let request = WatchRequest::new(KeyRange::prefix(STORE_ROOT), revision.next());
-        self.watch = now(self.store.kv().watch(request)).expect("the memory store answers");
-        let touched = self.view.replace(stored, revision.0);
-        self.dispatch = Dispatch::default();
-        self.touched(&touched);
-        self.tasks.extend(round::all_tasks(&self.view.read()));
-        for node in self.reports.admitted() {
-            self.dispatch.touch(&node);
+        let tracked =
+            Tracked { url: String::new(), branch: "main".to_owned(), path: String::new(), hosted: false };
+        let branch = Arc::new(Branch::default());
+        let commits: Arc<dyn Commits> = branch.clone();
+        let sync = Sync::over(tracked, PathBuf::new(), view.clone(), store, clock.clone(), |_| commits);
+        let handle = sync.handle();
+        Control {
+            view,
+            clock,
+            channel,
+            branch,
+            sync: handle,
+            told: 0,
+            control_loop: Task::new(control_loop.boxed()),
+            sync_loop: Task::new(sync.run().boxed()),
+            rng,
         }
-        self.tell_nodes();
-    }
-
-    fn context(&mut self, now_ms: i64) -> Context {
-        let mut cx = Context::new(now_ms.div_euclid(1000), self.rng.bits());
-        cx.micros = u32::try_from(now_ms.rem_euclid(1000)).unwrap_or(0) * 1000;
-        cx
     }
 
     /// When it has to go on even if nothing comes in.
     pub fn due_ms(&self, now_ms: i64) -> Option<i64> {
-        let soon = now_ms + 1;
-        if self.writing.is_some() || matches!(self.stage, Stage::Write { .. }) {
-            return Some(soon);
-        }
-        let plan = match &self.stage {
-            Stage::Plan { not_before_ms, .. } => Some((*not_before_ms).max(soon)),
-            _ => None,
-        };
-        let tasks = (!self.tasks.is_empty() || self.reports.is_ready() || !self.inbox.is_empty())
-            .then_some(self.not_before_ms.max(soon));
-        [plan, tasks, self.due.values().min().map(|at| (*at).max(soon))].into_iter().flatten().min()
+        let is_woken = self.control_loop.is_woken() || self.sync_loop.is_woken();
+        let due = self.clock.due_ms().map(|at| at.max(now_ms + 1));
+        is_woken.then_some(now_ms + 1).into_iter().chain(due).min()
     }
 
-    /// Goes on by one step.
+    /// Whether a commit was made of which the sync does not know.
+    pub fn is_behind(&self, git: &Git) -> bool {
+        self.told < git.commits.len()
+    }
+
+    /// The commit that the sync took up last.
+    pub fn commit(&self) -> Option<usize> {
+        *self.branch.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a commit is called healthy.
+    pub fn is_healthy(&self, id: &str) -> bool {
+        self.view.commit(id).is_some_and(|record| record.outcome == Outcome::Healthy)
+    }
+
+    /// Goes on until both loops wait.
     pub fn step(&mut self, git: &Git, now_ms: i64) {
-        if self.rng.below(2) == 0 {
-            self.round_step(now_ms);
-            self.sync_step(git, now_ms);
-        } else {
-            self.sync_step(git, now_ms);
-            self.round_step(now_ms);
+        self.clock.set(now_ms);
+        if self.is_behind(git) {
+            self.told = git.commits.len();
+            let mut commits = self.branch.commits.lock().unwrap_or_else(PoisonError::into_inner);
+            *commits = git.commits.iter().map(|commit| commit.desired.clone()).collect();
+            let tip = commits.last().expect("there is one").commit.id.parse().expect("forty digits");
+            now(self.sync.tip(tip));
+        }
+        let (first, second) = match self.rng.below(2) {
+            0 => (&mut self.control_loop, &mut self.sync_loop),
+            _ => (&mut self.sync_loop, &mut self.control_loop),
+        };
+        first.run();
+        second.run();
+        if let Some(fault) = trace::fault() {
+            panic!("the control plane logs a fault of its own:{fault}");
         }
     }
 
-    fn round_step(&mut self, now_ms: i64) {
-        if now_ms < self.not_before_ms {
-            return;
-        }
-        if let Some((write, _)) = &mut self.writing {
-            let Poll::Ready(result) = poll(write) else { return };
-            let (_, tasks) = self.writing.take().expect("it was just polled");
-            match result {
-                Ok(revision) => {
-                    self.reports.done();
-                    self.behind = revision.0;
-                }
-                Err(objects::Error::Conflict { keys }) => {
-                    trace::line(|| format!("  control: conflict on {keys:?}"));
-                    self.tasks.extend(tasks);
-                    self.behind = now(self.store.kv().revision()).expect("the memory store answers").0;
-                }
-                Err(error) => {
-                    trace::line(|| format!("  control: {error}"));
-                    self.tasks.extend(tasks);
-                    self.not_before_ms = now_ms + STORE_AGAIN_MS;
-                }
-            }
-            self.take_watch();
-            assert!(self.view.revision() >= self.behind, "the watch does not reach what was written");
-            self.tell_nodes();
-            return;
-        }
-        self.take_watch();
-        while let Some(report) = self.inbox.pop_front() {
-            self.report(report);
-        }
-        let due: Vec<Task> = self.due.iter().filter(|(_, at)| **at <= now_ms).map(|(task, _)| task.clone()).collect();
-        for task in due {
-            self.due.remove(&task);
-            self.tasks.insert(task);
-        }
-        self.tell_nodes();
-        self.round(now_ms);
-    }
-
-    fn take_watch(&mut self) {
-        while let Some(Some(batch)) = self.watch.next().now_or_never() {
-            let batch = batch.expect("the memory store keeps its watch");
-            let read = |event: &kv::Event| {
-                let value = (event.kind == kv::EventKind::Put).then_some(&event.kv.value);
-                objects::read(&event.kv.key, value, event.kv.mod_revision)
-            };
-            let touched = self.view.take(batch.events.iter().filter_map(read).collect(), batch.revision.0);
-            self.touched(&touched);
-        }
-    }
-
-    fn touched(&mut self, touched: &[Changed]) {
-        let cluster = self.view.read().clone();
-        for changed in touched {
-            self.tasks.extend(round::tasks(&cluster, changed));
-            self.dispatch.take(&cluster, changed);
-        }
-        if self.applied.as_deref() != cluster.applied_commit() {
-            self.applied = cluster.applied_commit().map(str::to_owned);
-            self.tasks.extend(round::commit_tasks(&cluster));
-        }
-    }
-
-    fn report(&mut self, report: Report) {
-        let cluster = self.view.read().clone();
-        match self.reports.take(&cluster, report) {
-            Pending::Nothing => {}
-            Pending::Admit(node) => self.dispatch.touch(&node),
-            Pending::Ahead(term) => {
-                self.term = self.term.max(term + 1);
-                let nodes: Vec<String> = self.nodes.keys().cloned().collect();
-                nodes.iter().for_each(|node| self.link(node, Event::Term(term + 1)));
-            }
-            Pending::Ask(node, uids) => {
-                if let Some(session) = self.nodes.get(&node).and_then(|n| n.session) {
-                    self.sent.push((node, session, ToAgent::Recall(uids)));
-                }
-            }
-        }
-    }
-
-    fn tell_nodes(&mut self) {
-        let cluster = self.view.read().clone();
-        for (node, content) in self.dispatch.drain(&cluster) {
-            if self.reports.is_admitted(&node) {
-                self.link(&node, Event::Wanted(Arc::new(content)));
-            } else {
-                self.reports.later(&node);
-            }
-        }
-        for node in self.reports.newly_admitted() {
-            self.dispatch.touch(&node);
-        }
-    }
-
-    fn round(&mut self, now_ms: i64) {
-        let tasks = std::mem::take(&mut self.tasks);
-        let cluster = self.view.read().clone();
-        let mut cx = self.context(now_ms);
-        let mut round = Round::default();
-        self.reports.decide(&cluster, &mut cx, &mut round);
-        round::decide(&cluster, &tasks, &mut cx, &mut round);
-        for (task, after_ms) in std::mem::take(&mut round.rechecks) {
-            let at = now_ms + i64::try_from(after_ms).unwrap_or(i64::MAX / 2);
-            self.due.entry(task).and_modify(|due| *due = (*due).min(at)).or_insert(at);
-        }
-        self.tasks.extend(round.again.iter().cloned());
-        assert!(round.faults.is_empty(), "{:?}", round.faults);
-        if round.is_empty() {
-            self.reports.done();
-            return;
-        }
-        for change in &round.changes {
-            trace::line(|| format!("  control: {} {}: {}", verb(change), change.key(), change.reason()));
-        }
-        let mut batch = Batch { changes: std::mem::take(&mut round.changes), ..Batch::default() };
-        if !round.events.is_empty() {
-            batch.notes =
-                events::record(&cluster, &round.events, kv::LeaseId::NONE, &mut cx).expect("events have a JSON form");
-        }
-        self.writing = Some((self.apply(batch), tasks));
-    }
-
-    fn apply(&self, batch: Batch) -> Write {
-        let store = self.store.clone();
-        async move { store.apply(batch).await }.boxed()
-    }
-
-    fn sync_step(&mut self, git: &Git, now_ms: i64) {
-        let tip = git.commits.len().checked_sub(1);
-        if !matches!(self.stage, Stage::Write { .. }) && tip != self.commit {
-            (self.commit, self.healthy) = (tip, false);
-            self.stage = Stage::Plan { not_before_ms: 0, at_least: 0 };
-        }
-        let Some(commit) = self.commit.map(|place| &git.commits[place]) else { return };
-        let caught_up =
-            |control: &Control| control.view.revision() >= now(control.store.kv().revision()).map_or(0, |r| r.0);
-        match &mut self.stage {
-            Stage::Idle => {}
-            Stage::Plan { not_before_ms, at_least } if now_ms < *not_before_ms || self.view.revision() < *at_least => {}
-            Stage::Plan { .. } => {
-                let mut cx = self.context(now_ms);
-                let rules = Rules { confirmed: Confirmed { delete: true, replace: true }, ..Rules::default() };
-                let cluster = self.view.read().clone();
-                let (plan, problems) = plan::plan(&commit.desired, &cluster, rules, &mut cx);
-                assert!(problems.is_empty() && plan.refusals.is_empty(), "{problems:?} {:?}", plan.refusals);
-                trace::line(|| format!("  sync: {} {}", plan.commit.short(), plan.summary()));
-                let done = AppliedCommit { commit: commit.desired.commit.id.clone(), branch: "main".to_owned() };
-                let done = done.put().expect("it has a JSON form");
-                self.stage = Stage::Write { write: self.apply(batch(&plan, done)), plan: Box::new(plan) };
-            }
-            Stage::Write { write, plan } => {
-                let Poll::Ready(result) = poll(write) else { return };
-                self.stage = match result {
-                    Ok(revision) => {
-                        Stage::Follow { waits: waits(plan), since: revision.0, keys: progress::watched(plan).collect() }
-                    }
-                    Err(objects::Error::Conflict { keys }) => {
-                        trace::line(|| format!("  sync: conflict on {keys:?}"));
-                        Stage::Plan {
-                            not_before_ms: now_ms + 1,
-                            at_least: now(self.store.kv().revision()).map_or(0, |r| r.0),
-                        }
-                    }
-                    Err(_) => Stage::Plan { not_before_ms: now_ms + READ_AGAIN_MS, at_least: 0 },
-                };
-                if self.writing.is_none() {
-                    self.take_watch();
-                }
-            }
-            Stage::Follow { waits, since, keys } => {
-                let (waits, since) = (*waits, *since);
-                if self.view.revision() < since {
-                    return;
-                }
-                let (_, assessed) = progress::assess(&self.view.read(), &*keys);
-                self.healthy = assessed == Assessed::Healthy && !waits;
-                if waits && self.view.revision() > since && caught_up(self) {
-                    self.stage = Stage::Plan { not_before_ms: 0, at_least: 0 };
-                }
-            }
-        }
+    /// What is to be sent: node, session, what.
+    pub fn sent(&mut self) -> Vec<(String, u64, ToAgent)> {
+        std::mem::take(&mut self.channel.link().sent)
     }
 
     /// A session of a node begins.
-    pub fn admit(&mut self, name: &str, session: u64, hello: masthead_wire::report::Hello) {
-        let term = self.term;
-        let node =
-            self.nodes.entry(name.to_owned()).or_insert_with(|| Node { sender: Sender::new(term), session: None });
-        node.session = Some(session);
+    pub fn admit(&mut self, name: &str, session: u64, hello: Hello) {
+        let mut link = self.channel.link();
+        link.node(name).session = Some(session);
         let begin = Event::Hello { held: hello.held, holding: hello.holding.clone() };
-        self.inbox.push_back(Report { node: name.to_owned(), what: What::Hello(hello) });
-        self.link(name, begin);
+        link.report(name, What::Hello(hello));
+        link.take(name, begin);
     }
 
     /// A session ends.
     pub fn leave(&mut self, name: &str, session: u64) {
-        if let Some(node) = self.nodes.get_mut(name).filter(|node| node.session == Some(session)) {
+        let mut link = self.channel.link();
+        let node = link.node(name);
+        if node.session == Some(session) {
             node.session = None;
-            self.link(name, Event::Down);
-            self.inbox
-                .push_back(Report { node: name.to_owned(), what: What::Disconnected { why: "simulated".to_owned() } });
+            link.take(name, Event::Down);
+            link.report(name, What::Disconnected { why: "simulated".to_owned() });
         }
     }
 
     /// An agent says something.
     pub fn hear(&mut self, name: &str, session: u64, message: Message) {
-        if self.nodes.get(name).and_then(|node| node.session) != Some(session) {
+        let mut link = self.channel.link();
+        if link.node(name).session != Some(session) {
             return;
         }
-        let generation =
-            |g: Option<masthead_wire::pb::Generation>| Generation::from(g.expect("agents name generations"));
-        let (event, what) = match message {
-            Message::Status(status) => (None, Some(What::PodStatus(status.try_into().expect("a status")))),
-            Message::Gone(gone) => (None, Some(What::PodGone(gone.try_into().expect("an end")))),
-            Message::Heartbeat(beat) => {
-                let held = beat.held.map(Generation::from);
-                (Some(Event::Heartbeat { held }), Some(What::Heartbeat(beat.into())))
-            }
-            Message::Ack(ack) => (Some(Event::Ack(generation(ack.generation))), None),
-            Message::Refused(refused) => {
-                let held = refused.held.map(Into::into).unwrap_or_default();
-                (Some(Event::Refused { generation: generation(refused.generation), held, why: refused.why }), None)
-            }
-            Message::Resync(resync) => (Some(Event::Resync { generation: generation(resync.generation) }), None),
-            Message::Recalled(recalled) => {
-                let pods = recalled.pods.into_iter().map(|b| Arc::new(PodEntry::parse(b).expect("a pod"))).collect();
-                (None, Some(What::Recalled { pods, last: recalled.last }))
-            }
-            Message::Hello(_) | Message::Pong(_) | Message::Events(_) => (None, None),
-            // The simulation holds no end of a pod back, and its agents have no tables.
-            Message::Applied(_) | Message::Problems(_) => (None, None),
-        };
-        let node = name.to_owned();
-        self.inbox.extend(what.map(|what| Report { node, what }));
-        if let Some(event) = event {
-            self.link(name, event);
-        }
+        let (event, what) = convert::meaning(message, true).expect("agents speak our language");
+        what.into_iter().for_each(|what| link.report(name, what));
+        event.into_iter().for_each(|event| link.take(name, event));
     }
-
-    fn link(&mut self, name: &str, event: Event) {
-        let term = self.term;
-        let node =
-            self.nodes.entry(name.to_owned()).or_insert_with(|| Node { sender: Sender::new(term), session: None });
-        for action in node.sender.step(event) {
-            match (action, node.session) {
-                (Action::Send(step), Some(session)) => self.sent.push((name.to_owned(), session, ToAgent::Step(step))),
-                (Action::Send(_), None) => panic!("something is sent to {name}, which has no session"),
-                (Action::Ahead(held), _) => {
-                    self.inbox.push_back(Report { node: name.to_owned(), what: What::Ahead(held) })
-                }
-                (Action::Rejected { why, .. }, _) => panic!("good content was rejected: {why}"),
-            }
-        }
-    }
-}
-
-fn verb(change: &masthead_api::change::Change) -> &'static str {
-    use masthead_api::change::Change;
-    match change {
-        Change::Create { .. } => "create",
-        Change::Update { .. } => "update",
-        Change::Delete { .. } => "delete",
-    }
-}
-
-fn batch(plan: &SyncPlan, done: Op) -> Batch {
-    let mut batch = Batch { notes: vec![done], ..Batch::default() };
-    for entry in &plan.entries {
-        batch.changes.extend(entry.changes.iter().cloned());
-        let record = match &entry.record {
-            Record::Set(wanted) => Some(record::write(&plan.commit.id, wanted).expect("a record has a JSON form")),
-            Record::Clear => None,
-        };
-        batch.records.push((entry.key.clone(), record));
-    }
-    batch
 }

@@ -4,6 +4,7 @@
 
 mod agent;
 mod check;
+mod clock;
 mod control;
 mod git;
 mod jobs;
@@ -26,7 +27,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 fn live(seed: u64) -> std::thread::Result<Done> {
-    catch_unwind(AssertUnwindSafe(|| World::new(seed).live()))
+    catch_unwind(AssertUnwindSafe(|| trace::listening(|| World::new(seed).live())))
 }
 
 /// Runs a seed once more and prints its last lines.

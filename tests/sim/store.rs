@@ -42,6 +42,10 @@ impl Store {
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
     }
 
+    fn take_fault(&self) -> Option<Fault> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// The newest revision.
     pub fn now(&self) -> u64 {
         now(self.inner.revision()).expect("the memory store answers").0
@@ -53,9 +57,8 @@ pub fn now<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().expect("the memory store answers at once")
 }
 
-/// Looks at a future once.
-pub fn poll<T>(future: &mut BoxFuture<'static, T>) -> Poll<T> {
-    future.as_mut().poll(&mut Context::from_waker(futures::task::noop_waker_ref()))
+fn unavailable() -> Error {
+    Error::Unavailable("simulated".to_owned())
 }
 
 /// Is ready when it is looked at the second time.
@@ -64,8 +67,12 @@ struct Pause(bool);
 impl Future for Pause {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -77,9 +84,7 @@ impl Kv for Store {
     fn txn(&self, txn: Txn) -> BoxFuture<'_, Result<TxnResult>> {
         async move {
             Pause(false).await;
-            let fault = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let unavailable = || Error::Unavailable("simulated".to_owned());
-            match fault {
+            match self.take_fault() {
                 None => self.inner.txn(txn).await,
                 Some(Fault::Refused) => Err(unavailable()),
                 Some(Fault::Unanswered) => self.inner.txn(txn).await.and_then(|_| Err(unavailable())),
@@ -97,7 +102,14 @@ impl Kv for Store {
     }
 
     fn lease_grant(&self, ttl_s: u64, id: Option<LeaseId>) -> BoxFuture<'_, Result<Lease>> {
-        self.inner.lease_grant(ttl_s, id)
+        async move {
+            Pause(false).await;
+            match self.take_fault() {
+                None => self.inner.lease_grant(ttl_s, id).await,
+                Some(_) => Err(unavailable()),
+            }
+        }
+        .boxed()
     }
 
     fn lease_keep_alive(&self, id: LeaseId) -> BoxFuture<'_, Result<Lease>> {

@@ -229,12 +229,17 @@ impl World {
         while self.now_ms < until {
             self.run_ms(5_000);
             match self.check.end(&self.git, &self.agents) {
-                Ok(()) if self.control.as_ref().is_some_and(|c| c.healthy) => return,
+                Ok(()) if self.is_called_healthy() => return,
                 Ok(()) => why = "the newest commit is not called healthy".to_owned(),
                 Err(error) => why = error,
             }
         }
         panic!("{when} the end is not what the newest commit asks for: {why}");
+    }
+
+    fn is_called_healthy(&self) -> bool {
+        let newest = self.git.commits.last().map(|commit| &commit.desired.commit.id);
+        self.control.as_ref().zip(newest).is_some_and(|(control, newest)| control.is_healthy(newest))
     }
 
     fn silence(&mut self) {
@@ -262,7 +267,7 @@ impl World {
             assert!(self.steps < STEPS_MAX, "{STEPS_MAX} steps and no rest");
             let moves = matches!(ev, Ev::Op { .. } | Ev::Turn { .. } | Ev::Fault);
             self.happen(ev);
-            let commit = self.control.as_ref().and_then(|c| c.commit);
+            let commit = self.control.as_ref().and_then(Control::commit);
             if self.check.look(&self.git, commit, now_ms) || moves {
                 self.check.nodes(&self.agents);
             }
@@ -274,13 +279,12 @@ impl World {
     /// Sees to it that the control plane goes on when it has something to do.
     fn poke(&mut self) {
         let Some(control) = &mut self.control else { return };
-        for (name, session, what) in std::mem::take(&mut control.sent) {
+        for (name, session, what) in control.sent() {
             self.send(&name, session, what);
         }
         let Some(control) = &self.control else { return };
-        let behind =
-            control.view.revision() < self.store.now() || self.git.commits.len().checked_sub(1) != control.commit;
-        let due = control.due_ms(self.now_ms).into_iter().chain(behind.then_some(self.now_ms + 1)).min();
+        let behind = control.is_behind(&self.git).then_some(self.now_ms + 1);
+        let due = control.due_ms(self.now_ms).into_iter().chain(behind).min();
         let Some(due) = due else { return };
         if self.control_at.is_some_and(|at| at <= due && at > self.now_ms) {
             return;

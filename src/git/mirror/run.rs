@@ -24,6 +24,8 @@ use crate::git::watch::RefEvents;
 const TIDY_EVERY: u32 = 200;
 /// Wake-ups in a row without a new tip after which the next look waits for [`CALM`].
 const IDLE_WAKES_MAX: u32 = 8;
+/// Questions to the watch that may wait; who asks one more waits.
+const ASKS_MAX: usize = 16;
 /// How long a busy repository is left alone.
 const CALM: Duration = Duration::from_millis(50);
 
@@ -34,7 +36,7 @@ pub fn start(options: Options) -> Result<Handle, Error> {
         names::branch(branch)?;
     }
     let (events, _) = broadcast::channel(EVENTS_MAX);
-    let (asks, asked) = mpsc::channel(16);
+    let (asks, asked) = mpsc::channel(ASKS_MAX);
     let poke = Arc::new(Notify::new());
     let mut first = Status { branch: options.branch.clone(), ..Status::default() };
     store::mend(&options.mirror);

@@ -1,0 +1,214 @@
+//! What came in and is not decided on yet → what to write and what to tell nodes: the turns of the control loop without
+//! its store, its channel and its clock.
+//!
+//! A turn is: take in what changed and what nodes said, tell nodes, decide on one view, and, when that is written and seen
+//! again, tell nodes once more. `run.rs` takes these turns, in production and in the simulation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use masthead_api::change::EventNote;
+use masthead_plan::cluster::event::Changed;
+use masthead_plan::cluster::view::Cluster;
+use masthead_plan::context::Context;
+use masthead_plan::round::{self, Round, Task};
+use masthead_store::kv::{self, LeaseId};
+use masthead_store::objects::{self, Batch, Stored};
+use masthead_wire::manifest::NodeContent;
+
+use crate::control::dispatch::Dispatch;
+use crate::control::events;
+use crate::control::report::{Pending, Reports};
+use crate::control::view::View;
+use crate::nodes::dispatcher::Report;
+use crate::nodes::plan::Tables;
+
+/// What is open.
+pub struct State {
+    view: Arc<View>,
+    reports: Reports,
+    dispatch: Dispatch,
+    open: BTreeSet<Task>,
+    /// When what is not open yet will be, in milliseconds of the loop's clock.
+    due: BTreeMap<Task, u64>,
+    /// The commit that was applied last, as the last decisions saw it.
+    applied: Option<String>,
+}
+
+/// What a report asks of the channel at once.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// The term of this control plane must be this one or later.
+    Term(u64),
+    /// This node is to give back these pods.
+    Recall(String, Vec<String>),
+}
+
+/// What one turn decided: to be written as a whole, on the view it was decided on.
+pub struct Decided {
+    batch: Batch,
+    events: Vec<EventNote>,
+    cluster: Cluster,
+    cx: Context,
+    /// What was decided on: open again when it cannot be written.
+    tasks: BTreeSet<Task>,
+}
+
+impl State {
+    /// Nothing open, over a store that was made at `born_s` Unix seconds.
+    pub fn new(view: Arc<View>, born_s: i64) -> State {
+        State {
+            view,
+            reports: Reports::new(born_s),
+            dispatch: Dispatch::holding_back(),
+            open: BTreeSet::new(),
+            due: BTreeMap::new(),
+            applied: None,
+        }
+    }
+
+    /// Takes in all that is stored, in place of what was known before: everything is decided anew, all nodes are told.
+    pub fn replace(&mut self, stored: Vec<Stored>, revision: u64, now_ms: u64) {
+        let touched = self.view.replace(stored, revision);
+        self.dispatch = Dispatch::holding_back();
+        self.touched(&touched, now_ms);
+        self.open.extend(round::all_tasks(&self.view.read()));
+        for node in self.reports.admitted() {
+            self.dispatch.touch(&node);
+        }
+    }
+
+    /// Takes in what one batch of the store's watch tells.
+    pub fn take(&mut self, batch: &kv::WatchBatch, now_ms: u64) {
+        let read = |event: &kv::Event| {
+            let value = (event.kind == kv::EventKind::Put).then_some(&event.kv.value);
+            objects::read(&event.kv.key, value, event.kv.mod_revision)
+        };
+        let touched = self.view.take(batch.events.iter().filter_map(read).collect(), batch.revision.0);
+        self.touched(&touched, now_ms);
+    }
+
+    fn touched(&mut self, touched: &[Changed], now_ms: u64) {
+        self.dispatch.at(now_ms);
+        let cluster = self.view.read().clone();
+        for changed in touched {
+            self.open.extend(round::tasks(&cluster, changed));
+            self.dispatch.take(&cluster, changed);
+        }
+        if self.applied.as_deref() != cluster.applied_commit() {
+            self.applied = cluster.applied_commit().map(str::to_owned);
+            self.open.extend(round::commit_tasks(&cluster));
+        }
+    }
+
+    /// Takes in what a node said.
+    pub fn report(&mut self, report: Report) -> Option<Ask> {
+        let cluster = self.view.read().clone();
+        match self.reports.take(&cluster, report) {
+            Pending::Nothing => None,
+            Pending::Admit(node) => {
+                self.dispatch.touch(&node);
+                None
+            }
+            Pending::Ahead(term) => Some(Ask::Term(term.saturating_add(1))),
+            Pending::Ask(node, uids) => Some(Ask::Recall(node, uids)),
+        }
+    }
+
+    /// Opens what has become due.
+    pub fn open_due(&mut self, now_ms: u64) {
+        let due: Vec<Task> = self.due.iter().filter(|(_, at)| **at <= now_ms).map(|(task, _)| task.clone()).collect();
+        for task in due {
+            self.due.remove(&task);
+            self.open.insert(task);
+        }
+    }
+
+    /// Whether there is something to decide now.
+    pub fn is_open(&self) -> bool {
+        !self.open.is_empty() || self.reports.is_ready()
+    }
+
+    /// When there will be something to do even if nothing comes in.
+    pub fn due_ms(&self) -> Option<u64> {
+        let release = self.dispatch.due_ms().map(|at_ms| at_ms + 1);
+        self.due.values().copied().chain(release).min()
+    }
+
+    /// What each node that is concerned must hold now; a node whose own pods are not known yet waits.
+    pub fn tell(&mut self, now_ms: u64, tables: impl FnOnce() -> Vec<Tables>) -> Vec<(String, Arc<NodeContent>)> {
+        let cluster = self.view.read().clone();
+        self.dispatch.release(&cluster, now_ms, tables);
+        let mut told = Vec::new();
+        for (node, content) in self.dispatch.drain(&cluster) {
+            if self.reports.is_admitted(&node) {
+                told.push((node, content));
+            } else {
+                self.reports.later(&node);
+            }
+        }
+        for node in self.reports.newly_admitted() {
+            self.dispatch.touch(&node);
+        }
+        told
+    }
+
+    /// Decides everything that is open on one view; none when all is as it should be.
+    pub fn decide(&mut self, now_ms: u64, mut cx: Context) -> Option<Decided> {
+        let tasks = std::mem::take(&mut self.open);
+        let cluster = self.view.read().clone();
+        let mut round = Round::default();
+        self.reports.decide(&cluster, &mut cx, &mut round);
+        round::decide(&cluster, &tasks, &mut cx, &mut round);
+        for (task, after_ms) in std::mem::take(&mut round.rechecks) {
+            let at = now_ms.saturating_add(after_ms);
+            self.due.entry(task).and_modify(|due| *due = (*due).min(at)).or_insert(at);
+        }
+        self.open.extend(round.again.iter().cloned());
+        for (task, why) in &round.faults {
+            tracing::error!(?task, why, "not decided; everything else goes on");
+        }
+        if round.is_empty() {
+            self.reports.done();
+            return None;
+        }
+        for change in &round.changes {
+            tracing::debug!(key = %change.key(), reason = change.reason(), "write");
+        }
+        let batch = Batch { changes: round.changes, ..Batch::default() };
+        Some(Decided { batch, events: round.events, cluster, cx, tasks })
+    }
+
+    /// What was decided is written: the reports that it answers are done.
+    pub fn written(&mut self) {
+        self.reports.done();
+    }
+
+    /// What was decided is not written, or not all of it: it is decided anew.
+    pub fn refused(&mut self, tasks: BTreeSet<Task>) {
+        self.open.extend(tasks);
+    }
+}
+
+impl Decided {
+    /// Whether it tells users something, for which the write needs a lease.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// The write, its events under a lease, and what it decided on, for [`State::refused`].
+    pub fn into_parts(mut self, lease: LeaseId) -> (Batch, BTreeSet<Task>) {
+        if !self.events.is_empty() {
+            match events::record(&self.cluster, &self.events, lease, &mut self.cx) {
+                Ok(ops) => self.batch.notes = ops,
+                Err(error) => tracing::error!(%error, "events are not recorded"),
+            }
+        }
+        (self.batch, self.tasks)
+    }
+
+    /// What it decided on, when nothing of it can be written.
+    pub fn into_tasks(self) -> BTreeSet<Task> {
+        self.tasks
+    }
+}
