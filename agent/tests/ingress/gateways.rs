@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use masthead_agent::ingress::options::Options;
@@ -156,6 +156,59 @@ async fn rules_change_what_passes_and_share_by_weight() {
     let answer = get(place, "a.test", "/none").await;
     let words = "404 no route of a Gateway has a rule for host \"a.test\" and path \"/none\"\n";
     assert_eq!((answer.status, answer.body.as_str()), (404, words));
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_may_do_what_the_rule_says() {
+    let pod = Pod::start("one").await;
+    let ports = Ports::new();
+    let bed = Bed::start(ports.options(), &[pod.place]).await;
+    service(&bed, "one", pod.place);
+    gateway(&bed, &json!([{"name": "l", "port": ports.own}]));
+    let cors = json!({"allowOrigins": ["https://*.site.test"], "allowMethods": ["PUT"], "exposeHeaders": ["x-a"], "maxAge": 7});
+    let mut of_backend = backend("one", 1);
+    of_backend["filters"] = json!({"cors": cors});
+    let rules = json!([
+        {"matches": [prefix("/rule")], "backends": [backend("one", 1)], "filters": {"cors": cors}},
+        {"matches": [prefix("/backend")], "backends": [of_backend]},
+        {"matches": [prefix("/bad")], "backends": [{"fault": "gone", "weight": 1}], "filters": {"cors": cors}},
+        {"matches": [prefix("/plain")], "backends": [backend("one", 1)]},
+    ]);
+    route(&bed, "HTTPRoute", "r", &[("l", "a.test")], &rules);
+    let place = ports.at(ports.own);
+    until(place, "a.test", "/plain", |answer| answer.status == 200).await;
+    let ask = async |method: &str, path: &str, origin: &str| -> Answer {
+        let request = Request::builder().method(method).uri(path).header("host", "a.test").header("origin", origin);
+        let request = request.header("access-control-request-method", "PUT");
+        send(place, request.body(Full::default()).unwrap()).await
+    };
+    let said = |answer: &Answer| -> Vec<String> {
+        let names = ["allow-origin", "allow-methods", "expose-headers", "max-age"];
+        let value = |name: &&str| answer.headers.get(format!("access-control-{name}"));
+        names.iter().filter_map(value).map(|value| value.to_str().unwrap().to_owned()).collect()
+    };
+    let good = "https://x.site.test";
+    for path in ["/rule", "/backend"] {
+        let answer = ask("OPTIONS", path, good).await;
+        assert_eq!(
+            (answer.status, answer.body.as_str(), said(&answer)),
+            (204, "", [good, "PUT", "x-a", "7"].map(str::to_owned).to_vec())
+        );
+        let answer = ask("OPTIONS", path, "https://other.test").await;
+        assert_eq!((answer.status, said(&answer).len()), (204, 0), "the pod is not asked");
+        let answer = ask("PUT", path, good).await;
+        assert_eq!(
+            (answer.body, said(&answer)),
+            (format!("one PUT {path}"), [good, "x-a"].map(str::to_owned).to_vec())
+        );
+        let answer = ask("PUT", path, "https://other.test").await;
+        assert_eq!((answer.status, said(&answer).len()), (200, 0), "a browser keeps the answer from the page");
+    }
+    let answer = ask("GET", "/bad", good).await;
+    assert_eq!((answer.status, said(&answer)[0].as_str()), (500, good), "a page may read what went wrong");
+    let answer = ask("OPTIONS", "/plain", good).await;
+    assert_eq!((answer.body.as_str(), said(&answer).len()), ("one OPTIONS /plain", 0));
     bed.end().await;
 }
 
@@ -336,6 +389,8 @@ async fn calls_of_grpc_are_routed_and_refused_in_their_own_form() {
         assert_eq!((response.status().as_u16(), &response.headers()["grpc-status"]), (200, &code.parse().unwrap()));
         assert_eq!(response.headers()["grpc-message"], words);
         assert_eq!(response.headers()["content-type"], "application/grpc");
+        // A client takes headers that are not the end for those before messages, and misses the trailers then.
+        assert!(response.into_body().is_end_stream(), "{path}");
     }
     drop(sender);
     bed.end().await;

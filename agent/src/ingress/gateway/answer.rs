@@ -1,6 +1,5 @@
 //! A refusal → an answer in the form in which the client asked: plain text, or a status of gRPC.
 
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 
@@ -29,7 +28,8 @@ pub fn refusal(status: StatusCode, words: &str, is_grpc: bool) -> Response<Body>
     if !is_grpc {
         return reply::text(status, words);
     }
-    let mut response = Response::new(Body::text(Bytes::new()));
+    // Of such an answer the headers are the end: a client takes headers without an end for those before messages.
+    let mut response = Response::new(Body::Text(None));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert("grpc-status", HeaderValue::from(u16::from(code(status))));

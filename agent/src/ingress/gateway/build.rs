@@ -10,6 +10,7 @@ use masthead_api::gateway::resolved::{
 use rustls::sign::CertifiedKey;
 
 use crate::ingress::backend::{Backend, Protocol};
+use crate::ingress::gateway::cors::Cors;
 use crate::ingress::gateway::edit::Edit;
 use crate::ingress::gateway::matches::Match;
 use crate::ingress::gateway::share::Share;
@@ -208,9 +209,12 @@ impl Draft<'_, '_> {
             |wanted: &WantedMirror| Mirror::new((self.backend)(&wanted.service), wanted.numerator, wanted.denominator);
         let mirrors: Vec<Mirror> = filters.mirrors.iter().map(&mut mirror).collect();
         let (redirect, rewrite) = (filters.redirect.clone(), filters.rewrite.clone());
-        match (edit(&filters.request), edit(&filters.response)) {
-            (Ok(request), Ok(response)) => (Actions { request, response, redirect, rewrite, mirrors }, None),
-            (Err(why), _) | (_, Err(why)) => {
+        let cors = filters.cors.as_ref().map(Cors::new).transpose();
+        match (edit(&filters.request), edit(&filters.response), cors) {
+            (Ok(request), Ok(response), Ok(cors)) => {
+                (Actions { request, response, redirect, rewrite, mirrors, cors }, None)
+            }
+            (Err(why), ..) | (_, Err(why), _) | (.., Err(why)) => {
                 self.fault(id, "FilterInvalid", why.clone());
                 (Actions::default(), Some(why))
             }

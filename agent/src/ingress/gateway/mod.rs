@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod build;
 pub mod copies;
+pub mod cors;
 pub mod deadline;
 pub mod edit;
 pub mod matches;

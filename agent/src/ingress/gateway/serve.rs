@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HOST, HeaderMap, HeaderValue, LOCATION};
+use http::header::{HOST, HeaderMap, HeaderValue, LOCATION, ORIGIN};
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Response, StatusCode, Version, request};
 use http_body_util::BodyExt;
@@ -64,7 +64,8 @@ pub async fn handle(
         Decision::Ingress => Served::Other(Box::new(request), exchange),
         Decision::Refuse((status, words)) => Served::Done(refused(conn, (status, words), is_call, exchange)),
         Decision::Serve(hit) => {
-            let asked = Asked { conn, hit, host: host.into_owned(), authority, is_call };
+            let origin = request.headers().get(ORIGIN).cloned();
+            let asked = Asked { conn, hit, host: host.into_owned(), authority, origin, is_call };
             Served::Done(asked.answer(request, exchange).await)
         }
     }
@@ -150,6 +151,8 @@ struct Asked<'a> {
     hit: Hit<'a>,
     host: String,
     authority: HeaderValue,
+    /// The site whose page asks.
+    origin: Option<HeaderValue>,
     is_call: bool,
 }
 
@@ -158,18 +161,25 @@ impl Asked<'_> {
         let begin = Instant::now();
         let rule = &self.hit.entry.rule;
         exchange.route = Some(rule.route.clone());
+        if let Some(response) = preflight(&rule.actions, &request) {
+            return ended(response, exchange);
+        }
         if let Some(response) = self.redirect(&rule.actions, &request, None) {
             return ended(response, exchange);
         }
         let fault = |route: &crate::ingress::table::Route| {
             let words = route.backend.fault.clone().unwrap_or_default();
-            refused(self.conn, (StatusCode::INTERNAL_SERVER_ERROR, words), self.is_call, Exchange::begin(None))
+            let refusal = (StatusCode::INTERNAL_SERVER_ERROR, words);
+            self.edited(refused(self.conn, refusal, self.is_call, Exchange::begin(None)), &[&rule.actions])
         };
         let Some(at) = rule.share.next() else { return ended(fault(&rule.route), exchange) };
         let Some(target) = rule.targets.get(at) else { return ended(fault(&rule.route), exchange) };
         exchange.route = Some(target.route.clone());
         if target.is_invalid {
             return ended(fault(&target.route), exchange);
+        }
+        if let Some(response) = preflight(&target.actions, &request) {
+            return ended(response, exchange);
         }
         if let Some(response) = self.redirect(&target.actions, &request, Some(&rule.actions)) {
             return ended(response, exchange);
@@ -203,7 +213,7 @@ impl Asked<'_> {
                 Response::from_parts(parts, body)
             }
             Ok(Found::Upgraded(mut answer, upgrade)) => {
-                edit_answer(&[&rule.actions, &target.actions], answer.response.headers_mut());
+                self.edit_answer(&[&rule.actions, &target.actions], answer.response.headers_mut());
                 return handle::upgraded(self.conn, *answer, *upgrade, exchange);
             }
             Err(refusal) => refused(self.conn, refusal, self.is_call, exchange),
@@ -212,8 +222,14 @@ impl Asked<'_> {
     }
 
     fn edited(&self, mut response: Response<Body>, actions: &[&Actions]) -> Response<Body> {
-        edit_answer(actions, response.headers_mut());
+        self.edit_answer(actions, response.headers_mut());
         response
+    }
+
+    fn edit_answer(&self, actions: &[&Actions], headers: &mut HeaderMap) {
+        // First what pages may do: a filter of headers may say more.
+        actions.iter().filter_map(|one| one.cors.as_ref()).for_each(|cors| cors.apply(self.origin.as_ref(), headers));
+        actions.iter().filter_map(|one| one.response.as_ref()).for_each(|edit| edit.apply(headers));
     }
 
     /// The answer of a redirect, when there is one.
@@ -236,7 +252,7 @@ impl Asked<'_> {
         let status = redirect.status_code.and_then(|code| u16::try_from(code).ok());
         let status = status.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(StatusCode::FOUND);
         let location = place::location(redirect, &at);
-        let mut response = match HeaderValue::from_str(&location) {
+        let response = match HeaderValue::from_str(&location) {
             Ok(location) => {
                 let mut response = reply::text(status, "this is served elsewhere");
                 response.headers_mut().insert(LOCATION, location);
@@ -244,8 +260,8 @@ impl Asked<'_> {
             }
             Err(_) => reply::text(StatusCode::BAD_REQUEST, "the request's path can't be sent back"),
         };
-        outer.into_iter().chain([actions]).for_each(|actions| edit_answer(&[actions], response.headers_mut()));
-        Some(response)
+        let all: Vec<&Actions> = outer.into_iter().chain([actions]).collect();
+        Some(self.edited(response, &all))
     }
 
     async fn send(
@@ -352,8 +368,9 @@ impl Drop for Counted {
     }
 }
 
-fn edit_answer(actions: &[&Actions], headers: &mut HeaderMap) {
-    actions.iter().filter_map(|actions| actions.response.as_ref()).for_each(|edit| edit.apply(headers));
+/// The answer to a browser that asks whether a page may send its request.
+fn preflight(actions: &Actions, request: &Request<Incoming>) -> Option<Response<Body>> {
+    actions.cors.as_ref()?.preflight(request.method(), request.headers())
 }
 
 /// Notes the status of an answer of our own.

@@ -10,6 +10,7 @@ use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 
 use crate::ingress::backend::Backend;
+use crate::ingress::gateway::cors::Cors;
 use crate::ingress::gateway::edit::Edit;
 use crate::ingress::gateway::matches::{Head, Match};
 use crate::ingress::gateway::share::Share;
@@ -28,6 +29,8 @@ pub struct Actions {
     pub rewrite: Option<HTTPURLRewriteFilter>,
     /// Who gets copies.
     pub mirrors: Vec<Mirror>,
+    /// Which other sites' pages may ask.
+    pub cors: Option<Cors>,
 }
 
 /// Who gets copies of some of the requests.
