@@ -64,6 +64,14 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// Whether only nodes can tell it, which read certificates. What follows from the objects alone the control plane tells
+    /// users, once for all nodes.
+    pub fn is_of_node(&self) -> bool {
+        self.kind != "Ingress" || self.reason == "CertificateInvalid"
+    }
+}
+
 /// Builds one table.
 struct Draft<'w> {
     world: &'w World,
