@@ -1,7 +1,6 @@
 //! A manifest's text to its kind, name and annotations, after the whole of it was read as YAML.
 
 use crate::decode::{Decoder, yaml};
-use crate::head_fast;
 
 /// Helm's `releaseutil.SimpleHead`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,14 +24,6 @@ impl Head {
 
 const METADATA: &str =
     "struct { Name string \"json:\\\"name\\\"\"; Annotations map[string]string \"json:\\\"annotations\\\"\" }";
-
-/// Reads a manifest.
-///
-/// # Errors
-/// What `yaml.Unmarshal` says.
-pub fn read(text: &str) -> Result<Head, String> {
-    head_fast::read(text).map_or_else(|| full(text), Ok)
-}
 
 /// Reads a manifest by all of YAML's rules.
 pub(crate) fn full(text: &str) -> Result<Head, String> {
@@ -59,24 +50,24 @@ pub(crate) fn full(text: &str) -> Result<Head, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{METADATA, read};
+    use super::{METADATA, full};
 
     fn refuses(text: &str, expect: &str) {
         let expect = format!("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {expect}");
-        assert_eq!(read(text).err(), Some(expect), "{text}");
+        assert_eq!(full(text).err(), Some(expect), "{text}");
     }
 
     /// Every expectation was printed by Go.
     #[test]
     fn decodes_as_go_does() {
-        let head = read("KIND: Foo\nMetadata: {Name: 5, annotations: {a: null, b: 1.50, c: 1e10, d: true}}")
+        let head = full("KIND: Foo\nMetadata: {Name: 5, annotations: {a: null, b: 1.50, c: 1e10, d: true}}")
             .expect("it is well-formed");
         assert_eq!((head.kind.as_str(), head.name.as_str()), ("Foo", "5"));
         assert_eq!(
             ["a", "b", "c", "d"].map(|key| head.annotation(key)),
             [Some(""), Some("1.5"), Some("1e+10"), Some("true")]
         );
-        assert!(read("").is_ok() && read("null").is_ok() && read("metadata: null").is_ok());
+        assert!(full("").is_ok() && full("null").is_ok() && full("metadata: null").is_ok());
         refuses("foo", "string into Go value of type releaseutil.SimpleHead");
         refuses("- a", "array into Go value of type releaseutil.SimpleHead");
         refuses("true", "bool into Go value of type releaseutil.SimpleHead");

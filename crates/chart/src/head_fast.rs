@@ -2,11 +2,19 @@
 
 use std::borrow::Cow;
 
-use crate::head::Head;
+use crate::head::{self, Head};
 use crate::plain::{self, Sink, Value};
 
+/// Reads a manifest.
+///
+/// # Errors
+/// What `yaml.Unmarshal` says.
+pub(crate) fn read(text: &str) -> Result<Head, String> {
+    plain(text).map_or_else(|| head::full(text), Ok)
+}
+
 /// The head, where the text is plain enough to be sure.
-pub(crate) fn read(text: &str) -> Option<Head> {
+pub(crate) fn plain(text: &str) -> Option<Head> {
     let mut heads =
         Heads { head: Head::default(), place: Place::Outside, target: Target::None, depth: 0, focus: 0, seen: 0 };
     plain::read(text, &mut heads)?;

@@ -3,7 +3,8 @@
 use masthead_gotmpl::quote::quote;
 use masthead_sprig::golang::unicode;
 
-use crate::head::{self, Head};
+use crate::head::Head;
+use crate::head_fast;
 use crate::hook::{HOOK, Hook};
 use crate::kinds;
 
@@ -76,25 +77,59 @@ pub fn sort<'f>(
     files: impl Iterator<Item = (&'f str, &'f [u8])>,
     warnings: &mut Vec<String>,
 ) -> Result<Sorted, (String, String)> {
+    sort_parts(files.map(|(path, bytes)| (path, parts(bytes))), warnings)
+}
+
+/// The manifests of a file in their order, and why it can't be read further.
+#[derive(Default)]
+pub(crate) struct Parts {
+    parts: Vec<Part>,
+    fault: Option<String>,
+}
+
+struct Part {
+    text: String,
+    head: Head,
+    first_line: usize,
+}
+
+/// Splits a file and reads what is in it.
+pub(crate) fn parts(bytes: &[u8]) -> Parts {
+    let mut all = Parts::default();
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        // What is not UTF-8 is no YAML either; reading it says so in Helm's words.
+        all.fault = Some(crate::decode::yaml(bytes).err().unwrap_or_else(|| "invalid UTF-8".to_owned()));
+        return all;
+    };
+    let (mut first_line, mut counted) = (0, 0);
+    for (start, part) in split(text) {
+        match head_fast::read(part) {
+            Ok(head) => {
+                first_line += memchr::memchr_iter(b'\n', &text.as_bytes()[counted..start]).count();
+                counted = start;
+                all.parts.push(Part { text: part.to_owned(), head, first_line });
+            }
+            Err(fault) => {
+                all.fault = Some(fault);
+                break;
+            }
+        }
+    }
+    all
+}
+
+/// The same of files whose parts are known.
+pub(crate) fn sort_parts<'f>(
+    files: impl Iterator<Item = (&'f str, Parts)>,
+    warnings: &mut Vec<String>,
+) -> Result<Sorted, (String, String)> {
     let mut sorted = Sorted { manifests: Vec::new(), hooks: Vec::new() };
-    for (path, bytes) in files {
+    for (path, Parts { parts, fault }) in files {
         if path.rsplit('/').next().unwrap_or(path).starts_with('_') {
             continue;
         }
-        let fault = |error: String| (path.to_owned(), format!("YAML parse error on {path}: {error}"));
-        // What is not UTF-8 is no YAML either; reading it says so in Helm's words.
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(_) => {
-                return Err(fault(crate::decode::yaml(bytes).err().unwrap_or_else(|| "invalid UTF-8".to_owned())));
-            }
-        };
-        let (mut line, mut counted) = (0, 0);
-        for (start, part) in split(text) {
-            let head = head::read(part).map_err(fault)?;
-            line += text.as_bytes()[counted..start].iter().filter(|byte| **byte == b'\n').count();
-            counted = start;
-            let manifest = Manifest { path: path.to_owned(), text: part.to_owned(), head, first_line: line };
+        for Part { text, head, first_line } in parts {
+            let manifest = Manifest { path: path.to_owned(), text, head, first_line };
             match manifest.head.annotation(HOOK).map(str::to_owned) {
                 None => sorted.manifests.push(manifest),
                 Some(events) => match Hook::of(manifest, &events) {
@@ -105,6 +140,9 @@ pub fn sort<'f>(
                     )),
                 },
             }
+        }
+        if let Some(error) = fault {
+            return Err((path.to_owned(), format!("YAML parse error on {path}: {error}")));
         }
     }
     sorted.manifests.sort_by(|a, b| kinds::install_order(&a.head.kind).cmp(&kinds::install_order(&b.head.kind)));

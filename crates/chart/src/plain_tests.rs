@@ -75,7 +75,7 @@ fn full(text: &str) -> Result<Table, String> {
 
 #[test]
 fn plain_texts_are_read_at_once() {
-    let fast = head_fast::read(MANIFEST).expect("it is plain");
+    let fast = head_fast::plain(MANIFEST).expect("it is plain");
     assert_eq!(head::full(MANIFEST), Ok(fast));
     check(MANIFEST);
     for refused in [
@@ -194,7 +194,7 @@ fn what_is_accepted_is_what_the_full_reader_makes_of_it() {
     let (mut heads, mut tables) = (0, 0);
     for case in 0..20_000 {
         let text = Random(case).text();
-        if let Some(fast) = head_fast::read(&text) {
+        if let Some(fast) = head_fast::plain(&text) {
             heads += 1;
             assert_eq!(head::full(&text), Ok(fast), "case {case}:\n{text}");
         }

@@ -13,6 +13,7 @@ pub mod host;
 mod letters;
 pub mod regex;
 pub mod semver;
+mod signature;
 pub mod table;
 mod text;
 pub mod time;

@@ -2,25 +2,11 @@
 
 use std::sync::LazyLock;
 
-use masthead_gotmpl::function::{Body, Function, FunctionMap, Param};
-use masthead_gotmpl::kind::IntKind;
+use masthead_gotmpl::function::{Function, FunctionMap};
 
 use crate::funcs::{
     ciphers, dates, defaults, dicts, encodings, helm, lists, numbers, patterns, places, randoms, strings, types, words,
 };
-
-/// `int`
-pub(crate) const INT: Param = Param::Int(IntKind::Int);
-
-/// A function with fixed parameters.
-pub(crate) const fn fixed(name: &'static str, params: &'static [Param], call: Body) -> Function {
-    Function { name, params, variadic: None, call }
-}
-
-/// A function whose last parameter may be given any number of times.
-pub(crate) const fn many(name: &'static str, params: &'static [Param], variadic: Param, call: Body) -> Function {
-    Function { name, params, variadic: Some(variadic), call }
-}
 
 /// Slots of the table; most are empty, so that a name is found at once.
 const SLOTS: usize = 2048;

@@ -5,19 +5,16 @@ use std::sync::{Arc, LazyLock};
 
 use masthead_gotmpl::json::{Numbers, from_json};
 use masthead_gotmpl::quote::quote;
-use masthead_gotmpl::value::Value;
 use masthead_sprig::regex::program::Regex;
 use serde_json::Value as Json;
 
 use super::decimal::Decimal;
 use super::draft::{self, Draft};
-use super::fault;
 use super::format;
 use super::node::{Additional, Id, Items, Needs, Node, Pattern, Spot, Types};
 use super::pointer::{decode, join, location, push, split};
 use super::quick;
-use super::resources::{ByAddress, Keys, Root, address};
-use super::validate;
+use super::resources::{ByAddress, Keys, Root, address, refused};
 
 /// The URL under which a chart's schema is read.
 pub const URL: &str = "file:///values.schema.json";
@@ -95,23 +92,6 @@ impl Schema {
     pub(crate) fn location(&self, id: Id) -> String {
         self.places.location(id)
     }
-
-    /// Holds values against it.
-    ///
-    /// # Errors
-    /// The text that Helm shows, with its first line.
-    pub fn validate(&self, values: &Value) -> Result<(), String> {
-        validate::run(self, values).map_err(|faults| fault::report(&self.location(self.root), &faults))
-    }
-}
-
-/// Why a reference is not followed.
-pub(crate) fn refused(url: &str) -> String {
-    let why = match url.split(':').next() {
-        Some("file") => "references to other files are not followed",
-        _ => "references to other places are not followed",
-    };
-    format!("failing loading {}: {why}", quote(url.as_bytes()))
 }
 
 /// The drafts' own schemas, compiled when they are first needed.

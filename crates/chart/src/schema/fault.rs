@@ -3,7 +3,9 @@
 use masthead_gotmpl::quote::quote as go_quote;
 
 use super::decimal::{english, english_int};
-use super::validate::CHECKS_MAX;
+
+/// How many times a schema may be held against a value: references can make a few schemas take longer than anyone waits.
+pub(crate) const CHECKS_MAX: usize = 1_000_000;
 
 /// One fault, and those it is made of.
 #[derive(Debug, Clone, PartialEq)]

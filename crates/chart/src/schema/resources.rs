@@ -285,7 +285,7 @@ impl<'d> Root<'d> {
 }
 
 fn unknown_draft(url: &str) -> String {
-    super::compile::refused(split(url).0)
+    refused(split(url).0)
 }
 
 /// The identifier of a schema, without its fragment.
@@ -294,4 +294,13 @@ fn identifier<'d>(draft: Draft, keys: Keys<'d>) -> Option<&'d str> {
         return None;
     }
     keys.get(draft.id_keyword()).and_then(Json::as_str).map(|id| split(id).0).filter(|id| !id.is_empty())
+}
+
+/// Why a reference is not followed.
+pub(crate) fn refused(url: &str) -> String {
+    let why = match url.split(':').next() {
+        Some("file") => "references to other files are not followed",
+        _ => "references to other places are not followed",
+    };
+    format!("failing loading {}: {why}", quote(url.as_bytes()))
 }

@@ -10,18 +10,25 @@ use masthead_gotmpl::value::Value;
 use super::compare::{decimal, display, duplicates, equals, type_of};
 use super::compile::Schema;
 use super::decimal::Decimal;
-use super::fault::{Fault, Kind, quote};
+use super::fault::{self, CHECKS_MAX, Fault, Kind, quote};
 use super::node::{Additional, Id, Items, Needs, Node, Types};
 use super::pointer::push;
 
 /// How deep values and references may nest.
 const DEPTH_MAX: usize = 2000;
 
-/// How many times a schema may be held against a value: references can make a few schemas take longer than anyone waits.
-pub(crate) const CHECKS_MAX: usize = 1_000_000;
+impl Schema {
+    /// Holds values against it.
+    ///
+    /// # Errors
+    /// The text that Helm shows, with its first line.
+    pub fn validate(&self, values: &Value) -> Result<(), String> {
+        run(self, values).map_err(|faults| fault::report(&self.location(self.root), &faults))
+    }
+}
 
 /// Holds values against the root schema.
-pub(crate) fn run(schema: &Schema, value: &Value) -> Result<(), Vec<Fault>> {
+fn run(schema: &Schema, value: &Value) -> Result<(), Vec<Fault>> {
     let (mut trail, mut checks) = (Vec::new(), 0);
     let mut run = Run { schema, trail: &mut trail, checks: &mut checks, keyword: "" };
     let mut left = Unevaluated::of(value, &schema.nodes[schema.root], false);

@@ -21,7 +21,7 @@ use crate::crypto::dsa::DsaKey;
 use crate::crypto::key::PrivateKey;
 use crate::crypto::{cipher, password, pem};
 use crate::host;
-use crate::table::{INT, fixed};
+use crate::signature::{INT, fixed};
 use crate::text::display;
 
 const S: Param = Param::Str;
@@ -85,7 +85,8 @@ pub static FUNCTIONS: [Function; 17] = [
 ];
 
 fn hex(bytes: &[u8]) -> Value {
-    Value::from(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    Value::from(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect::<String>())
 }
 
 fn bcrypt(call: &mut Call<'_>, purpose: &str, input: &[u8]) -> Result<String, String> {

@@ -7,7 +7,7 @@ use masthead_gotmpl::value::Value;
 use crate::args::{at, lossy, text};
 use crate::golang::number;
 use crate::host;
-use crate::table::fixed;
+use crate::signature::fixed;
 use crate::time::duration::{self, HOUR, MINUTE, SECOND};
 use crate::time::moment::Moment;
 use crate::time::object::{moment, time};

@@ -4,7 +4,7 @@ use masthead_gotmpl::function::{Function, Param};
 use masthead_gotmpl::value::Value;
 
 use crate::args::{at, boolean, is_empty};
-use crate::table::{fixed, many};
+use crate::signature::{fixed, many};
 
 const ANY: Param = Param::Any;
 

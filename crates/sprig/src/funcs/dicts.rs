@@ -13,7 +13,7 @@ use super::merge;
 use crate::args::{any_list, at, map, str_list, text};
 use crate::semver::object::VersionObject;
 use crate::semver::version::Version;
-use crate::table::{fixed, many};
+use crate::signature::{fixed, many};
 use crate::text::strval;
 
 const S: Param = Param::Str;

@@ -14,7 +14,7 @@ use crate::args::ZERO_VALUE;
 use crate::args::{any_list, at, text};
 use crate::codec::json_write::{Style, write};
 use crate::codec::{base32, base64, json_read, yaml_write};
-use crate::table::fixed;
+use crate::signature::fixed;
 use crate::toml;
 
 const S: Param = Param::Str;

@@ -10,7 +10,7 @@ use masthead_gotmpl::value::Value;
 use crate::args::{at, lossy, string, text};
 use crate::golang::runes;
 use crate::host;
-use crate::table::fixed;
+use crate::signature::fixed;
 
 const S: Param = Param::Str;
 const ANY: Param = Param::Any;

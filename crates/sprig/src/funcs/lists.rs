@@ -11,7 +11,7 @@ use masthead_gotmpl::value::Value;
 use crate::args::{self, any_list, at, is_empty};
 use crate::cast::to_int64;
 use crate::equal::deep_equal;
-use crate::table::{INT, fixed, many};
+use crate::signature::{INT, fixed, many};
 
 const ANY: Param = Param::Any;
 

@@ -9,7 +9,7 @@ use crate::args::{at, int};
 use crate::cast::{to_float64, to_int64};
 use crate::decimal::Decimal;
 use crate::golang::number;
-use crate::table::{INT, fixed, many};
+use crate::signature::{INT, fixed, many};
 use crate::text::display;
 
 const ANY: Param = Param::Any;

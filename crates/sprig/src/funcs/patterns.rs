@@ -14,7 +14,7 @@ use crate::regex::error::Error;
 use crate::regex::program::{Regex, quote_meta};
 use crate::semver::object::VersionObject;
 use crate::semver::{constraint, version};
-use crate::table::{INT, fixed};
+use crate::signature::{INT, fixed};
 
 const S: Param = Param::Str;
 

@@ -7,7 +7,7 @@ use masthead_gotmpl::value::Value;
 
 use crate::args::{NIL_POINTER, map, text};
 use crate::golang::url::{self, Url};
-use crate::table::fixed;
+use crate::signature::fixed;
 
 /// `urlParse`, `urlJoin`, and `getHostByName`, which asks nobody: Helm answers it with an empty text unless told otherwise.
 pub static FUNCTIONS: [Function; 3] = [

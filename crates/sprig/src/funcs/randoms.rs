@@ -8,7 +8,7 @@ use crate::args::{int, text};
 use crate::codec::base64;
 use crate::golang::runes;
 use crate::host;
-use crate::table::{INT, fixed};
+use crate::signature::{INT, fixed};
 
 const DIGITS: &[u8] = b"0123456789";
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -9,7 +9,7 @@ use masthead_gotmpl::value::Value;
 
 use crate::args;
 use crate::golang::{number, runes, unicode};
-use crate::table::{INT, fixed, many};
+use crate::signature::{INT, fixed, many};
 use crate::text::{display, strings, strval};
 
 const S: Param = Param::Str;

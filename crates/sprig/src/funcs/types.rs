@@ -4,7 +4,7 @@ use masthead_gotmpl::function::{Function, Param};
 use masthead_gotmpl::value::Value;
 
 use crate::args::{at, text};
-use crate::table::fixed;
+use crate::signature::fixed;
 
 const S: Param = Param::Str;
 const ANY: Param = Param::Any;

@@ -7,7 +7,7 @@ use masthead_gotmpl::value::Value;
 use crate::args;
 use crate::golang::{runes, unicode};
 use crate::letters::{abbreviate, case, wrap};
-use crate::table::{INT, fixed};
+use crate::signature::{INT, fixed};
 
 const S: Param = Param::Str;
 

@@ -1,7 +1,9 @@
 //! Replacement templates: `$1`, `$name`, `${name}` and `$$` to the text of a match's groups.
 
-use super::program::Slots;
 use crate::golang::unicode;
+
+/// Start and end of each group of one match, by group number.
+pub type Slots = Vec<Option<(usize, usize)>>;
 
 /// Appends the template with its references filled in, as Go's `Regexp.Expand` does.
 pub fn expand(out: &mut Vec<u8>, template: &[u8], source: &[u8], names: &[String], groups: &Slots) {

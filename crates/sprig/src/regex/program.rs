@@ -7,7 +7,7 @@ use regex_automata::meta;
 use regex_automata::util::primitives::NonMaxUsize;
 
 use super::error::{self as code, Error};
-use super::expand;
+use super::expand::{self, Slots};
 use super::parse;
 
 /// Bytes that a compiled automaton may take; Go's own bound (128 MiB) is above it.
@@ -20,9 +20,6 @@ pub struct Regex {
     names: Vec<String>,
     empty_pattern: bool,
 }
-
-/// Start and end of each group of one match, by group number.
-pub type Slots = Vec<Option<(usize, usize)>>;
 
 impl Regex {
     /// Compiles a pattern in Go's syntax.

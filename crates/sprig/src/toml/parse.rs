@@ -1,6 +1,5 @@
 //! A TOML text to a map, with the errors of BurntSushi's parser.
 
-use masthead_gotmpl::kind::IntKind;
 use masthead_gotmpl::map::Map;
 use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::value::Value;
@@ -396,11 +395,6 @@ impl Parser<'_> {
             }
         }
     }
-}
-
-/// An `int64`.
-pub(super) fn int64(value: i64) -> Value {
-    Value::Int(IntKind::Int64, value)
 }
 
 fn name_of(c: Option<char>) -> String {

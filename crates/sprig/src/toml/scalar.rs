@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use masthead_gotmpl::quote::quote;
+use masthead_gotmpl::kind::IntKind;
 use masthead_gotmpl::value::Value;
 
-use super::parse::int64;
 use super::read::{Cursor, Fault, quoted};
 use crate::golang::{float, number as numbers};
 use crate::time::object::time;
@@ -207,4 +207,9 @@ fn missing_zero(text: &str, layout: &str) -> bool {
         }
     }
     false
+}
+
+/// An `int64`.
+pub(super) fn int64(value: i64) -> Value {
+    Value::Int(IntKind::Int64, value)
 }
