@@ -71,8 +71,7 @@ fn answer(headers: &HeaderMap, document: &Document, legacy: impl Fn() -> Value) 
 
 /// `/apis/<group>`; `None` when there is no such group.
 pub fn group(name: &str) -> Option<Response> {
-    let found = Kind::all().iter().map(|kind| kind.info()).find(|info| info.group == name && !name.is_empty())?;
-    let mut group = group_entry(found);
+    let mut group = by_group(false).iter().find(|group| group.name == name).map(group_entry)?;
     group["kind"] = "APIGroup".into();
     group["apiVersion"] = "v1".into();
     Some(json(&group))
@@ -87,17 +86,38 @@ fn json(body: &Value) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
-/// The kinds by group and version, in the registry's order of groups.
-fn by_version(is_core: bool) -> Vec<(&'static KindInfo, Vec<&'static KindInfo>)> {
-    let mut out: Vec<(&KindInfo, Vec<&KindInfo>)> = Vec::new();
-    for info in Kind::all().iter().map(|kind| kind.info()).filter(|info| info.group.is_empty() == is_core) {
-        match out.iter_mut().find(|(first, _)| first.group == info.group && first.version == info.version) {
-            Some((_, kinds)) => kinds.push(info),
-            None => out.push((info, vec![info])),
+/// A group with its versions, the preferred one first, and the kinds of each.
+struct Group {
+    name: &'static str,
+    versions: Vec<(&'static str, Vec<&'static KindInfo>)>,
+}
+
+impl Group {
+    /// A version with its group: `apps/v1`.
+    fn version(&self, version: &str) -> String {
+        if self.name.is_empty() { version.to_owned() } else { format!("{}/{version}", self.name) }
+    }
+}
+
+/// The groups, in the registry's order. Of their versions those come first in which kinds are stored.
+fn by_group(is_core: bool) -> Vec<Group> {
+    let infos = || Kind::all().iter().map(|kind| kind.info()).filter(|info| info.group.is_empty() == is_core);
+    let mut out: Vec<Group> = Vec::new();
+    for info in infos() {
+        if !out.iter().any(|group| group.name == info.group) {
+            out.push(Group { name: info.group, versions: Vec::new() });
         }
     }
-    for (_, kinds) in &mut out {
-        kinds.sort_by_key(|info| info.plural);
+    for group in &mut out {
+        let members = || infos().filter(|info| info.group == group.name);
+        let stored = members().map(|info| info.version);
+        for version in stored.chain(members().flat_map(KindInfo::versions)) {
+            if !group.versions.iter().any(|(known, _)| *known == version) {
+                let mut kinds: Vec<_> = members().filter(|info| info.is_served_in(version)).collect();
+                kinds.sort_by_key(|info| info.plural);
+                group.versions.push((version, kinds));
+            }
+        }
     }
     out
 }
@@ -114,12 +134,15 @@ fn subresources(info: &KindInfo) -> impl Iterator<Item = (&'static str, [&'stati
 }
 
 fn aggregated(is_core: bool) -> Value {
-    let items: Vec<Value> = by_version(is_core)
+    let version = |(version, kinds): (&str, Vec<&'static KindInfo>)| {
+        let resources: Vec<Value> = kinds.into_iter().map(aggregated_resource).collect();
+        json!({ "version": version, "resources": resources, "freshness": "Current" })
+    };
+    let items: Vec<Value> = by_group(is_core)
         .into_iter()
-        .map(|(first, kinds)| {
-            let resources: Vec<Value> = kinds.into_iter().map(aggregated_resource).collect();
-            let metadata = if is_core { json!({}) } else { json!({ "name": first.group }) };
-            json!({ "metadata": metadata, "versions": [{ "version": first.version, "resources": resources, "freshness": "Current" }] })
+        .map(|group| {
+            let metadata = if is_core { json!({}) } else { json!({ "name": group.name }) };
+            json!({ "metadata": metadata, "versions": group.versions.into_iter().map(version).collect::<Vec<_>>() })
         })
         .collect();
     json!({ "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items })
@@ -148,19 +171,20 @@ fn aggregated_resource(info: &KindInfo) -> Value {
     out
 }
 
-fn group_entry(info: &KindInfo) -> Value {
-    let version = json!({ "groupVersion": info.api_version(), "version": info.version });
-    json!({ "name": info.group, "versions": [version.clone()], "preferredVersion": version })
+fn group_entry(group: &Group) -> Value {
+    let version = |(version, _): &(&str, _)| json!({ "groupVersion": group.version(version), "version": version });
+    let versions: Vec<Value> = group.versions.iter().map(version).collect();
+    json!({ "name": group.name, "versions": versions, "preferredVersion": versions.first() })
 }
 
 fn group_list() -> Value {
-    let groups: Vec<Value> = by_version(false).into_iter().map(|(first, _)| group_entry(first)).collect();
+    let groups: Vec<Value> = by_group(false).iter().map(group_entry).collect();
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
 }
 
 fn resource_list(group: &str, version: &str) -> Option<Value> {
-    let (first, kinds) =
-        by_version(group.is_empty()).into_iter().find(|(first, _)| first.group == group && first.version == version)?;
+    let found = by_group(group.is_empty()).into_iter().find(|found| found.name == group)?;
+    let (_, kinds) = found.versions.iter().find(|(served, _)| *served == version)?;
     let mut resources = Vec::new();
     for info in kinds {
         resources.push(legacy_resource(info));
@@ -178,7 +202,7 @@ fn resource_list(group: &str, version: &str) -> Option<Value> {
     if !group.is_empty() {
         list.insert("apiVersion".into(), "v1".into());
     }
-    list.insert("groupVersion".into(), first.api_version().into());
+    list.insert("groupVersion".into(), found.version(version).into());
     list.insert("resources".into(), resources.into());
     Some(list.into())
 }
@@ -304,6 +328,34 @@ mod tests {
         assert!(
             resource_list("apps", "v2").is_none() && version("nothing", "v1").is_none() && group("nothing").is_none()
         );
+    }
+
+    #[test]
+    fn a_group_has_all_versions_of_its_kinds() {
+        let gateways = |list: &Value, at: &str| -> Vec<Value> {
+            let is_it = |group: &&Value| group.pointer(at).is_some_and(|name| name == "gateway.networking.k8s.io");
+            list.as_array().unwrap().iter().filter(is_it).cloned().collect()
+        };
+        let aggregated = aggregated(false);
+        let found = gateways(&aggregated["items"], "/metadata/name");
+        let versions = found[0]["versions"].as_array().unwrap();
+        let names = |version: &Value| -> Vec<Value> {
+            version["resources"].as_array().unwrap().iter().map(|resource| resource["resource"].clone()).collect()
+        };
+        let all = ["gatewayclasses", "gateways", "grpcroutes", "httproutes", "referencegrants"];
+        let old = ["gatewayclasses", "gateways", "httproutes", "referencegrants"];
+        assert_eq!((found.len(), versions.len()), (1, 2), "one group, in which each version is once");
+        assert_eq!((&versions[0]["version"], names(&versions[0])), (&json!("v1"), all.map(Value::from).to_vec()));
+        assert_eq!((&versions[1]["version"], names(&versions[1])), (&json!("v1beta1"), old.map(Value::from).to_vec()));
+        let legacy = gateways(&group_list()["groups"], "/name").remove(0);
+        assert_eq!(
+            legacy["preferredVersion"],
+            json!({"groupVersion": "gateway.networking.k8s.io/v1", "version": "v1"})
+        );
+        assert_eq!(legacy["versions"][1]["groupVersion"], "gateway.networking.k8s.io/v1beta1");
+        let listed = resource_list("gateway.networking.k8s.io", "v1beta1").unwrap();
+        assert_eq!(listed["groupVersion"], "gateway.networking.k8s.io/v1beta1");
+        assert_eq!(listed["resources"][3]["name"], "referencegrants");
     }
 
     #[test]

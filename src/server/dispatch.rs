@@ -25,8 +25,8 @@ pub async fn answer(Shared(state): Shared<State>, request: Request) -> Response 
     let done = match split(&parts) {
         Ok((Asked::Resource(target), query)) => {
             verb = target.verb.word();
-            match Kind::by_plural(&target.group, &target.resource).filter(|kind| kind.info().version == target.version)
-            {
+            let served = |kind: &Kind| kind.info().is_served_in(&target.version);
+            match Kind::by_plural(&target.group, &target.resource).filter(served) {
                 Some(kind) => {
                     resource = kind.info().plural;
                     resource_request(&state, kind, &target, &query, &mut parts, body).await

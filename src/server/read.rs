@@ -42,7 +42,7 @@ pub async fn get(
     query: &Query,
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
-    let style = style(query, headers)?;
+    let style = style(kind, target, query, headers)?;
     if !state.settle(revision(query)?).await? {
         tracing::debug!("a read is served from a view behind the store");
     }
@@ -64,8 +64,10 @@ pub fn live(state: &State, kind: Kind, target: &Target) -> Result<Arc<Object>, F
 ///
 /// # Errors
 /// 400, 406.
-pub fn style(query: &Query, headers: &HeaderMap) -> Result<Style, Failure> {
-    Ok(Style { form: negotiate::form(headers)?, include: negotiate::include(query)?, now: Time(clock::now_s()) })
+pub fn style(kind: Kind, target: &Target, query: &Query, headers: &HeaderMap) -> Result<Style, Failure> {
+    let version = kind.info().other_versions.iter().find(|version| **version == target.version).copied();
+    let (form, include) = (negotiate::form(headers)?, negotiate::include(query)?);
+    Ok(Style { form, include, version, now: Time(clock::now_s()) })
 }
 
 /// The selectors of a request.
@@ -177,7 +179,7 @@ pub async fn list(
     query: &Query,
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
-    let style = style(query, headers)?;
+    let style = style(kind, target, query, headers)?;
     let selector = selector(kind, query)?;
     let limit = match query.int("limit")? {
         None | Some(0) => None,

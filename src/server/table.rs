@@ -29,6 +29,8 @@ pub struct Style {
     pub form: Form,
     /// What rows of a table carry.
     pub include: Include,
+    /// The version in which objects are asked for, where it is not the one in which they are stored.
+    pub version: Option<&'static str>,
     /// Now.
     pub now: Time,
 }
@@ -36,7 +38,7 @@ pub struct Style {
 /// One object.
 pub fn one(style: Style, object: &Object) -> Value {
     match style.form {
-        Form::Object => object.value(),
+        Form::Object => in_version(style, object.kind(), object.value()),
         Form::Metadata(version) => metadata(version, object.value()),
         Form::Table(version) => {
             let head = ListHead { revision: object.revision(), ..ListHead::default() };
@@ -54,8 +56,9 @@ pub fn list<O: Borrow<Object>>(
 ) -> Value {
     match style.form {
         Form::Object => {
-            let items: Vec<Value> = objects.into_iter().map(|object| object.borrow().value()).collect();
-            json!({ "kind": kind.info().list_kind(), "apiVersion": kind.info().api_version(), "metadata": list_meta(head), "items": items })
+            let items: Vec<Value> =
+                objects.into_iter().map(|object| in_version(style, kind, object.borrow().value())).collect();
+            json!({ "kind": kind.info().list_kind(), "apiVersion": api_version(style, kind), "metadata": list_meta(head), "items": items })
         }
         Form::Metadata(version) => {
             let items: Vec<Value> =
@@ -64,6 +67,20 @@ pub fn list<O: Borrow<Object>>(
         }
         Form::Table(version) => of_rows(style, version, kind, head, objects),
     }
+}
+
+/// The `apiVersion` of objects of a kind as they are asked for.
+pub fn api_version(style: Style, kind: Kind) -> String {
+    let info = kind.info();
+    info.api_version_of(style.version.unwrap_or(info.version))
+}
+
+/// An object as it is asked for: the versions of a kind differ in their name alone.
+fn in_version(style: Style, kind: Kind, mut value: Value) -> Value {
+    if style.version.is_some() {
+        value["apiVersion"] = api_version(style, kind).into();
+    }
+    value
 }
 
 fn list_meta(head: &ListHead) -> Value {
@@ -113,6 +130,11 @@ fn of_rows<O: Borrow<Object>>(
     if version != table["apiVersion"] {
         rename(&mut table, version);
     }
+    if style.include == Include::Object && style.version.is_some() {
+        for row in table["rows"].as_array_mut().into_iter().flatten().filter(|row| row["object"].is_object()) {
+            row["object"] = in_version(style, kind, row["object"].take());
+        }
+    }
     table
 }
 
@@ -158,7 +180,7 @@ mod tests {
     }
 
     fn style(form: Form, include: Include) -> Style {
-        Style { form, include, now: Time::parse("2026-11-21T08:01:00Z").unwrap() }
+        Style { form, include, version: None, now: Time::parse("2026-11-21T08:01:00Z").unwrap() }
     }
 
     #[test]
@@ -183,6 +205,28 @@ mod tests {
         let bare = list(style(Form::Table("meta.k8s.io/v1"), Include::None), CONFIG_MAP, &head, [config()]);
         assert_eq!(bare["rows"][0]["object"], Value::Null);
     }
+
+    #[test]
+    fn objects_are_in_the_version_that_is_asked_for() {
+        let grant = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "ReferenceGrant",
+            "metadata": {"name": "g", "namespace": "default"}, "spec": {"from": [], "to": []}});
+        let grant = Object::from_value(grant).unwrap().at(7);
+        for (version, expect) in
+            [(None, "gateway.networking.k8s.io/v1"), (Some("v1beta1"), "gateway.networking.k8s.io/v1beta1")]
+        {
+            let style = |form, include| Style { version, ..style(form, include) };
+            assert_eq!(one(style(Form::Object, Include::Metadata), &grant)["apiVersion"], expect);
+            let all = list(style(Form::Object, Include::Metadata), grant.kind(), &ListHead::default(), [&grant]);
+            assert_eq!((&all["apiVersion"], &all["items"][0]["apiVersion"]), (&json!(expect), &json!(expect)));
+            let rows = style(Form::Table("meta.k8s.io/v1"), Include::Object);
+            let rows = list(rows, grant.kind(), &ListHead::default(), [&grant]);
+            assert_eq!(
+                (&rows["apiVersion"], &rows["rows"][0]["object"]["apiVersion"]),
+                (&json!("meta.k8s.io/v1"), &json!(expect))
+            );
+        }
+    }
+
     #[test]
     fn an_object_that_does_not_fit_its_kind_hides_no_other() {
         let odd = json!({

@@ -68,7 +68,7 @@ pub async fn watch(
     query: &Query,
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
-    let style = read::style(query, headers)?;
+    let style = read::style(kind, target, query, headers)?;
     let mut fields = query.get("fieldSelector").unwrap_or_default().to_owned();
     if !target.name.is_empty() {
         // A watch of one object is one of its collection by name.
@@ -192,7 +192,7 @@ impl Watching {
         let revision = self.revision.to_string();
         let body = match self.style.form {
             Form::Object => {
-                json!({ "kind": self.kind.info().kind, "apiVersion": self.kind.info().api_version(), "metadata": { "resourceVersion": revision, "creationTimestamp": null } })
+                json!({ "kind": self.kind.info().kind, "apiVersion": table::api_version(self.style, self.kind), "metadata": { "resourceVersion": revision, "creationTimestamp": null } })
             }
             Form::Metadata(version) => {
                 json!({ "kind": "PartialObjectMetadata", "apiVersion": version, "metadata": { "resourceVersion": revision, "creationTimestamp": null } })

@@ -231,7 +231,7 @@ async fn judge(
     let value = manifest(headers, body)?;
     let text = |path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
     let info = kind.info();
-    if text("/apiVersion") != info.api_version() || text("/kind") != info.kind {
+    if text("/apiVersion") != info.api_version_of(&target.version) || text("/kind") != info.kind {
         let why = format!(
             "{} in version {:?} cannot be handled as a {}: no kind is registered for the path",
             text("/kind"),

@@ -27,8 +27,9 @@ async fn it_discovers() {
             listed.out
         );
     }
-    let versions: std::collections::BTreeSet<String> =
-        masthead_api::kind::Kind::all().iter().map(|kind| kind.info().api_version() + "\n").collect();
+    let all = masthead_api::kind::Kind::all().iter().map(|kind| kind.info());
+    let versions = all.flat_map(|info| info.versions().map(|version| info.api_version_of(version) + "\n"));
+    let versions: std::collections::BTreeSet<String> = versions.collect();
     assert_eq!(server.kubectl("api-versions").await.out, versions.into_iter().collect::<String>());
     let version = server.kubectl("version -o json").await;
     let version: Value = serde_json::from_str(&version.out).unwrap_or_else(|e| panic!("{e}: {version:?}"));
@@ -43,6 +44,32 @@ async fn it_discovers() {
         metrics.contains("masthead_store_revision") && metrics.contains("masthead_api_requests_total{code=\"200\""),
         "{metrics}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kind_is_read_in_each_of_its_versions() {
+    let Some(server) = server().await else { return };
+    let grant = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "ReferenceGrant",
+        "metadata": {"name": "g", "namespace": "default", "uid": "g-1"},
+        "spec": {"from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "n"}],
+            "to": [{"group": "", "kind": "Service"}]}});
+    server.put(grant).await;
+    for version in ["v1", "v1beta1"] {
+        let word = format!("referencegrants.{version}.gateway.networking.k8s.io");
+        let table = server.kubectl(&format!("get {word}")).await;
+        assert!(table.code == Some(0) && table.out.contains("NAME") && table.out.contains("\ng "), "{table:?}");
+        let one = server.kubectl(&format!("get {word} g -o json")).await;
+        let one: Value = serde_json::from_str(&one.out).unwrap_or_else(|e| panic!("{e}: {one:?}"));
+        assert_eq!(one["apiVersion"], format!("gateway.networking.k8s.io/{version}"));
+        let list =
+            server.kubectl(&format!("get --raw /apis/gateway.networking.k8s.io/{version}/referencegrants")).await;
+        let list: Value = serde_json::from_str(&list.out).unwrap_or_else(|e| panic!("{e}: {list:?}"));
+        assert_eq!((&list["apiVersion"], &list["items"][0]["apiVersion"]), (&one["apiVersion"], &one["apiVersion"]));
+    }
+    let plain = server.kubectl("get referencegrant g -o jsonpath={.apiVersion}").await;
+    assert_eq!(plain.out, "gateway.networking.k8s.io/v1", "the preferred version: {plain:?}");
+    let none = server.kubectl("get grpcroutes.v1beta1.gateway.networking.k8s.io").await;
+    assert!(none.code != Some(0) && none.err.contains("the server doesn't have a resource type"), "{none:?}");
 }
 
 /// Lines of a child until one holds `wanted`.

@@ -9,6 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 
+use super::gateways::a_gateway_is_served;
 use super::lab::Lab;
 use super::load::{Answer, Load, Manner, ask, ask_any};
 use super::manifests::{certificate, names, tls_ingress, web};
@@ -32,6 +33,8 @@ fn two_nodes_serve_through_all_that_happens_to_them() {
     told("Ingress");
     what_is_wrong_is_told(&lab);
     told("faults");
+    a_gateway_is_served(&lab);
+    told("gateway");
     names_are_known_inside(&lab);
     told("names");
     a_rollout_loses_nothing(&lab);
@@ -91,18 +94,23 @@ fn what_is_wrong_is_told(lab: &Lab) {
     let late = web(REPLICAS, "v1");
     let late = late.split("---\n").last().expect("an Ingress").replace("name: web\nspec", "name: web-too\nspec");
     lab.site.write("wrong.yaml", &format!("{}---\n{late}", tls_ingress("bare.test", "none")));
-    lab.site.push_healthy("two Ingresses that can't be served as they ask");
+    let (taken, said) = lab.site.push("two Ingresses that can't be served as they ask", &["-o", "no-wait"]);
+    assert!(taken, "{said}");
+    let told = ["there is no Secret \"none\"", "is answered by Ingress default/web, which is older"];
     lab.until("Events tell what is wrong", || {
         let events = lab.site.ok(&["events"]);
-        events.contains("there is no Secret \"none\" with a certificate")
-            && events.contains("belongs to the older Ingress default/web")
+        told.iter().all(|words| events.contains(words))
     });
+    // The commit waits for what it asks for, and says so.
+    lab.until("the status says what is waited for", || lab.site.ok(&["status"]).contains("SecretNotFound"));
     let node = lab.names().remove(0);
     let answer = lab.wait("an answer", plain(lab.address(&node, 80), "bare.test")).expect("an answer");
     assert_eq!(answer.status, 200, "{answer:?}");
-    // Pods that were still coming up were nothing wrong.
+    // Pods that were still coming up were nothing wrong, and no node tells again what the control plane has told.
     let events = lab.site.ok(&["events"]);
     assert!(!events.contains("no ready endpoint"), "{events}");
+    let secrets = events.lines().filter(|line| line.contains("ingress/bare-test") && line.contains("Secret")).count();
+    assert_eq!(secrets, 1, "{events}");
     fs::remove_file(lab.site.dir.path().join("clone/wrong.yaml")).expect("a file");
     lab.site.push_healthy("without them");
 }
