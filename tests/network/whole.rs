@@ -109,7 +109,7 @@ fn what_is_wrong_is_told(lab: &Lab) {
     // Pods that were still coming up were nothing wrong, and no node tells again what the control plane has told.
     let events = lab.site.ok(&["events"]);
     assert!(!events.contains("no ready endpoint"), "{events}");
-    let secrets = events.lines().filter(|line| line.contains("ingress/bare-test") && line.contains("Secret")).count();
+    let secrets = events.lines().filter(|line| line.contains("Ingress/bare-test") && line.contains("Secret")).count();
     assert_eq!(secrets, 1, "{events}");
     fs::remove_file(lab.site.dir.path().join("clone/wrong.yaml")).expect("a file");
     lab.site.push_healthy("without them");
