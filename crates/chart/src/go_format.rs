@@ -60,14 +60,23 @@ pub(crate) fn percent_t(value: &Value) -> String {
     match value {
         Value::Bool(flag) => flag.to_string(),
         Value::Nil => "%!t(<nil>)".to_owned(),
+        inside => percent_t_inside(inside),
+    }
+}
+
+/// A nil inside of another value is none to complain of.
+fn percent_t_inside(value: &Value) -> String {
+    match value {
+        Value::Bool(flag) => flag.to_string(),
+        Value::Nil => "<nil>".to_owned(),
         Value::List(list) => {
-            let items: Vec<String> = list.as_slice().iter().map(percent_t).collect();
+            let items: Vec<String> = list.as_slice().iter().map(percent_t_inside).collect();
             format!("[{}]", items.join(" "))
         }
         Value::Map(map) => {
             let entries = map.entries();
             let items: Vec<String> =
-                entries.iter().map(|(key, item)| format!("%!t(string={key}):{}", percent_t(item))).collect();
+                entries.iter().map(|(key, item)| format!("%!t(string={key}):{}", percent_t_inside(item))).collect();
             format!("map[{}]", items.join(" "))
         }
         other => format!("%!t({}={})", other.type_name(), percent_v(other)),
@@ -88,5 +97,7 @@ mod tests {
         assert_eq!(percent_t(&Tree::from_json(json!("x")).to_value()), "%!t(string=x)");
         assert_eq!(percent_t(&Tree::from_json(json!(1)).to_value()), "%!t(float64=1)");
         assert_eq!(percent_t(&Tree::Nil.to_value()), "%!t(<nil>)");
+        let nested = Tree::from_json(json!([null, {"a": null}, true]));
+        assert_eq!(percent_t(&nested.to_value()), "[<nil> map[%!t(string=a):<nil>] true]");
     }
 }

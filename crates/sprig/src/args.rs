@@ -117,7 +117,7 @@ pub fn is_empty(value: &Value) -> bool {
     match value {
         Value::Object(object) => match object.kind() {
             Kind::Struct | Kind::Ptr | Kind::Func => false,
-            _ => object.underlying().is_none_or(|inner| is_empty(&inner)),
+            _ => !value.truth(),
         },
         _ => !value.truth(),
     }

@@ -61,7 +61,18 @@ impl Reader<'_> {
 
     /// The error at the place reached: the character there, or the end.
     fn error<T>(&self, context: &str) -> Result<T, String> {
-        let Some(byte) = self.peek() else { return Err("unexpected end of JSON input".to_owned()) };
+        match self.peek() {
+            None => Err("unexpected end of JSON input".to_owned()),
+            Some(byte) => Self::unfit(byte, context),
+        }
+    }
+
+    /// The error where a blank is none either: at the end Go's scanner tries one, and names it.
+    fn error_within<T>(&self, context: &str) -> Result<T, String> {
+        Self::unfit(self.peek().unwrap_or(b' '), context)
+    }
+
+    fn unfit<T>(byte: u8, context: &str) -> Result<T, String> {
         let name = match byte {
             b'\'' => r"'\''".to_owned(),
             b'"' => "'\"'".to_owned(),
@@ -185,7 +196,7 @@ impl Reader<'_> {
         for &expected in word {
             if self.peek() != Some(expected) {
                 let name = String::from_utf8_lossy(word);
-                return self.error(&format!("in literal {name} (expecting '{}')", expected as char));
+                return self.error_within(&format!("in literal {name} (expecting '{}')", expected as char));
             }
             self.at += 1;
         }
@@ -200,12 +211,12 @@ impl Reader<'_> {
         match self.peek() {
             Some(b'0') => self.at += 1,
             Some(b'1'..=b'9') => self.digits(),
-            _ => return self.error("in numeric literal"),
+            _ => return self.error_within("in numeric literal"),
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
             if !self.peek().is_some_and(|b| b.is_ascii_digit()) {
-                return self.error("after decimal point in numeric literal");
+                return self.error_within("after decimal point in numeric literal");
             }
             self.digits();
         }
@@ -215,7 +226,7 @@ impl Reader<'_> {
                 self.at += 1;
             }
             if !self.peek().is_some_and(|b| b.is_ascii_digit()) {
-                return self.error("in exponent of numeric literal");
+                return self.error_within("in exponent of numeric literal");
             }
             self.digits();
         }
@@ -255,11 +266,11 @@ impl Reader<'_> {
                             for _ in 0..4 {
                                 self.at += 1;
                                 if !self.peek().is_some_and(|b| b.is_ascii_hexdigit()) {
-                                    return self.error("in \\u hexadecimal character escape");
+                                    return self.error_within("in \\u hexadecimal character escape");
                                 }
                             }
                         }
-                        _ => return self.error("in string escape code"),
+                        _ => return self.error_within("in string escape code"),
                     }
                 }
                 Some(0..0x20) | None => return self.error("in string literal"),

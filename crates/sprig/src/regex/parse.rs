@@ -64,8 +64,8 @@ struct Level {
 struct Group {
     outer: Level,
     flags: Flags,
-    /// Number and name; none for `(?:`.
-    capture: Option<(u32, Option<String>)>,
+    /// Its number; none for `(?:`.
+    capture: Option<u32>,
 }
 
 struct Parser<'p> {
@@ -205,8 +205,8 @@ impl<'p> Parser<'p> {
 
     fn open_group(&mut self, captures: bool, name: Option<String>) {
         let capture = captures.then(|| {
-            self.names.push(name.clone().unwrap_or_default());
-            (u32::try_from(self.names.len() - 1).unwrap_or(u32::MAX), name)
+            self.names.push(name.unwrap_or_default());
+            u32::try_from(self.names.len() - 1).unwrap_or(u32::MAX)
         });
         let outer = std::mem::take(&mut self.current);
         self.groups.push(Group { outer, flags: self.flags, capture });
@@ -221,11 +221,11 @@ impl<'p> Parser<'p> {
         self.current = group.outer;
         let node = match group.capture {
             None => inner,
-            Some((index, name)) => Node {
+            Some(index) => Node {
                 height: inner.height + 1,
                 size: inner.size + 2,
                 copies: inner.copies,
-                hir: Hir::capture(Capture { index, name: name.map(Into::into), sub: Box::new(inner.hir) }),
+                hir: Hir::capture(Capture { index, name: None, sub: Box::new(inner.hir) }),
             },
         };
         self.push(node)

@@ -101,6 +101,18 @@ impl Object for VersionObject {
         Some(self.version.to_string())
     }
 
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        let version = &self.version;
+        vec![
+            ("major", number(version.major)),
+            ("minor", number(version.minor)),
+            ("patch", number(version.patch)),
+            ("pre", Value::from(version.prerelease.as_str())),
+            ("metadata", Value::from(version.metadata.as_str())),
+            ("original", Value::from(version.original.as_str())),
+        ]
+    }
+
     fn to_json(&self) -> Result<serde_json::Value, String> {
         Ok(serde_json::Value::String(self.version.to_string()))
     }
