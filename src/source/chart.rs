@@ -82,10 +82,10 @@ pub fn capabilities() -> Capabilities {
     let mut versions: Vec<String> = Vec::new();
     for kind in KINDS {
         let info = kind.info();
-        let group =
-            if info.group.is_empty() { info.version.to_owned() } else { format!("{}/{}", info.group, info.version) };
-        versions.push(format!("{group}/{}", info.kind));
-        versions.push(group);
+        for version in info.versions().map(|version| info.api_version_of(version)) {
+            versions.push(format!("{version}/{}", info.kind));
+            versions.push(version);
+        }
     }
     versions.sort();
     versions.dedup();
