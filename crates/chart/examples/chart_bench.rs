@@ -135,7 +135,7 @@ fn within(subject: &Subject, pool: &Pool, start: Instant) -> Times {
     let chart = Arc::new(load::files_with(files, pool, &mut Vec::new()).expect("the chart loads"));
     at.push(Instant::now());
     let mut done = |_| at.push(Instant::now());
-    let rendered = watched(&chart, &values, &options(), Asks::default(), &mut Vec::new(), &mut done);
+    let rendered = watched(&chart, &values, &options(), Asks::default(), pool, &mut Vec::new(), &mut done);
     let end = Instant::now();
     drop(rendered.expect("the chart renders"));
     let mut times: Times = [0.0; PHASES.len() + 1];

@@ -1,4 +1,5 @@
-//! Threads beside the caller's that work ahead of it: templates are parsed and schemas compiled while files still come in.
+//! Threads beside the caller's that work ahead of it: templates are parsed and schemas compiled while files still come in,
+//! and what is rendered is read while the next file is.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,7 +10,11 @@ use masthead_gotmpl::string::Str;
 use masthead_sprig::table;
 
 use crate::chart::File;
+use crate::manifests::{self, Parts};
 use crate::schema::Schema;
+
+/// What is shorter is read faster than handed over.
+const SHORT_BYTES: usize = 256;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -26,6 +31,8 @@ struct Queue {
     soon: VecDeque<Job>,
     /// What renders with dependencies need.
     later: VecDeque<Job>,
+    /// Threads that wait.
+    idle: usize,
     closed: bool,
 }
 
@@ -34,8 +41,12 @@ struct Closing<'p>(&'p Pool);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.queue) = Queue { closed: true, ..Queue::default() };
+        let mut queue = lock(&self.0.queue);
+        let undone = (std::mem::take(&mut queue.soon), std::mem::take(&mut queue.later));
+        queue.closed = true;
+        drop(queue);
         self.0.waiting.notify_all();
+        drop(undone);
     }
 }
 
@@ -75,8 +86,24 @@ impl Pool {
             } else if queue.closed {
                 return;
             } else {
+                queue.idle += 1;
                 queue = self.waiting.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue.idle -= 1;
             }
+        }
+    }
+
+    fn add(&self, is_soon: bool, job: Job) {
+        let mut queue = lock(&self.queue);
+        if is_soon {
+            queue.soon.push_back(job)
+        } else {
+            queue.later.push_back(job)
+        }
+        let is_awaited = queue.idle > 0;
+        drop(queue);
+        if is_awaited {
+            self.waiting.notify_one();
         }
     }
 
@@ -92,11 +119,9 @@ impl Pool {
         }
         let data = file.data.clone();
         let job: Job = if rest.starts_with("templates/") {
-            let template = Arc::new(Template::default());
+            let template = Arc::new(Ahead::default());
             file.early = Some(Early::Template(Arc::clone(&template)));
-            Box::new(move || {
-                template.parsed(&data);
-            })
+            Box::new(move || template.make(|| parse(&data)))
         } else if rest == "values.schema.json" {
             let cell = LazySchema::default();
             file.early = Some(Early::Schema(Arc::clone(&cell)));
@@ -106,10 +131,18 @@ impl Pool {
         } else {
             return;
         };
-        let mut queue = lock(&self.queue);
-        if is_own { queue.soon.push_back(job) } else { queue.later.push_back(job) }
-        drop(queue);
-        self.waiting.notify_one();
+        self.add(is_own, job);
+    }
+
+    /// Has a rendered file read ahead, if that is worth it.
+    pub(crate) fn look_into(&self, text: &Arc<Vec<u8>>) -> Option<Arc<Ahead<Parts>>> {
+        if !self.helps || text.len() < SHORT_BYTES {
+            return None;
+        }
+        let parts = Arc::new(Ahead::default());
+        let (theirs, text) = (Arc::clone(&parts), Arc::clone(text));
+        self.add(true, Box::new(move || theirs.make(|| manifests::parts(&text))));
+        Some(parts)
     }
 }
 
@@ -119,7 +152,7 @@ pub(crate) type LazySchema = Arc<OnceLock<Result<Schema, String>>>;
 /// What may be done ahead for a file.
 #[derive(Clone)]
 pub(crate) enum Early {
-    Template(Arc<Template>),
+    Template(Arc<Ahead<Option<Unnamed>>>),
     Schema(LazySchema),
 }
 
@@ -129,19 +162,29 @@ impl fmt::Debug for Early {
     }
 }
 
-/// A template that is parsed when it is first asked for.
-#[derive(Default)]
-pub(crate) struct Template(OnceLock<Mutex<Option<Unnamed>>>);
+/// A template without its name; none where it has faults.
+pub(crate) fn parse(source: &Str) -> Option<Unnamed> {
+    parse_unnamed(source.shared(), table::functions())
+}
 
-impl Template {
-    /// Parses it, unless that is done. Where another thread is at it, that is waited for.
-    pub(crate) fn parsed(&self, source: &Str) -> &Mutex<Option<Unnamed>> {
-        self.0.get_or_init(|| Mutex::new(parse_unnamed(source.shared(), table::functions())))
+/// What may be made ahead, and is taken once.
+pub(crate) struct Ahead<T>(OnceLock<Mutex<Option<T>>>);
+
+impl<T> Default for Ahead<T> {
+    fn default() -> Ahead<T> {
+        Ahead(OnceLock::new())
+    }
+}
+
+impl<T> Ahead<T> {
+    /// Makes it, unless that is done. Where another thread is at it, that is waited for.
+    pub(crate) fn make(&self, make: impl FnOnce() -> T) {
+        self.0.get_or_init(|| Mutex::new(Some(make())));
     }
 
-    /// What was parsed, once; none where it has faults.
-    pub(crate) fn take(&self, source: &Str) -> Option<Unnamed> {
-        lock(self.parsed(source)).take()
+    /// What was made; none for all but the first who ask.
+    pub(crate) fn take(&self, make: impl FnOnce() -> T) -> Option<T> {
+        lock(self.0.get_or_init(|| Mutex::new(Some(make())))).take()
     }
 }
 
@@ -188,7 +231,8 @@ mod tests {
 
     #[test]
     fn threads_change_no_result() {
-        let good = |at: usize| format!("{{{{ define \"x{at}\" }}}}{at}{{{{ end }}}}t{at}: {{{{ include \"x7\" . }}}}\n");
+        let good =
+            |at: usize| format!("{{{{ define \"x{at}\" }}}}{at}{{{{ end }}}}t{at}: {{{{ include \"x7\" . }}}}\n");
         let list = files(good);
         let alone = rendered(1, &list);
         assert!(alone.as_ref().is_ok_and(|text| text.contains("t39: 7") && text.contains("s: 13")), "{alone:?}");

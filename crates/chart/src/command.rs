@@ -84,7 +84,7 @@ pub const COMMON: &[Flag] = &[
     flag("repository-config", Takes::Text),
     flag("repository-cache", Takes::Text),
     flag("burst-limit", Takes::Int),
-    flag("qps", Takes::Text),
+    flag("qps", Takes::Float),
 ];
 
 /// Helm's flags for where a chart comes from.
@@ -123,7 +123,7 @@ pub const TEMPLATE: &[Flag] = &[
     flag("skip-crds", Takes::Bool),
     flag("render-subchart-notes", Takes::Bool),
     flag("skip-schema-validation", Takes::Bool),
-    short("labels", 'l', Takes::List),
+    short("labels", 'l', Takes::Pairs),
     flag("enable-dns", Takes::Bool),
     flag("hide-notes", Takes::Bool),
     flag("take-ownership", Takes::Bool),
@@ -196,7 +196,8 @@ impl Run<'_> {
         self.check_chart(&chart)?;
         check_dry_run(&given)?;
         check_release_name(&options.release)?;
-        let rendered = render::render(&chart, &values, &options, Asks::default(), &mut warnings);
+        let asks = Asks::default();
+        let rendered = render::watched(&chart, &values, &options, asks, pool, &mut warnings, &mut |_| {});
         self.warn(&mut warnings);
         match rendered {
             Ok(rendered) => self.print(&given, &options, &rendered),
@@ -252,7 +253,7 @@ impl Run<'_> {
         let limits = self.surroundings.limits;
         let options = ExecOptions { limits, set_name: "name-template", ..ExecOptions::default() };
         let mut execution = Execution::new(&set, options, &mut host);
-        let text = execution.execute(b"name-template", Value::Nil).map_err(|failure| failure.text)?;
+        let text = execution.execute(b"name-template", Value::Nil).map_err(|failure| unmarked(&failure.text))?;
         Ok(masthead_gotmpl::string::lossy(&text).into_owned())
     }
 
@@ -341,7 +342,7 @@ impl Run<'_> {
     }
 
     fn show_only(&mut self, wanted: &[String], out: &str) -> Result<(), String> {
-        let parts = split(out);
+        let (parts, before) = (split(out), self.outcome.stdout.len());
         for pattern in wanted {
             let mut found = false;
             for (_, part) in &parts {
@@ -352,7 +353,7 @@ impl Run<'_> {
                 }
             }
             if !found {
-                self.outcome.stdout.clear();
+                self.outcome.stdout.truncate(before);
                 return Err(format!("could not find template {pattern} in chart"));
             }
         }
@@ -374,6 +375,11 @@ fn source(part: &str) -> Option<&str> {
         }
     }
     None
+}
+
+/// Sprig's own `fail`, which name templates have, marks nothing.
+fn unmarked(text: &str) -> String {
+    text.replace("HELM_ERR_START", "").replace("HELM_ERR_END", "")
 }
 
 /// Helm's `LocateChart`, for what is on disk.

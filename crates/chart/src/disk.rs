@@ -87,12 +87,7 @@ pub fn chart(disk: &mut dyn Disk, path: &str, warnings: &mut Vec<String>) -> Res
 ///
 /// # Errors
 /// Helm's own words.
-pub fn chart_with(
-    disk: &mut dyn Disk,
-    path: &str,
-    pool: &Pool,
-    warnings: &mut Vec<String>,
-) -> Result<Chart, String> {
+pub fn chart_with(disk: &mut dyn Disk, path: &str, pool: &Pool, warnings: &mut Vec<String>) -> Result<Chart, String> {
     match disk.stat(path)? {
         Kind::Folder => load::files_with(folder_with(disk, path, pool, warnings)?, pool, warnings),
         _ => {
@@ -157,17 +152,17 @@ impl Walk<'_> {
         if depth > DEPTH_MAX {
             return Err(format!("chart folder {}/{name} is nested deeper than {DEPTH_MAX} levels", self.top));
         }
-        for (entry, kind) in self.disk.list(&format!("{}/{name}", self.top))? {
-            let name = if name.is_empty() { entry } else { format!("{name}/{entry}") };
+        for (entry, kind) in self.disk.list(&joined(&self.top, name))? {
+            let name = if name.is_empty() { entry } else { joined(name, &entry) };
             self.entry(&name, kind, depth)?;
         }
         Ok(())
     }
 
     fn entry(&mut self, name: &str, kind: Kind, depth: usize) -> Result<(), String> {
-        let path = format!("{}/{name}", self.top);
         match kind {
             Kind::Link => {
+                let path = joined(&self.top, name);
                 let words = |error: String| format!("error evaluating symlink {path}: {error}");
                 let resolved = self.disk.resolve(&path).map_err(words)?;
                 let inside = resolved.strip_prefix(self.home.as_str()).is_some_and(|rest| rest.starts_with('/'));
@@ -183,12 +178,16 @@ impl Walk<'_> {
             Kind::Folder if self.rules.ignores(name, true) => Ok(()),
             Kind::Folder => self.folder(name, depth + 1),
             _ if self.rules.ignores(name, false) => Ok(()),
-            Kind::Other => Err(format!("cannot load irregular file {path} as it has file mode type bits set")),
+            Kind::Other => {
+                let path = joined(&self.top, name);
+                Err(format!("cannot load irregular file {path} as it has file mode type bits set"))
+            }
             Kind::File(size) if size > FILE_BYTES_MAX => Err(too_large(name)),
             Kind::File(_) => {
                 if self.files.len() >= FILES_MAX {
                     return Err(format!("chart folder {} holds more than {FILES_MAX} files", self.top));
                 }
+                let path = joined(&self.top, name);
                 let data = match kind {
                     Kind::File(0) => self.disk.read_up_to(&path, FILE_BYTES_MAX),
                     _ => self.disk.read(&path).map(Some),
@@ -206,6 +205,10 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+fn joined(folder: &str, name: &str) -> String {
+    [folder, "/", name].concat()
 }
 
 fn too_large(name: &str) -> String {

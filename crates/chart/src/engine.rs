@@ -17,14 +17,18 @@ use masthead_sprig::golang::path;
 use masthead_sprig::host::Host;
 use masthead_sprig::table;
 
-use crate::ahead::Early;
+use crate::ahead::{self, Ahead, Early, Pool};
 use crate::chart::Chart;
 use crate::error::{Error, Stage};
 use crate::instance::Shared;
+use crate::manifests::Parts;
 use crate::metadata::Metadata;
 use crate::objects::{self, ChartObject};
 use crate::origins::Keys;
 use crate::render::Step;
+
+/// What the name of a file with notes ends in.
+pub(crate) const NOTES: &str = "NOTES.txt";
 
 /// How many sets of templates a chart keeps parsed: one for each choice of its dependencies.
 const SETS_MAX: usize = 16;
@@ -48,6 +52,8 @@ pub(crate) struct Surroundings<'a> {
     pub limits: Limits,
     pub trace: bool,
     pub strict: bool,
+    /// Who may work ahead.
+    pub pool: &'a Pool,
     /// Called at the end of each step.
     pub done: &'a mut dyn FnMut(Step),
 }
@@ -65,7 +71,9 @@ type Renderables = BTreeMap<String, Renderable>;
 /// A file as it was rendered.
 pub(crate) struct RenderedFile {
     pub path: String,
-    pub text: Vec<u8>,
+    pub text: Arc<Vec<u8>>,
+    /// What is in the text, where that may be known already.
+    pub parts: Option<Arc<Ahead<Parts>>>,
     pub traced: Option<Traced>,
 }
 
@@ -141,7 +149,9 @@ pub(crate) fn render(
             let written = clean.is_some().then(|| text.clone());
             Traced { written, trace, keys: Arc::clone(&keys) }
         });
-        files.push(RenderedFile { path: name.clone(), text: clean.unwrap_or(text), traced });
+        let text = Arc::new(clean.unwrap_or(text));
+        let parts = if name.ends_with(NOTES) { None } else { surroundings.pool.look_into(&text) };
+        files.push(RenderedFile { path: name.clone(), text, parts, traced });
     }
     drop(execution);
     // Templates may have tied maps into circles; cut here, they are freed.
@@ -167,10 +177,10 @@ fn parsed(chart: &Chart, all: &Renderables, names: &[&String]) -> Result<Arc<Set
     };
     // From one end, while others may come from the other one.
     for (template, source) in names.iter().filter_map(|name| early(name)) {
-        template.parsed(source);
+        template.make(|| ahead::parse(source));
     }
     for name in names {
-        let taken = early(name).and_then(|(template, source)| template.take(source)?.named(name));
+        let taken = early(name).and_then(|(template, source)| template.take(|| ahead::parse(source))??.named(name));
         match taken {
             Some(trees) => trees.into_iter().for_each(|tree| set.add(tree)),
             None => set
@@ -238,8 +248,12 @@ impl Collector<'_> {
                 continue;
             }
             let name = format!("{prefix}/{}", template.name);
-            let renderable =
-                Renderable { source: template.data.clone(), early: template.early.clone(), dot: next.clone(), base_path: base_path.clone() };
+            let renderable = Renderable {
+                source: template.data.clone(),
+                early: template.early.clone(),
+                dot: next.clone(),
+                base_path: base_path.clone(),
+            };
             self.all.insert(name, renderable);
         }
         next

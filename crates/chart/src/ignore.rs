@@ -28,16 +28,21 @@ enum Pattern {
     Name(String),
     /// For names without slashes: a star stops at them.
     End(String),
-    Glob(String),
+    /// What it begins with, and the whole of it.
+    Glob(String, String),
 }
 
 impl Pattern {
     fn new(text: &str, whole: bool) -> Pattern {
-        let is_plain = |text: &str| !text.contains(['*', '?', '[', '\\']);
+        const META: [char; 4] = ['*', '?', '[', '\\'];
+        let is_plain = |text: &str| !text.contains(META);
         match text.strip_prefix('*') {
             _ if is_plain(text) => Pattern::Name(text.to_owned()),
             Some(end) if !whole && is_plain(end) => Pattern::End(end.to_owned()),
-            _ => Pattern::Glob(text.to_owned()),
+            _ => {
+                let start = text.split(META).next().unwrap_or_default();
+                Pattern::Glob(start.to_owned(), text.to_owned())
+            }
         }
     }
 
@@ -45,7 +50,9 @@ impl Pattern {
         match self {
             Pattern::Name(text) => text == name,
             Pattern::End(end) => name.ends_with(end.as_str()),
-            Pattern::Glob(glob) => glob::matches(glob, name).unwrap_or(false),
+            Pattern::Glob(start, glob) => {
+                name.starts_with(start.as_str()) && glob::matches(glob, name).unwrap_or(false)
+            }
         }
     }
 }

@@ -10,6 +10,8 @@ use masthead_yaml::resolve;
 const DEPTH_MAX: usize = 64;
 /// Texts up to this length are read here; what is in them stays below every bound of the full reader.
 const BYTES_MAX: usize = 8 << 20;
+/// Bytes that are looked at in one go.
+const CHUNK_BYTES: usize = 128;
 /// A key that the full reader surely takes for one.
 const KEY_BYTES_MAX: usize = 500;
 
@@ -64,10 +66,10 @@ pub(crate) struct Block<'t> {
 }
 
 impl Block<'_> {
-    /// The text of a literal block; none of a folded one.
+    /// The text of a literal block; of a folded one only if its lines are all alike, with nothing between them.
     pub fn text(&self) -> Option<String> {
         if !self.literal && !self.lines.is_empty() {
-            return None;
+            return self.folded();
         }
         let mut text = String::with_capacity(self.lines.len());
         for line in self.lines.split_inclusive('\n') {
@@ -79,6 +81,26 @@ impl Block<'_> {
             b'+' => {}
             b'-' => text.truncate(filled),
             _ => text.truncate((filled + 1).min(text.len())),
+        }
+        Some(text)
+    }
+
+    fn folded(&self) -> Option<String> {
+        let lines = self.lines.trim_end_matches('\n');
+        // Empty lines at the end would count.
+        if self.chomp == b'+' || lines.ends_with(' ') {
+            return None;
+        }
+        let mut text = String::with_capacity(lines.len() + 1);
+        for line in lines.split('\n') {
+            let line = line.get(self.indent..).filter(|line| !line.starts_with([' ', '\t']) && !line.is_empty())?;
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(line);
+        }
+        if self.chomp != b'-' && self.lines.len() > lines.len() {
+            text.push('\n');
         }
         Some(text)
     }
@@ -107,13 +129,20 @@ pub(crate) fn read<S: Sink>(text: &str, sink: &mut S) -> Option<()> {
 fn is_plain(text: &str) -> bool {
     let suspect =
         |b: u8| ((b < 0x20) & (b != b'\n') & (b != b'\t')) | (b == 0x7F) | (b == 0xC2) | (b == 0xE2) | (b == 0xEF);
-    if !text.bytes().fold(false, |found, b| found | suspect(b)) {
-        return true;
-    }
-    text.chars().all(|c| match c {
-        '\n' | '\t' | '\u{20}'..='\u{7E}' => true,
-        '\u{2028}' | '\u{2029}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}' => false,
-        c => c >= '\u{A0}',
+    let bytes = text.as_bytes();
+    // Characters that are refused begin with a suspect byte; what follows it tells.
+    let is_refused = |at: usize| match bytes[at..] {
+        [0xC2, next, ..] => next < 0xA0,
+        [0xE2, 0x80, last, ..] => matches!(last, 0xA8 | 0xA9),
+        [0xEF, 0xBB, last, ..] => last == 0xBF,
+        [0xEF, 0xBF, last, ..] => last >= 0xBE,
+        [first, ..] => first.is_ascii(),
+        [] => false,
+    };
+    bytes.chunks(CHUNK_BYTES).enumerate().all(|(chunk, some)| {
+        let is_suspect = some.iter().fold(false, |found, b| found | suspect(*b));
+        let found = |(at, b): (usize, &u8)| suspect(*b) && is_refused(chunk * CHUNK_BYTES + at);
+        !is_suspect || !some.iter().enumerate().any(found)
     })
 }
 

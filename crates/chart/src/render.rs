@@ -11,15 +11,16 @@ use masthead_gotmpl::value::Value;
 use masthead_sprig::host::{Host, Lookup};
 use masthead_sprig::time::moment::Moment;
 
+use crate::ahead::Pool;
 use crate::capabilities::{Capabilities, CapabilitiesObject};
 use crate::chart::{Chart, has_manifest_extension};
 use crate::coalesce::{Coalescer, Nulls};
 use crate::dependencies;
-use crate::engine::{self, LineOrigin, RenderedFile, Surroundings, Traced};
+use crate::engine::{self, LineOrigin, NOTES, RenderedFile, Surroundings, Traced};
 use crate::error::{Error, Stage};
 use crate::hook::{self, Event, Hook};
 use crate::instance::{Instance, Shared};
-use crate::manifests::{self, Manifest, Sorted};
+use crate::manifests::{self, Manifest, Sorted, parts};
 use crate::objects;
 use crate::origins::Origins;
 use crate::schema::Schema;
@@ -154,10 +155,10 @@ pub fn render(
     asks: Asks<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Rendered, Error> {
-    watched(chart, values, options, asks, warnings, &mut |_| {})
+    watched(chart, values, options, asks, &Pool::none(), warnings, &mut |_| {})
 }
 
-/// As [`render`]; `done` is called at the end of each step, for those who measure.
+/// As [`render`], with threads that work ahead; `done` is called at the end of each step, for those who measure.
 ///
 /// # Errors
 /// As [`render`].
@@ -166,6 +167,7 @@ pub fn watched(
     values: &Table,
     options: &Options,
     asks: Asks<'_>,
+    pool: &Pool,
     warnings: &mut Vec<String>,
     done: &mut dyn FnMut(Step),
 ) -> Result<Rendered, Error> {
@@ -181,6 +183,7 @@ pub fn watched(
         limits: options.limits,
         trace: options.trace,
         strict: options.strict,
+        pool,
         done,
     };
     let files = engine::render(chart, &root, &top, surroundings);
@@ -205,10 +208,11 @@ pub(crate) fn files(
     let mut host = Host::new(options.entropy, options.release.as_str(), options.now.clone());
     host.lint = options.lint;
     let (limits, strict) = (options.limits, options.strict);
-    let surroundings = Surroundings { host: &mut host, probe: None, limits, trace: false, strict, done };
+    let pool = &Pool::none();
+    let surroundings = Surroundings { host: &mut host, probe: None, limits, trace: false, strict, pool, done };
     let done = engine::render(chart, &root, &top, surroundings);
     warnings.extend(host.reports);
-    Ok(done?.into_iter().map(|file| (file.path, file.text)).collect())
+    Ok(done?.into_iter().map(|file| (file.path, Arc::unwrap_or_clone(file.text))).collect())
 }
 
 /// Values put together and checked: the charts of this render, and what stands at the top for templates.
@@ -317,8 +321,6 @@ fn crds(instance: &Shared) -> Vec<Crd> {
     all
 }
 
-const NOTES: &str = "NOTES.txt";
-
 fn finish(
     chart: &Chart,
     files: Vec<RenderedFile>,
@@ -339,18 +341,28 @@ fn finish(
             notes.push_str(&masthead_gotmpl::string::lossy(&file.text));
         }
     }
-    match manifests::sort(kept.iter().map(|file| (file.path.as_str(), file.text.as_slice())), warnings) {
+    // From one end, while others may come from the other one.
+    for file in kept.iter().rev() {
+        if let Some(ahead) = &file.parts {
+            ahead.make(|| parts(&file.text));
+        }
+    }
+    let read = kept.iter().map(|file| {
+        let taken = file.parts.as_ref().and_then(|ahead| ahead.take(|| parts(&file.text)));
+        (file.path.as_str(), taken.unwrap_or_else(|| parts(&file.text)))
+    });
+    match manifests::sort_parts(read, warnings) {
         Ok(Sorted { manifests, hooks }) => {
             let origins = |file: RenderedFile| {
                 let Traced { written, trace, keys } = file.traced?;
-                Some(Origins::new(file.path, written.unwrap_or(file.text), trace, keys))
+                Some(Origins::new(file.path, written.unwrap_or_else(|| Arc::unwrap_or_clone(file.text)), trace, keys))
             };
             let origins = kept.into_iter().filter_map(origins).collect();
             Ok(Rendered { manifests, hooks, notes, crds, origins, warnings: warnings.clone() })
         }
         Err((path, text)) => {
             let mut error = Error::new(Stage::Render, chart.name(), text).at(&path);
-            error.rendered = kept.into_iter().map(|file| (file.path, Str::from(file.text))).collect();
+            error.rendered = kept.into_iter().map(|file| (file.path, Str::new(&file.text))).collect();
             Err(error)
         }
     }

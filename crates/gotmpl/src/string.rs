@@ -170,7 +170,11 @@ impl From<Arc<[u8]>> for Str {
 
 impl PartialEq for Str {
     fn eq(&self, other: &Str) -> bool {
-        self.prefix() == other.prefix() && self.as_bytes() == other.as_bytes()
+        match (&self.0, &other.0) {
+            // What is behind the bytes is zero.
+            (Repr::Inline(len, buf), Repr::Inline(other_len, other)) => len == other_len && buf == other,
+            _ => self.as_bytes() == other.as_bytes(),
+        }
     }
 }
 

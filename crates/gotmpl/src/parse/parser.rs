@@ -138,14 +138,7 @@ struct Current {
 
 impl Current {
     fn new(name: Str) -> Current {
-        Current {
-            name,
-            vars: vec![0],
-            root_redeclared: false,
-            action: None,
-            range_depth: 0,
-            paren_depth: 0,
-        }
+        Current { name, vars: vec![0], root_redeclared: false, action: None, range_depth: 0, paren_depth: 0 }
     }
 }
 
