@@ -1,5 +1,6 @@
 //! The Ingress on real sockets of the loopback, with pods that the tests make.
 
+mod access;
 mod bed;
 mod direct;
 mod gateways;
