@@ -6,7 +6,7 @@ use masthead_api::kind::registry::{GATEWAY, GATEWAY_CLASS, GRPC_ROUTE, HTTP_ROUT
 use serde_json::{Value, json};
 
 use crate::gateway::tests::{World, grant, object, secret, service};
-use crate::health::assess::{Health, assess};
+use crate::health::assess::{Health, assess, line};
 
 /// What an object waits for; empty when it is up.
 fn waits(world: &World, kind: Kind, name: &str) -> String {
@@ -175,6 +175,10 @@ fn ingresses_are_up_when_nodes_serve_all_that_they_ask_for() {
     assert_eq!(
         waits(&world, INGRESS, "i"),
         "SecretNotFound: there is no Secret \"s\": its hosts get the certificate of last resort"
+    );
+    assert_eq!(
+        line(&world.cluster, &ObjectKey::new(INGRESS, "n", "i")),
+        "Ingress n/i: SecretNotFound: there is no Secret \"s\": its hosts get the certificate of last resort"
     );
     world.create(secret("n", "s"));
     assert_eq!(waits(&world, INGRESS, "i"), "");

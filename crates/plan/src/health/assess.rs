@@ -101,7 +101,9 @@ pub fn assess(cluster: &Cluster, key: &ObjectKey) -> Option<Health> {
 
 /// One line on an object for a user who watches: `web: 3 of 5 updated, 2 available`.
 pub fn line(cluster: &Cluster, key: &ObjectKey) -> String {
-    let name = &key.name;
+    // These are often called as what they lead to: lines are told apart by how they begin.
+    let is_way_in = [GATEWAY_CLASS, GATEWAY, HTTP_ROUTE, GRPC_ROUTE, INGRESS].contains(&key.kind);
+    let name = if is_way_in { key.to_string() } else { key.name.clone() };
     match assess(cluster, key) {
         None => format!("{name}: gone"),
         Some(health) => {
