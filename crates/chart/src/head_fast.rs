@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use masthead_yaml::plain::{self, Sink, Value};
+
 use crate::head::{self, Head};
-use crate::plain::{self, Sink, Value};
 
 /// Reads a manifest.
 ///

@@ -37,7 +37,6 @@ pub mod metadata;
 mod objects;
 mod origins;
 pub mod package;
-mod plain;
 pub mod render;
 pub mod schema;
 pub mod show;

@@ -2,9 +2,9 @@
 
 use masthead_gotmpl::string::Str;
 use masthead_yaml::number::Number;
+use masthead_yaml::plain::{self, Sink, Value};
 use masthead_yaml::resolve::{self, Scalar};
 
-use crate::plain::{self, Sink, Value};
 use crate::tree::{Table, Tree};
 
 /// The mapping that a text is, where it is plain enough to be sure.
@@ -93,3 +93,7 @@ fn plain_tree(text: &str) -> Option<Tree> {
         Some(_) => return None,
     })
 }
+
+#[cfg(test)]
+#[path = "plain_tests.rs"]
+mod tests;

@@ -20,6 +20,7 @@ pub mod limits;
 pub mod number;
 pub mod order;
 pub mod parse;
+pub mod plain;
 pub mod positions;
 pub mod resolve;
 pub mod scalar;

@@ -68,15 +68,15 @@ pub fn analyze(text: &str, dialect: Dialect) -> Analysis {
     }
 }
 
-/// What is seen in one line of printable ASCII; none for any other text.
+/// What is seen in lines of printable ASCII; none for any other text.
 fn look_ascii(text: &[u8]) -> Option<Seen> {
-    if text.iter().fold(0, |other, byte| other | u8::from(!matches!(byte, b' '..=b'~'))) != 0 {
+    if text.iter().fold(0, |other, byte| other | u8::from(!matches!(byte, b' '..=b'~' | b'\n'))) != 0 {
         return None;
     }
     let (first, last) = (*text.first()?, *text.last()?);
     let mut seen = Seen {
         indicators: text.starts_with(b"---") || text.starts_with(b"..."),
-        edge: first == b' ' || last == b' ',
+        edge: matches!(first, b' ' | b'\n') || matches!(last, b' ' | b'\n'),
         trailing_space: last == b' ',
         ..Seen::default()
     };
@@ -87,8 +87,13 @@ fn look_ascii(text: &[u8]) -> Option<Seen> {
     };
     seen.indicators |= memchr::memchr2_iter(b':', b'#', text).any(|at| match text[at] {
         b':' => text.get(at + 1).is_none_or(|next| *next == b' '),
-        _ => at == 0 || text[at - 1] == b' ',
+        _ => at == 0 || matches!(text[at - 1], b' ' | b'\n'),
     });
+    for at in memchr::memchr_iter(b'\n', text) {
+        seen.breaks = true;
+        seen.break_space |= text.get(at + 1) == Some(&b' ');
+        seen.space_break |= at > 0 && text[at - 1] == b' ';
+    }
     Some(seen)
 }
 
@@ -141,9 +146,6 @@ fn look_closely(text: &str) -> Seen {
 
 /// Whether a string reads back as a string when it is written plain.
 pub fn reads_as_text(text: &str, dialect: Dialect) -> bool {
-    if dialect == Dialect::V3 && text == "<<" {
-        return false;
-    }
     resolve::implicit(text).is_none() && !timestamp::is_timestamp(text) && !is_base_60(text)
 }
 
@@ -188,7 +190,7 @@ mod tests {
     /// All texts of up to four of these characters.
     #[test]
     fn the_fast_look_sees_the_same() {
-        const LETTERS: &[u8] = b"a -.:#?'~";
+        const LETTERS: &[u8] = b"a -.:#?'~\n";
         let mut texts: Vec<Vec<u8>> = vec![Vec::new()];
         for _ in 0..4 {
             let longer: Vec<_> =

@@ -32,10 +32,10 @@ fn run(schema: &Schema, value: &Value) -> Result<(), Vec<Fault>> {
     let (mut trail, mut checks) = (Vec::new(), 0);
     let mut run = Run { schema, trail: &mut trail, checks: &mut checks, keyword: "" };
     let mut left = Unevaluated::of(value, &schema.nodes[schema.root], false);
-    let done = run.check(schema.root, value, "", 0, &mut left, false);
+    let done = run.check(schema.root, value, &At::ROOT, 0, &mut left, false);
     match done {
         // Whatever else was found follows from this.
-        _ if checks > CHECKS_MAX => Err(vec![fault("", Kind::Exhausted)]),
+        _ if checks > CHECKS_MAX => Err(vec![fault(&At::ROOT, Kind::Exhausted)]),
         Ok(()) => Ok(()),
         Err(Fault { kind: Kind::Group, causes, .. }) => Err(causes),
         Err(fault) => Err(vec![fault]),
@@ -91,10 +91,23 @@ struct Run<'r> {
     keyword: &'static str,
 }
 
+/// The place of a value; its pointer is only written where it is wrong.
+struct At<'a> {
+    before: Option<(&'a At<'a>, &'a str)>,
+}
+
+impl At<'_> {
+    const ROOT: At<'static> = At { before: None };
+
+    fn pointer(&self) -> String {
+        self.before.map_or_else(String::new, |(outer, token)| push(&outer.pointer(), token))
+    }
+}
+
 type Checked = Result<(), Fault>;
 
-fn fault(at: &str, kind: Kind) -> Fault {
-    Fault { at: at.to_owned(), kind, causes: Vec::new() }
+fn fault(at: &At<'_>, kind: Kind) -> Fault {
+    Fault { at: at.pointer(), kind, causes: Vec::new() }
 }
 
 impl<'r> Run<'r> {
@@ -103,7 +116,7 @@ impl<'r> Run<'r> {
     }
 
     /// Holds the same value against another schema; what that one looked at counts.
-    fn same(&mut self, id: Id, value: &Value, at: &str, left: &mut Unevaluated, quick: bool) -> Checked {
+    fn same(&mut self, id: Id, value: &Value, at: &At<'_>, left: &mut Unevaluated, quick: bool) -> Checked {
         let of = self.trail.last().map_or(0, |step| step.value);
         let mut inner = Unevaluated::of(value, self.node(id), !left.is_empty());
         self.check(id, value, at, of, &mut inner, quick)?;
@@ -112,17 +125,17 @@ impl<'r> Run<'r> {
     }
 
     /// Holds a part of the value against a schema.
-    fn part(&mut self, id: Id, value: &Value, at: &str, token: &str, quick: bool) -> Checked {
+    fn part(&mut self, id: Id, value: &Value, at: &At<'_>, token: &str, quick: bool) -> Checked {
         // A schema that allows anything needs no name of the place.
         if self.node(id).flag == Some(true) {
             return Ok(());
         }
         let of = self.trail.last().map_or(0, |step| step.value + 1);
         let mut inner = Unevaluated::of(value, self.node(id), false);
-        self.check(id, value, &push(at, token), of, &mut inner, quick)
+        self.check(id, value, &At { before: Some((at, token)) }, of, &mut inner, quick)
     }
 
-    fn check(&mut self, id: Id, value: &Value, at: &str, of: usize, left: &mut Unevaluated, quick: bool) -> Checked {
+    fn check(&mut self, id: Id, value: &Value, at: &At<'_>, of: usize, left: &mut Unevaluated, quick: bool) -> Checked {
         let node = self.node(id);
         match node.flag {
             Some(true) => return Ok(()),
@@ -131,7 +144,7 @@ impl<'r> Run<'r> {
         }
         *self.checks += 1;
         if *self.checks > CHECKS_MAX {
-            return Err(fault("", Kind::Exhausted));
+            return Err(fault(&At::ROOT, Kind::Exhausted));
         }
         if let Some(cycle) = self.cycle(id, of) {
             return Err(fault(at, cycle));
@@ -148,7 +161,7 @@ impl<'r> Run<'r> {
         match faults.len() {
             0 => Ok(()),
             1 => Err(faults.remove(0)),
-            _ => Err(Fault { at: at.to_owned(), kind: Kind::Group, causes: faults }),
+            _ => Err(Fault { at: at.pointer(), kind: Kind::Group, causes: faults }),
         }
     }
 
@@ -180,7 +193,7 @@ impl<'r> Run<'r> {
         &mut self,
         node: &'r Node,
         value: &Value,
-        at: &str,
+        at: &At<'_>,
         left: &mut Unevaluated,
         quick: bool,
         faults: &mut Vec<Fault>,
@@ -218,7 +231,7 @@ impl<'r> Run<'r> {
         keyword: &'static str,
         target: Id,
         value: &Value,
-        at: &str,
+        at: &At<'_>,
         left: &mut Unevaluated,
         quick: bool,
     ) -> Checked {
@@ -227,7 +240,7 @@ impl<'r> Run<'r> {
         self.keyword = "";
         done.map_err(|inner| {
             let causes = if inner.kind == Kind::Group { inner.causes } else { vec![inner] };
-            Fault { at: at.to_owned(), kind: Kind::Reference, causes }
+            Fault { at: at.pointer(), kind: Kind::Reference, causes }
         })
     }
 
@@ -235,7 +248,7 @@ impl<'r> Run<'r> {
         &mut self,
         node: &'r Node,
         value: &Value,
-        at: &str,
+        at: &At<'_>,
         left: &mut Unevaluated,
         quick: bool,
         faults: &mut Vec<Fault>,
@@ -266,7 +279,7 @@ impl<'r> Run<'r> {
         node: &'r Node,
         map: &Map,
         value: &Value,
-        at: &str,
+        at: &At<'_>,
         left: &mut Unevaluated,
         quick: bool,
         faults: &mut Vec<Fault>,
@@ -299,7 +312,7 @@ impl<'r> Run<'r> {
             for key in map.keys() {
                 let mut trail = Vec::new();
                 let mut run = Run { schema: self.schema, trail: &mut trail, checks: self.checks, keyword: "" };
-                let done = run.check(id, &Value::Str(key.clone()), "", 0, &mut Unevaluated::default(), quick);
+                let done = run.check(id, &Value::Str(key.clone()), &At::ROOT, 0, &mut Unevaluated::default(), quick);
                 if let Err(inner) = done {
                     let causes = if inner.kind == Kind::Group { inner.causes } else { vec![inner] };
                     let kind = Kind::PropertyNames(key.to_string());
@@ -332,7 +345,7 @@ impl<'r> Run<'r> {
         needs: &'r Needs,
         map: &Map,
         value: &Value,
-        at: &str,
+        at: &At<'_>,
         left: &mut Unevaluated,
         quick: bool,
         faults: &mut Vec<Fault>,
@@ -352,7 +365,7 @@ impl<'r> Run<'r> {
         &mut self,
         node: &'r Node,
         map: &Map,
-        at: &str,
+        at: &At<'_>,
         left: &mut Unevaluated,
         quick: bool,
         faults: &mut Vec<Fault>,
@@ -398,7 +411,7 @@ impl<'r> Run<'r> {
         &mut self,
         node: &'r Node,
         list: &List,
-        at: &str,
+        at: &At<'_>,
         left: &mut Unevaluated,
         quick: bool,
         faults: &mut Vec<Fault>,
@@ -462,7 +475,7 @@ impl<'r> Run<'r> {
         &mut self,
         node: &'r Node,
         items: &[Value],
-        at: &str,
+        at: &At<'_>,
         left: &mut Unevaluated,
         quick: bool,
         faults: &mut Vec<Fault>,
@@ -482,9 +495,9 @@ impl<'r> Run<'r> {
         }
         match node.min_contains {
             Some(want) if (got.len() as i64) < want => {
-                faults.push(Fault { at: at.to_owned(), kind: Kind::MinContains { got: got.clone(), want }, causes });
+                faults.push(Fault { at: at.pointer(), kind: Kind::MinContains { got: got.clone(), want }, causes });
             }
-            None if got.is_empty() => faults.push(Fault { at: at.to_owned(), kind: Kind::Contains, causes }),
+            None if got.is_empty() => faults.push(Fault { at: at.pointer(), kind: Kind::Contains, causes }),
             _ => {}
         }
         if let Some(want) = node.max_contains.filter(|want| got.len() as i64 > *want) {
@@ -496,7 +509,7 @@ impl<'r> Run<'r> {
         &mut self,
         node: &'r Node,
         value: &Value,
-        at: &str,
+        at: &At<'_>,
         left: &mut Unevaluated,
         quick: bool,
         faults: &mut Vec<Fault>,
@@ -514,7 +527,7 @@ impl<'r> Run<'r> {
             }
         }
         if !causes.is_empty() {
-            faults.push(Fault { at: at.to_owned(), kind: Kind::AllOf, causes });
+            faults.push(Fault { at: at.pointer(), kind: Kind::AllOf, causes });
         }
         if !node.any_of.is_empty() {
             let (mut matched, mut causes) = (false, Vec::new());
@@ -530,7 +543,7 @@ impl<'r> Run<'r> {
                 }
             }
             if !matched {
-                faults.push(Fault { at: at.to_owned(), kind: Kind::AnyOf, causes });
+                faults.push(Fault { at: at.pointer(), kind: Kind::AnyOf, causes });
             }
         }
         self.one_of(node, value, at, left, quick, faults);
@@ -546,7 +559,7 @@ impl<'r> Run<'r> {
         &mut self,
         node: &'r Node,
         value: &Value,
-        at: &str,
+        at: &At<'_>,
         left: &mut Unevaluated,
         quick: bool,
         faults: &mut Vec<Fault>,
@@ -567,7 +580,7 @@ impl<'r> Run<'r> {
             }
         }
         if matched.is_none() {
-            faults.push(Fault { at: at.to_owned(), kind: Kind::OneOf(None), causes });
+            faults.push(Fault { at: at.pointer(), kind: Kind::OneOf(None), causes });
         }
     }
 
@@ -575,7 +588,7 @@ impl<'r> Run<'r> {
         &mut self,
         node: &'r Node,
         value: &Value,
-        at: &str,
+        at: &At<'_>,
         left: &mut Unevaluated,
         quick: bool,
         faults: &mut Vec<Fault>,
@@ -598,7 +611,7 @@ impl<'r> Run<'r> {
 }
 
 /// `type`, `const`, `enum` and `format`.
-fn basic(node: &Node, value: &Value, at: &str) -> Checked {
+fn basic(node: &Node, value: &Value, at: &At<'_>) -> Checked {
     let Some(typ) = type_of(value) else {
         return Err(fault(at, Kind::InvalidValue(value.type_name().to_owned())));
     };
@@ -629,7 +642,7 @@ fn basic(node: &Node, value: &Value, at: &str) -> Checked {
     Ok(())
 }
 
-fn string(node: &Node, text: &str, at: &str, faults: &mut Vec<Fault>) {
+fn string(node: &Node, text: &str, at: &At<'_>, faults: &mut Vec<Fault>) {
     if node.min_length.is_some() || node.max_length.is_some() {
         let length = text.chars().count() as i64;
         if let Some(want) = node.min_length.filter(|want| length < *want) {
@@ -644,7 +657,7 @@ fn string(node: &Node, text: &str, at: &str, faults: &mut Vec<Fault>) {
     }
 }
 
-fn number(node: &Node, value: &Value, at: &str, faults: &mut Vec<Fault>) {
+fn number(node: &Node, value: &Value, at: &At<'_>, faults: &mut Vec<Fault>) {
     let bounds = [&node.minimum, &node.maximum, &node.exclusive_minimum, &node.exclusive_maximum, &node.multiple_of];
     if bounds.iter().all(|bound| bound.is_none()) {
         return;

@@ -4,4 +4,5 @@ pub mod base32;
 pub mod base64;
 pub mod json_read;
 pub mod json_write;
+pub mod yaml_plain;
 pub mod yaml_write;

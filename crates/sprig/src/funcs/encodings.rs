@@ -13,7 +13,7 @@ use masthead_yaml::style::Dialect;
 use crate::args::ZERO_VALUE;
 use crate::args::{any_list, at, text};
 use crate::codec::json_write::{Style, write};
-use crate::codec::{base32, base64, json_read, yaml_write};
+use crate::codec::{base32, base64, json_read, yaml_plain, yaml_write};
 use crate::signature::fixed;
 use crate::toml;
 
@@ -110,6 +110,9 @@ fn read_yaml(source: &[u8]) -> Result<Value, String> {
 }
 
 fn from_yaml(_: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
+    if let Some(map) = yaml_plain::read(text(a, 0)) {
+        return Ok(Value::Map(map));
+    }
     Ok(match read_yaml(text(a, 0)) {
         Err(error) => error_in(Map::any(), &error),
         Ok(Value::Map(map)) => Value::Map(map),

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use masthead_yaml::resolve;
+use crate::resolve;
 
 /// How deep collections may nest here.
 const DEPTH_MAX: usize = 64;
@@ -16,7 +16,7 @@ const CHUNK_BYTES: usize = 128;
 const KEY_BYTES_MAX: usize = 500;
 
 /// Takes what a text holds, in its order. None as an answer leaves the text to the full reader.
-pub(crate) trait Sink {
+pub trait Sink {
     /// A mapping begins, as a value.
     fn mapping(&mut self) -> Option<()>;
     /// A sequence begins, as a value.
@@ -31,7 +31,7 @@ pub(crate) trait Sink {
 
 /// A value as it is written.
 #[derive(Clone, Copy)]
-pub(crate) enum Value<'t> {
+pub enum Value<'t> {
     /// Nothing.
     Null,
     /// Without quotes: a text, a number, a word.
@@ -54,7 +54,7 @@ pub(crate) enum Value<'t> {
 
 /// A block of text.
 #[derive(Clone, Copy)]
-pub(crate) struct Block<'t> {
+pub struct Block<'t> {
     /// Its lines as they stand in the file.
     lines: &'t str,
     /// How far they are indented.
@@ -107,7 +107,7 @@ impl Block<'_> {
 }
 
 /// Reads a text whose root is a mapping.
-pub(crate) fn read<S: Sink>(text: &str, sink: &mut S) -> Option<()> {
+pub fn read<S: Sink>(text: &str, sink: &mut S) -> Option<()> {
     if text.len() > BYTES_MAX || !is_plain(text) {
         return None;
     }
@@ -552,7 +552,7 @@ fn list(text: &str) -> Option<Value<'_>> {
 }
 
 /// The items of a list that [`Value::List`] holds; none for one that is not simple.
-pub(crate) fn items(inner: &str) -> impl Iterator<Item = Option<Value<'_>>> {
+pub fn items(inner: &str) -> impl Iterator<Item = Option<Value<'_>>> {
     let inner_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'/' | b'.');
     let simple = move |item: &str| match item.as_bytes() {
         [b'-', second, ..] if !second.is_ascii_alphanumeric() && *second != b'-' => false,
@@ -573,7 +573,7 @@ pub(crate) fn items(inner: &str) -> impl Iterator<Item = Option<Value<'_>>> {
 }
 
 /// The text that a value surely is; none for a number, a word, a collection or a folded block.
-pub(crate) fn string(value: Value<'_>) -> Option<Cow<'_, str>> {
+pub fn string(value: Value<'_>) -> Option<Cow<'_, str>> {
     match value {
         Value::Plain(text) => resolve::implicit(text).is_none().then_some(Cow::Borrowed(text)),
         Value::Quoted(text) => Some(Cow::Borrowed(text)),
@@ -586,7 +586,3 @@ pub(crate) fn string(value: Value<'_>) -> Option<Cow<'_, str>> {
         Value::Null | Value::EmptyMapping | Value::List(_) => None,
     }
 }
-
-#[cfg(test)]
-#[path = "plain_tests.rs"]
-mod tests;
