@@ -8,6 +8,7 @@ use crate::kind::{Kind, Resource};
 use crate::problem::{FieldProblem, ProblemKind};
 
 pub mod request;
+pub mod scan;
 pub mod strict;
 pub mod syntax;
 pub mod time;

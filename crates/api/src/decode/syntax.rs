@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::error::Category;
 use serde_json::{Map, Number, Value};
 
+use crate::decode::scan;
 use crate::problem::{FieldProblem, ProblemKind};
 
 /// Reads JSON; fields that stand twice are reported and their last value counts.
@@ -41,27 +41,10 @@ pub fn object_fault(text: &[u8]) -> Option<String> {
     Some(format!("json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"))
 }
 
+/// Go's words where it finds the text at fault too, else the reader's own (its bound on nesting, numbers beyond all
+/// bounds).
 fn go_words(fault: &serde_json::Error, text: &[u8]) -> String {
-    if fault.classify() == Category::Eof || text.iter().all(u8::is_ascii_whitespace) {
-        return "unexpected end of JSON input".to_owned();
-    }
-    let at = text.split(|b| *b == b'\n').take(fault.line().saturating_sub(1)).map(|line| line.len() + 1).sum::<usize>();
-    let found = text.get(at + fault.column().saturating_sub(1)).copied().unwrap_or(b' ');
-    let words = fault.to_string();
-    let context = [
-        ("expected `:`", "after object key"),
-        ("expected `,` or `}`", "after object key:value pair"),
-        ("expected `,` or `]`", "after array element"),
-        ("trailing characters", "after top-level value"),
-        ("key must be a string", "looking for beginning of object key string"),
-        (
-            "trailing comma",
-            if found == b'}' { "looking for beginning of object key string" } else { "looking for beginning of value" },
-        ),
-    ];
-    let context =
-        context.iter().find(|(ours, _)| words.contains(ours)).map_or("looking for beginning of value", |(_, go)| go);
-    format!("invalid character '{}' {context}", char::from(found))
+    scan::fault(text).unwrap_or_else(|| fault.to_string())
 }
 
 struct Reader<'a> {

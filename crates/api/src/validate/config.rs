@@ -104,7 +104,9 @@ fn validate_json(key: &str, secret: &Secret, errors: &mut Errors) {
 /// A Secret that replaces another.
 pub fn validate_secret_update(new: &Secret, old: &Secret, errors: &mut Errors) {
     validate_meta_update(&new.metadata, &old.metadata, true, errors);
-    errors.immutable(&Path::root("type"), &new.type_, &old.type_);
+    if new.type_ != old.type_ {
+        errors.invalid_named(&Path::root("type"), &new.type_, "field is immutable");
+    }
     if old.immutable == Some(true) {
         if new.immutable != Some(true) {
             errors.forbidden(&IMMUTABLE, FROZEN);
@@ -138,7 +140,8 @@ pub fn validate_namespace(namespace: &Namespace, errors: &mut Errors) {
     }
 }
 
-/// A Namespace that replaces another.
+/// A Namespace that replaces another. Kubernetes checks the whole and then the change, so some faults come twice.
 pub fn validate_namespace_update(new: &Namespace, old: &Namespace, errors: &mut Errors) {
+    validate_namespace(new, errors);
     validate_meta_update(&new.metadata, &old.metadata, true, errors);
 }

@@ -22,4 +22,6 @@ pub mod release;
 pub mod resource;
 pub mod selector;
 pub mod service;
+#[cfg(test)]
+mod tests;
 pub mod workload;

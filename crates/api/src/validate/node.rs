@@ -42,8 +42,9 @@ pub fn validate_create(node: &Node, errors: &mut Errors) {
     }
 }
 
-/// A node that replaces another.
+/// A node that replaces another. Kubernetes checks the whole and then the change, so some faults come twice.
 pub fn validate_update(new: &Node, old: &Node, errors: &mut Errors) {
+    validate_create(new, errors);
     validate_meta_update(&new.metadata, &old.metadata, true, errors);
     validate_resources(new, errors);
     let addresses = STATUS.child("addresses");
@@ -118,7 +119,7 @@ fn validate_config_source(path: &Path<'_>, source: &NodeConfigSource, errors: &m
         ("kubeletConfigKey", &map.kubelet_config_key, name::config_key(&map.kubelet_config_key)),
     ] {
         if value.is_empty() {
-            errors.required(&at.child(field), &format!("{field} must be set"));
+            errors.required(&at.child(field), "");
         } else {
             errors.invalid_each(&at.child(field), value, faults);
         }

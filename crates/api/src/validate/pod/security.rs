@@ -159,7 +159,9 @@ fn validate_app_armor(path: &Path<'_>, profile: Option<&AppArmorProfile>, errors
 fn validate_windows_options(path: &Path<'_>, options: Option<&WindowsSecurityContextOptions>, errors: &mut Errors) {
     let Some(options) = options else { return };
     if let Some(spec) = &options.gmsa_credential_spec_name {
-        errors.invalid_each(&path.child("gmsaCredentialSpecName"), spec, name::dns_subdomain(spec));
+        for fault in name::dns_subdomain(spec) {
+            errors.invalid_named(&path.child("gmsaCredentialSpecName"), spec, &fault);
+        }
     }
     if let Some(spec) = &options.gmsa_credential_spec {
         let at = path.child("gmsaCredentialSpec");

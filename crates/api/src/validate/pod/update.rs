@@ -126,7 +126,8 @@ fn validate_added_tolerations(new: &[Toleration], old: &[Toleration], errors: &m
 
 fn validate_deleted_gates(new: &[PodSchedulingGate], old: &[PodSchedulingGate], errors: &mut Errors) {
     let path = SPEC.child("schedulingGates");
-    for (i, gate) in new.iter().enumerate().filter(|(_, gate)| !old.contains(gate)) {
+    let later = |i: usize, gate: &PodSchedulingGate| new[i + 1..].contains(gate);
+    for (i, gate) in new.iter().enumerate().filter(|(i, gate)| !old.contains(gate) && !later(*i, gate)) {
         let at = path.index(i);
         let detail = format!("only deletion is allowed, but found new scheduling gate '{}'", gate.name);
         errors.forbidden(&at.child("name"), &detail);
@@ -173,7 +174,8 @@ fn validate_node_affinity_change(new: Option<&NodeAffinity>, old: Option<&NodeAf
     }
     if old.len() != new.len() {
         let detail = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
-        return errors.invalid_shown(&path, internal::compact_list(new), detail);
+        let shown = if new.is_empty() { "null".to_owned() } else { internal::compact_list(new) };
+        return errors.invalid_shown(&path, shown, detail);
     }
     for (i, (new, old)) in new.iter().zip(old).enumerate() {
         let was_empty = old.match_expressions.is_empty() && old.match_fields.is_empty();
