@@ -213,8 +213,10 @@ async fn daemon(bed: &mut Bed, data: &Path) -> Result<()> {
         repo: None,
         branch: None,
         path: String::new(),
-        pod_cidr: None,
-        service_cidr: None,
+        pod_cidr: Vec::new(),
+        service_cidr: Vec::new(),
+        families: None,
+        runs_pods: false,
     })
     .await?;
     // Both share their objects, so that a commit is there before its ref moves.

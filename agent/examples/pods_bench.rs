@@ -189,7 +189,7 @@ async fn agent(data: &Path, store: &ImageStore, count: usize) -> Result<Duration
         clock: Clock::System,
         dirs: Dirs { pods: data.join("pods"), logs: data.join("logs") },
         site: Site { node: "bench".into(), cgroup_root: options.cgroup_root.clone(), ..Site::default() },
-        host_ips: vec!["192.0.2.1".into()],
+        host_ips: vec![[192, 0, 2, 1].into()],
         cpu_milli: 2000,
         memory_bytes: 1 << 30,
         slots: Semaphore::new(CONCURRENCY),

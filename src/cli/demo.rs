@@ -1,5 +1,6 @@
 //! `up --demo`: an image made of this very program, and `examples/demo` pushed through git like anybody's commit.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -96,5 +97,5 @@ fn address(view: &View) -> Option<String> {
     let mut pods =
         cluster.list::<Pod>("default").filter(|pod| pod.metadata.labels.get("app").is_some_and(|app| app == "web"));
     let pod = pods.find(ready)?;
-    (!pod.status.pod_ip.is_empty()).then(|| format!("{}:8080", pod.status.pod_ip))
+    Some(SocketAddr::new(pod.status.pod_ip.parse().ok()?, 8080).to_string())
 }

@@ -1,7 +1,7 @@
 //! `masthead demo-app`: an HTTP server that says its version and its pod, for the demonstration and the tests.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,15 @@ use tokio::sync::watch;
 
 use crate::cli::serve::stopped;
 
+/// The port it listens on unless told otherwise.
+const PORT: u16 = 8080;
+
 /// Arguments of `demo-app`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Where it listens.
-    #[arg(long, default_value = "0.0.0.0:8080")]
-    pub listen: SocketAddr,
+    /// Where it listens [default: port 8080 on all addresses].
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
     /// What it says it is.
     #[arg(long, env = "VERSION", default_value = "v1")]
     pub app_version: String,
@@ -47,7 +50,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(args: &Args) -> anyhow::Result<ExitCode> {
-    let listener = TcpListener::bind(args.listen).await.with_context(|| format!("listening on {}", args.listen))?;
+    let listener = match args.listen {
+        Some(listen) => TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?,
+        // Of IPv4 alone where the kernel has no other.
+        None => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT)).await {
+            Ok(listener) => listener,
+            Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT))
+                .await
+                .with_context(|| format!("listening on port {PORT}"))?,
+        },
+    };
     let pod = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let text = Arc::new(format!("{} {} from {pod}\n", args.greeting, args.app_version));
     let (ready, is_ready) = watch::channel(args.warmup_s == 0);

@@ -29,12 +29,13 @@ pub struct Args {
     /// The folder of the repository below which manifests are read.
     #[arg(long, value_name = "FOLDER", default_value = "")]
     pub path: String,
-    /// The range of pods' addresses, of which each node gets a /24 [default: one that is free on this machine, for ever].
-    #[arg(long, value_name = "CIDR")]
-    pub pod_cidr: Option<Cidr>,
-    /// The range of services' addresses [default: one that is free on this machine, for ever].
-    #[arg(long, value_name = "CIDR")]
-    pub service_cidr: Option<Cidr>,
+    /// The range of pods' addresses, of which each node gets a /24, or a /64 of IPv6; one of each family, with a comma
+    /// between, for both [default: one of IPv4 that is free on this machine, for ever].
+    #[arg(long, value_name = "CIDR[,CIDR]", value_delimiter = ',')]
+    pub pod_cidr: Vec<Cidr>,
+    /// The range of services' addresses, or one of each family [default: free ones, of the families of pods, for ever].
+    #[arg(long, value_name = "CIDR[,CIDR]", value_delimiter = ',')]
+    pub service_cidr: Vec<Cidr>,
     /// The store: etcd://HOST:PORT[,…], etcds://… with TLS [default: an embedded one].
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
@@ -55,8 +56,10 @@ impl Args {
             repo: self.repo.clone(),
             branch: self.branch.clone(),
             path: self.path.clone(),
-            pod_cidr: self.pod_cidr,
-            service_cidr: self.service_cidr,
+            pod_cidr: self.pod_cidr.clone(),
+            service_cidr: self.service_cidr.clone(),
+            families: None,
+            runs_pods: false,
         })
     }
 }

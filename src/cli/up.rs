@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::cli::{block_on, demo, exit, serve as command, start};
 use crate::control::view::View;
 use crate::daemon::data::{self, Daemon, Demo};
+use crate::daemon::network::read_ranges;
 use crate::daemon::options::Options;
 use crate::daemon::preflight;
 use crate::daemon::serve::{self, Running};
@@ -69,6 +70,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 async fn foreground(args: Args) -> Result<ExitCode> {
     let mut options = args.start.options(0)?;
+    options.runs_pods = true;
     let fleet = prepare(&args, &mut options).await?;
     if let Some(fleet) = &fleet {
         options.listen_nodes.set_ip(fleet.listen());
@@ -192,9 +194,18 @@ async fn prepare(args: &Args, options: &mut Options) -> Result<Option<Prepared>>
 
 /// What a kind configuration says of the control plane, where no flag said it.
 fn configure(options: &mut Options, wanted: &config::Wanted) -> Result<()> {
-    let range = |text: &Option<String>| text.as_deref().map(str::parse).transpose();
-    options.pod_cidr = options.pod_cidr.or(range(&wanted.pod_cidr).context("networking.podSubnet")?);
-    options.service_cidr = options.service_cidr.or(range(&wanted.service_cidr).context("networking.serviceSubnet")?);
+    // A flag for the one says the families of the other.
+    if options.pod_cidr.is_empty() && options.service_cidr.is_empty() {
+        options.families = wanted.families;
+    }
+    for (ranges, text, field) in [
+        (&mut options.pod_cidr, &wanted.pod_cidr, "networking.podSubnet"),
+        (&mut options.service_cidr, &wanted.service_cidr, "networking.serviceSubnet"),
+    ] {
+        if let (true, Some(text)) = (ranges.is_empty(), text) {
+            *ranges = read_ranges(text).context(field)?;
+        }
+    }
     if let Some((address, port)) = wanted.api {
         options.listen = SocketAddr::new(address.unwrap_or(options.listen.ip()), port.unwrap_or(options.listen.port()));
     }

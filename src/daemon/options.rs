@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use masthead_api::admit::families::Families;
 use masthead_plan::network::cidr::Cidr;
 
 /// Where a control plane keeps what it must find again.
@@ -33,10 +34,14 @@ pub struct Options {
     pub branch: Option<String>,
     /// The folder below which manifests are read; empty for all.
     pub path: String,
-    /// The range of pods' addresses; chosen once when absent.
-    pub pod_cidr: Option<Cidr>,
-    /// The range of services' addresses; chosen once when absent.
-    pub service_cidr: Option<Cidr>,
+    /// The ranges of pods' addresses, one of a family, the preferred one first; chosen once when absent.
+    pub pod_cidr: Vec<Cidr>,
+    /// The ranges of services' addresses; chosen once when absent.
+    pub service_cidr: Vec<Cidr>,
+    /// The families of ranges that are chosen; as before, or IPv4, when absent.
+    pub families: Option<Families>,
+    /// Whether pods run on this machine, which then has to have what their families need.
+    pub runs_pods: bool,
 }
 
 impl Options {

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use masthead_store::embedded::store::Options as StoreOptions;
+use masthead_agent::fleet::plan::Prefix;
 use masthead_store::kv::{Compare, Kv, Op, Txn};
 use masthead_store::lease::leader::{Candidate, Leadership};
 use masthead_store::objects::{OWN_ROOT, Objects};
@@ -54,8 +55,10 @@ pub struct Running {
     /// The loops that have to run for as long as it does.
     tasks: JoinSet<()>,
     leader: Option<JoinHandle<()>>,
-    /// The range of services.
-    services: String,
+    /// The ranges of services.
+    services: Vec<Prefix>,
+    /// Whether pods have addresses of IPv6.
+    is_v6: bool,
     /// Its ranges, which no other daemon of this machine takes while it runs.
     _claims: network::Claims,
 }
@@ -95,7 +98,8 @@ pub async fn serve(options: &Options) -> Result<Running> {
     let (network, claims) =
         network::network(options, data.root(), &*kv).await.context("choosing the ranges of the cluster")?;
     let view = Arc::new(View::default());
-    let services = network.services.first().map(ToString::to_string).unwrap_or_default();
+    let services = network.services.iter().map(|range| (range.base(), range.bits())).collect();
+    let is_v6 = network.pods.iter().any(|range| !range.cidr.is_ipv4());
     view.set_network(Arc::new(network));
     let clock: Arc<dyn Clock> = Arc::new(System::start());
     let reports = nodes.subscribe_reports()?;
@@ -147,7 +151,7 @@ pub async fn serve(options: &Options) -> Result<Running> {
     listen::serve(api_listener, routes, options.is_public(), &authority, &data)?;
     repository.run(handle, &mut tasks);
     data.announce(&daemon)?;
-    Ok(Running { daemon, data, api, authority, tokens, tasks, leader, services, _claims: claims })
+    Ok(Running { daemon, data, api, authority, tokens, tasks, leader, services, is_v6, _claims: claims })
 }
 
 impl Running {
@@ -158,7 +162,8 @@ impl Running {
             tokens: self.tokens.clone(),
             ca_digest: self.authority.digest(),
             view: self.api.view.clone(),
-            services: crate::fleet::routes::prefix(&self.services),
+            services: self.services.clone(),
+            is_v6: self.is_v6,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Component, PathBuf};
 
+use masthead_api::admit::families::Families;
 use serde::{Deserialize, Serialize};
 
 /// The version of kind's configuration that is read.
@@ -92,9 +93,11 @@ pub struct NodeSpec {
 pub struct Wanted {
     /// Its nodes, in order.
     pub nodes: Vec<NodeSpec>,
-    /// The range of all pods, when given.
+    /// The families of addresses, when given.
+    pub families: Option<Families>,
+    /// The range of all pods, or one of each family with a comma between, when given.
     pub pod_cidr: Option<String>,
-    /// The range of services, when given.
+    /// The range of services, or one of each family, when given.
     pub service_cidr: Option<String>,
     /// Where the API is served, when given.
     pub api: Option<(Option<IpAddr>, Option<u16>)>,
@@ -193,9 +196,7 @@ pub fn read(text: &str) -> Result<Wanted, Vec<String>> {
     unsupported("", &file.other, &mut faults);
     let networking = file.networking.unwrap_or_default();
     unsupported("networking.", &networking.other, &mut faults);
-    if let Some(family) = networking.ip_family.filter(|family| family != "ipv4") {
-        faults.push(format!("networking.ipFamily: {family}: nodes of one machine speak ipv4 with one another"));
-    }
+    let families = families(&networking, &mut faults);
     let cluster = file.name.unwrap_or_else(|| CLUSTER_NAME.to_owned());
     // kind makes one node of a configuration that names none.
     let asked = if file.nodes.is_empty() { vec![single()] } else { file.nodes };
@@ -206,10 +207,37 @@ pub fn read(text: &str) -> Result<Wanted, Vec<String>> {
     let api = (networking.api_server_address, networking.api_server_port);
     Ok(Wanted {
         nodes,
+        families,
         pod_cidr: networking.pod_subnet,
         service_cidr: networking.service_subnet,
         api: (api != (None, None)).then_some(api),
     })
+}
+
+/// The families that are asked for; kind's subnets are of those, both of `dual`.
+fn families(networking: &Networking, faults: &mut Vec<String>) -> Option<Families> {
+    let family = networking.ip_family.as_deref()?;
+    let families = match family {
+        "ipv4" => Families::V4,
+        "ipv6" => Families::V6,
+        "dual" => Families::V4V6,
+        other => {
+            faults.push(format!("networking.ipFamily: {other} is none of ipv4, ipv6 and dual"));
+            return None;
+        }
+    };
+    for (field, subnet) in [("podSubnet", &networking.pod_subnet), ("serviceSubnet", &networking.service_subnet)] {
+        let Some(subnet) = subnet else { continue };
+        let of = |part: &str| if part.contains(':') { "IPv6" } else { "IPv4" };
+        let mut found: Vec<&str> = subnet.split(',').map(of).collect();
+        found.sort_unstable();
+        let mut asked = families.list().to_vec();
+        asked.sort_unstable();
+        if found != asked {
+            faults.push(format!("networking.{field}: {subnet} is not of the families of ipFamily {family}"));
+        }
+    }
+    Some(families)
 }
 
 fn single() -> Node {
@@ -351,9 +379,34 @@ mod tests {
     }
 
     #[test]
+    fn families_and_their_subnets_are_read() {
+        let read = |networking: &str| read(&format!("{HEAD}networking: {{{networking}}}\n"));
+        assert_eq!(read("").unwrap().families, None);
+        for (family, families) in [("ipv4", Families::V4), ("ipv6", Families::V6), ("dual", Families::V4V6)] {
+            assert_eq!(read(&format!("ipFamily: {family}")).unwrap().families, Some(families));
+        }
+        let both =
+            read("ipFamily: dual, podSubnet: '10.1.0.0/16,fd00:1::/56', serviceSubnet: 'fd00:2::/112,10.2.0.0/16'");
+        assert_eq!(both.unwrap().pod_cidr.as_deref(), Some("10.1.0.0/16,fd00:1::/56"));
+        for (networking, fault) in [
+            ("ipFamily: both", "networking.ipFamily: both is none of ipv4, ipv6 and dual"),
+            (
+                "ipFamily: dual, podSubnet: 10.1.0.0/16",
+                "networking.podSubnet: 10.1.0.0/16 is not of the families of ipFamily dual",
+            ),
+            (
+                "ipFamily: ipv6, serviceSubnet: 10.2.0.0/16",
+                "networking.serviceSubnet: 10.2.0.0/16 is not of the families of ipFamily ipv6",
+            ),
+        ] {
+            assert_eq!(read(networking).unwrap_err(), [fault], "{networking}");
+        }
+    }
+
+    #[test]
     fn what_is_not_supported_is_named_all_at_once() {
         let faults = read(&format!(
-            "{HEAD}featureGates: {{a: true}}\nnetworking: {{disableDefaultCNI: true, ipFamily: dual}}\nnodes:\n- image: x\n  extraPortMappings:\n  - {{containerPort: 1, hostPort: 2, protocol: SCTP}}\n  extraMounts:\n  - {{hostPath: a, containerPath: /b}}\n  - {{hostPath: '/a:b', containerPath: /b, propagation: Bidirectional, selinuxRelabel: true}}\n"
+            "{HEAD}featureGates: {{a: true}}\nnetworking: {{disableDefaultCNI: true, ipFamily: ipv5}}\nnodes:\n- image: x\n  extraPortMappings:\n  - {{containerPort: 1, hostPort: 2, protocol: SCTP}}\n  extraMounts:\n  - {{hostPath: a, containerPath: /b}}\n  - {{hostPath: '/a:b', containerPath: /b, propagation: Bidirectional, selinuxRelabel: true}}\n"
         ))
         .unwrap_err();
         for word in [

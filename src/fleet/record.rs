@@ -18,6 +18,9 @@ pub struct Record {
     pub segment: Segment,
     /// The machine's `ip_forward` before the fleet.
     pub forward_before: String,
+    /// Other settings of the machine before the fleet, of those that are others now.
+    #[serde(default)]
+    pub settings_before: BTreeMap<String, String>,
     /// By name.
     pub nodes: BTreeMap<String, Member>,
 }
@@ -94,8 +97,9 @@ mod tests {
 
     #[test]
     fn numbers_are_reused_and_kept() {
-        let segment = Segment { base: std::net::Ipv4Addr::new(172, 29, 0, 0) };
-        let mut record = Record { segment, forward_before: "0".to_owned(), nodes: BTreeMap::new() };
+        let segment = Segment { base: std::net::Ipv4Addr::new(172, 29, 0, 0), base_v6: None };
+        let settings_before = BTreeMap::new();
+        let mut record = Record { segment, forward_before: "0".to_owned(), settings_before, nodes: BTreeMap::new() };
         assert_eq!(record.add(&plain(3)).len(), 3);
         assert!(record.add(&plain(3)).is_empty());
         record.nodes.remove("node-2");

@@ -1,7 +1,7 @@
 //! Nodes and their pod ranges → ways of the machine to them, so that its own programs reach pods and services.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use masthead_agent::fleet::apply;
@@ -9,40 +9,46 @@ use masthead_agent::fleet::plan::{Places, Prefix};
 use masthead_api::core::node::Node;
 use masthead_api::kind::Resource;
 use masthead_plan::cluster::view::Cluster;
+use masthead_plan::network::cidr::Cidr;
 use tokio::sync::watch;
 
 use crate::control::view::View;
 
-/// Where each node of the fleet is.
-pub type Members = BTreeMap<String, Ipv4Addr>;
+/// Where each node of the fleet is: its addresses, one of a family.
+pub type Members = BTreeMap<String, Vec<IpAddr>>;
 
 /// The ways the machine needs: each node's pods by the node, the cluster's services by the first node.
-pub fn plan(cluster: &Cluster, members: &Members, services: Option<Prefix>) -> BTreeMap<Prefix, Ipv4Addr> {
+pub fn plan(cluster: &Cluster, members: &Members, services: &[Prefix]) -> BTreeMap<Prefix, IpAddr> {
+    let by = |prefix: Prefix, member: &[IpAddr]| {
+        let via = member.iter().find(|ip| ip.is_ipv4() == prefix.0.is_ipv4())?;
+        Some((prefix, *via))
+    };
     let nodes = cluster.of_kind(Node::KIND).filter_map(|object| object.typed::<Node>().ok());
     let mut ways = BTreeMap::new();
     for node in nodes {
-        if let Some(via) = members.get(&node.metadata.name) {
-            ways.extend(node.spec.pod_cidrs.iter().filter_map(|cidr| prefix(cidr)).map(|prefix| (prefix, *via)));
+        if let Some(member) = members.get(&node.metadata.name) {
+            let prefixes = node.spec.pod_cidrs.iter().filter_map(|cidr| prefix(cidr));
+            ways.extend(prefixes.filter_map(|prefix| by(prefix, member)));
         }
     }
-    if let (Some(services), Some(via)) = (services, members.values().next()) {
-        ways.insert(services, *via);
+    if let Some(first) = members.values().next() {
+        ways.extend(services.iter().filter_map(|prefix| by(*prefix, first)));
     }
     ways
 }
 
-/// An IPv4 range, `10.88.1.0/24`.
+/// A range, `10.88.1.0/24`.
 pub fn prefix(cidr: &str) -> Option<Prefix> {
-    let (base, bits) = cidr.split_once('/')?;
-    Some((base.parse().ok()?, bits.parse().ok().filter(|bits| *bits <= 32)?))
+    let cidr: Cidr = cidr.parse().ok()?;
+    Some((cidr.base(), cidr.bits()))
 }
 
 /// Keeps the machine's ways as they should be, for as long as the fleet runs.
-pub async fn follow(places: Places, view: Arc<View>, mut members: watch::Receiver<Members>, services: Option<Prefix>) {
+pub async fn follow(places: Places, view: Arc<View>, mut members: watch::Receiver<Members>, services: Vec<Prefix>) {
     let mut revisions = view.subscribe();
-    let mut made: BTreeMap<Prefix, Ipv4Addr> = BTreeMap::new();
+    let mut made: BTreeMap<Prefix, IpAddr> = BTreeMap::new();
     loop {
-        let wanted = plan(&view.read(), &members.borrow_and_update(), services);
+        let wanted = plan(&view.read(), &members.borrow_and_update(), &services);
         for prefix in made.keys().filter(|prefix| !wanted.contains_key(prefix)) {
             if let Err(error) = apply::mislead(&places, *prefix).await {
                 tracing::warn!(%error, "a way of the machine to pods stays");

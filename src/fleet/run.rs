@@ -54,8 +54,10 @@ pub struct Plane {
     pub ca_digest: [u8; 32],
     /// The cluster.
     pub view: Arc<View>,
-    /// The range of services.
-    pub services: Option<Prefix>,
+    /// The ranges of services, the preferred family first.
+    pub services: Vec<Prefix>,
+    /// Whether pods have addresses of IPv6.
+    pub is_v6: bool,
 }
 
 /// Makes the network of a fleet in a data directory: that of an earlier run, with what is wanted now added.
@@ -76,7 +78,12 @@ pub async fn prepare(root: &Path, wanted: &[NodeSpec]) -> Result<Prepared> {
         }
     };
     let before = apply::ensure(&places, &segment).await?;
-    let mut record = known.unwrap_or(Record { segment, forward_before: before, nodes: BTreeMap::new() });
+    let mut record = known.unwrap_or(Record {
+        segment,
+        forward_before: before,
+        settings_before: BTreeMap::new(),
+        nodes: BTreeMap::new(),
+    });
     record.add(wanted);
     record.save(&root)?;
     Ok(Prepared { root, places, record })
@@ -99,7 +106,7 @@ pub async fn destroy(root: &Path) -> Result<()> {
             tokio::time::sleep(PAUSE_MIN).await;
         }
     }
-    apply::remove(&Places::new(root), Some(&record.forward_before)).await?;
+    apply::remove(&Places::new(root), Some(&record.forward_before), &record.settings_before).await?;
     Ok(())
 }
 
@@ -114,14 +121,40 @@ impl Prepared {
         self.record.nodes.keys().map(|name| node_data(&self.root, name)).collect()
     }
 
+    /// Gives the segment addresses of IPv6, those that it had before if any.
+    async fn add_v6(&mut self) -> Result<()> {
+        let record = &mut self.record;
+        if record.segment.base_v6.is_none() {
+            let base = Segment::choose_v6(&self.places.table(), &apply::observe().await?);
+            record.segment.base_v6 = Some(base.context("no network of fd00::/8 is free for the nodes' network")?);
+            record.save(&self.root)?;
+        }
+        let before = apply::ensure_v6(&self.places, &record.segment).await?;
+        if !before.is_empty() {
+            // What was on record first is what was there before us.
+            let known = std::mem::take(&mut record.settings_before);
+            record.settings_before = before.into_iter().chain(known).collect();
+            record.save(&self.root)?;
+        }
+        Ok(())
+    }
+
     /// Starts the agents.
     ///
     /// # Errors
     /// A node's network can't be made.
-    pub async fn run(self, plane: Plane) -> Result<Handle> {
+    pub async fn run(mut self, plane: Plane) -> Result<Handle> {
+        if plane.is_v6 {
+            self.add_v6().await?;
+        }
         let (asks, asked) = mpsc::channel(ASKS_MAX);
         let members = watch::Sender::new(routes::Members::new());
-        tokio::spawn(routes::follow(self.places.clone(), plane.view.clone(), members.subscribe(), plane.services));
+        tokio::spawn(routes::follow(
+            self.places.clone(),
+            plane.view.clone(),
+            members.subscribe(),
+            plane.services.clone(),
+        ));
         let mut fleet = Fleet { prepared: self, plane, keepers: BTreeMap::new(), members };
         let names: Vec<String> = fleet.prepared.record.nodes.keys().cloned().collect();
         for name in names {
@@ -194,6 +227,14 @@ impl Fleet {
         futures::future::join_all(ends).await;
     }
 
+    /// The address of a node that its pods' ports are at: of the family that services prefer.
+    fn address(&self, number: u8) -> IpAddr {
+        let prefers_v6 = self.plane.services.first().is_some_and(|(base, _)| base.is_ipv6());
+        let segment = &self.prepared.record.segment;
+        let v6 = segment.node_v6(number).filter(|_| prefers_v6).map(IpAddr::V6);
+        v6.unwrap_or_else(|| segment.node(number).into())
+    }
+
     fn list(&self) -> Vec<NodeState> {
         let record = &self.prepared.record;
         let state = |(name, member): (&String, &Member)| {
@@ -208,7 +249,7 @@ impl Fleet {
                 name: name.clone(),
                 role: member.spec.role,
                 state: word.to_owned(),
-                address: record.segment.node(member.number).to_string(),
+                address: self.address(member.number).to_string(),
                 ports: keeper.into_iter().flat_map(|k| &k.ports).map(|led| led.text.clone()).collect(),
                 why,
             }
@@ -227,7 +268,7 @@ impl Fleet {
         if member.is_stopped {
             return Ok(());
         }
-        let address = IpAddr::V4(segment.node(member.number));
+        let address = self.address(member.number);
         let mut led = Vec::new();
         for mapping in &member.spec.ports {
             led.push(ports::lead(mapping, address).await?);
@@ -250,7 +291,7 @@ impl Fleet {
     fn tell_members(&self) {
         let record = &self.prepared.record;
         let running = record.nodes.iter().filter(|(_, member)| !member.is_stopped);
-        let members = running.map(|(name, member)| (name.clone(), record.segment.node(member.number))).collect();
+        let members = running.map(|(name, member)| (name.clone(), record.segment.node_ips(member.number))).collect();
         self.members.send_replace(members);
     }
 

@@ -27,20 +27,57 @@ pub struct Lab {
     pub site: Site,
     pub runtime: Runtime,
     nodes: usize,
+    /// Which nodes, on the command line.
+    asked: [String; 2],
     /// The machine's forwarding before it.
     forward_before: String,
+    /// Its settings of IPv6, where it has any.
+    v6_before: String,
 }
 
 const FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 
+/// How the machine forwards IPv6, and from which links it takes routers' word; pods' links of other tests come and go.
+fn settings_v6() -> String {
+    let conf = std::path::Path::new("/proc/sys/net/ipv6/conf");
+    let read = |name: &str, key: &str| fs::read_to_string(conf.join(name).join(key)).unwrap_or_default();
+    let links = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    let mut links: Vec<String> = links
+        .filter(|link| link.path().join("device").exists())
+        .map(|link| link.file_name().to_string_lossy().into_owned())
+        .map(|link| format!("{link} {}", read(&link, "accept_ra")))
+        .collect();
+    links.sort();
+    links.push(read("all", "forwarding"));
+    links.join(" ")
+}
+
 impl Lab {
     /// Starts one; None, after a plain message, where the machine has not what it takes.
     pub fn up(nodes: usize) -> Option<Lab> {
+        Self::begin(Site::new()?, nodes, ["--nodes".to_owned(), nodes.to_string()])
+    }
+
+    /// One with workers of these families (kind's `ipFamily`); None also where the machine has no IPv6.
+    pub fn of_family(family: &str, nodes: usize) -> Option<Lab> {
+        if let Some(why) = masthead_agent::network::host::lacks_v6() {
+            eprintln!("skipped: this machine has no IPv6: {why}");
+            return None;
+        }
         let site = Site::new()?;
+        let head = "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nname: lab\n";
+        let config = site.dir.path().join("kind.yaml");
+        let text = format!("{head}networking: {{ipFamily: {family}}}\nnodes:\n{}", "- role: worker\n".repeat(nodes));
+        fs::write(&config, text).expect("a file");
+        Self::begin(site, nodes, ["--config".to_owned(), config.display().to_string()])
+    }
+
+    fn begin(site: Site, nodes: usize, asked: [String; 2]) -> Option<Lab> {
+        let v6_before = settings_v6();
         let forward_before = fs::read_to_string(FORWARD).expect("the machine's forwarding");
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let mut lab = Lab { site, runtime, nodes, forward_before };
+        let mut lab = Lab { site, runtime, nodes, asked, forward_before, v6_before };
         lab.start();
         for name in lab.names() {
             // Each node keeps images of its own.
@@ -54,8 +91,8 @@ impl Lab {
 
     /// Starts the daemon, and waits until its nodes are ready.
     pub fn start(&self) {
-        let nodes = self.nodes.to_string();
-        let said = self.site.masthead(&["up", "--detach", "--listen", "127.0.0.1:0", "--nodes", &nodes]);
+        let [flag, value] = &self.asked;
+        let said = self.site.masthead(&["up", "--detach", "--listen", "127.0.0.1:0", flag, value]);
         assert!(said.ok, "{}{}", said.out, said.err);
         self.until("all nodes are ready", || {
             let status = self.site.status();
@@ -76,6 +113,19 @@ impl Lab {
     pub fn address(&self, node: &str, port: u16) -> SocketAddr {
         let record = self.record();
         SocketAddr::new(record.segment.node(record.nodes[node].number).into(), port)
+    }
+
+    /// The same of IPv6.
+    pub fn address_v6(&self, node: &str, port: u16) -> SocketAddr {
+        let record = self.record();
+        SocketAddr::new(record.segment.node_v6(record.nodes[node].number).expect("an address").into(), port)
+    }
+
+    /// The addresses that a service has in the cluster.
+    pub fn services(&self, name: &str, port: u16) -> Vec<SocketAddr> {
+        let service = self.site.json(&["get", "svc", name, "-o", "json"]);
+        let ips = service["spec"]["clusterIPs"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        ips.map(|ip| SocketAddr::new(ip.parse().expect("an address"), port)).collect()
     }
 
     /// The address that a service has in the cluster; the machine is led there by a node.
@@ -139,7 +189,7 @@ impl Lab {
 
     /// Takes it all down and asserts that nothing is left.
     pub fn down(self) {
-        let Lab { site, runtime, forward_before, .. } = self;
+        let Lab { site, runtime, forward_before, v6_before, .. } = self;
         runtime.shutdown_background();
         let data = site.data.clone();
         let nodes: Vec<PathBuf> = Record::load(&data)
@@ -153,7 +203,9 @@ impl Lab {
         // It asserts for the data directory: processes, mounts (the pins of namespaces are mounts below it), links, tables.
         site.down();
         println!("down after {:?}", began.elapsed());
-        let links = said("ip", &["-o", "link"]) + &said("ip", &["route", "show", "table", "all"]);
+        let routes =
+            said("ip", &["route", "show", "table", "all"]) + &said("ip", &["-6", "route", "show", "table", "all"]);
+        let links = said("ip", &["-o", "link"]) + &routes;
         assert!(!links.contains(&places.names.link_prefix()), "links or routes are left: {links}");
         let tables = said("nft", &["list", "ruleset"]);
         for data in nodes {
@@ -168,6 +220,7 @@ impl Lab {
         }
         assert!(!tables.contains(&places.table()), "nftables are left: {tables}");
         assert_eq!(fs::read_to_string(FORWARD).expect("the machine's forwarding"), forward_before);
+        assert_eq!(settings_v6(), v6_before);
     }
 }
 

@@ -31,8 +31,10 @@ impl Site {
             repo: None,
             branch: None,
             path: String::new(),
-            pod_cidr: None,
-            service_cidr: None,
+            pod_cidr: Vec::new(),
+            service_cidr: Vec::new(),
+            families: None,
+            runs_pods: false,
         };
         let running = serve::serve(&options).await.expect("the control plane starts");
         let site = Site { dir, running };

@@ -72,8 +72,10 @@ impl Watched {
             repo: Some(repo.display().to_string()),
             branch: branch.map(str::to_owned),
             path: path.to_owned(),
-            pod_cidr: None,
-            service_cidr: None,
+            pod_cidr: Vec::new(),
+            service_cidr: Vec::new(),
+            families: None,
+            runs_pods: false,
         };
         self.running = Some(serve::serve(&options).await.expect("the control plane starts"));
     }

@@ -1,21 +1,22 @@
 //! Makes a segment, its nodes' namespaces and the machine's place on it, and takes them away; every step may be repeated.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use nlink::netlink::addr::Ipv4Address;
+use nlink::netlink::addr::{Ipv4Address, Ipv6Address};
 use nlink::netlink::link::{BridgeLink, VethLink};
 use nlink::netlink::nftables::{BaseChain, Chain, NatHook, Priority, Rule};
-use nlink::netlink::route::Ipv4Route;
+use nlink::netlink::route::{Ipv4Route, Ipv6Route};
 use nlink::netlink::{Connection, Route};
 
-use crate::fleet::plan::{self, Places, Prefix, SEGMENT_BITS, Segment};
-use crate::network::error::{IoContext, Result};
+use crate::fleet::plan::{self, Places, Prefix, SEGMENT_BITS, SEGMENT_BITS_V6, Segment};
+use crate::network::error::{Error, IoContext, Result};
 use crate::network::rules::table::{FAMILY, Table};
-use crate::network::{kernel, netns, rules};
+use crate::network::{host as settings, kernel, netns, rules};
 
 /// The bridge in its namespace.
 const BRIDGE: &str = "segment";
@@ -32,14 +33,10 @@ pub async fn observe() -> Result<Vec<Prefix>> {
     let what = || "look up the machine's routes".to_owned();
     let mut taken = Vec::new();
     for route in host.get_routes().await.doing(what)? {
-        if let Some(IpAddr::V4(ip)) = route.destination() {
-            taken.push((*ip, route.dst_len()));
-        }
+        taken.extend(route.destination().map(|ip| (*ip, route.dst_len())));
     }
     for address in host.get_addresses().await.doing(what)? {
-        if let Some(IpAddr::V4(ip)) = address.address() {
-            taken.push((*ip, address.prefix_len()));
-        }
+        taken.extend(address.address().map(|ip| (*ip, address.prefix_len())));
     }
     Ok(taken)
 }
@@ -74,15 +71,38 @@ pub async fn ensure(places: &Places, segment: &Segment) -> Result<String> {
     Ok(before.trim().to_owned())
 }
 
+/// Gives the machine its place among the segment's addresses of IPv6. Gives back the machine's settings as they were
+/// before, those alone that are others now.
+///
+/// # Errors
+/// IPv6 is off on this machine, or the kernel refuses.
+pub async fn ensure_v6(places: &Places, segment: &Segment) -> Result<BTreeMap<String, String>> {
+    let Some(machine) = segment.machine_v6() else { return Ok(BTreeMap::new()) };
+    if let Some(why) = settings::lacks_v6() {
+        return Err(Error::NoV6(why));
+    }
+    let host = Connection::<Route>::new().doing(|| "open netlink".to_owned())?;
+    let link = places.link();
+    let address = Ipv6Address::new(link.as_str(), machine, SEGMENT_BITS_V6).nodad();
+    host.replace_address(address).await.doing(|| format!("give {link} its address of IPv6"))?;
+    let nft = rules::apply::connect()?;
+    rules::apply::replace(&nft, way_out(places, segment).doing(|| "build the nftables table".to_owned())?).await?;
+    settings::forward_v6(&places.names)
+}
+
 /// What nodes send to the world goes out with the machine's address.
 fn way_out(places: &Places, segment: &Segment) -> std::result::Result<Table, nlink::Error> {
     let name = places.table();
     let leaving = Chain::new(name.as_str(), "leaving")?
         .family(FAMILY)
         .base(BaseChain::nat(NatHook::Postrouting, Priority::SrcNat));
-    let rule = Rule::new(&name, "leaving").family(FAMILY);
-    let rule = rule.match_saddr(IpAddr::V4(segment.base), SEGMENT_BITS).match_oif_not(&places.link()).masquerade();
-    Ok(Table { name, chains: vec![leaving], sets: Vec::new(), rules: vec![rule] })
+    let v6 = segment.base_v6.map(|base| (IpAddr::V6(base), SEGMENT_BITS_V6));
+    let rules = [Some((IpAddr::V4(segment.base), SEGMENT_BITS)), v6].into_iter().flatten().map(|(base, bits)| {
+        let rule = Rule::new(&name, "leaving").family(FAMILY);
+        rule.match_saddr(base, bits).match_oif_not(&places.link()).masquerade()
+    });
+    let rules = rules.collect();
+    Ok(Table { name, chains: vec![leaving], sets: Vec::new(), rules })
 }
 
 /// Makes a node's namespace with its link to the segment; `number` gives its address.
@@ -105,7 +125,14 @@ pub async fn ensure_node(places: &Places, segment: &Segment, name: &str, number:
     let address = Ipv4Address::new(NODE_LINK, segment.node(number), SEGMENT_BITS);
     inside.replace_address(address).await.doing(what)?;
     let default = Ipv4Route::default_route().gateway(segment.machine()).dev(NODE_LINK);
-    inside.replace_route(default).await.doing(what)
+    inside.replace_route(default).await.doing(what)?;
+    if let (Some(own), Some(machine)) = (segment.node_v6(number), segment.machine_v6()) {
+        let address = Ipv6Address::new(NODE_LINK, own, SEGMENT_BITS_V6).nodad();
+        inside.replace_address(address).await.doing(what)?;
+        let default = Ipv6Route::default_route().gateway(machine).dev(NODE_LINK);
+        inside.replace_route(default).await.doing(what)?;
+    }
+    Ok(())
 }
 
 /// Plugs a node's link in or out: what a cable that is pulled does.
@@ -118,17 +145,28 @@ pub async fn plug(places: &Places, number: u8, is_in: bool) -> Result<()> {
 }
 
 /// Leads the machine to addresses behind a node: its pods', or the cluster's services.
-pub async fn lead(places: &Places, prefix: Prefix, via: Ipv4Addr) -> Result<()> {
+pub async fn lead(places: &Places, prefix: Prefix, via: IpAddr) -> Result<()> {
     let host = Connection::<Route>::new().doing(|| "open netlink".to_owned())?;
-    let route = Ipv4Route::new(prefix.0, prefix.1).gateway(via).dev(places.link());
-    host.replace_route(route).await.doing(|| format!("lead to {}/{} by {via}", prefix.0, prefix.1))
+    let what = || format!("lead to {}/{} by {via}", prefix.0, prefix.1);
+    match (prefix.0, via) {
+        (IpAddr::V4(to), IpAddr::V4(via)) => {
+            host.replace_route(Ipv4Route::new(to, prefix.1).gateway(via).dev(places.link())).await.doing(what)
+        }
+        (IpAddr::V6(to), IpAddr::V6(via)) => {
+            host.replace_route(Ipv6Route::new(to, prefix.1).gateway(via).dev(places.link())).await.doing(what)
+        }
+        _ => Err(Error::Misplaced(what())),
+    }
 }
 
 /// Takes a way of [`lead`] back; succeeds when there is none.
 pub async fn mislead(places: &Places, prefix: Prefix) -> Result<()> {
     let host = Connection::<Route>::new().doing(|| "open netlink".to_owned())?;
-    let route = Ipv4Route::new(prefix.0, prefix.1).dev(places.link());
-    host.del_route_if_exists(route).await.map(drop).doing(|| format!("forget the way to {}/{}", prefix.0, prefix.1))
+    let done = match prefix.0 {
+        IpAddr::V4(to) => host.del_route_if_exists(Ipv4Route::new(to, prefix.1).dev(places.link())).await,
+        IpAddr::V6(to) => host.del_route_if_exists(Ipv6Route::new(to, prefix.1).dev(places.link())).await,
+    };
+    done.map(drop).doing(|| format!("forget the way to {}/{}", prefix.0, prefix.1))
 }
 
 /// Takes a node's namespace away; its agent and its pods must be gone.
@@ -144,8 +182,13 @@ pub async fn remove_node(places: &Places, name: &str, number: u8) -> Result<()> 
     netns::unpin(&places.node(name))
 }
 
-/// Takes the whole segment away, and puts the machine's forwarding back to what it was, when we changed it.
-pub async fn remove(places: &Places, forward_before: Option<&str>) -> Result<()> {
+/// Takes the whole segment away, and puts the machine's forwarding, and its settings of IPv6, back to what they were, when
+/// we changed them.
+pub async fn remove(
+    places: &Places,
+    forward_before: Option<&str>,
+    settings_before: &BTreeMap<String, String>,
+) -> Result<()> {
     let host = Connection::<Route>::new().doing(|| "open netlink".to_owned())?;
     let link = places.link();
     let what = || format!("remove link {link}");
@@ -162,6 +205,7 @@ pub async fn remove(places: &Places, forward_before: Option<&str>) -> Result<()>
     if let Some(before) = forward_before {
         fs::write(FORWARD, before).doing(|| format!("set {FORWARD} back"))?;
     }
+    settings::put_back(settings_before)?;
     match fs::remove_dir_all(&places.home) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(error).doing(|| format!("remove {}", places.home.display()))

@@ -297,7 +297,12 @@ impl Draft<'_> {
             }
             _ => Protocol::Http,
         };
-        let addresses = addresses(self.world.slices.get(&id).map_or(&[], Vec::as_slice), &found.name);
+        let slices = self.world.slices.get(&id).map_or(&[][..], Vec::as_slice);
+        // A pod of both families counts once, by the one that the service prefers.
+        let of = |family: &str| addresses(slices.iter().filter(|slice| slice.address_type == family), &found.name);
+        let preferred = service.spec.ip_families.first().map(|family| of(family)).filter(|found| !found.is_empty());
+        let addresses = preferred
+            .unwrap_or_else(|| addresses(slices.iter().filter(|slice| slice.address_type != "FQDN"), &found.name));
         if addresses.is_empty() {
             let fault = format!("service {namespace}/{name} has no ready endpoint for port {shown}");
             return none(fault).waiting();
@@ -313,9 +318,9 @@ impl Draft<'_> {
 }
 
 /// The ready endpoints of a port; when there is none, those that end and still answer.
-fn addresses(slices: &[Arc<EndpointSlice>], port_name: &str) -> Vec<SocketAddr> {
+fn addresses<'s>(slices: impl Iterator<Item = &'s Arc<EndpointSlice>>, port_name: &str) -> Vec<SocketAddr> {
     let (mut ready, mut ending) = (Vec::new(), Vec::new());
-    for slice in slices.iter().filter(|slice| slice.address_type != "FQDN") {
+    for slice in slices {
         let ports = slice.ports.iter().flatten().filter(|port| port.name.as_deref().unwrap_or("") == port_name);
         for number in ports.filter_map(|port| port.port) {
             for endpoint in slice.endpoints.iter().flatten() {

@@ -151,6 +151,8 @@ pub struct ServiceSpec {
     pub kind: String,
     /// Ports.
     pub ports: Vec<ServicePort>,
+    /// Families of its addresses, the preferred one first.
+    pub ip_families: Vec<String>,
 }
 
 /// A port of a service.

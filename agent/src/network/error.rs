@@ -45,6 +45,9 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// Addresses of IPv6 are asked for where there can be none.
+    #[error("IPv6 is off on this node ({0}), and the cluster's pods have addresses of it")]
+    NoV6(String),
     /// Every address of a CIDR is taken.
     #[error("no address left in pod CIDR {0}")]
     Exhausted(String),

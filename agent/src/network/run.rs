@@ -337,7 +337,7 @@ impl Engine {
             return rules::forward::ensure_with(&self.nft, &self.names, &self.cluster).await;
         }
         self.host_record.cluster = cluster.iter().map(Cidr::to_string).collect();
-        host::ensure(&self.host, &self.records, &mut self.host_record, &cidrs).await?;
+        host::ensure(&self.host, &self.names, &self.records, &mut self.host_record, &cidrs).await?;
         let table = rules::table::table(&self.names, &cidrs, &cluster, &self.elements);
         rules::apply::replace(&self.nft, table.doing(|| "build the nftables table".to_owned())?).await?;
         self.cluster = cluster;

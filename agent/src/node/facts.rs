@@ -95,27 +95,41 @@ pub fn facts(options: &Options, capacity: Capacity, addresses: &[IpAddr], runtim
     }
 }
 
-/// The address of the way out, when there is one.
-pub fn way_out() -> Option<IpAddr> {
-    // Nothing is sent: connecting a datagram socket only looks the route up. The address is
-    // one of those set aside for documentation.
-    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
-    socket.connect("192.0.2.1:9").ok()?;
-    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+/// The addresses of the ways out, one of a family, IPv4 first; none of a family without a way out.
+pub fn ways_out() -> Vec<IpAddr> {
+    // Nothing is sent: connecting a datagram socket only looks the route up. The addresses are
+    // of those set aside for documentation.
+    let of = |(from, to): (&str, &str)| {
+        let socket = std::net::UdpSocket::bind(from).ok()?;
+        socket.connect(to).ok()?;
+        Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+    };
+    [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")].into_iter().filter_map(of).collect()
 }
 
-/// The address by which this machine reaches others: that of the way out, else the first that is
-/// not the loopback's, else the loopback's.
+/// The addresses by which this machine reaches others, one of a family, IPv4 first: that of the way out, else the first
+/// that is not the loopback's; of IPv4 at least the loopback's, of IPv6 there may be none.
 pub fn addresses() -> Vec<IpAddr> {
-    let first = || -> Option<IpAddr> {
-        let interfaces = nix::ifaddrs::getifaddrs().ok()?;
-        let mut ips = interfaces.filter_map(|interface| {
-            let ip = interface.address?.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()))?;
-            (!ip.is_loopback()).then_some(ip)
+    let mut all = ways_out();
+    if !all.iter().any(IpAddr::is_ipv4) {
+        all.insert(0, first(false).unwrap_or(IpAddr::from([127, 0, 0, 1])));
+    }
+    if !all.iter().any(IpAddr::is_ipv6) {
+        all.extend(first(true));
+    }
+    all
+}
+
+/// The first address of a family that others could send to; those of the loopback link are ours or nobody's.
+fn first(is_v6: bool) -> Option<IpAddr> {
+    let mut ips =
+        nix::ifaddrs::getifaddrs().ok()?.filter(|interface| interface.interface_name != "lo").filter_map(|found| {
+            let address = found.address?;
+            let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+            let v6 = address.as_sockaddr_in6().map(|address| address.ip());
+            v4.or(v6.filter(|ip| !ip.is_unicast_link_local()).map(IpAddr::V6))
         });
-        ips.next()
-    };
-    vec![way_out().or_else(first).unwrap_or(IpAddr::from([127, 0, 0, 1]))]
+    ips.find(|ip| ip.is_ipv6() == is_v6 && !ip.is_loopback())
 }
 
 /// What the node's conditions say: Kubernetes' four, as JSON.

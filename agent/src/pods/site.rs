@@ -1,6 +1,7 @@
 //! What all pods of a node share: its runtime, images, network, places on the disk, and who is told.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,8 +14,9 @@ use tokio::sync::{Semaphore, watch};
 use crate::images::store::ImageStore;
 use crate::link::handle::Handle;
 use crate::network::contract::PodNetwork;
+use crate::node::addresses;
 use crate::pods::clock::Clock;
-use crate::pods::convert::env::Placed;
+use crate::pods::convert::context::Placed;
 use crate::pods::convert::sandbox::Site;
 use crate::pods::links;
 use crate::runtime::contract::Runtime;
@@ -121,8 +123,8 @@ pub struct Shared {
     pub dirs: Dirs,
     /// DNS, domain, cgroup root; `log_directory` is filled in per pod.
     pub site: Site,
-    /// Addresses of the node, the primary one first.
-    pub host_ips: Vec<String>,
+    /// Addresses of the node, of whatever family.
+    pub host_ips: Vec<IpAddr>,
     /// Allocatable CPU in milli-cores.
     pub cpu_milli: i64,
     /// Allocatable memory in bytes.
@@ -138,11 +140,17 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Addresses of the node that pods of this cluster know it by, the primary one first.
+    pub fn host_ips(&self) -> Vec<String> {
+        let of_cluster = addresses::of_cluster(&self.host_ips, self.manifest.borrow().as_deref());
+        of_cluster.iter().map(ToString::to_string).collect()
+    }
+
     /// What is known of a pod's place.
     pub fn placed(&self, pod_ips: &[String]) -> Placed {
         Placed {
             pod_ips: pod_ips.to_vec(),
-            host_ips: self.host_ips.clone(),
+            host_ips: self.host_ips(),
             node_cpu_milli: self.cpu_milli,
             node_memory_bytes: self.memory_bytes,
             links: Vec::new(),

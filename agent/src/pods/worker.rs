@@ -16,7 +16,7 @@ use crate::pods::apply::{self, Cx};
 use crate::pods::backoff::Backoff;
 use crate::pods::convert::container::spec_hash;
 use crate::pods::events::{Note, Valve, event};
-use crate::pods::local::{Busy, Doom, Ending, Failure, Local, Stage};
+use crate::pods::local::{Busy, Doom, Ending, Failure, Local, Stage, begun};
 use crate::pods::metrics::metrics;
 use crate::pods::observe::{Observed, Phase, Seen};
 use crate::pods::plan::{self, Plan, Step, View, pod_text};
@@ -93,7 +93,7 @@ impl Worker {
         let (tx, rx) = mpsc::channel(QUEUE);
         let now_ms = shared.clock.now_ms();
         let before = kept::load_status(&shared.pod_dir(&order.pod));
-        let mut local = Local { host_ips: shared.host_ips.clone(), start_ms: now_ms, ..Local::default() };
+        let mut local = Local { host_ips: shared.host_ips(), start_ms: now_ms, ..Local::default() };
         if let Some(time) = before.as_ref().and_then(|status| status.start_time) {
             local.start_ms = time.0.saturating_mul(1000);
         } else if let Some(created_ms) = observed.sandboxes.iter().map(|sandbox| sandbox.created_ms).min() {
@@ -130,7 +130,10 @@ impl Worker {
     fn adopt(&mut self) {
         let Some(before) = self.before.clone() else { return };
         for status in before.init_container_statuses.iter().chain(&before.container_statuses) {
-            let Some(seen) = self.observed.newest(&status.name).cloned() else { continue };
+            let Some(seen) = self.observed.newest(&status.name).cloned() else {
+                self.local.container_mut(&status.name).begun = begun(status);
+                continue;
+            };
             let is_same = status.container_id.ends_with(&seen.id) && !seen.id.is_empty();
             let local = self.local.container_mut(&status.name);
             local.crash = Backoff::resumed(seen.attempt, seen.created_ms);
@@ -193,7 +196,7 @@ impl Worker {
 
     fn cx(&self) -> Cx {
         let ips = match self.observed.sandboxes.first() {
-            Some(_) if self.order.pod.spec.host_network => self.shared.host_ips.clone(),
+            Some(_) if self.order.pod.spec.host_network => self.shared.host_ips(),
             Some(sandbox) => sandbox.ips.clone(),
             None => Vec::new(),
         };

@@ -40,6 +40,31 @@ impl Told {
         Self { sender: watch::Sender::new(None), manifest }
     }
 
+    /// The node of this number in a cluster of both families.
+    pub fn dual(number: u8) -> Self {
+        let mut told = Self::new(&format!("10.42.{number}.0/24"));
+        let content = &mut told.manifest.content;
+        content.setup.pod_cidrs.push(format!("fd00:42:0:{number:x}::/64"));
+        for (fact, value) in
+            [("cluster_cidr", "10.42.0.0/16,fd00:42::/56"), ("service_cidr", "10.96.0.0/16,fd00:96::/112")]
+        {
+            content.setup.facts.insert(fact.to_owned(), value.to_owned());
+        }
+        told
+    }
+
+    /// The slice of a service's endpoints of IPv6; the service itself is told as any other.
+    pub fn slice_v6(&mut self, name: &str, endpoints: Value, port: u16) {
+        self.put(
+            "EndpointSlice",
+            &json!({
+                "metadata": {"namespace": "n", "name": format!("{name}-v6"),
+                    "labels": {"kubernetes.io/service-name": name}},
+                "addressType": "IPv6", "ports": [{"port": port, "protocol": "TCP"}], "endpoints": endpoints,
+            }),
+        );
+    }
+
     /// Adds or replaces an object.
     pub fn put(&mut self, kind: &str, object: &Value) {
         let attachment = Attachment::parse(kind, Bytes::from(object.to_string())).unwrap();
@@ -123,7 +148,7 @@ pub struct Server {
 impl Server {
     /// On TCP, in the namespace at `netns`.
     pub fn tcp(netns: &Path, name: &str, port: u16) -> Self {
-        let listener = inside(netns, move || TcpListener::bind(("0.0.0.0", port)).unwrap());
+        let listener = inside(netns, move || listen(port));
         let (stop, name, at) = (Arc::new(AtomicBool::new(false)), name.to_owned(), netns.to_owned());
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
@@ -131,7 +156,7 @@ impl Server {
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                let _ = peer.write_all(format!("{name} {}\n", from.ip()).as_bytes());
+                let _ = peer.write_all(format!("{name} {}\n", from.ip().to_canonical()).as_bytes());
                 // Then it says back what it hears, for those who stay.
                 std::thread::spawn(move || {
                     let mut buffer = [0; 64];
@@ -179,6 +204,11 @@ impl Drop for Server {
             drop(thread.join());
         }
     }
+}
+
+/// On all addresses; of IPv4 alone where there is no IPv6.
+fn listen(port: u16) -> TcpListener {
+    TcpListener::bind(("::", port)).or_else(|_| TcpListener::bind(("0.0.0.0", port))).unwrap()
 }
 
 /// Connects; waits as long as it takes for an answer, but not for what never comes.

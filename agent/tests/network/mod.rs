@@ -3,6 +3,7 @@
 mod bed;
 mod cluster;
 mod crash;
+mod dual;
 mod firewall;
 mod life;
 mod nodes;

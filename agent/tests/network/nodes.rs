@@ -28,7 +28,7 @@ struct Node {
     _server: Server,
 }
 
-fn space(bed: &Bed, name: &str) -> PathBuf {
+pub(super) fn space(bed: &Bed, name: &str) -> PathBuf {
     let ns = netns::create().unwrap();
     let path = bed.data.join(name);
     netns::pin(&ns, &path).unwrap();
@@ -37,7 +37,7 @@ fn space(bed: &Bed, name: &str) -> PathBuf {
 }
 
 /// Joins two namespaces by a link, each end with an address.
-fn join(bed: &Bed, (a, name_a, ip_a): (&Path, &str, Ipv4Addr), (b, name_b, ip_b): (&Path, &str, Ipv4Addr)) {
+pub(super) fn join(bed: &Bed, (a, name_a, ip_a): (&Path, &str, Ipv4Addr), (b, name_b, ip_b): (&Path, &str, Ipv4Addr)) {
     let (one, other) = (netns::open(a).unwrap(), netns::open(b).unwrap());
     bed.wait(async {
         let near = Connection::<Route>::new_in(one.as_fd()).unwrap();
@@ -50,7 +50,7 @@ fn join(bed: &Bed, (a, name_a, ip_a): (&Path, &str, Ipv4Addr), (b, name_b, ip_b)
     });
 }
 
-fn default_by(bed: &Bed, ns: &Path, gateway: Ipv4Addr) {
+pub(super) fn default_by(bed: &Bed, ns: &Path, gateway: Ipv4Addr) {
     let ns = netns::open(ns).unwrap();
     let route = Ipv4Route::default_route().gateway(gateway);
     bed.wait(async { Connection::<Route>::new_in(ns.as_fd()).unwrap().add_route(route).await.unwrap() });
@@ -116,7 +116,7 @@ fn talk(nodes: &[Node; 2], node_ip: &str) {
     });
 }
 
-fn routes(bed: &Bed, ns: &Path) -> Vec<String> {
+pub(super) fn routes(bed: &Bed, ns: &Path) -> Vec<String> {
     let ns = netns::open(ns).unwrap();
     bed.wait(async {
         let conn = Connection::<Route>::new_in(ns.as_fd()).unwrap();

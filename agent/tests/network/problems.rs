@@ -70,7 +70,8 @@ fn the_node_sees_that_its_address_is_another() {
         let first: IpAddr = [192, 0, 2, 2].into();
         let stop = CancellationToken::new();
         bed.wait(async {
-            let mut own = addresses::follow(vec![first], stop.clone());
+            let (_nobody, manifest) = tokio::sync::watch::channel(None);
+            let mut own = addresses::follow(vec![first], manifest, stop.clone());
             let host = Connection::<Route>::new().unwrap();
             // Without a way out the node has not moved.
             host.del_address("up0", first, 24).await.unwrap();

@@ -172,7 +172,7 @@ impl Bed {
                 node_nameservers: vec!["10.0.0.2".into()],
                 ..Site::default()
             },
-            host_ips: vec!["192.0.2.1".into()],
+            host_ips: vec![[192, 0, 2, 1].into()],
             cpu_milli: 2000,
             memory_bytes: 1 << 30,
             slots: Semaphore::new(4),

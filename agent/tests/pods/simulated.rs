@@ -46,7 +46,7 @@ impl World {
             clock: self.clock,
             dirs: Dirs { pods: self.dir.path().join("pods"), logs: self.dir.path().join("logs") },
             site: Site { node: "node-1".into(), ..Site::default() },
-            host_ips: vec!["192.0.2.1".into()],
+            host_ips: vec![[192, 0, 2, 1].into()],
             cpu_milli: 2000,
             memory_bytes: 1 << 30,
             slots: Semaphore::new(4),

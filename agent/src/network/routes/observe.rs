@@ -53,7 +53,9 @@ impl Underlay {
         }
         let mut addresses = Vec::new();
         for address in host.get_addresses().await.doing(what)? {
-            addresses.extend(address.primary_address().map(|ip| (address.ifindex(), *ip)));
+            // Nothing is sent to others from an address of a link alone.
+            let ip = address.primary_address().filter(|ip| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()));
+            addresses.extend(ip.map(|ip| (address.ifindex(), *ip)));
         }
         Ok(Self { routes, mtus, addresses })
     }

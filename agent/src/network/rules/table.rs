@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use nlink::netlink::nftables::{
-    BaseChain, Chain, Expr, Family, FibFlags, Field, FilterHook, LookupExpr, Match, MetaKey, NatHook, PacketField,
-    PayloadBase, Priority, RawExpr, Register, Rule, Set, SetDataType, SetElement, SetKeyType, Value,
+    BaseChain, Chain, CmpOp, Expr, Family, FibFlags, Field, FilterHook, LookupExpr, Match, MetaKey, NatHook,
+    PacketField, PayloadBase, Priority, RawExpr, Register, Rule, Set, SetDataType, SetElement, SetKeyType, Value,
 };
 use nlink::netlink::types::route::RouteType;
 
@@ -44,7 +44,7 @@ pub fn table(names: &Names, cidrs: &[Cidr], cluster: &[Cidr], elements: &Element
         chain("local")?.base(BaseChain::nat(NatHook::Output, Priority::DstNat)),
         chain("leaving")?.base(BaseChain::nat(NatHook::Postrouting, Priority::SrcNat)),
     ];
-    let mut rules = vec![guard(names)];
+    let mut rules = guard(names, cidrs.iter().any(Cidr::is_v6));
     rules.extend([
         ports_rule(&name, Map::At, false),
         ports_rule(&name, Map::Any, false),
@@ -59,10 +59,24 @@ pub fn table(names: &Names, cidrs: &[Cidr], cluster: &[Cidr], elements: &Element
     Ok(Table { sets: sets(&name, elements), name, chains, rules })
 }
 
-/// Routing of loopback addresses is on for pods' links, for answers to the node; pods may not use it.
-fn guard(names: &Names) -> Rule {
-    let rule = Rule::new(&names.table(), "guard").family(FAMILY);
-    rule.match_iif_prefix(&names.link_prefix()).match_daddr(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8).drop()
+/// Routing of loopback addresses is on for pods' links, for answers to the node; pods may not use it. And nobody sends
+/// from an address that is not his: of IPv4 the kernel sees to it itself (`rp_filter`), of IPv6 it has no such setting.
+fn guard(names: &Names, has_v6: bool) -> Vec<Rule> {
+    let rule = || Rule::new(&names.table(), "guard").family(FAMILY).match_iif_prefix(&names.link_prefix());
+    let mut rules = vec![rule().match_daddr(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8).drop()];
+    if has_v6 {
+        let from_v6 = rule().then(Match::eq(Field::NfProto, 10u8));
+        let way_back = RawExpr::new("fib", fib_way_back(Register::R0));
+        let is_missing = Expr::Cmp { sreg: Register::R0, op: CmpOp::Eq, data: 0u32.to_ne_bytes().to_vec() };
+        rules.push(from_v6.expr(way_back).expr(is_missing).drop());
+    }
+    rules
+}
+
+/// The attributes of `fib saddr . iif oif`: the link of the way back, 0 when it is not the one that the packet came by.
+fn fib_way_back(to: Register) -> Vec<u8> {
+    // NFTA_FIB_DREG, NFTA_FIB_RESULT with NFT_FIB_RESULT_OIF, NFTA_FIB_FLAGS with NFTA_FIB_F_SADDR and NFTA_FIB_F_IIF.
+    attributes(&[(1, to.wire()), (2, 1), (3, 1 | 8)])
 }
 
 /// What leaves with another source than it had. Among the pods of the cluster everybody is seen as he is.
@@ -118,15 +132,25 @@ fn ports_rule(table: &str, map: Map, v6: bool) -> Rule {
 
 /// The attributes of a `nat` expression that takes address and port from registers.
 pub fn dnat(family: u32, address: Register, port: Register) -> Vec<u8> {
-    let values =
-        [(1u16, NAT_DNAT), (2, family), (3, address.wire()), (4, address.wire()), (5, port.wire()), (6, port.wire())];
-    let attribute = |(kind, value): (u16, u32)| {
+    attributes(&[
+        (1, NAT_DNAT),
+        (2, family),
+        (3, address.wire()),
+        (4, address.wire()),
+        (5, port.wire()),
+        (6, port.wire()),
+    ])
+}
+
+/// Netlink attributes of 32 bits each, in network order.
+fn attributes(values: &[(u16, u32)]) -> Vec<u8> {
+    let attribute = |(kind, value): &(u16, u32)| {
         let mut bytes = 8u16.to_ne_bytes().to_vec();
         bytes.extend(kind.to_ne_bytes());
         bytes.extend(value.to_be_bytes());
         bytes
     };
-    values.into_iter().flat_map(attribute).collect()
+    values.iter().flat_map(attribute).collect()
 }
 
 fn sets(table: &str, elements: &Elements) -> Vec<(Set, Vec<SetElement>)> {
@@ -210,6 +234,7 @@ mod tests {
         let rules: Vec<String> = table.rules.iter().filter_map(Rule::nft_syntax).collect();
         let expect = [
             format!("iifname \"{prefix}*\" ip daddr 127.0.0.0/8 drop"),
+            format!("iifname \"{prefix}*\" meta nfproto ipv6 fib saddr . iif oif 0 drop"),
             "fib daddr type local jump host-ports".to_owned(),
             "fib daddr type local jump host-ports".to_owned(),
             "ip saddr . ip daddr @hairpins-v4 snat ip to 10.42.0.1".to_owned(),
@@ -222,5 +247,8 @@ mod tests {
         ];
         assert_eq!(rules, expect);
         assert_eq!(table.rules.len(), expect.len() + 4, "and four that look host ports up");
+        let four = super::table(&names, &cidrs[..1], &cluster, &Elements::default()).unwrap();
+        let count = four.rules.iter().filter_map(Rule::nft_syntax).count();
+        assert_eq!(count, expect.len() - 3, "without what only IPv6 needs");
     }
 }
