@@ -15,6 +15,8 @@ use crate::schema::Schema;
 
 /// What is shorter is read faster than handed over.
 const SHORT_BYTES: usize = 256;
+/// A thread is woken for so many bytes: waking costs as much as parsing a few thousand.
+const WAKE_BYTES: usize = 16 << 10;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -33,6 +35,8 @@ struct Queue {
     later: VecDeque<Job>,
     /// Threads that wait.
     idle: usize,
+    /// Bytes that were added since one of them was woken.
+    unsaid: usize,
     closed: bool,
 }
 
@@ -86,23 +90,30 @@ impl Pool {
             } else if queue.closed {
                 return;
             } else {
-                queue.idle += 1;
+                (queue.idle, queue.unsaid) = (queue.idle + 1, 0);
                 queue = self.waiting.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 queue.idle -= 1;
             }
         }
     }
 
-    fn add(&self, is_soon: bool, job: Job) {
+    fn add(&self, is_soon: bool, bytes: usize, job: Job) {
         let mut queue = lock(&self.queue);
-        if is_soon {
-            queue.soon.push_back(job)
-        } else {
-            queue.later.push_back(job)
-        }
-        let is_awaited = queue.idle > 0;
-        drop(queue);
-        if is_awaited {
+        let jobs = if is_soon { &mut queue.soon } else { &mut queue.later };
+        jobs.push_back(job);
+        queue.unsaid += bytes;
+        self.wake(queue, WAKE_BYTES);
+    }
+
+    /// No more is added for now: what there is may be begun.
+    pub(crate) fn flush(&self) {
+        self.wake(lock(&self.queue), 1);
+    }
+
+    fn wake(&self, mut queue: MutexGuard<'_, Queue>, bytes: usize) {
+        if queue.idle > 0 && queue.unsaid >= bytes {
+            queue.unsaid = 0;
+            drop(queue);
             self.waiting.notify_one();
         }
     }
@@ -118,6 +129,7 @@ impl Pool {
             (rest, is_own) = (inner, false);
         }
         let data = file.data.clone();
+        let bytes = data.len();
         let job: Job = if rest.starts_with("templates/") {
             let template = Arc::new(Ahead::default());
             file.early = Some(Early::Template(Arc::clone(&template)));
@@ -131,7 +143,7 @@ impl Pool {
         } else {
             return;
         };
-        self.add(is_own, job);
+        self.add(is_own, bytes, job);
     }
 
     /// Has a rendered file read ahead, if that is worth it.
@@ -141,7 +153,7 @@ impl Pool {
         }
         let parts = Arc::new(Ahead::default());
         let (theirs, text) = (Arc::clone(&parts), Arc::clone(text));
-        self.add(true, Box::new(move || theirs.make(|| manifests::parts(&text))));
+        self.add(true, text.len(), Box::new(move || theirs.make(|| manifests::parts(&text))));
         Some(parts)
     }
 }

@@ -131,6 +131,7 @@ pub fn folder_with(
     let home = disk.resolve(&top)?;
     let mut walk = Walk { disk, pool, rules, top, home, files: Vec::new(), bytes: 0, warnings };
     walk.folder("", 0)?;
+    pool.flush();
     Ok(walk.files)
 }
 

@@ -48,6 +48,7 @@ type Subcharts = BTreeMap<String, Vec<File>>;
 impl Loader<'_> {
     fn files(&mut self, mut files: Vec<File>) -> Result<Chart, String> {
         files.iter_mut().for_each(|file| self.pool.look_at(file));
+        self.pool.flush();
         let mut metadata: Option<Metadata> = None;
         for file in files.iter().filter(|file| file.name == "Chart.yaml") {
             let metadata = metadata.get_or_insert_default();
