@@ -437,7 +437,7 @@ fn pick<'v>(asked: &Asked, versions: impl Iterator<Item = &'v str> + Clone) -> R
 fn unpacked(url: &str, bytes: &[u8]) -> Result<Vec<masthead_chart::chart::File>, Error> {
     let wrong = |why: String| Error::Fetch { url: url.to_owned(), why };
     archive::ensure(file_name(url).as_deref().unwrap_or(url), bytes).map_err(wrong)?;
-    archive::files(bytes).map_err(|why| wrong(format!("the archive does not unpack: {why}")))
+    archive::files_or_name(bytes).map_err(|why| wrong(format!("the archive does not unpack: {why}")))
 }
 
 fn unpacks(url: &str, bytes: &[u8]) -> Result<(), Error> {

@@ -104,6 +104,16 @@ impl Data {
         self.root.join("mirror.git")
     }
 
+    /// The repository that bears witness of releases, where none is hosted.
+    pub fn releases(&self) -> PathBuf {
+        self.root.join("releases.git")
+    }
+
+    /// A copy of the secret from which charts' random values are derived.
+    pub fn charts_secret(&self) -> PathBuf {
+        self.root.join("charts.key")
+    }
+
     /// The embedded store.
     pub fn store(&self) -> PathBuf {
         self.root.join("store")

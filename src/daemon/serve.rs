@@ -1,11 +1,11 @@
 //! Options → a control plane that runs: store, nodes, control loop, repository, sync and API, joined in this order.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
-use masthead_store::embedded::store::Options as StoreOptions;
 use masthead_agent::fleet::plan::Prefix;
 use masthead_store::kv::{Compare, Kv, Op, Txn};
 use masthead_store::lease::leader::{Candidate, Leadership};
@@ -20,18 +20,20 @@ use crate::clock;
 use crate::control::clock::{Clock, System};
 use crate::control::run::Control;
 use crate::control::view::View;
-use crate::daemon::data::{Daemon, Data};
+use crate::daemon::data::{Daemon, Data, write_private};
 use crate::daemon::network;
 use crate::daemon::options::Options;
 use crate::daemon::repository;
 use crate::daemon::tokens::Tokens;
 use crate::fleet::run as fleet;
 use crate::nodes::dispatcher;
+use crate::git::keep;
 use crate::server::api;
 use crate::server::listen;
 use crate::sync::charts::Surroundings;
 use crate::sync::run::Sync;
 use crate::sync::{logs, lookup};
+use crate::sync::handle::Tracked;
 
 /// Seconds of silence after which an agent's session is taken for lost; agents beat four times as often.
 const NODE_LEASE_S: u32 = 40;
@@ -120,13 +122,15 @@ pub async fn serve(options: &Options) -> Result<Running> {
     let sync = Sync::new(tracked.clone(), path, view.clone(), store.clone());
     let handle = sync.handle();
     handle.surround(Surroundings {
-        entropy: entropy(&*kv).await?,
+        entropy: entropy(&*kv, &data).await?,
         find: Some(lookup::find(view.clone())),
         store: data.charts(),
     });
+        known: Some(lookup::known(view.clone())),
     handle.read_logs(logs::of_nodes(nodes.clone()));
     tasks.spawn(sync.run());
 
+    handle.bear_witness_in(witness(&tracked, &data)?);
     let daemon = Daemon {
         pid: std::process::id(),
         api_url,
@@ -228,15 +232,35 @@ async fn lead(options: &Options, kv: &Arc<dyn Kv>) -> Result<(Option<Compare>, O
     Ok((Some(fence), Some(held)))
 }
 
-/// The secret from which charts' random values are derived: theirs stay as they are for as long as the store lives.
-async fn entropy(kv: &dyn Kv) -> Result<[u8; 32]> {
+/// The secret from which charts' random values are derived. The store has it for all control planes; a copy stays with the
+/// data directory, so that a store that is lost takes no password with it.
+async fn entropy(kv: &dyn Kv, data: &Data) -> Result<[u8; 32]> {
+    let copy = match std::fs::read(data.charts_secret()) {
+        Ok(bytes) => bytes.as_slice().try_into().ok(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| data.charts_secret().display().to_string()),
+    };
     let key = format!("{OWN_ROOT}entropy");
-    let fresh: [u8; 32] = rand::random();
-    let put = Op::put(key.clone(), fresh.to_vec());
+    let secret: [u8; 32] = copy.unwrap_or_else(rand::random);
+    let put = Op::put(key.clone(), secret.to_vec());
     // Whoever was faster has said it.
     kv.txn(Txn::of(vec![put]).when(Compare::absent(key.clone()))).await?;
     let found = kv.get(key.into()).await?.context("the store does not keep what it was given")?;
-    (&*found.value).try_into().context("the secret for charts' random values has another length")
+    let found: [u8; 32] =
+        (&*found.value).try_into().context("the secret for charts' random values has another length")?;
+    if copy != Some(found) {
+        write_private(&data.charts_secret(), &found)?;
+    }
+    Ok(found)
+}
+
+/// The repository that bears witness of releases: the hosted one, or one for that alone.
+fn witness(tracked: &Tracked, data: &Data) -> Result<PathBuf> {
+    if tracked.hosted {
+        return Ok(data.repository());
+    }
+    keep::ensure(&data.releases())?;
+    Ok(data.releases())
 }
 
 /// When the store was made, in Unix seconds; this moment for a store that is new.

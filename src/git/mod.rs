@@ -10,6 +10,7 @@ pub mod hosted;
 pub mod http;
 pub mod ignore;
 pub mod links;
+pub mod keep;
 pub mod log;
 pub mod loose;
 pub mod mirror;

@@ -16,6 +16,7 @@ use masthead_chart::tree::{Table, table_from_json};
 use masthead_chart::{archive, decode, load};
 use masthead_plan::desired::{Origin, Problem, Wanted};
 use masthead_plan::sync::release::{Hook, HookEvent, ReleaseKey, WantedRelease};
+use masthead_plan::sync::revision::Revision;
 use masthead_sprig::host::Lookup;
 use masthead_sprig::time::moment::Moment;
 use sha2::{Digest, Sha256};
@@ -39,6 +40,8 @@ pub struct Around {
     pub entropy: [u8; 32],
     /// What `now` says, in Unix seconds.
     pub now_s: i64,
+    /// Which change of the release it is.
+    pub revision: Revision,
     /// Finds applied objects.
     pub lookup: Option<Lookup>,
     /// Asked now and then whether to go on.
@@ -74,7 +77,7 @@ pub fn load(files: Vec<(String, Vec<u8>)>) -> Result<Chart, String> {
 /// # Errors
 /// Helm's words; more bytes, files or depth than allowed.
 pub fn unpack(archive: &[u8]) -> Result<Chart, String> {
-    load::files(archive::files(archive)?, &mut Vec::new())
+    load::files(archive::files_or_name(archive)?, &mut Vec::new())
 }
 
 /// What the cluster offers to charts: what is served here, and nothing else.
@@ -92,34 +95,6 @@ pub fn capabilities() -> Capabilities {
     let minor = KUBE_VERSION.split('.').nth(1).unwrap_or_default().to_owned();
     let kube_version = KubeVersion { version: KUBE_VERSION.to_owned(), major: "1".to_owned(), minor };
     Capabilities { kube_version, api_versions: versions }
-}
-
-/// Whether a chart, or values that it may take for templates, ask what time it is.
-pub fn asks_for_time(chart: &Chart, texts: &[Read], inline: &[Values]) -> bool {
-    let in_chart = |chart: &Chart| chart.templates.iter().any(|file| asks(file.data.as_bytes()));
-    in_chart(chart)
-        || chart.dependencies.iter().any(|below| asks_for_time(below, &[], &[]))
-        || texts.iter().any(|read| asks(&read.text))
-        || inline.iter().any(|values| matches!(values, Values::Inline(value) if asks(value.to_string().as_bytes())))
-}
-
-/// Whether a template's text names a function whose answer depends on the time. To be wrong in some cases is only slow.
-fn asks(text: &[u8]) -> bool {
-    let is_timed = |word: &[u8]| {
-        matches!(word, b"now" | b"ago")
-            || [&b"date"[..], b"htmlDate", b"gen"].iter().any(|known| word.starts_with(known))
-    };
-    let mut rest = text;
-    while let Some(at) = rest.windows(2).position(|pair| pair == b"{{") {
-        let action = &rest[at + 2..];
-        let end = action.windows(2).position(|pair| pair == b"}}").unwrap_or(action.len());
-        let mut words = action[..end].split(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'_'));
-        if words.any(is_timed) {
-            return true;
-        }
-        rest = &action[end..];
-    }
-    false
 }
 
 /// Renders a unit; `texts` are its values that are files or texts, in their order.
@@ -160,6 +135,8 @@ fn rendered(unit: &Unit, chart: &Arc<Chart>, texts: Vec<Read>, around: Around) -
     let mut options = Options::new(&unit.name, &unit.namespace, around.entropy, Moment::from_unix(around.now_s, 0));
     options.capabilities = capabilities();
     options.skip_schema_validation = unit.spec.skip_schema_validation;
+    options.revision = around.revision.number;
+    options.is_upgrade = around.revision.is_upgrade;
     options.trace = true;
     options.limits.depth = DEPTH_MAX;
     let asks = Asks { lookup: around.lookup, probe: Some(around.probe) };
@@ -231,14 +208,14 @@ fn objects(unit: &Unit, chart: &Chart, rendered: &Rendered) -> File {
     let mut taken = Taken::new(unit, chart);
     if unit.spec.include_crds != Some(false) {
         for crd in &rendered.crds {
-            taken.manifest(&crd.path, &crd.text.to_str_lossy(), &[]);
+            taken.manifest(&crd.path, &crd.text.to_str_lossy(), &|_| None);
         }
     }
     for manifest in &rendered.manifests {
-        taken.manifest(&manifest.path, &manifest.text, rendered.origins_of(manifest));
+        taken.manifest(&manifest.path, &manifest.text, &|line| rendered.origin_of(manifest, line));
     }
     for hook in &rendered.hooks {
-        taken.hook(hook, rendered.origins_of(&hook.manifest));
+        taken.hook(hook, &|line| rendered.origin_of(&hook.manifest, line));
     }
     taken.file()
 }
@@ -251,6 +228,9 @@ pub fn suspended(unit: &Unit) -> File {
     }
     file
 }
+
+/// Tells where a line of a rendered manifest comes from, counted from 1.
+type Lines<'l> = &'l dyn Fn(u32) -> Option<LineOrigin>;
 
 /// What a rendered chart comes to.
 struct Taken<'a> {
@@ -274,13 +254,13 @@ impl<'a> Taken<'a> {
         Taken { chart: Some(chart), ..Taken::bare(unit) }
     }
 
-    fn manifest(&mut self, path: &str, text: &str, lines: &[LineOrigin]) {
+    fn manifest(&mut self, path: &str, text: &str, lines: Lines<'_>) {
         let (wanted, problems) = self.read(path, text, lines, true);
         self.file.wanted.extend(wanted);
         self.file.problems.extend(problems);
     }
 
-    fn hook(&mut self, hook: &RenderedHook, lines: &[LineOrigin]) {
+    fn hook(&mut self, hook: &RenderedHook, lines: Lines<'_>) {
         let mut events: Vec<HookEvent> =
             hook.events.iter().filter_map(|event| HookEvent::parse(event.name())).collect();
         let is_test = events.iter().all(|event| *event == HookEvent::Test);
@@ -310,7 +290,7 @@ impl<'a> Taken<'a> {
     }
 
     /// Reads one rendered manifest; lines of the text become those of its template.
-    fn read(&mut self, path: &str, text: &str, lines: &[LineOrigin], counts: bool) -> (Vec<Wanted>, Vec<Problem>) {
+    fn read(&mut self, path: &str, text: &str, lines: Lines<'_>, counts: bool) -> (Vec<Wanted>, Vec<Problem>) {
         let path = self.chart.map_or_else(|| Arc::from(path), |chart| path_of(self.unit, chart, path));
         let (read, mut problems) = manifests::render(&path, text.as_bytes());
         if counts {
@@ -321,20 +301,18 @@ impl<'a> Taken<'a> {
         }
         let (mut wanted, more) = desire::desire(&path, read, &self.unit.namespace);
         problems.extend(more);
-        let source = |line: u32| lines.get(usize::try_from(line).unwrap_or(1).saturating_sub(1));
-        let line_of = |line: u32| match source(line) {
-            Some(origin) => origin.line,
-            None => line,
-        };
+        // One line each: most lines of what was rendered are never asked about.
         for problem in &mut problems {
-            if let Some(key) = source(problem.line).map(|origin| &origin.key).filter(|key| !key.is_empty()) {
-                let fed = format!("from {key} of {}", self.unit.origin);
+            let Some(origin) = lines(problem.line) else { continue };
+            if !origin.key.is_empty() {
+                let fed = format!("from {} of {}", origin.key, self.unit.origin);
                 problem.hint = if problem.hint.is_empty() { fed } else { format!("{}; {fed}", problem.hint) };
             }
-            problem.line = line_of(problem.line);
+            problem.line = origin.line;
         }
         for one in &mut wanted {
-            one.origin = Origin { path: path.clone(), line: line_of(one.origin.line) };
+            let line = lines(one.origin.line).map_or(one.origin.line, |origin| origin.line);
+            one.origin = Origin { path: path.clone(), line };
         }
         (wanted, problems)
     }
@@ -347,6 +325,7 @@ impl<'a> Taken<'a> {
             key: ReleaseKey { namespace: self.unit.namespace.clone(), name: self.unit.name.clone() },
             origin: self.unit.origin.clone(),
             digest,
+            inputs: self.unit.inputs.clone(),
             hooks: self.hooks,
             objects,
             is_suspended: false,

@@ -225,7 +225,7 @@ fn random_values_and_the_time_stay_as_they_are() {
     let with = |entropy: u8| {
         let lab = lab();
         let store = lab.dir.path().join("charts");
-        lab.source.surround(Surroundings { entropy: [entropy; 32], find: None, store });
+        lab.source.surround(Surroundings { entropy: [entropy; 32], find: None, known: None, store });
         lab.data("web")
     };
     let (one, again, other) = (with(1), with(1), with(2));
@@ -246,7 +246,8 @@ fn what_is_looked_up_is_as_it_is_now() {
         Ok(if call == 0 { serde_json::json!({}) } else { serde_json::json!({ "data": { "a": "b" } }) })
     };
     let store = lab.dir.path().join("charts");
-    lab.source.surround(Surroundings { entropy: [0; 32], find: Some(std::sync::Arc::new(find)), store });
+    let find: crate::sync::charts::Find = std::sync::Arc::new(find);
+    lab.source.surround(Surroundings { entropy: [0; 32], find: Some(find), known: None, store });
     assert_eq!(lab.data("web")["found"], "nothing");
     assert_eq!(lab.data("web")["found"], "b");
     assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), 2);
@@ -334,6 +335,58 @@ fn now_is_when_the_release_changed_however_often_it_is_looked_at() {
         "87000",
     );
     check("apps/other.yaml", "", "87000");
+}
+
+/// The test is who applies: what it says of a release is what is known of it.
+#[test]
+fn charts_are_told_which_change_it_is_and_no_other_commit_is_one() {
+    use std::sync::{Arc, Mutex};
+
+    use masthead_plan::sync::installed::Installed;
+    use masthead_plan::sync::revision::Changes;
+
+    let template = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n  told: '{{ .Release.Revision }} {{ .Release.IsInstall }} {{ .Release.IsUpgrade }}'\n  of: {{ .Values.greeting }}\n";
+    let mut lab = Lab::with_chart()
+        .put("charts/web/templates/settings.yaml", template)
+        .put("apps/shop.yaml", &format!("{RELEASE}  valuesFrom: [{{file: prod.yaml}}]\n"))
+        .put("apps/prod.yaml", "greeting: a\n");
+    let known: Arc<Mutex<Option<Arc<Installed>>>> = Arc::default();
+    let finds = known.clone();
+    let find: crate::sync::charts::Known =
+        Arc::new(move |key| finds.lock().expect("whole").clone().filter(|_| key.to_string() == "Release prod/shop"));
+    let store = lab.dir.path().join("charts");
+    lab.source.surround(Surroundings { entropy: [0; 32], find: None, known: Some(find), store });
+    let installed = |changes: serde_json::Value| -> Arc<Installed> {
+        let changes: Changes = serde_json::from_value(changes).expect("changes");
+        let origin = serde_json::json!({"path": "apps/shop.yaml", "line": 1});
+        let record = serde_json::json!({"commit": "", "origin": origin, "applied": "digest", "is_settled": true,
+            "former": [], "changes": changes, "made": [], "run": null});
+        Arc::new(serde_json::from_value(record).expect("a record"))
+    };
+    let change = |inputs: &str, number: u32| serde_json::json!({"inputs": inputs, "isApplied": true,
+        "revision": {"number": number, "isUpgrade": number > 1}});
+    let mut check = |path: &str, text: &str, expect: &str| -> String {
+        lab.files.insert(path.to_owned(), text.to_owned());
+        let observed = lab.observe().unwrap_or_else(|fault| panic!("{fault:?}"));
+        let shop = observed.desired.objects.values().find(|w| w.object.key().to_string() == "ConfigMap prod/shop");
+        assert_eq!(shop.expect("it is there").object.value()["data"]["told"], expect, "{path} {text}");
+        let release = observed.desired.releases.values().next().expect("a release");
+        release.inputs.clone()
+    };
+    let first = check("apps/other.yaml", "", "1 true false");
+    *known.lock().expect("whole") = Some(installed(serde_json::json!({"count": 1, "known": [change(&first, 1)]})));
+    // Neither another commit, nor where it is written, nor how.
+    assert_eq!(check("apps/other.yaml", "# unrelated\n", "1 true false"), first);
+    let moved = format!("# further down\n{RELEASE}  valuesFrom: [{{file: prod.yaml}}]\n  hooks: Skip\n");
+    assert_eq!(check("apps/shop.yaml", &moved, "1 true false"), first);
+    let second = check("apps/prod.yaml", "greeting: b\n", "2 false true");
+    let both = serde_json::json!({"count": 2, "known": [change(&first, 1), change(&second, 2)]});
+    *known.lock().expect("whole") = Some(installed(both));
+    assert_eq!(check("apps/other.yaml", "", "2 false true"), second);
+    assert_ne!(check("charts/web/values.yaml", "greeting: c\nnone: 1\n", "3 false true"), second);
+    // Back to what was there.
+    check("charts/web/values.yaml", VALUES, "2 false true");
+    assert_eq!(check("apps/prod.yaml", "greeting: a\n", "1 true false"), first);
 }
 
 /// Charts may not know kinds, and plans may not know charts: that both install in Helm's order is said twice.

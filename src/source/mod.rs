@@ -1,5 +1,6 @@
 //! A snapshot of a commit → the objects it asks for, or everything that is wrong with it, all at once.
 
+pub mod asks;
 pub mod chart;
 pub mod desire;
 pub mod releases;

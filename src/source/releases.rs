@@ -60,6 +60,8 @@ pub struct Unit {
     pub place: Place,
     /// Its values.
     pub values: Vec<Values>,
+    /// Stands for what its templates see of it: chart, values, name and namespace, wherever these are written.
+    pub inputs: String,
     /// The files that it is written in, besides its chart: paths from the root of the repository, sorted.
     pub files: Vec<Arc<str>>,
 }
@@ -147,8 +149,8 @@ impl Planner<'_> {
         };
         let namespace = release.metadata.namespace.clone();
         let files = files.into_iter().collect();
-        let (listed, origin, spec) = (nameless(), wanted.origin.clone(), spec.clone());
-        self.unit(Unit { listed, origin, name, namespace, spec, place, values, files });
+        let (listed, origin, spec, inputs) = (nameless(), wanted.origin.clone(), spec.clone(), String::new());
+        self.unit(Unit { listed, origin, name, namespace, spec, place, values, inputs, files });
     }
 
     /// A folder that no Release names: installed under its own name.
@@ -159,13 +161,15 @@ impl Planner<'_> {
         let origin = Origin { path: format!("{chart}{CHART_FILE}").into(), line: 1 };
         let spec = ReleaseSpec { hooks: HOOKS_RUN.to_owned(), ..ReleaseSpec::default() };
         let place = Place::Folder(chart.clone(), *tree);
-        let (listed, namespace) = (nameless(), DEFAULT_NAMESPACE.to_owned());
-        self.unit(Unit { listed, origin, name, namespace, spec, place, values: Vec::new(), files: Vec::new() });
+        let (listed, namespace, inputs) = (nameless(), DEFAULT_NAMESPACE.to_owned(), String::new());
+        let (values, files) = (Vec::new(), Vec::new());
+        self.unit(Unit { listed, origin, name, namespace, spec, place, values, inputs, files });
     }
 
     /// Keeps a unit, under the name that stands for all that goes into it.
     fn unit(&mut self, mut unit: Unit) {
         let id = digest(&unit);
+        unit.inputs = inputs(&unit);
         // No path of a repository holds this character, so that it is no file's.
         unit.listed = (Arc::from(format!("{}\u{0}{}/{}", unit.origin.path, unit.namespace, unit.name)), id);
         self.out.units.push(unit);
@@ -324,6 +328,31 @@ fn digest(unit: &Unit) -> BlobId {
         }
     }
     BlobId::of_digest(hash.finalize().into())
+}
+
+/// A name for what the templates of a unit see, which where it is written, and who renders it, do not change.
+fn inputs(unit: &Unit) -> String {
+    let Unit { name, namespace, spec, place, values, .. } = unit;
+    let mut hash = Sha256::new();
+    let mut put = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    put(name.as_bytes());
+    put(namespace.as_bytes());
+    put(&[u8::from(spec.include_crds != Some(false))]);
+    match place {
+        Place::Folder(_, tree) => put(tree.to_string().as_bytes()),
+        Place::Elsewhere(locked) => put(locked.digest.as_bytes()),
+    }
+    for source in values {
+        match source {
+            Values::File((_, blob)) => put(blob.to_string().as_bytes()),
+            Values::Text(_, text) => put(text),
+            Values::Inline(value) => put(value.to_string().as_bytes()),
+        }
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Locks by what they pin; what Releases of a snapshot ask for.

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use masthead_api::key::ObjectKey;
 use masthead_chart::chart::Chart;
 use masthead_plan::desired::{Problem, Wanted};
+use masthead_plan::sync::installed::Installed;
+use masthead_plan::sync::release::ReleaseKey;
+use masthead_plan::sync::revision::Revision;
 use masthead_sprig::host::Lookup;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -21,6 +24,7 @@ use crate::git::commit::{BlobId, CommitId};
 use crate::git::error::Error;
 use crate::git::reader::Reader;
 use crate::git::snapshot::{Entry, Limits, Snapshot};
+use crate::source::asks;
 use crate::source::chart::{self, Read};
 use crate::source::releases::{self, Place, Unit, Values};
 use crate::source::render::problem;
@@ -31,12 +35,17 @@ use crate::sync::observe::as_problem;
 /// Finds applied objects by API version, kind, namespace and name, for charts that ask.
 pub type Find = Arc<dyn Fn(&str, &str, &str, &str) -> Result<Value, String> + Send + Sync>;
 
+/// What is known of a release.
+pub type Known = Arc<dyn Fn(&ReleaseKey) -> Option<Arc<Installed>> + Send + Sync>;
+
 /// What charts are rendered with.
 pub struct Surroundings {
     /// The secret from which random values are derived; the same for as long as the store lives.
     pub entropy: [u8; 32],
     /// Finds applied objects.
     pub find: Option<Find>,
+    /// Finds what is known of a release; without it each is told that it is installed for the first time.
+    pub known: Option<Known>,
     /// Where charts that were fetched are kept.
     pub store: PathBuf,
 }
@@ -61,6 +70,8 @@ pub struct Charts {
     volatile: BTreeSet<Listed>,
     /// Renders that asked for the time, and what they were told.
     timed: HashMap<Listed, Told>,
+    /// Renders that asked which change of their release it is.
+    numbered: BTreeSet<Listed>,
 }
 
 /// What the charts of a unit are told that it is now: the time of the commit that changed it last.
@@ -103,44 +114,41 @@ impl Charts {
         for unit in planned.units.iter().filter(|unit| unit.spec.suspend) {
             cache.put(unit.listed.clone(), chart::suspended(unit));
         }
-        let mut new: Vec<&Unit> = Vec::new();
+        let mut new: Vec<(&Unit, Revision)> = Vec::new();
         for unit in planned.units.iter().filter(|unit| !unit.spec.suspend) {
-            let is_late = match self.timed.contains_key(&unit.listed) {
-                true => {
-                    let name = at_time(&unit.listed, self.time_of(around, unit)?);
-                    let is_late = cache.file(&name).is_none();
-                    renamed.insert(unit.listed.clone(), name);
-                    is_late
-                }
-                false => false,
-            };
-            if is_late || cache.file(&unit.listed).is_none() || self.volatile.contains(&unit.listed) {
-                new.push(unit);
+            // Once for all that follows: what is known of the release may change meanwhile.
+            let revision = revision_of(surroundings, unit);
+            let name = self.name_of(around, unit, revision)?;
+            if cache.file(&name).is_none() || self.volatile.contains(&unit.listed) {
+                new.push((unit, revision));
             }
+            renamed.insert(unit.listed.clone(), name);
         }
-        for unit in &new {
+        for (unit, _) in &new {
             self.load(around, surroundings, unit)?;
         }
         let mut work = Vec::new();
-        for unit in &new {
+        for (unit, revision) in &new {
+            let (unit, revision) = (*unit, *revision);
             let (chart, texts) = (self.loaded.get(&chart_id(unit)).cloned(), texts(around, unit, &mut problems)?);
-            let asks = |chart: &Arc<Chart>| chart::asks_for_time(chart, &texts, &unit.values);
-            let is_timed = matches!(&chart, Some(Ok(chart)) if asks(chart));
-            let now_s = if is_timed { self.time_of(around, unit)? } else { around.time_s };
-            work.push(Work { unit, chart, texts, now_s });
-        }
-        for (unit, (file, has_looked)) in new.iter().zip(render_all(work, surroundings)) {
-            let mut name = unit.listed.clone();
-            if let Some(told) = self.timed.get(&unit.listed) {
-                name = at_time(&unit.listed, told.time_s);
-                cache.put(unit.listed.clone(), File::default());
+            let asks = match &chart {
+                Some(Ok(chart)) => asks::of(chart, &texts, &unit.values),
+                _ => asks::Asks::default(),
+            };
+            if asks.revision {
+                self.numbered.insert(unit.listed.clone());
             }
+            let now_s = if asks.time { self.time_of(around, unit)? } else { around.time_s };
+            work.push(Work { unit, chart, texts, now_s, revision });
+        }
+        for ((unit, revision), (file, has_looked)) in new.into_iter().zip(render_all(work, surroundings)) {
+            let mut name = self.name_of(around, unit, revision)?;
             if has_looked {
                 self.volatile.insert(unit.listed.clone());
                 // The same inputs may give something else: then it has to have another name.
                 name.1 = of_result(&file);
-                cache.put(unit.listed.clone(), File::default());
             }
+            // Under this name alone: what asks is forgotten, and when the unit comes back it is asked again.
             renamed.insert(unit.listed.clone(), name.clone());
             cache.put(name, file);
         }
@@ -170,10 +178,11 @@ impl Charts {
             None => return Ok(Err("its chart was not loaded".to_owned())),
         };
         let texts = texts(around, unit, &mut Vec::new())?;
-        let now_s = match chart::asks_for_time(&chart, &texts, &unit.values) {
+        let now_s = match asks::of(&chart, &texts, &unit.values).time {
             true => self.time_of(around, unit)?,
             false => around.time_s,
         };
+        let revision = revision_of(surroundings, unit);
         // Templates include each other, each time on the stack.
         let done = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("blame".to_owned()).stack_size(STACK_BYTES);
@@ -181,7 +190,7 @@ impl Charts {
             let work = move || {
                 let lookup = lookup.map(|find| -> Lookup { Box::new(move |v, k, ns, name| find(v, k, ns, name)) });
                 let entropy = surroundings.map_or([0; 32], |with| with.entropy);
-                let around = chart::Around { probe: Box::new(probe()), entropy, now_s, lookup };
+                let around = chart::Around { probe: Box::new(probe()), entropy, now_s, revision, lookup };
                 chart::trace(unit, &chart, texts, around, key)
             };
             match thread.spawn_scoped(scope, work) {
@@ -199,6 +208,23 @@ impl Charts {
         let listed: BTreeSet<&Listed> = units.iter().map(|unit| &unit.listed).collect();
         self.volatile.retain(|unit| listed.contains(unit));
         self.timed.retain(|unit, _| listed.contains(unit));
+        self.numbered.retain(|unit| listed.contains(unit));
+    }
+
+    /// The name of what a unit gives now: its own, unless more than its inputs decides.
+    fn name_of(&mut self, around: &Around<'_>, unit: &Unit, revision: Revision) -> Result<Listed, Error> {
+        let mut hash = Sha256::new();
+        hash.update(unit.listed.1.as_bytes());
+        if self.timed.contains_key(&unit.listed) {
+            hash.update(b"at");
+            hash.update(self.time_of(around, unit)?.to_le_bytes());
+        } else if !self.numbered.contains(&unit.listed) {
+            return Ok(unit.listed.clone());
+        }
+        if self.numbered.contains(&unit.listed) {
+            hash.update(format!("as {revision:?}"));
+        }
+        Ok((unit.listed.0.clone(), BlobId::of_digest(hash.finalize().into())))
     }
 
     /// What a unit's chart is told that it is now: the time of the commit that last changed the unit, so that neither
@@ -232,7 +258,10 @@ impl Charts {
         }
         let chart = match &unit.place {
             Place::Folder(folder, _) => folder_chart(around, folder)?,
-            Place::Elsewhere(locked) => fetch(locked, with).and_then(|archive| chart::unpack(&archive)),
+            Place::Elsewhere(locked) => fetch(locked, with).and_then(|archive| {
+                let named = |why| format!("{}-{}.tgz: {why}", locked.asked.name, locked.resolved);
+                chart::unpack(&archive).map_err(named)
+            }),
         };
         self.loaded.insert(id, chart.map(Arc::new));
         Ok(())
@@ -246,12 +275,11 @@ fn chart_id(unit: &Unit) -> String {
     }
 }
 
-/// The name of what a unit gives at a time.
-fn at_time(listed: &Listed, time_s: i64) -> Listed {
-    let mut hash = Sha256::new();
-    hash.update(listed.1.as_bytes());
-    hash.update(time_s.to_le_bytes());
-    (listed.0.clone(), BlobId::of_digest(hash.finalize().into()))
+/// What the templates of a unit are told of their release.
+fn revision_of(with: Option<&Surroundings>, unit: &Unit) -> Revision {
+    let key = ReleaseKey { namespace: unit.namespace.clone(), name: unit.name.clone() };
+    let known = with.and_then(|with| with.known.as_ref()).and_then(|known| known(&key));
+    known.map_or(Revision::FIRST, |known| known.changes.told(&unit.inputs, known.applied.is_some()))
 }
 
 pub(in crate::sync) fn lock_path(around: &Around<'_>) -> String {
@@ -315,6 +343,7 @@ struct Work<'u> {
     chart: Option<Result<Arc<Chart>, String>>,
     texts: Vec<Read>,
     now_s: i64,
+    revision: Revision,
 }
 
 /// Renders all, in order, each with whether it looked something up.
@@ -353,7 +382,7 @@ fn render_all(work: Vec<Work<'_>>, with: Option<&Surroundings>) -> Vec<(File, bo
 }
 
 fn render_one(work: Work<'_>, with: Option<&Surroundings>) -> (File, bool) {
-    let Work { unit, chart, texts, now_s } = work;
+    let Work { unit, chart, texts, now_s, revision } = work;
     let why = match chart {
         Some(Ok(chart)) => {
             let has_looked = Arc::new(AtomicBool::new(false));
@@ -368,6 +397,7 @@ fn render_one(work: Work<'_>, with: Option<&Surroundings>) -> (File, bool) {
                 probe: Box::new(probe()),
                 entropy: with.map_or([0; 32], |with| with.entropy),
                 now_s,
+                revision,
                 lookup,
             };
             let file = chart::render(unit, &chart, texts, around);

@@ -5,6 +5,7 @@ use masthead_plan::report;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::git::commit::CommitId;
+use crate::git::keep::OWN_REFS;
 use crate::git::names;
 use crate::git::protocol::{Push, RefUpdate};
 use crate::git::reader::Reader;
@@ -37,8 +38,8 @@ impl Gate {
 
     /// Decides about one ref; false refuses the whole push.
     async fn check(&self, push: &Push, update: &RefUpdate, lines: &Lines) -> bool {
-        if update.name.starts_with("refs/notes/masthead") {
-            lines.send("refs/notes/masthead is written by Masthead alone").await;
+        if update.name.starts_with("refs/notes/masthead") || update.name.starts_with(OWN_REFS) {
+            lines.send(&format!("{} is written by Masthead alone", update.name)).await;
             return false;
         }
         if update.new.is_some()

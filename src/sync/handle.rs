@@ -86,6 +86,8 @@ pub struct Handle {
     pub(in crate::sync) lost_until: Arc<OnceLock<u64>>,
     pub(in crate::sync) logs: Arc<OnceLock<Logs>>,
     pub(in crate::sync) testing: Testing,
+    /// The repository that bears witness of releases.
+    pub(in crate::sync) witness: Arc<OnceLock<PathBuf>>,
 }
 
 impl Handle {
@@ -98,6 +100,13 @@ impl Handle {
     pub fn read_logs(&self, logs: Logs) {
         // Two control planes do not share a handle.
         let _ = self.logs.set(logs);
+    }
+
+    /// In which repository it is kept what became of releases; only the first call counts, and it comes before the sync
+    /// runs. Without it a store that is lost takes that along.
+    pub fn bear_witness_in(&self, repository: PathBuf) {
+        // Two control planes do not share a handle.
+        let _ = self.witness.set(repository);
     }
 
     /// The releases that are being tested.

@@ -1,4 +1,4 @@
-//! What a chart's `lookup` asks for → the object or the list of objects that is there, as the API would give it.
+//! What charts are told of the cluster: the objects that `lookup` asks for, as the API would give them, and their release.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use masthead_api::object::Object;
 use serde_json::{Value, json};
 
 use crate::control::view::View;
-use crate::sync::charts::Find;
+use crate::sync::charts::{Find, Known};
 
 /// Looks up in a view of the cluster. An object that is not there is an empty map, and so is a kind that is not served,
 /// as with Helm.
@@ -24,4 +24,9 @@ pub fn find(view: Arc<View>) -> Find {
         let items: Vec<Value> = cluster.of_kind(found).filter(is_asked).map(|object| object.value()).collect();
         Ok(json!({ "apiVersion": version, "kind": format!("{kind}List"), "metadata": {}, "items": items }))
     })
+}
+
+/// What is known of releases in a view of the cluster.
+pub fn known(view: Arc<View>) -> Known {
+    Arc::new(move |key| view.read().installed().get(key).cloned())
 }

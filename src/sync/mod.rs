@@ -14,3 +14,4 @@ pub mod progress;
 pub mod record;
 pub mod run;
 pub mod test;
+pub mod witness;

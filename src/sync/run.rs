@@ -12,7 +12,7 @@ use masthead_plan::sync::release::ReleaseKey;
 use masthead_plan::sync::rollout::{self, Rollout};
 use masthead_store::kv::Op;
 use masthead_store::objects::{Batch, Objects};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{Mutex, broadcast, mpsc, watch};
 
 use crate::control::clock::{Clock, System};
 use crate::control::view::View;
@@ -23,6 +23,7 @@ use crate::sync::notes::Notes;
 use crate::sync::observe::{Fault, Observed, Source};
 use crate::sync::progress::{self, Assessed, Watched};
 use crate::sync::record::{AppliedCommit, CommitRecord, HOOKS_MAX, Outcome, RECORDS_MAX};
+use crate::sync::witness::Witness;
 use crate::sync::{apply, logs};
 
 /// How long a rollout may take whose objects have no deadline of their own.
@@ -48,6 +49,8 @@ pub struct Sync {
     tips: mpsc::Receiver<CommitId>,
     /// Outcomes as git notes, where the repository is ours to write.
     notes: Option<Notes>,
+    /// What is kept of releases outside of the store.
+    witness: Mutex<Option<Witness>>,
 }
 
 impl Sync {
@@ -82,8 +85,9 @@ impl Sync {
             lost_until,
             logs,
             testing,
+            witness: Arc::default(),
         };
-        Sync { commits: commits(handle.clone()), handle, store, tips, notes: None }
+        Sync { commits: commits(handle.clone()), handle, store, tips, notes: None, witness: Mutex::default() }
     }
 
     /// The handle.
@@ -94,7 +98,9 @@ impl Sync {
     /// Runs until all handles are gone.
     pub async fn run(mut self) {
         self.notes = self.handle.tracked.hosted.then(|| Notes::start(self.handle.repository.clone()));
-        if self.may_be_lost() {
+        let may_be_lost = self.may_be_lost();
+        self.recall(may_be_lost).await;
+        if may_be_lost {
             // Set once: there is one run of a handle.
             let _ = self.handle.lost_until.set(self.now_ms().saturating_add(NODES_TELL_MAX_MS));
         }
@@ -115,8 +121,33 @@ impl Sync {
     /// Whether this store is new although its repository is not, so that it may have been lost.
     fn may_be_lost(&self) -> bool {
         // A repository that is elsewhere is fetched when this has begun.
-        self.handle.view.read().applied_commit().is_none()
-            && (!self.handle.tracked.hosted || self.commits.is_there())
+        self.handle.view.read().applied_commit().is_none() && (!self.handle.tracked.hosted || self.commits.is_there())
+    }
+
+    /// Learns what became of releases before, which a store that was lost does not know.
+    async fn recall(&self, may_be_lost: bool) {
+        let Some(path) = self.handle.witness.get() else { return };
+        match Witness::open(path.clone()).await {
+            Ok(witness) => {
+                if may_be_lost {
+                    match witness.restore(&self.handle.view, &self.store).await {
+                        Ok(count) => tracing::info!(count, "releases are known from before the store was made"),
+                        Err(error) => tracing::error!(%error, "what became of releases before is not known here"),
+                    }
+                }
+                *self.witness.lock().await = Some(witness);
+            }
+            Err(error) => tracing::error!(%error, "what becomes of releases is kept in the store alone"),
+        }
+    }
+
+    /// Keeps what has become of releases.
+    async fn witness(&self) {
+        if let Some(witness) = &mut *self.witness.lock().await
+            && let Err(error) = witness.keep(&self.handle.view, self.handle.clock.now_s()).await
+        {
+            tracing::warn!(%error, "what became of releases is kept in the store alone");
+        }
     }
 
     fn now_ms(&self) -> u64 {
@@ -211,6 +242,7 @@ impl Sync {
             }
             let lines = rolling.record.hooks[said..].to_vec();
             if apply::execute(&self.handle.view, &self.store, &plan, done).await? {
+                self.witness().await;
                 lines.into_iter().for_each(|line| rolling.say(self, line));
                 rolling.continues = true;
                 return Ok(plan);
@@ -333,13 +365,8 @@ impl Sync {
     fn look(&self, rolling: &mut Rolling, observed: &Observed) -> Option<(Vec<String>, Assessed)> {
         let cluster = self.handle.view.read().clone();
         let recovery = self.handle.recovery();
-        let steps = rollout::states(
-            &rolling.releases,
-            &observed.desired,
-            &cluster,
-            recovery,
-            &mut self.handle.clock.context(),
-        );
+        let steps =
+            rollout::states(&rolling.releases, &observed.desired, &cluster, recovery, &mut self.handle.clock.context());
         if steps.iter().any(|(_, step)| step.has_work()) {
             return None;
         }

@@ -8,6 +8,7 @@ use masthead_api::change::Change;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::registry::{CONFIG_MAP, POD};
 use masthead_api::object::Object;
+use masthead::sync::record::Outcome;
 use masthead_store::objects::Batch;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -114,6 +115,25 @@ impl Lab {
 
     async fn said(&self, args: &[&str]) -> (bool, String) {
         said(self.masthead(args).await.expect("no panic"))
+    }
+
+    /// Stops, and starts again without the store: with git alone.
+    async fn lose_store(self) -> Lab {
+        let Site { dir, running } = Arc::into_inner(self.site).expect("nobody else holds it");
+        running.stop().await;
+        std::fs::remove_dir_all(dir.path().join("data/store")).expect("a store");
+        let site = Site::over(dir).await;
+        site.git(&["remote", "set-url", "origin", &site.running.daemon.repository_url], "clone");
+        Lab { site: Arc::new(site) }
+    }
+
+    /// Waits until the tip of the branch is healthy; what its hooks did.
+    async fn healthy(&self) -> Vec<String> {
+        let head = crate::push::git(&self.site.clone_dir(), &["rev-parse", "HEAD"]);
+        let head = String::from_utf8_lossy(&head.stdout).trim().to_owned();
+        let record = |lab: &Lab| lab.site.running.api.view.commit(&head);
+        self.until("it is healthy", |lab| record(lab).is_some_and(|record| record.outcome == Outcome::Healthy)).await;
+        record(self).expect("it was there").hooks.clone()
     }
 
     async fn stop(self) {
@@ -363,6 +383,84 @@ async fn every_line_has_its_commit_template_and_value() {
     assert!(!done && told.contains("ConfigMap default/none not found"), "{told}");
     let (done, told) = lab.said(&["blame", "cm/plain", "data.z"]).await;
     assert!(!done && told.contains("has no field data.z"), "{told}");
+    lab.stop().await;
+}
+
+/// Neither a pod nor what a hook left is there to tell of it: git alone knows that the release was installed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_store_runs_no_hook_again_and_changes_nothing_of_what_was_told() {
+    let events = "pre-install,pre-upgrade";
+    let kept = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: kept\n  annotations: {helm.sh/hook: pre-install}\n";
+    let lab = Lab::new(&[
+        ("migrate", hook("migrate", events, "before-hook-creation,hook-succeeded")),
+        ("tell", hook("tell", "post-install,post-upgrade", "hook-succeeded")),
+        ("kept", kept.to_owned()),
+    ])
+    .await;
+    let told = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: told\ndata:\n  change: '{{ .Release.Revision }} {{ .Release.IsInstall }} {{ .Release.IsUpgrade }}'\n  random: {{ randAlphaNum 20 }}\n";
+    lab.site.write("charts/shop/templates/told.yaml", told);
+    let config = |lab: &Lab, name: &str| {
+        let live = lab.site.running.api.view.read().get(&ObjectKey::new(CONFIG_MAP, "default", name)).cloned();
+        live.map_or(Value::Null, |live| live.value()["data"].clone())
+    };
+    let is_there =
+        |lab: &Lab| lab.site.running.api.view.read().get(&ObjectKey::new(CONFIG_MAP, "default", "kept")).is_some();
+    lab.text("one");
+    let pushed = lab.push("the shop");
+    lab.end("shop-migrate", "Succeeded", 0).await;
+    lab.end("shop-tell", "Succeeded", 0).await;
+    let (taken, said) = pushed.await.expect("no panic");
+    assert!(taken && said.contains("healthy after"), "{said}");
+    let before = config(&lab, "told");
+    assert_eq!(before["change"], "1 true false");
+    let (taken, said) = {
+        let output = lab.site.git(&["push", "origin", "HEAD:refs/masthead/releases"], "clone");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert!(!taken && said.contains("refs/masthead/releases is written by Masthead alone"), "{said}");
+
+    let lab = lab.lose_store().await;
+    assert_eq!(lab.healthy().await, Vec::<String>::new(), "no hook ran");
+    assert_eq!((lab.applied().as_deref(), config(&lab, "told")), (Some("one"), before));
+    assert!(lab.pod("shop-migrate").is_none() && lab.pod("shop-tell").is_none());
+    lab.until("what a hook had made and left is made again", is_there).await;
+
+    // What comes with the loss is an upgrade.
+    lab.text("two");
+    let pushed = lab.push("two");
+    lab.end("shop-migrate", "Succeeded", 0).await;
+    lab.end("shop-tell", "Succeeded", 0).await;
+    let (taken, said) = pushed.await.expect("no panic");
+    assert!(taken && said.contains("pre-upgrade hook Pod default/shop-migrate will run"), "{said}");
+    assert_eq!(config(&lab, "told")["change"], "2 false true");
+    // A commit that changes nothing of the release is none of its changes.
+    lab.site.write("apps/other.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\n");
+    assert!(lab.push("something else").await.expect("no panic").0);
+    assert_eq!(config(&lab, "told")["change"], "2 false true");
+
+    // Lost between the hooks before and those after: the ones before do not run again.
+    lab.text("three");
+    assert!(lab.site.push("three", &["-o", "no-wait"]).0);
+    lab.end("shop-migrate", "Succeeded", 0).await;
+    lab.until("the hook after it is made", |lab| lab.pod("shop-tell").is_some()).await;
+    let kept = |lab: &Lab| {
+        let repository = lab.site.dir.path().join("data/repo.git");
+        let shown = crate::push::git(&repository, &["show", "refs/masthead/releases:default/shop"]);
+        serde_json::from_slice::<Value>(&shown.stdout).unwrap_or_default()
+    };
+    lab.until("git bears witness of it", |lab| kept(lab)["run"]["phase"] == "post").await;
+    assert_eq!(kept(&lab)["changes"]["count"], 3);
+    let lab = lab.lose_store().await;
+    lab.end("shop-tell", "Succeeded", 0).await;
+    let hooks = lab.healthy().await;
+    assert!(hooks.len() == 1 && hooks[0].contains("post-upgrade hook Pod default/shop-tell succeeded"), "{hooks:?}");
+    assert_eq!(config(&lab, "told")["change"], "3 false true");
+
+    // Back to what was: the text of then, and the count goes on.
+    lab.text("two");
+    assert!(lab.push("back").await.expect("no panic").0);
+    assert_eq!(config(&lab, "told")["change"], "2 false true");
+    assert_eq!(kept(&lab)["changes"]["count"], 4);
     lab.stop().await;
 }
 

@@ -20,7 +20,14 @@ pub struct Site {
 impl Site {
     /// Starts one.
     pub async fn start() -> Site {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let site = Site::over(tempfile::tempdir().expect("a temporary directory")).await;
+        site.git(&["init", "-q", "-b", "main", "clone"], ".");
+        site.git(&["remote", "add", "origin", &site.running.daemon.repository_url], "clone");
+        site
+    }
+
+    /// Starts one on what a directory has.
+    pub async fn over(dir: tempfile::TempDir) -> Site {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let options = Options {
             program: PathBuf::from(env!("CARGO_BIN_EXE_masthead")),
@@ -37,10 +44,7 @@ impl Site {
             runs_pods: false,
         };
         let running = serve::serve(&options).await.expect("the control plane starts");
-        let site = Site { dir, running };
-        site.git(&["init", "-q", "-b", "main", "clone"], ".");
-        site.git(&["remote", "add", "origin", &site.running.daemon.repository_url], "clone");
-        site
+        Site { dir, running }
     }
 
     /// Writes a file of the clone.

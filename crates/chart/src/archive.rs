@@ -68,6 +68,23 @@ fn is_binary(byte: &u8) -> bool {
 /// # Errors
 /// Helm's own words; and, beyond Helm, links and bombs are refused.
 pub fn files(bytes: &[u8]) -> Result<Vec<File>, String> {
+    entries(bytes, &mut String::new())
+}
+
+/// The same.
+///
+/// # Errors
+/// As [`files`], with the file in the archive that it is about, where there is one.
+pub fn files_or_name(bytes: &[u8]) -> Result<Vec<File>, String> {
+    let mut at = String::new();
+    entries(bytes, &mut at).map_err(|error| {
+        let shown = quote(at.as_bytes());
+        if at.is_empty() || error.contains(&shown) { error } else { format!("{error}: at {shown}") }
+    })
+}
+
+/// The files; `at` is the name of the one that is read.
+fn entries(bytes: &[u8], at: &mut String) -> Result<Vec<File>, String> {
     if !bytes.starts_with(b"\x1F\x8B") {
         return Err(if bytes.is_empty() { "EOF" } else { "gzip: invalid header" }.to_owned());
     }
@@ -79,6 +96,7 @@ pub fn files(bytes: &[u8]) -> Result<Vec<File>, String> {
         let mut entry = entry.map_err(|error| words(&error))?;
         let kind = entry.header().entry_type();
         let full = lossy(&entry.path_bytes()).into_owned();
+        at.clone_from(&full);
         if kind.is_dir() || full.ends_with('/') || kind.is_pax_global_extensions() || kind.is_pax_local_extensions() {
             continue;
         }
@@ -108,6 +126,7 @@ pub fn files(bytes: &[u8]) -> Result<Vec<File>, String> {
         }
         files.push(File::new(name, data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&data)));
     }
+    at.clear();
     if files.is_empty() { Err("no files in chart archive".to_owned()) } else { Ok(files) }
 }
 
@@ -179,7 +198,7 @@ fn words(error: &io::Error) -> String {
 mod tests {
     use std::io::Write;
 
-    use super::files;
+    use super::{files, files_or_name};
 
     /// An archive with the entries as they are, whatever their names.
     fn archive(entries: &[(&str, tar::EntryType, &[u8])]) -> Vec<u8> {
@@ -240,6 +259,25 @@ mod tests {
             names.iter().map(|name| (name.as_str(), tar::EntryType::Regular, zeros.as_slice())).collect();
         let expect = "chart archive unpacks to more than 250 times its size";
         assert_eq!(files(&archive(&many)).err().as_deref(), Some(expect));
+    }
+
+    #[test]
+    fn faults_name_the_file_where_they_are_asked_to() {
+        let check = |entries: &[(&str, tar::EntryType, &[u8])], expect: &str| {
+            assert_eq!(files_or_name(&archive(entries)).err().as_deref(), Some(expect));
+        };
+        let good = ("c/a", tar::EntryType::Regular, b"x".as_slice());
+        check(
+            &[good, ("c/../../x", tar::EntryType::Regular, b"x")],
+            "chart illegally references parent directory: at \"c/../../x\"",
+        );
+        check(&[good, ("c/l", tar::EntryType::Symlink, b"")], "chart contains a link, which is not supported: \"c/l\"");
+        check(&[], "no files in chart archive");
+        let zeros = vec![0; 4 << 20];
+        let names: Vec<String> = (0..8).map(|at| format!("c/{at}")).collect();
+        let many: Vec<_> =
+            names.iter().map(|name| (name.as_str(), tar::EntryType::Regular, zeros.as_slice())).collect();
+        check(&many, "chart archive unpacks to more than 250 times its size: at \"c/3\"");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a render recorded to where each line of a file comes from, worked out when it is first asked for.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use masthead_gotmpl::exec::trace::Trace;
@@ -63,22 +64,35 @@ pub(crate) struct Origins {
     trace: Trace,
     keys: Arc<Keys>,
     lines: OnceLock<Vec<LineOrigin>>,
+    /// Lines that were asked for one by one.
+    asked: AtomicU32,
 }
+
+/// Lines that are worked out one by one; whoever asks for more gets them all at once.
+const SINGLE_MAX: u32 = 4;
 
 impl Origins {
     pub fn new(path: String, text: Vec<u8>, trace: Trace, keys: Arc<Keys>) -> Origins {
-        Origins { path, text, trace, keys, lines: OnceLock::new() }
+        Origins { path, text, trace, keys, lines: OnceLock::new(), asked: AtomicU32::new(0) }
+    }
+
+    /// One line of the file, from 0.
+    pub fn line(&self, number: usize) -> Option<LineOrigin> {
+        if self.lines.get().is_some() || self.asked.fetch_add(1, Ordering::Relaxed) >= SINGLE_MAX {
+            return self.lines().get(number).cloned();
+        }
+        self.trace.line(&self.text, number).map(|origin| self.origin(origin))
+    }
+
+    fn origin(&self, origin: masthead_gotmpl::exec::trace::Origin) -> LineOrigin {
+        let key = if origin.path == 0 { String::new() } else { self.keys.path(origin.path, &origin.key) };
+        LineOrigin { template: origin.template, line: origin.line, key }
     }
 
     /// One entry a line of the file.
     pub fn lines(&self) -> &[LineOrigin] {
         self.lines.get_or_init(|| {
-            let origins = self.trace.lines(&self.text).into_iter();
-            let origin = |origin: masthead_gotmpl::exec::trace::Origin| {
-                let key = if origin.path == 0 { String::new() } else { self.keys.path(origin.path, &origin.key) };
-                LineOrigin { template: origin.template, line: origin.line, key }
-            };
-            origins.map(origin).collect()
+            self.trace.lines(&self.text).into_iter().map(|origin| self.origin(origin)).collect()
         })
     }
 }

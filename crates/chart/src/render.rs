@@ -123,6 +123,13 @@ impl Rendered {
         all.get(manifest.first_line..end).unwrap_or_default()
     }
 
+    /// Where one line of a manifest comes from, counted from 1, if that was traced.
+    pub fn origin_of(&self, manifest: &Manifest, line: u32) -> Option<LineOrigin> {
+        let at = self.origins.binary_search_by(|file| file.path.as_str().cmp(&manifest.path)).ok()?;
+        let line = usize::try_from(line).ok()?.checked_sub(1)?;
+        self.origins[at].line(manifest.first_line + line)
+    }
+
     /// The hooks of an event in the order in which Helm runs them.
     pub fn hooks_at(&self, event: Event) -> Vec<&Hook> {
         hook::in_order(&self.hooks, event)

@@ -187,7 +187,7 @@ impl Trace {
 
     /// Where each line of the output came from; the output must be the traced one.
     pub fn lines(&self, out: &[u8]) -> Vec<Origin> {
-        let segments = self.laid_out(out);
+        let segments = self.laid_out(out, 0..self.segments.len());
         let mut origins = Vec::new();
         let (mut at, mut index, mut start) = (0, 0, 0);
         for line in out.split(|byte| *byte == b'\n') {
@@ -198,15 +198,7 @@ impl Trace {
                 start = segments[index].end();
                 index += 1;
             }
-            let origin = segments.get(index).map(|segment| {
-                let (path, key) = fed(&segments[index..], end).unwrap_or_default();
-                let name = self.files.get(key.file as usize).and_then(|file| file.names.get(key.name as usize));
-                let key = name.filter(|_| path != 0).map(|name| name.text.clone()).unwrap_or_default();
-                let file = self.files.get((segment.file & !TEXT) as usize);
-                let line = file.map_or(0, |file| file.line(segment.pos_at(first - start)));
-                Origin { template: file.map_or(Str::EMPTY, |file| file.name.clone()), line, path, key }
-            });
-            origins.push(origin.unwrap_or(Origin { template: Str::EMPTY, line: 0, path: 0, key: Str::EMPTY }));
+            origins.push(self.origin(&segments[index..], first - start, end));
             at = end + 1;
         }
         if out.last() == Some(&b'\n') {
@@ -215,8 +207,52 @@ impl Trace {
         origins
     }
 
-    /// The segments with those that include others replaced by what they include, line by line.
-    fn laid_out(&self, out: &[u8]) -> Vec<Segment> {
+    /// What [`Trace::lines`] says of one line, counted from 0, for a part of the time; none where there is no such line.
+    pub fn line(&self, out: &[u8], number: usize) -> Option<Origin> {
+        let mut at = 0;
+        for _ in 0..number {
+            at += out[at..].iter().position(|byte| *byte == b'\n')? + 1;
+        }
+        if at == out.len() && at > 0 {
+            return None;
+        }
+        let end = at + out[at..].iter().position(|byte| *byte == b'\n').unwrap_or(out.len() - at);
+        let first = at + out[at..end].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let first = if first == end { at } else { first };
+        // Those before and behind the line have no say in it.
+        let from = self.segments.partition_point(|segment| segment.end() <= at && first < out.len());
+        let to = self.segments.partition_point(|segment| segment.end() < end).max(from) + 1;
+        let segments = self.laid_out(out, from..to.min(self.segments.len()));
+        let mut start = self.start(from);
+        let mut index = 0;
+        while segments.get(index).is_some_and(|segment| segment.end() <= first && first < out.len()) {
+            start = segments[index].end();
+            index += 1;
+        }
+        Some(self.origin(&segments[index..], first - start, end))
+    }
+
+    /// Where what is so far behind the start of the first of the segments came from, on a line up to an end.
+    fn origin(&self, segments: &[Segment], offset: usize, end: usize) -> Origin {
+        let Some(segment) = segments.first() else {
+            return Origin { template: Str::EMPTY, line: 0, path: 0, key: Str::EMPTY };
+        };
+        let (path, key) = fed(segments, end).unwrap_or_default();
+        let name = self.files.get(key.file as usize).and_then(|file| file.names.get(key.name as usize));
+        let key = name.filter(|_| path != 0).map(|name| name.text.clone()).unwrap_or_default();
+        let file = self.files.get((segment.file & !TEXT) as usize);
+        let line = file.map_or(0, |file| file.line(segment.pos_at(offset)));
+        Origin { template: file.map_or(Str::EMPTY, |file| file.name.clone()), line, path, key }
+    }
+
+    /// Where a segment of the output begins.
+    fn start(&self, at: usize) -> usize {
+        at.checked_sub(1).and_then(|before| self.segments.get(before)).map_or(0, |segment| segment.end())
+    }
+
+    /// Some of the segments, with those that include others replaced by what they include, line by line.
+    fn laid_out(&self, out: &[u8], range: Range<usize>) -> Vec<Segment> {
+        let (from, chosen) = (self.start(range.start), self.segments.get(range).unwrap_or_default());
         let mut wanted = vec![false; self.captures.len()];
         let want = |segments: &[Segment], wanted: &mut Vec<bool>| {
             for segment in segments {
@@ -225,7 +261,7 @@ impl Trace {
                 }
             }
         };
-        want(&self.segments, &mut wanted);
+        want(chosen, &mut wanted);
         // A capture comes after those within it: going down finds all that matter, going up lays inner ones first.
         for at in (0..self.captures.len()).rev() {
             if wanted[at] {
@@ -236,18 +272,13 @@ impl Trace {
         for (capture, wanted) in self.captures.iter().zip(wanted) {
             let mut segments = Vec::new();
             if wanted {
-                self.lay(
-                    &self.captured[capture.segments.clone()],
-                    capture.base,
-                    capture.text.as_bytes(),
-                    &laid,
-                    &mut segments,
-                );
+                let captured = &self.captured[capture.segments.clone()];
+                self.lay((captured, 0), capture.base, capture.text.as_bytes(), &laid, &mut segments);
             }
             laid.push(segments);
         }
-        let mut segments = Vec::with_capacity(self.segments.len());
-        self.lay(&self.segments, 0, out, &laid, &mut segments);
+        let mut segments = Vec::with_capacity(chosen.len());
+        self.lay((chosen, from), 0, out, &laid, &mut segments);
         segments
     }
 
@@ -257,9 +288,17 @@ impl Trace {
         std::iter::successors(index(last), move |at| index(self.captures[*at].previous))
     }
 
-    /// Segments of a text, which begin at a base, with captures in the place of what printed them.
-    fn lay(&self, segments: &[Segment], base: u32, text: &[u8], laid: &[Vec<Segment>], into: &mut Vec<Segment>) {
-        let mut start = 0;
+    /// Segments of a text, which begin at a base, the first of them so far behind it, with captures in the place of what
+    /// printed them.
+    fn lay(
+        &self,
+        (segments, from): (&[Segment], usize),
+        base: u32,
+        text: &[u8],
+        laid: &[Vec<Segment>],
+        into: &mut Vec<Segment>,
+    ) {
+        let mut start = from;
         for segment in segments {
             let own = Segment { end: segment.end - base, ..*segment };
             let end = own.end().min(text.len());

@@ -41,7 +41,10 @@ fn lines() {
     let mut execution = Execution::new(&set, options, &mut host);
     let out = execution.execute(b"main.yaml", data).unwrap();
     let text = String::from_utf8(out.clone()).unwrap();
-    let origins = execution.trace().unwrap().lines(&out);
+    let trace = execution.trace().unwrap();
+    let origins = trace.lines(&out);
+    let singles: Vec<_> = (0..).map_while(|number| trace.line(&out, number)).collect();
+    assert_eq!(singles, origins, "one by one they are the same");
     let found: Vec<String> = text
         .lines()
         .zip(&origins)

@@ -17,7 +17,8 @@ use crate::desired::{CommitFacts, Desired, Origin, Wanted};
 use crate::sync::entry::{Record, SyncPlan};
 use crate::sync::guard::Confirmed;
 use crate::sync::hooks::{Recovery, State, Write};
-use crate::sync::installed::Installed;
+use crate::sync::installed::{Active, Installed};
+use crate::sync::outcome::{End, end};
 use crate::sync::plan::{Rules, plan};
 use crate::sync::release::{Hook, HookEvent, ReleaseKey, WantedRelease};
 
@@ -29,16 +30,16 @@ fn object(manifest: Value) -> Arc<Object> {
     Arc::new(Object::from_value(admit::create(manifest, "default").expect("valid")).expect("an object"))
 }
 
-fn config(name: &str, text: &str) -> Arc<Object> {
+pub(super) fn config(name: &str, text: &str) -> Arc<Object> {
     object(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"text": text}}))
 }
 
-fn pod(name: &str) -> Arc<Object> {
+pub(super) fn pod(name: &str) -> Arc<Object> {
     object(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
         "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}))
 }
 
-fn hook(object: Arc<Object>, events: &str, weight: i64, policies: &str) -> Hook {
+pub(super) fn hook(object: Arc<Object>, events: &str, weight: i64, policies: &str) -> Hook {
     Hook {
         origin: origin(&format!("c/templates/{}.yaml", object.key().name)),
         object,
@@ -50,12 +51,12 @@ fn hook(object: Arc<Object>, events: &str, weight: i64, policies: &str) -> Hook 
     }
 }
 
-fn shop() -> ReleaseKey {
+pub(super) fn shop() -> ReleaseKey {
     ReleaseKey { namespace: "default".to_owned(), name: "shop".to_owned() }
 }
 
 /// A commit with the release `shop` that consists of one ConfigMap with this text.
-fn commit(id: &str, text: &str, hooks: &[Hook]) -> Desired {
+pub(super) fn commit(id: &str, text: &str, hooks: &[Hook]) -> Desired {
     let mut desired = nothing(id);
     let object = config("shop", text);
     let key = object.key().clone();
@@ -63,6 +64,7 @@ fn commit(id: &str, text: &str, hooks: &[Hook]) -> Desired {
         key: shop(),
         origin: origin("apps/shop.yaml"),
         digest: format!("digest of {text} {hooks:?}"),
+        inputs: format!("inputs of {text} {hooks:?}"),
         hooks: hooks.to_vec(),
         objects: vec![key.clone()],
         is_suspended: false,
@@ -73,21 +75,21 @@ fn commit(id: &str, text: &str, hooks: &[Hook]) -> Desired {
     desired
 }
 
-fn nothing(id: &str) -> Desired {
+pub(super) fn nothing(id: &str) -> Desired {
     Desired { commit: CommitFacts { id: id.repeat(10), ..CommitFacts::default() }, ..Desired::default() }
 }
 
 /// A cluster, and all that ever happened in it.
 #[derive(Default)]
-struct World {
-    cluster: Cluster,
-    told: Vec<String>,
+pub(super) struct World {
+    pub cluster: Cluster,
+    pub told: Vec<String>,
     seed: u64,
-    recovery: Recovery,
+    pub recovery: Recovery,
 }
 
 impl World {
-    fn plan(&mut self, desired: &Desired) -> SyncPlan {
+    pub fn plan(&mut self, desired: &Desired) -> SyncPlan {
         self.seed += 1;
         let rules =
             Rules { confirmed: Confirmed { delete: true, replace: true }, recovery: self.recovery, ..Rules::default() };
@@ -132,7 +134,7 @@ impl World {
 
     /// Does what a plan says, as the store would: the objects and their records, then each release in one write.
     /// `stops_after` writes it is killed; true when all was done.
-    fn apply(&mut self, plan: &SyncPlan, stops_after: usize) -> bool {
+    pub fn apply(&mut self, plan: &SyncPlan, stops_after: usize) -> bool {
         let mut left = stops_after;
         let mut goes_on = || {
             let goes_on = left > 0;
@@ -171,7 +173,7 @@ impl World {
     }
 
     /// Plans and applies until nothing more is to be done at once; where the release is then.
-    fn go(&mut self, desired: &Desired) -> State {
+    pub fn go(&mut self, desired: &Desired) -> State {
         for _ in 0..50 {
             let made = self.plan(desired);
             self.apply(&made, usize::MAX);
@@ -184,7 +186,7 @@ impl World {
     }
 
     /// A pod comes to its end, or is gone where it was about to be.
-    fn end(&mut self, name: &str, phase: &str) {
+    pub fn end(&mut self, name: &str, phase: &str) {
         let key = ObjectKey::new(POD, "default", name);
         let live = self.cluster.get(&key).expect("a pod").clone();
         let revision = self.cluster.revision() + 1;
@@ -197,6 +199,15 @@ impl World {
         self.cluster.apply(Event::Put(Arc::new(Object::from_value(value).expect("an object").at(revision))));
     }
 
+    /// The store is lost: what is kept in git of releases is all that is known.
+    pub fn lose_store(&mut self) {
+        let kept: Vec<_> = self.cluster.installed().iter().map(|(key, known)| (key.clone(), known.witness())).collect();
+        self.cluster = Cluster::default();
+        for (key, witness) in kept {
+            self.record(&key, &Write::Set(Box::new(witness.restored())));
+        }
+    }
+
     fn bind(&mut self, name: &str) {
         let key = ObjectKey::new(POD, "default", name);
         let mut value = self.cluster.get(&key).expect("a pod").value();
@@ -205,17 +216,17 @@ impl World {
         self.cluster.apply(Event::Put(Arc::new(Object::from_value(value).expect("an object").at(revision))));
     }
 
-    fn told(&mut self) -> Vec<String> {
+    pub fn told(&mut self) -> Vec<String> {
         std::mem::take(&mut self.told)
     }
 
-    fn text(&self) -> Option<String> {
+    pub fn text(&self) -> Option<String> {
         let key = ObjectKey::new(CONFIG_MAP, "default", "shop");
         Some(self.cluster.get(&key)?.value()["data"]["text"].as_str()?.to_owned())
     }
 
     /// Goes on, each hook with a good end, to rest.
-    fn through(&mut self, desired: &Desired) {
+    pub fn through(&mut self, desired: &Desired) {
         for _ in 0..50 {
             match self.go(desired) {
                 State::Rest => return,
@@ -230,7 +241,7 @@ impl World {
     }
 }
 
-fn waits(state: &State) -> &str {
+pub(super) fn waits(state: &State) -> &str {
     match state {
         State::Waits { line, .. } => line,
         other => panic!("{other:?} waits for nothing"),
@@ -592,6 +603,12 @@ fn no_hook_that_ended_well_runs_again_whenever_it_is_killed() {
                 }
                 // The same state with another commit: failed hooks run again.
                 1 => desired.commit.id = format!("again {number}"),
+                // What has ended is noted, and then the store is lost.
+                2 if rng.below(2) == 0 => {
+                    let made = world.plan(&desired);
+                    world.apply(&made, usize::MAX);
+                    world.lose_store();
+                }
                 _ => {}
             }
             let made = world.plan(&desired);
@@ -640,8 +657,11 @@ fn may_apply(world: &World, version: u64) -> bool {
     let known = world.cluster.installed().get(&shop());
     known.is_some_and(|known| {
         let is_it = known.applied.as_ref().is_some_and(|digest| digest.starts_with(&format!("digest of {version} ")));
-        let pre =
-            known.run.as_ref().is_some_and(|run| !run.done.is_empty() && run.active.is_none() && run.failed.is_none());
+        // The last of them may have ended just now, and have left nothing to be deleted.
+        let has_ended = |active: &Active| end(&world.cluster, active) == End::Succeeded;
+        let pre = known.run.as_ref().is_some_and(|run| {
+            !run.done.is_empty() && run.active.as_ref().is_none_or(has_ended) && run.failed.is_none()
+        });
         is_it || pre
     })
 }

@@ -23,6 +23,7 @@ use crate::sync::installed::{Active, FORMER_MAX, Failed, Installed, Phase, Run};
 use crate::sync::newborn::newborn;
 use crate::sync::outcome::{End, end};
 use crate::sync::release::{Hook, HookEvent, ReleaseKey, WantedRelease, in_order};
+use crate::sync::remake;
 
 /// The annotation of an object that a hook made: `default/shop`, the release.
 pub const RELEASE_ANNOTATION: &str = "masthead.dev/release";
@@ -125,8 +126,10 @@ pub fn step(
     cx: &mut Context,
 ) -> Step {
     if target.is_some_and(|target| target.is_suspended) {
-        // What a store that was lost does not know of it must not be taken for what nobody asks for.
-        return Step::of(State::Suspended, known.is_none() && around.recovery != Recovery::No);
+        // What a store that was lost does not know of it must not be taken for what nobody asks for; a witness names no
+        // objects.
+        let is_unknown = known.is_none_or(|known| known.objects.is_empty());
+        return Step::of(State::Suspended, is_unknown && around.recovery != Recovery::No);
     }
     let record = match (target, known) {
         (None, None) => return Step::of(State::Rest, false),
@@ -139,6 +142,7 @@ pub fn step(
     let hooks = target.map(|target| &target.hooks).or(known.map(|known| &known.hooks)).map_or(&[][..], Vec::as_slice);
     let step = Step::of(State::Goes, true);
     let mut machine = Machine { key, target, known, hooks, around, cx, record, step };
+    machine.remake();
     machine.begin();
     machine.advance();
     machine.finish()
@@ -154,10 +158,12 @@ fn first(target: &WantedRelease, around: &Around<'_>) -> Result<Installed, Box<S
         applied: None,
         is_settled: false,
         former: Vec::new(),
+        changes: Default::default(),
         objects: Vec::new(),
         hooks: Vec::new(),
         broken_tests: Vec::new(),
         made: Default::default(),
+        lost: Default::default(),
         run: None,
     };
     let has_hooks = [HookEvent::PreInstall, HookEvent::PostInstall]
@@ -167,10 +173,12 @@ fn first(target: &WantedRelease, around: &Around<'_>) -> Result<Installed, Box<S
         return Ok(record);
     }
     if let Some(pod) = evidence::of(target, around.desired, around.cluster) {
+        record.changes.begin(&target.inputs, false);
         take(&mut record, target);
         record.is_settled = true;
         // Some of them may be among what nodes brought back.
         record.made = target.hooks.iter().map(|hook| hook.key().clone()).collect();
+        let record = record.restored();
         let mut step = Step::of(State::Goes, false);
         step.write = Write::Set(Box::new(record));
         step.opens = true;
@@ -193,6 +201,7 @@ fn take(record: &mut Installed, target: &WantedRelease) {
         record.former.drain(..spare);
     }
     record.former.retain(|digest| *digest != target.digest);
+    record.changes.apply();
     describe(record, target);
 }
 
@@ -219,6 +228,18 @@ struct Machine<'a, 'c> {
 impl Machine<'_, '_> {
     fn commit(&self) -> &str {
         &self.around.desired.commit.id
+    }
+
+    /// Makes again what hooks had made and a lost store took: what the release needs beside its own objects.
+    fn remake(&mut self) {
+        let lost = std::mem::take(&mut self.record.lost);
+        let Some(target) = self.target.filter(|_| !lost.is_empty()) else { return };
+        for (hook, event) in remake::missing(&lost, &target.hooks, self.around.desired, self.around.cluster) {
+            // A manifest that is no object was never made.
+            let Ok(object) = self.object(event, hook) else { continue };
+            let reason = format!("a hook of {} made it before the store was lost", self.key);
+            self.step.changes.push(Change::Create { object, reason });
+        }
     }
 
     /// Starts the change that the commit asks for, where it is not the one under way.
@@ -255,6 +276,10 @@ impl Machine<'_, '_> {
             _ if is_back => HookEvent::PostRollback,
             _ => HookEvent::PostUpgrade,
         };
+        if let Some(target) = self.target {
+            let was_applied = self.record.applied.is_some();
+            self.record.changes.begin(&target.inputs, was_applied);
+        }
         let commit = self.commit().to_owned();
         self.record.commit.clone_from(&commit);
         let phase = if is_applied { Phase::Main } else { Phase::Pre };

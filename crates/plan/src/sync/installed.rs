@@ -1,4 +1,7 @@
-//! What the store knows of a release: what of it is applied, and how far its hooks have come. Derived, like all there.
+//! What the store knows of a release: what of it is applied, and how far its hooks have come.
+//!
+//! All of it is derived or observed. What neither a render nor a node could tell again is its witness, which is kept in
+//! git, so that a store that is lost takes no history with it: no hook runs again, and no release is taken for new.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +9,8 @@ use masthead_api::key::ObjectKey;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::Origin;
-use crate::sync::release::{Hook, HookEvent};
+use crate::sync::release::{Hook, HookEvent, has_end};
+use crate::sync::revision::Changes;
 
 /// Digests of former states that are remembered, so that a way back is known for one (Helm's `--history-max`).
 pub const FORMER_MAX: usize = 10;
@@ -24,17 +28,57 @@ pub struct Installed {
     pub is_settled: bool,
     /// Digests of what was applied before, the newest last; at most [`FORMER_MAX`].
     pub former: Vec<String>,
+    /// Its changes, as its templates are told of them.
+    #[serde(default)]
+    pub changes: Changes,
     /// The objects of what is applied, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<ObjectKey>,
     /// The hooks of what is applied: who removes the release has no other place to learn of those that run then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<Hook>,
     /// Tests that cannot be run, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub broken_tests: Vec<String>,
     /// Objects that hooks made and that may still be there.
     pub made: BTreeSet<ObjectKey>,
+    /// Objects without an end that hooks made and that went with a lost store: they are made again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub lost: BTreeSet<ObjectKey>,
     /// The change under way.
     pub run: Option<Run>,
+}
+
+impl Installed {
+    /// What of it is kept in git: neither manifests nor what is known again as soon as the release is rendered.
+    pub fn witness(&self) -> Installed {
+        Installed {
+            commit: self.commit.clone(),
+            origin: self.origin.clone(),
+            applied: self.applied.clone(),
+            is_settled: self.is_settled,
+            former: self.former.clone(),
+            changes: self.changes.clone(),
+            objects: Vec::new(),
+            hooks: Vec::new(),
+            broken_tests: Vec::new(),
+            made: self.made.clone(),
+            lost: self.lost.clone(),
+            run: self.run.clone(),
+        }
+    }
+
+    /// A witness as the record of a store that knows nothing else: what ran when the store was lost runs once more, as no
+    /// end of it could be known; objects that hooks made and that had no end are to be made again.
+    #[must_use]
+    pub fn restored(mut self) -> Installed {
+        self.lost.extend(self.made.iter().filter(|key| !has_end(key)).cloned());
+        if let Some(run) = &mut self.run {
+            run.active = None;
+            run.ending.clear();
+        }
+        self
+    }
 }
 
 /// A part of a change.

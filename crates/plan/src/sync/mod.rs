@@ -12,9 +12,13 @@ pub mod order;
 pub mod outcome;
 pub mod plan;
 pub mod release;
+pub mod remake;
+pub mod revision;
 pub mod rollout;
 
 #[cfg(test)]
 mod hook_tests;
+#[cfg(test)]
+mod loss_tests;
 #[cfg(test)]
 mod tests;

@@ -151,6 +151,8 @@ pub struct WantedRelease {
     pub origin: Origin,
     /// Stands for all that was rendered but the tests: another digest is a change of the release, and its hooks run.
     pub digest: String,
+    /// Stands for all that went into the render: chart, values, name and namespace.
+    pub inputs: String,
     /// Its hooks in the order of kinds, tests among them.
     pub hooks: Vec<Hook>,
     /// The keys of its objects, sorted; hooks are not among them.
