@@ -1,5 +1,7 @@
 //! The rules of the house that a machine can check: shape of files, arrows between crates, purity, leftovers.
 
+mod circles;
+
 use std::path::{Path, PathBuf};
 
 /// Lines of a file, at most.

@@ -1,6 +1,5 @@
 //! What can go wrong with a git repository, as one error type with its source kept.
 
-use crate::git::commit::CommitId;
 use crate::git::text;
 
 /// A fault of a git repository, or of a request about one.
@@ -49,7 +48,7 @@ pub enum Error {
     #[error("reverting {commit} conflicts with later commits in: {}", paths.join(", "))]
     RevertConflicts {
         /// The commit to be reverted.
-        commit: CommitId,
+        commit: String,
         /// Paths with conflicts, sanitised and sorted.
         paths: Vec<String>,
     },

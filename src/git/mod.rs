@@ -3,14 +3,15 @@
 pub mod blame;
 pub mod commit;
 pub mod diff;
+pub mod entry;
 pub mod error;
 pub mod history;
 pub mod hook;
 pub mod hosted;
 pub mod http;
 pub mod ignore;
-pub mod links;
 pub mod keep;
+pub mod links;
 pub mod log;
 pub mod loose;
 pub mod mirror;

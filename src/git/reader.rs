@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use git2::{Odb, Repository, RepositoryOpenFlags};
 
 use crate::git::commit::{BlobId, Commit, CommitId};
+use crate::git::entry::{Entry, Limits, Problem, Severity};
 use crate::git::error::{Context, Error};
 use crate::git::names;
-use crate::git::snapshot::{Entry, Limits, Problem, Severity};
 use crate::git::text;
 
 /// An open repository. Cheap to open (0.1 ms), `Send` but not `Sync`: open one a task.

@@ -69,7 +69,7 @@ impl Reader {
                 .collect();
             paths.sort();
             paths.dedup();
-            return Err(Error::RevertConflicts { commit: revert.commit, paths });
+            return Err(Error::RevertConflicts { commit: revert.commit.to_string(), paths });
         }
         let tree = index.write_tree_to(repo).what(|| "writing the reverted tree".into())?;
         let tree = repo.find_tree(tree).what(|| "reading the reverted tree".into())?;

@@ -9,7 +9,7 @@ use masthead_api::core::pod::Pod;
 use masthead_api::kind::Kind;
 use masthead_api::kind::registry::POD;
 
-use crate::server::api::State;
+use crate::server::state::State;
 use crate::server::path::{self, Asked, Target, Verb};
 use crate::server::query::Query;
 use crate::server::status::Failure;

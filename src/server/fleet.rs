@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::fleet::config::NodeSpec;
 use crate::fleet::handle::Handle;
-use crate::server::api::State;
+use crate::server::state::State;
 use crate::server::status::Failure;
 
 /// The routes.

@@ -10,7 +10,7 @@ use prometheus::{histogram_opts, opts};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::control::view::View;
-use crate::server::api::State;
+use crate::server::state::State;
 use crate::sync::handle::Handle;
 
 /// Upper bounds of the buckets of a rollout's time, in seconds.

@@ -19,6 +19,7 @@ pub mod query;
 pub mod read;
 pub mod release;
 pub mod selector;
+pub mod state;
 pub mod status;
 pub mod streams;
 pub mod table;

@@ -23,7 +23,7 @@ use crate::clock;
 use crate::git::commit::Person;
 use crate::git::reader::Reader;
 use crate::git::revert::{Drafted, Revert};
-use crate::server::api::State;
+use crate::server::state::State;
 use crate::server::query;
 use crate::server::status::Failure;
 use crate::sync::gate::{self, Judged};

@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::server::api::State;
+use crate::server::state::State;
 use crate::server::query::Query;
 
 /// The version of Kubernetes whose API is served; clients warn when theirs is far from it.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::clock;
-use crate::server::api::State;
+use crate::server::state::State;
 use crate::server::negotiate;
 use crate::server::path::Target;
 use crate::server::query::Query;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::server::api::State;
+use crate::server::state::State;
 use crate::server::status::Failure;
 use crate::sync::blame::{self, About};
 use crate::sync::test::{self, Asked, TOLD_WAITING_MAX};

@@ -3,7 +3,7 @@
 use masthead_api::core::pod::Pod;
 use masthead_wire::stream::{PodRef, StreamIo, StreamKind, StreamRequest};
 
-use crate::server::api::State;
+use crate::server::state::State;
 use crate::server::status::Failure;
 
 /// Opens a stream to the pod's node.

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::clock;
-use crate::server::api::State;
+use crate::server::state::State;
 use crate::server::metrics;
 use crate::server::negotiate::Form;
 use crate::server::path::Target;

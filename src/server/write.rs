@@ -19,7 +19,7 @@ use masthead_yaml::limits::Limits;
 use serde_json::{Value, json};
 
 use crate::clock;
-use crate::server::api::State;
+use crate::server::state::State;
 use crate::server::path::{Target, Verb};
 use crate::server::query::Query;
 use crate::server::read;

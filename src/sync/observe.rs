@@ -9,7 +9,8 @@ use masthead_plan::sync::release::ReleaseKey;
 use crate::git::commit::{Commit, CommitId};
 use crate::git::error::Error;
 use crate::git::reader::Reader;
-use crate::git::snapshot::{Entry, Limits, Severity, Snapshot};
+use crate::git::entry::{Entry, Limits, Severity};
+use crate::git::snapshot::Snapshot;
 use crate::source::desire::DEFAULT_NAMESPACE;
 use crate::source::releases::{self, Unit};
 use crate::source::render::problem;
@@ -182,7 +183,7 @@ impl Source {
 }
 
 /// A fault of the tree as one of what is written in it.
-pub(in crate::sync) fn as_problem(problem: &crate::git::snapshot::Problem) -> Problem {
+pub(in crate::sync) fn as_problem(problem: &crate::git::entry::Problem) -> Problem {
     Problem {
         path: words::short(&problem.path),
         line: 0,

@@ -10,7 +10,7 @@ use masthead::git::hosted::{self, HookCommand};
 use masthead::git::http::{self, Options, Pusher};
 use masthead::git::protocol::Push;
 use masthead::git::receive::{self, HookSocket, Lines, Receiver, Verdict};
-use masthead::git::snapshot::Limits;
+use masthead::git::entry::Limits;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::Notify;
 

@@ -7,7 +7,8 @@ use masthead::git::commit::CommitId;
 use masthead::git::diff::Change;
 use masthead::git::error::Error;
 use masthead::git::reader::Reader;
-use masthead::git::snapshot::{Limits, Mode, Severity, Snapshot};
+use masthead::git::entry::{Limits, Mode, Severity};
+use masthead::git::snapshot::Snapshot;
 
 use super::support::{Work, run};
 

@@ -4,7 +4,7 @@ use masthead::git::commit::{CommitId, Person};
 use masthead::git::error::Error;
 use masthead::git::reader::Reader;
 use masthead::git::revert::Revert;
-use masthead::git::snapshot::Limits;
+use masthead::git::entry::Limits;
 use masthead::git::write::{Draft, Edit};
 
 use super::support::{Work, run};

@@ -93,7 +93,7 @@ impl Server {
         };
         let (handle, tokens_kept, ca_digest) = (nodes.clone(), tokens.clone(), authority.digest());
         let seen = view.clone();
-        let state = api::State {
+        let state = masthead::server::state::State {
             view,
             store,
             nodes,
@@ -124,10 +124,10 @@ impl Server {
     }
 
     /// Connects an agent as node `one` whose streams are these.
-    pub async fn agent(&self, streams: Arc<dyn link::Streams>) -> link::Handle {
+    pub async fn agent(&self, streams: Arc<dyn masthead_agent::link::state::Streams>) -> link::Handle {
         let token = Token::generate(self.ca_digest);
         self.tokens.add(&TokenRecord::new(&token, None, None)).await.unwrap();
-        let options = link::Options {
+        let options = masthead_agent::link::state::Options {
             servers: vec![self.nodes_address.to_string()],
             state_dir: self.dir.path().join("agent"),
             node: "one".to_owned(),
