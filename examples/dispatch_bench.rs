@@ -42,7 +42,9 @@ fn full_node(pods: usize) -> Result<()> {
     let mut bed = Bed::new(1);
     bed.put(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-0", "uid": "n0"}}))?;
     for n in 0..=pods {
-        bed.put(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("c{n}"), "namespace": "n"}}))?;
+        bed.put(
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("c{n}"), "namespace": "n"}}),
+        )?;
     }
     for n in 0..pods {
         bed.put(configured(n, "Running"))?;

@@ -104,9 +104,10 @@ mod tests {
             };
             let mut references = References::default();
             let mut plain: BTreeMap<String, (String, BTreeSet<ObjectKey>)> = BTreeMap::new();
-            let of_node = |plain: &BTreeMap<String, (String, BTreeSet<ObjectKey>)>, node: &str| -> BTreeSet<ObjectKey> {
-                plain.values().filter(|(on, _)| on == node).flat_map(|(_, keys)| keys.clone()).collect()
-            };
+            let of_node =
+                |plain: &BTreeMap<String, (String, BTreeSet<ObjectKey>)>, node: &str| -> BTreeSet<ObjectKey> {
+                    plain.values().filter(|(on, _)| on == node).flat_map(|(_, keys)| keys.clone()).collect()
+                };
             for _ in 0..200 {
                 let (uid, node) = (format!("u{}", random(4)), format!("n{}", random(2)));
                 let before = [of_node(&plain, "n0"), of_node(&plain, "n1")];

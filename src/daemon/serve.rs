@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use masthead_agent::fleet::plan::Prefix;
+use masthead_store::embedded::store::Options as StoreOptions;
 use masthead_store::kv::{Compare, Kv, Op, Txn};
 use masthead_store::lease::leader::{Candidate, Leadership};
 use masthead_store::objects::{OWN_ROOT, Objects};
@@ -26,14 +27,15 @@ use crate::daemon::options::Options;
 use crate::daemon::repository;
 use crate::daemon::tokens::Tokens;
 use crate::fleet::run as fleet;
-use crate::nodes::dispatcher;
 use crate::git::keep;
+use crate::nodes::dispatcher;
 use crate::server::api;
 use crate::server::listen;
+use crate::server::state::State;
 use crate::sync::charts::Surroundings;
+use crate::sync::handle::Tracked;
 use crate::sync::run::Sync;
 use crate::sync::{logs, lookup};
-use crate::sync::handle::Tracked;
 
 /// Seconds of silence after which an agent's session is taken for lost; agents beat four times as often.
 const NODE_LEASE_S: u32 = 40;
@@ -51,7 +53,7 @@ pub struct Running {
     /// The data directory.
     pub data: Data,
     /// Its parts, for a node in the same process.
-    pub api: api::State,
+    pub api: State,
     authority: Arc<Authority>,
     tokens: Arc<Tokens>,
     /// The loops that have to run for as long as it does.
@@ -124,13 +126,13 @@ pub async fn serve(options: &Options) -> Result<Running> {
     handle.surround(Surroundings {
         entropy: entropy(&*kv, &data).await?,
         find: Some(lookup::find(view.clone())),
+        known: Some(lookup::known(view.clone())),
         store: data.charts(),
     });
-        known: Some(lookup::known(view.clone())),
     handle.read_logs(logs::of_nodes(nodes.clone()));
+    handle.bear_witness_in(witness(&tracked, &data)?);
     tasks.spawn(sync.run());
 
-    handle.bear_witness_in(witness(&tracked, &data)?);
     let daemon = Daemon {
         pid: std::process::id(),
         api_url,
@@ -139,7 +141,7 @@ pub async fn serve(options: &Options) -> Result<Running> {
         nodes_address: nodes_address.to_string(),
         demo: None,
     };
-    let api = api::State {
+    let api = State {
         view,
         store,
         nodes,

@@ -40,9 +40,7 @@ pub fn meaning(message: Message, all_sent: bool) -> Result<(Option<Event>, Optio
             };
             (Some(event), None)
         }
-        Message::Resync(resync) => {
-            (Some(Event::Resync { generation: generation(resync.generation)?.into() }), None)
-        }
+        Message::Resync(resync) => (Some(Event::Resync { generation: generation(resync.generation)?.into() }), None),
         Message::Applied(applied) => (Some(Event::Applied(applied.try_into()?)), None),
         Message::Problems(problems) => (None, Some(What::Problems(problems.into()))),
         Message::Recalled(recalled) => {

@@ -45,6 +45,8 @@ pub struct Checker {
     watch: WatchStream,
     kept: BTreeMap<(String, String), Kept>,
     generations: BTreeMap<String, i64>,
+    /// The restarts of each pod, by its uid.
+    restarts: BTreeMap<String, i32>,
     applied: Option<usize>,
     /// Keys written since it was last reset.
     pub written: Vec<String>,
@@ -114,6 +116,7 @@ impl Checker {
             watch: watch(store),
             kept: BTreeMap::new(),
             generations: BTreeMap::new(),
+            restarts: BTreeMap::new(),
             applied: None,
             written: Vec::new(),
             is_calm,
@@ -130,6 +133,7 @@ impl Checker {
     pub fn replaced(&mut self, store: &Store) {
         (self.view, self.watch, self.applied) = (View::default(), watch(store), None);
         self.generations.clear();
+        self.restarts.clear();
         self.jobs.lost = true;
     }
 
@@ -158,6 +162,7 @@ impl Checker {
         let after = self.cluster();
         for change in changed {
             self.generation(change);
+            self.restarts(change);
             deleted_for_a_reason(&after, change, git, commit);
             born_of_an_owner(&after, change);
         }
@@ -174,6 +179,14 @@ impl Checker {
         for deployment in after.list_all::<Deployment>() {
             self.fences(before, &after, &deployment, changed, now_ms);
         }
+    }
+
+    /// What has restarted has restarted, whatever its node forgets.
+    fn restarts(&mut self, change: &Changed) {
+        let Some(pod) = change.new.as_ref().and_then(|new| new.typed::<Pod>().ok()) else { return };
+        let now: i32 = pod.status.container_statuses.iter().map(|status| status.restart_count).sum();
+        let last = self.restarts.insert(pod.metadata.uid.clone(), now).unwrap_or(0);
+        assert!(now >= last, "the restarts of {} went back from {last} to {now}", pod.metadata.name);
     }
 
     fn generation(&mut self, change: &Changed) {

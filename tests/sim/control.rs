@@ -229,15 +229,13 @@ impl Control {
         let term = u64::try_from(now_ms).unwrap_or(0);
         let link = Link { nodes: BTreeMap::new(), term, sent: Vec::new(), reports };
         let channel = Arc::new(Channel(Mutex::new(link)));
-        let mut control =
-            run::Control::new(view.clone(), store.clone(), channel.clone(), clock.clone(), heard, born_s);
+        let mut control = run::Control::new(view.clone(), store.clone(), channel.clone(), clock.clone(), heard, born_s);
         let watch = now(control.load()).expect("the memory store answers");
         let control_loop = async move {
             let ended = control.run(watch).await;
             panic!("the control loop ends: {ended:?}");
         };
-        let tracked =
-            Tracked { url: String::new(), branch: "main".to_owned(), path: String::new(), hosted: false };
+        let tracked = Tracked { url: String::new(), branch: "main".to_owned(), path: String::new(), hosted: false };
         let branch = Arc::new(Branch::default());
         let commits: Arc<dyn Commits> = branch.clone();
         let sync = Sync::over(tracked, PathBuf::new(), view.clone(), store, clock.clone(), |_| commits);

@@ -194,8 +194,11 @@ impl Runtime {
         }
     }
 
-    /// The machine goes down.
-    pub fn power_off(&mut self, now_ms: i64) {
+    /// The machine goes down; it may come back with a runtime that knows of nothing.
+    pub fn power_off(&mut self, now_ms: i64, forgets: bool) {
+        if forgets {
+            self.pods.clear();
+        }
         for pod in self.pods.values_mut() {
             pod.sandboxes.iter_mut().for_each(|s| s.ready = false);
             for container in pod.containers.iter_mut().filter(|c| c.seen.phase != Phase::Exited) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use masthead_agent::pods::backoff::Backoff;
 use masthead_agent::pods::convert::container::spec_hash;
-use masthead_agent::pods::local::{Busy, Ending, Failure, Local, Stage};
+use masthead_agent::pods::local::{Busy, Ending, Failure, Local, Stage, begun};
 use masthead_agent::pods::observe::{Observed, Phase, Seen};
 use masthead_agent::pods::plan::{self, Plan, Step, View};
 use masthead_agent::pods::references::{self, Attached};
@@ -130,7 +130,10 @@ impl Worker {
     fn adopt(&mut self) {
         let Some(before) = self.before.clone() else { return };
         for status in &before.container_statuses {
-            let Some(seen) = self.observed.newest(&status.name).cloned() else { continue };
+            let Some(seen) = self.observed.newest(&status.name).cloned() else {
+                self.local.container_mut(&status.name).begun = begun(status);
+                continue;
+            };
             let is_same = status.container_id.ends_with(&seen.id) && !seen.id.is_empty();
             let local = self.local.container_mut(&status.name);
             local.crash = Backoff::resumed(seen.attempt, seen.created_ms);

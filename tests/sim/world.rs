@@ -550,7 +550,8 @@ impl World {
         self.agents[node].process = None;
         self.agents[node].is_off = true;
         let now_ms = self.now_ms + self.agents[node].skew_ms;
-        self.agents[node].runtime.power_off(now_ms);
+        let forgets = self.rng.below(2) == 0;
+        self.agents[node].runtime.power_off(now_ms, forgets);
         self.cut(node);
         let later = if self.rng.below(2) == 0 { 10_000 } else { 500_000 };
         let later = 1000 + self.rng.below(later) as i64;

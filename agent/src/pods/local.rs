@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use masthead_api::core::pod_status::PodStatus;
+use masthead_api::core::pod_status::{ContainerStatus, PodStatus};
 
 use crate::pods::backoff::Backoff;
 use crate::pods::usage::Usage;
@@ -55,6 +55,9 @@ pub enum Busy {
 /// What is known of one container of the manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerLocal {
+    /// How often it was begun by an earlier agent's word, where the runtime's records of it are gone: the number of its
+    /// next start.
+    pub begun: u32,
     /// What is under way.
     pub busy: Option<Busy>,
     /// Why its last start failed.
@@ -73,6 +76,14 @@ pub struct ContainerLocal {
     pub ready: bool,
     /// Its end, once decided.
     pub doom: Option<Doom>,
+}
+
+/// How often a container was begun by its last status: as the kubelet, which finds the number in the names of its logs
+/// when a node comes back with an empty runtime.
+pub fn begun(status: &ContainerStatus) -> u32 {
+    // A status without an id counts the starts before the one that has not happened yet.
+    let is_last = u32::from(!status.container_id.is_empty());
+    u32::try_from(status.restart_count).unwrap_or(0).saturating_add(is_last)
 }
 
 /// A pod has to end.

@@ -298,7 +298,7 @@ fn keep(view: View<'_>, plan: &mut Plan, volumes: bool, container: &Container, p
                 plan,
                 volumes,
                 name,
-                newest.map_or(0, |seen| seen.attempt + 1),
+                newest.map_or(local.begun, |seen| seen.attempt + 1),
                 None,
                 "it was never started in this sandbox",
             );

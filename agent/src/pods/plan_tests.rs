@@ -133,6 +133,10 @@ fn from_nothing_to_running() {
     check(one().sandbox(0, true), "start:a:0");
     check(one().sandbox(0, true).knows(|l| l.container_mut("a").busy = Some(Busy::Starting)), "");
     check(one().sandbox(0, true).has("a", 0, "c"), "start:a:0");
+    // A node that lost its power has no records, and its agent's last word is what counts.
+    check(one().sandbox(0, true).knows(|l| l.container_mut("a").begun = 3), "start:a:3");
+    check(one().sandbox(0, true).has("a", 3, "r").knows(|l| l.container_mut("a").begun = 3), "");
+    check(one().sandbox(0, true).has("a", 3, "1").knows(|l| l.container_mut("a").begun = 3), "start:a:4");
     check(one().sandbox(0, true).has("a", 0, "r"), "");
     check(one().sandbox(0, true).has("a", 0, "r").knows(|l| l.volumes = Stage::Idle), "volumes");
     check(one().sandbox(0, true).knows(|l| l.volumes = Stage::Idle), "volumes");

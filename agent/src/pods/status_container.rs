@@ -55,6 +55,12 @@ fn one(input: Input<'_>, container: &Container, is_init: bool) -> ContainerStatu
             state.waiting = Some(ContainerStateWaiting { reason, message });
         }
     }
+    // What was told once is not taken back when the last container of the pod is removed.
+    let told = input.before.and_then(|before| {
+        let mut all = before.init_container_statuses.iter().chain(&before.container_statuses);
+        all.find(|status| status.name == name)
+    });
+    let told = told.map_or(0, |told| u32::try_from(told.restart_count).unwrap_or(0));
     let running = newest.filter(|seen| seen.phase == Phase::Running);
     let is_probed = running.is_some_and(|seen| seen.id == local.probed);
     let started = running.is_some() && is_probed && local.started;
@@ -68,7 +74,7 @@ fn one(input: Input<'_>, container: &Container, is_init: bool) -> ContainerStatu
         state,
         last_state,
         ready,
-        restart_count: newest.map_or(0, |seen| i32::try_from(seen.attempt).unwrap_or(i32::MAX)),
+        restart_count: newest.map_or_else(|| local.begun.max(told), |seen| seen.attempt).try_into().unwrap_or(i32::MAX),
         image: newest
             .map(|seen| seen.image.clone())
             .filter(|image| !image.is_empty())

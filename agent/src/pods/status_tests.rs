@@ -4,7 +4,7 @@ use masthead_api::core::pod::Pod;
 use masthead_api::core::pod_status::PodStatus;
 use serde_json::{Value, json};
 
-use crate::pods::local::{Ending, Failure, Local};
+use crate::pods::local::{Ending, Failure, Local, begun};
 use crate::pods::observe::{Observed, Phase, Sandbox, Seen};
 use crate::pods::plan::{Held, Plan};
 use crate::pods::status::status;
@@ -63,6 +63,19 @@ fn an_end_that_was_told_stays_told() {
     assert_eq!(shown(""), told, "nothing is left of it");
     assert_eq!(shown("sandbox:gone a:0"), told, "one container is gone");
     assert_eq!(shown("sandbox:gone a:0 b:0").container_statuses.len(), 2, "what is left tells more");
+}
+
+#[test]
+fn restarts_are_counted_on_where_the_records_of_the_runtime_are_gone() {
+    let pod = pod("Always", json!([]));
+    let count = |text: &str, known: u32| {
+        let status = shown(&pod, text, |local, _| local.container_mut("a").begun = known);
+        (status.container_statuses[0].restart_count, begun(&status.container_statuses[0]))
+    };
+    assert_eq!(count("sandbox:ready", 0), (0, 0), "never begun");
+    assert_eq!(count("sandbox:ready a:R", 0), (0, 1), "begun once");
+    assert_eq!(count("sandbox:ready", 1), (1, 1), "its records are gone, and it is begun a second time");
+    assert_eq!(count("sandbox:ready a:1 a:R", 1), (1, 2), "what the runtime knows counts");
 }
 
 #[test]
