@@ -1,7 +1,7 @@
 //! Prints how many requests a second the Ingress passes on, beside nginx as a reverse proxy in the same run.
 //!
 //! `cargo run --release -p masthead-agent --example ingress_bench [SECONDS] [CONNECTIONS] [CASE…]`, with cases such as
-//! `http-1k`, `https-64k`, `http-1k+logs`, `http-1k+debian`. It needs two cores and nginx (Debian's `nginx-light` does).
+//! `http-1k`, `https-64k`, `http-1k+logs`, `http-1k+debian`. It needs root, two cores and nginx (Debian's `nginx-light` does).
 //!
 //! Each proxy is a process of its own with one worker, pinned to the first core; the client and the pods are one process on
 //! the second, which must need less for a request than a proxy does, or it would be what is measured: a proxy whose core
@@ -13,7 +13,8 @@
 //! for each request; ours is the one that writes its log.
 //!
 //! Rounds are short and take turns, so that what else the machine does falls on both; ratios are medians of each round's.
-//! Only the loopback is used; nginx has a configuration of its own in a directory that goes with it.
+//! All is on the loopback of a network namespace of its own, so that no rule of the machine's firewall has a part in it;
+//! nginx has a configuration of its own in a directory that goes with it.
 
 mod client;
 mod load;
@@ -26,6 +27,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nix::sched::{CloneFlags, unshare};
+use nlink::netlink::{Connection, Route};
 
 use load::Ask;
 use nginx::Nginx;
@@ -121,6 +124,7 @@ fn main() -> Result<()> {
     let (seconds, connections) = (number(1, 1)?, number(2, 64)?);
     let named = words.get(3..).filter(|names| !names.is_empty()).unwrap_or(CASES);
     let cases: Vec<Case> = named.iter().map(|name| Case::parse(name)).collect::<Result<_>>()?;
+    own_network()?;
     println!("1 worker each, {connections} connections, {PODS} pods, {ROUNDS} rounds of {seconds} s each");
     pin(OTHER_CORE)?;
     let mut load = Part::start(&["load"])?;
@@ -149,6 +153,13 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Goes into a network namespace of its own, whose loopback is up.
+fn own_network() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNET).context("a network of its own needs root")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { Ok(Connection::<Route>::new()?.set_link_up("lo").await?) })
 }
 
 fn compare(case: &Case, (seconds, connections): (usize, usize), load: &mut Part, proxies: [&Proxy; 2]) -> Result<()> {

@@ -42,16 +42,16 @@ impl Paths {
         if let Some(route) = self.exact.get(path) {
             return Some(route);
         }
+        let all = self.prefix.get("");
+        if all.is_some() && self.prefix.len() == 1 {
+            return all;
+        }
         let whole = path.strip_suffix('/').unwrap_or(path);
         // Cuts are at slashes only: `/ab` is no prefix of `/abc`.
-        let mut ends: Vec<usize> = Vec::new();
-        if self.prefix.len() > 1 || !self.prefix.contains_key("") {
-            let slashes = whole.bytes().enumerate().filter(|(at, b)| *b == b'/' && *at > 0).map(|(at, _)| at);
-            ends.extend(slashes.take(ELEMENTS_MAX));
-            ends.push(whole.len());
-        }
-        let by_length = ends.into_iter().rev().find_map(|end| self.prefix.get(whole.get(..end)?));
-        by_length.or_else(|| self.prefix.get(""))
+        let slashes = whole.bytes().enumerate().filter(|(at, b)| *b == b'/' && *at > 0).map(|(at, _)| at);
+        let mut ends: Vec<usize> = slashes.take(ELEMENTS_MAX).collect();
+        ends.push(whole.len());
+        ends.into_iter().rev().find_map(|end| self.prefix.get(whole.get(..end)?)).or(all)
     }
 }
 
