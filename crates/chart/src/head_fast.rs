@@ -10,7 +10,7 @@ use crate::head::{self, Head};
 ///
 /// # Errors
 /// What `yaml.Unmarshal` says.
-pub(crate) fn read(text: &str) -> Result<Head, String> {
+pub fn read(text: &str) -> Result<Head, String> {
     plain(text).map_or_else(|| head::full(text), Ok)
 }
 

@@ -23,7 +23,7 @@ pub mod flags;
 pub mod glob;
 mod go_format;
 pub mod head;
-mod head_fast;
+pub mod head_fast;
 pub mod hook;
 pub mod ignore;
 mod instance;

@@ -25,7 +25,8 @@ pub const SCHEMAS_MAX: usize = 200_000;
 /// A compiled schema.
 #[derive(Debug)]
 pub struct Schema {
-    pub(crate) nodes: Vec<Node>,
+    /// Those that only tell a type share one node.
+    pub(crate) nodes: Vec<Arc<Node>>,
     pub(crate) root: Id,
     places: Places,
 }
@@ -127,7 +128,11 @@ type Waiting<'d> = Result<(usize, &'d Json, usize), String>;
 #[derive(Default)]
 struct Compiler<'d> {
     roots: Vec<Root<'d>>,
-    nodes: Vec<Node>,
+    nodes: Vec<Arc<Node>>,
+    /// What stands for schemas that wait.
+    blank: Arc<Node>,
+    /// Schemas that only tell a type, by their draft, their resource and the type.
+    simple: HashMap<(u16, Id, Option<Types>), Arc<Node>>,
     places: Places,
     queue: Vec<Waiting<'d>>,
     /// Schemas by the address of what they are made of.
@@ -179,7 +184,7 @@ impl<'d> Compiler<'d> {
     fn push(&mut self, spot: Spot, waiting: Waiting<'d>) -> Id {
         self.queue.push(waiting);
         self.places.spots.push(spot);
-        self.nodes.push(Node::default());
+        self.nodes.push(Arc::clone(&self.blank));
         self.queue.len() - 1
     }
 
@@ -223,22 +228,30 @@ impl<'d> Compiler<'d> {
             }
         };
         let resource = &self.roots[root].resources[owner];
-        let mut node = Node { draft: resource.draft.version, ..Node::default() };
+        let draft = resource.draft.version;
         let (first, is_first) = (resource.value, address(resource.value) == address(value));
-        let named: Vec<(String, String)> = match node.draft >= 2020 && is_first {
+        let named: Vec<(String, String)> = match draft >= 2020 && is_first {
             true => {
                 let all = resource.dynamic_anchors.iter();
                 all.filter_map(|anchor| Some((anchor.clone(), resource.anchors.get(anchor)?.clone()))).collect()
             }
             false => Vec::new(),
         };
-        node.resource = match self.known.get(&address(first)) {
+        let resource = match self.known.get(&address(first)) {
             Some(id) => *id,
             None => {
                 let spot = Spot::Pointer(root, resource.pointer.clone());
                 self.enqueue(root, first, owner, || spot)
             }
         };
+        if let Some(found) = simple(value)
+            && named.is_empty()
+        {
+            let node = || Arc::new(Node { draft, resource, types: found, ..Node::default() });
+            self.nodes[id] = Arc::clone(self.simple.entry((draft, resource, found)).or_insert_with(node));
+            return Ok(());
+        }
+        let mut node = Node { draft, resource, ..Node::default() };
         for (anchor, pointer) in named {
             let target = self.enqueue_at(root, &pointer);
             node.dynamic_anchors.push((anchor, target));
@@ -262,7 +275,7 @@ impl<'d> Compiler<'d> {
             node.all_items_evaluated = node.items_2020.is_some();
             node.items_evaluated = node.prefix_items.len();
         }
-        self.nodes[id] = node;
+        self.nodes[id] = Arc::new(node);
         Ok(())
     }
 
@@ -441,6 +454,19 @@ impl<'d> Compiler<'d> {
             Json::Bool(flag) => Some(Additional::Flag(*flag)),
             _ => self.schema(place, keyword).map(Additional::Schema),
         }
+    }
+}
+
+/// The type that a schema tells, if it tells nothing else that values are held against.
+#[expect(clippy::option_option, reason = "no type, and no simple schema, are two things")]
+fn simple(value: &Json) -> Option<Option<Types>> {
+    let is_simple =
+        |key: &String| matches!(key.as_str(), "type" | "title" | "description" | "default" | "examples" | "$comment");
+    match value {
+        Json::Object(fields) if !fields.is_empty() && fields.keys().all(is_simple) => {
+            Some(fields.get("type").and_then(types))
+        }
+        _ => None,
     }
 }
 

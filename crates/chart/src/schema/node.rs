@@ -12,7 +12,7 @@ use super::format::Format;
 pub(crate) type Id = usize;
 
 /// The types of JSON, as bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Types(pub u8);
 
 /// Their names in the order in which messages list them.
