@@ -73,6 +73,7 @@ Flags:
       --version RANGE          a version or a range; masthead.lock pins what it is today
       --repo URL               the chart repository
       --username, --password   for the repository or registry
+      --verify                 check the chart's signature, against --keyring FILE; masthead.lock notes who signed it
       --no-hooks               leave the chart's hooks out
       --skip-crds              leave the chart's crds/ out
       --skip-schema-validation do not hold values against values.schema.json
@@ -296,6 +297,9 @@ impl Work {
             if !given.text("version").is_empty() || !given.text("repo").is_empty() {
                 bail!("--version and --repo are for charts that are elsewhere; {chart} is here");
             }
+            if given.is_on("verify") {
+                remote::verify(chart, given).map_err(|why| anyhow!("{chart}: {why}"))?;
+            }
             return self.copy(chart).map_err(|why| anyhow!("{chart}: {why}"));
         }
         let asked = remote::asked(chart, given).map_err(|why| anyhow!("{chart} is not here, and {why}"))?;
@@ -312,7 +316,7 @@ impl Work {
         let files = if Path::new(chart).is_dir() {
             disk::folder(&mut Real, chart, &mut warnings)?
         } else {
-            archive::files(&std::fs::read(chart).map_err(|error| error.to_string())?)?
+            archive::files_or_name(&std::fs::read(chart).map_err(|error| error.to_string())?)?
         };
         let loaded = load::files(files.clone(), &mut warnings)?;
         command::missing_dependencies(&loaded)?;

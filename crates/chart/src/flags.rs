@@ -13,6 +13,12 @@ pub enum Takes {
     List,
     /// A whole number.
     Int,
+    /// A whole number from 0.
+    Uint,
+    /// A number.
+    Float,
+    /// `key=value`, more of them with commas; nothing is done with them.
+    Pairs,
     /// A duration; nothing is done with it.
     Duration,
     /// A text, or nothing, which means this one.
@@ -93,7 +99,7 @@ pub fn parse(flags: &[&[Flag]], args: &[String]) -> Result<Given, String> {
                 (None, Takes::Optional(text)) => text.to_owned(),
                 (None, _) => rest.next().cloned().ok_or_else(|| format!("flag needs an argument: {arg}"))?,
             };
-            given.set(known, value, &format!("--{name}"))?;
+            given.set(known, value)?;
         } else if arg.len() > 1 && arg.starts_with('-') {
             shorts(flags, arg, &mut rest, &mut given)?;
         } else {
@@ -116,17 +122,16 @@ fn shorts<'a>(
         let Some(known) = known.filter(|_| letter != ' ') else {
             return Err(format!("unknown shorthand flag: '{letter}' in -{letters}"));
         };
-        let shown = format!("-{letter}, --{}", known.name);
         if let Some(value) = tail.strip_prefix('=') {
-            return given.set(known, value.to_owned(), &shown);
+            return given.set(known, value.to_owned());
         }
         match known.takes {
-            Takes::Bool => given.set(known, "true".to_owned(), &shown)?,
-            Takes::Optional(text) => given.set(known, text.to_owned(), &shown)?,
-            _ if !tail.is_empty() => return given.set(known, tail.to_owned(), &shown),
+            Takes::Bool => given.set(known, "true".to_owned())?,
+            Takes::Optional(text) => given.set(known, text.to_owned())?,
+            _ if !tail.is_empty() => return given.set(known, tail.to_owned()),
             _ => {
                 let value = rest.next().ok_or_else(|| format!("flag needs an argument: '{letter}' in -{letters}"))?;
-                return given.set(known, value.clone(), &shown);
+                return given.set(known, value.clone());
             }
         }
         letters = tail;
@@ -135,10 +140,14 @@ fn shorts<'a>(
 }
 
 impl Given {
-    fn set(&mut self, known: &Flag, value: String, shown: &str) -> Result<(), String> {
+    fn set(&mut self, known: &Flag, value: String) -> Result<(), String> {
+        let shown = match known.short {
+            ' ' => format!("--{}", known.name),
+            letter => format!("-{letter}, --{}", known.name),
+        };
         let quoted = |value: &str| masthead_gotmpl::quote::quote(value.as_bytes());
         let invalid =
-            |why: String| Err(format!("invalid argument {} for {} flag: {why}", quoted(&value), quoted(shown)));
+            |why: String| Err(format!("invalid argument {} for {} flag: {why}", quoted(&value), quoted(&shown)));
         match known.takes {
             Takes::Bool => {
                 let flag = match value.as_str() {
@@ -154,9 +163,23 @@ impl Given {
                 }
                 self.values.push((known.name, value));
             }
-            Takes::Duration if !is_duration(&value) => {
-                return invalid(format!("time: invalid duration {}", quoted(&value)));
+            Takes::Uint => {
+                if let Err(error) = masthead_sprig::golang::number::parse_uint(value.as_bytes(), 0) {
+                    return invalid(error.to_string());
+                }
+                self.values.push((known.name, value));
             }
+            Takes::Float if masthead_sprig::golang::float::parse(value.as_bytes()).is_none() => {
+                return invalid(format!("strconv.ParseFloat: parsing {}: invalid syntax", quoted(&value)));
+            }
+            Takes::Duration => match duration_fault(&value) {
+                Some(why) => return invalid(why),
+                None => self.values.push((known.name, value)),
+            },
+            Takes::Pairs => match pairs_fault(&value) {
+                Some(why) => return invalid(why),
+                None => self.values.push((known.name, value)),
+            },
             Takes::List => match csv(&value) {
                 Ok(items) => self.values.extend(items.into_iter().map(|item| (known.name, item))),
                 Err(why) => return invalid(why),
@@ -167,26 +190,53 @@ impl Given {
     }
 }
 
-/// Whether Go's `time.ParseDuration` takes it.
-fn is_duration(text: &str) -> bool {
+/// What Go's `time.ParseDuration` says against a text.
+fn duration_fault(text: &str) -> Option<String> {
+    let shown = masthead_gotmpl::quote::quote(text.as_bytes());
+    let invalid = || Some(format!("time: invalid duration {shown}"));
     let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
     if rest == "0" {
-        return true;
+        return None;
     }
     if rest.is_empty() {
-        return false;
+        return invalid();
     }
     while !rest.is_empty() {
-        let number = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
-        let (digits, tail) = rest.split_at(number);
-        if !digits.bytes().any(|b| b.is_ascii_digit()) || digits.matches('.').count() > 1 {
-            return false;
+        let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+        let whole = digits(rest);
+        let behind = &rest[whole..];
+        let (part, tail) = match behind.strip_prefix('.') {
+            Some(fraction) => (digits(fraction), &fraction[digits(fraction)..]),
+            None => (0, behind),
+        };
+        if whole + part == 0 {
+            return invalid();
         }
-        let unit = ["ns", "us", "µs", "μs", "ms", "s", "m", "h"].into_iter().filter(|unit| tail.starts_with(unit));
-        let Some(unit) = unit.max_by_key(|unit| unit.len()) else { return false };
-        rest = &tail[unit.len()..];
+        let end = tail.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, next) = tail.split_at(end);
+        if unit.is_empty() {
+            return Some(format!("time: missing unit in duration {shown}"));
+        }
+        if !["ns", "us", "µs", "μs", "ms", "s", "m", "h"].contains(&unit) {
+            let unit = masthead_gotmpl::quote::quote(unit.as_bytes());
+            return Some(format!("time: unknown unit {unit} in duration {shown}"));
+        }
+        rest = next;
     }
-    true
+    None
+}
+
+/// What is wrong with pairs of keys and values.
+fn pairs_fault(text: &str) -> Option<String> {
+    let items = match text.matches('=').count() {
+        0 | 1 => vec![text.trim_matches('"').to_owned()],
+        _ => match csv(text) {
+            Ok(items) => items,
+            Err(why) => return Some(why),
+        },
+    };
+    let bad = items.iter().find(|item| !item.contains('='))?;
+    Some(format!("{bad} must be formatted as key=value"))
 }
 
 /// One line of CSV, as Go's reader takes it.
@@ -249,6 +299,9 @@ mod tests {
         short("values", 'f', Takes::List),
         short("generate-name", 'g', Takes::Bool),
         flag("timeout", Takes::Duration),
+        flag("width", Takes::Uint),
+        flag("qps", Takes::Float),
+        short("labels", 'l', Takes::Pairs),
         flag("dry-run", Takes::Optional("client")),
         short("namespace", 'n', Takes::Text),
     ];
@@ -281,5 +334,29 @@ mod tests {
             "invalid argument \"x\" for \"-g, --generate-name\" flag: strconv.ParseBool: parsing \"x\": invalid syntax",
         );
         refuses(&["--timeout", "x"], "invalid argument \"x\" for \"--timeout\" flag: time: invalid duration \"x\"");
+        refuses(
+            &["--timeout", "5"],
+            "invalid argument \"5\" for \"--timeout\" flag: time: missing unit in duration \"5\"",
+        );
+        refuses(
+            &["--timeout", "1.5h2x"],
+            "invalid argument \"1.5h2x\" for \"--timeout\" flag: time: unknown unit \"x\" in duration \"1.5h2x\"",
+        );
+        refuses(
+            &["--width", "-1"],
+            "invalid argument \"-1\" for \"--width\" flag: strconv.ParseUint: parsing \"-1\": invalid syntax",
+        );
+        refuses(
+            &["--qps", "x"],
+            "invalid argument \"x\" for \"--qps\" flag: strconv.ParseFloat: parsing \"x\": invalid syntax",
+        );
+        refuses(&["-l", "a"], "invalid argument \"a\" for \"-l, --labels\" flag: a must be formatted as key=value");
+        refuses(
+            &["-l", "a=b,c,d=e"],
+            "invalid argument \"a=b,c,d=e\" for \"-l, --labels\" flag: c must be formatted as key=value",
+        );
+        for good in [["--timeout", "1h2.5m.5s"], ["--timeout", "-0"], ["--width", "0x10"], ["-l", "a=b,c=d"]] {
+            assert!(run(&good).is_ok(), "{good:?}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use crate::chart::Chart;
 use crate::decode::{self, Decoder};
 use crate::deprecated::DEPRECATED;
 use crate::disk::{self, Disk, Kind};
+use crate::lint_stream::{Document, Documents};
 use crate::metadata::{Metadata, V1, V2};
 use crate::render::{self, Options};
 use crate::schema::Schema;
@@ -57,15 +58,21 @@ impl std::fmt::Display for Message {
     }
 }
 
-/// Looks a chart's folder over.
+/// Looks a chart's folder over; `reports` takes what its templates tell meanwhile, each one line.
 ///
 /// # Errors
 /// There is no chart.
-pub fn lint(disk: &mut dyn Disk, folder: &str, values: &Table, options: &Options) -> Result<Vec<Message>, String> {
+pub fn lint(
+    disk: &mut dyn Disk,
+    folder: &str,
+    values: &Table,
+    options: &Options,
+    reports: &mut Vec<String>,
+) -> Result<Vec<Message>, String> {
     let chart_file = format!("{folder}/Chart.yaml");
     disk.stat(&chart_file).map_err(|error| format!("unable to check Chart.yaml file in chart: {error}"))?;
     let folder = disk.absolute(folder);
-    let mut linter = Linter { disk, folder, messages: Vec::new() };
+    let mut linter = Linter { disk, folder, messages: Vec::new(), reports };
     linter.chart_file();
     linter.values(values);
     linter.templates(values, options);
@@ -77,6 +84,7 @@ struct Linter<'d> {
     disk: &'d mut dyn Disk,
     folder: String,
     messages: Vec<Message>,
+    reports: &'d mut Vec<String>,
 }
 
 type Checked = Result<(), String>;
@@ -146,13 +154,13 @@ impl Linter<'_> {
 
     fn values_file(&mut self, path: &str, overrides: &Table) -> Checked {
         let text = self.disk.read(path).map_err(|error| format!("unable to parse YAML: {error}"))?;
-        let own = decode::table(&text).map_err(|error| format!("unable to parse YAML: {error}"))?;
+        let typed = |error: String| error.replace("map[string]interface {}", "chartutil.Values");
+        let own = decode::table(&text).map_err(|error| format!("unable to parse YAML: {}", typed(error)))?;
         let schema = self.disk.read(&format!("{}/values.schema.json", self.folder)).unwrap_or_default();
         if schema.is_empty() {
             return Ok(());
         }
-        let mut warnings = Vec::new();
-        let values = render::over(overrides, &own.unwrap_or_default(), &mut warnings)?;
+        let values = render::over(overrides, &own.unwrap_or_default(), self.reports)?;
         Schema::parse(&schema)?.validate(&values).map_err(|error| render::shown(&error))
     }
 
@@ -162,7 +170,7 @@ impl Linter<'_> {
         if !self.rule(Severity::Warning, FOLDER, require(!is_file, "not a directory")) {
             return;
         }
-        let loaded = disk::chart(self.disk, &self.folder.clone(), &mut Vec::new());
+        let loaded = disk::chart(self.disk, &self.folder.clone(), self.reports);
         let chart = match loaded {
             Ok(chart) => Arc::new(chart),
             Err(error) => {
@@ -170,7 +178,10 @@ impl Linter<'_> {
                 return;
             }
         };
-        let files = match render::files(&chart, values, options, &mut Vec::new()) {
+        let mut told = Vec::new();
+        let files = render::files(&chart, values, options, &mut told);
+        self.reports.extend(told.into_iter().map(|line| logged(&line)));
+        let files = match files {
             Ok(files) => files,
             Err(error) => {
                 self.rule(Severity::Error, FOLDER, Err(error.text));
@@ -198,8 +209,9 @@ impl Linter<'_> {
     /// The documents of a rendered template; no where one can't be read.
     fn rendered(&mut self, name: &str, text: &str, capabilities: &Capabilities) -> bool {
         self.rule(Severity::Warning, name, top_indent(text));
-        for part in documents(text) {
-            let object = match object(&part) {
+        let mut documents = Documents::new(text);
+        while let Some(next) = documents.next(object) {
+            let object = match next {
                 Ok(object) => object,
                 Err(error) => return self.rule(Severity::Error, name, Err(format!("unable to parse YAML: {error}"))),
             };
@@ -214,8 +226,8 @@ impl Linter<'_> {
 
     fn dependencies(&mut self) {
         let folder = self.folder.clone();
-        let chart = match disk::folder(self.disk, &folder, &mut Vec::new())
-            .and_then(|files| crate::load::files(files, &mut Vec::new()))
+        let chart = match disk::folder(self.disk, &folder, self.reports)
+            .and_then(|files| crate::load::files(files, self.reports))
         {
             Ok(chart) => chart,
             Err(error) => {
@@ -227,6 +239,15 @@ impl Linter<'_> {
         self.rule(Severity::Error, &folder, in_metadata);
         self.rule(Severity::Error, &folder, unique);
         self.rule(Severity::Warning, &folder, in_folder);
+    }
+}
+
+/// What `fail` and `required` tell in place of failing, as Helm logs it.
+fn logged(line: &str) -> String {
+    match line {
+        line if line.starts_with("[INFO] Fail: ") => format!("engine.go:227: {line}"),
+        line if line.starts_with("[INFO] ") => format!("engine.go:206: {line}"),
+        line => line.to_owned(),
     }
 }
 
@@ -352,20 +373,6 @@ fn top_indent(text: &str) -> Checked {
     Err(format!("document starts with an illegal indent: {line}, which may cause parsing problems"))
 }
 
-/// The documents of a text, at lines that are `---` and blanks.
-fn documents(text: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    for line in text.split_inclusive('\n') {
-        if line.strip_prefix("---").is_some_and(|rest| rest.trim().is_empty()) {
-            parts.push(String::new());
-        } else if let Some(part) = parts.last_mut() {
-            part.push_str(line);
-        }
-    }
-    parts.retain(|part| !part.is_empty());
-    parts
-}
-
 /// What rules look at.
 #[derive(Default)]
 struct Object {
@@ -374,8 +381,8 @@ struct Object {
     name: String,
 }
 
-fn object(text: &str) -> Result<Option<Object>, String> {
-    let json = decode::yaml(text.as_bytes())?;
+fn object(document: Document) -> Result<Option<Object>, String> {
+    let Document { json, is_json } = document;
     if json.is_null() {
         return Ok(None);
     }
@@ -393,7 +400,8 @@ fn object(text: &str) -> Result<Option<Object>, String> {
             });
         }
     });
-    decoder.finish()?;
+    let plain = |words: String| words.trim_start_matches("error unmarshaling JSON: while decoding JSON: ").to_owned();
+    decoder.finish().map_err(|words| if is_json { plain(words) } else { words })?;
     Ok(Some(object))
 }
 
@@ -429,7 +437,8 @@ fn metadata_name(object: &Object) -> Checked {
         }
         "namespace" => {
             check(name.len() <= 63, "must be no more than 63 characters");
-            check(is_label(name), LABEL);
+            let words = if name.split('.').all(is_label) { "must not contain dots" } else { LABEL };
+            check(is_label(name), words);
         }
         _ => {
             check(name.len() <= 253, "must be no more than 253 characters");

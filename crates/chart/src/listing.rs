@@ -97,13 +97,14 @@ fn table(rows: &[[String; 4]], column_max: usize) -> String {
     let mut widths = [0; 4];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count()).min(column_max);
+            // No bound where it is 0; and each cell shows its first letter, however narrow its column is.
+            *width = (*width).max(cell.chars().count()).min(if column_max == 0 { usize::MAX } else { column_max });
         }
     }
     let cell = |(text, width): (&String, &usize)| {
         let length = text.chars().count();
         match length > *width {
-            true => text.chars().take(width.saturating_sub(3)).chain("...".chars()).collect(),
+            true => text.chars().take(width.saturating_sub(3).max(1)).chain("...".chars()).collect(),
             false => format!("{text}{}", " ".repeat(width - length)),
         }
     };

@@ -3,6 +3,7 @@
 use masthead_chart::command::Outcome;
 use masthead_chart::flags::Given;
 use masthead_chart::listing;
+use masthead_sprig::golang::number::parse_uint;
 
 use crate::charts::fetch::Check;
 
@@ -27,7 +28,8 @@ pub fn run(args: &[String]) -> Outcome {
     match args.first().map(String::as_str) {
         Some("list" | "ls") => spec::run(&DEPENDENCY_LIST, rest, |given, outcome| {
             let path = path(&DEPENDENCY_LIST, given)?;
-            let width = given.get("max-col-width").and_then(|text| text.parse().ok()).unwrap_or(80);
+            let width = given.get("max-col-width").and_then(|text| parse_uint(text.as_bytes(), 0).ok()).unwrap_or(80);
+            let width = usize::try_from(width).unwrap_or(usize::MAX);
             outcome.stdout.extend_from_slice(listing::list(&mut Real, &path, width)?.as_bytes());
             Ok(())
         }),

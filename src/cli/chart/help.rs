@@ -110,8 +110,10 @@ fn line(flag: &Flag, out: &mut String) {
     let kind = match flag.takes {
         Takes::Bool => "",
         Takes::Int => " int",
+        Takes::Uint => " uint",
+        Takes::Float => " float",
         Takes::Duration => " duration",
-        Takes::Each | Takes::List => " strings",
+        Takes::Each | Takes::List | Takes::Pairs => " strings",
         Takes::Text | Takes::Optional(_) => " string",
     };
     let words = WORDS.iter().find(|(name, _)| *name == flag.name).map_or("", |(_, words)| words);

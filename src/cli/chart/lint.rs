@@ -58,7 +58,10 @@ fn report(
 ) -> Result<(), String> {
     let (mut out, mut failed, mut noted) = (String::new(), 0, 0);
     for path in paths {
-        let (messages, error) = match one(path, values, options) {
+        let mut reports = Vec::new();
+        let done = one(path, values, options, &mut reports);
+        reports.iter().for_each(|line| outcome.stderr.push_str(&format!("{line}\n")));
+        let (messages, error) = match done {
             Ok(messages) => (messages, None),
             Err(error) => (Vec::new(), Some(error)),
         };
@@ -86,10 +89,10 @@ fn report(
 }
 
 /// An archive is linted where it is unpacked to.
-fn one(path: &str, values: &Table, options: &Options) -> Result<Vec<Message>, String> {
+fn one(path: &str, values: &Table, options: &Options, reports: &mut Vec<String>) -> Result<Vec<Message>, String> {
     if !path.ends_with(".tgz") && !path.ends_with(".tar.gz") {
         let named = |error: String| error.replace(&format!("{path}/Chart.yaml"), &join(path, "Chart.yaml"));
-        return lint(&mut Real, path, values, options).map_err(named);
+        return lint(&mut Real, path, values, options, reports).map_err(named);
     }
     let bytes =
         std::fs::read(path).map_err(|error| format!("unable to open tarball: {}", words("open", path, &error)))?;
@@ -99,7 +102,7 @@ fn one(path: &str, values: &Table, options: &Options) -> Result<Vec<Message>, St
     let root = folder.path().to_string_lossy().into_owned();
     let chart = unpack::into(&root, files).map_err(extract)?;
     chart.write().map_err(extract)?;
-    lint(&mut Real, &chart.folder, values, options)
+    lint(&mut Real, &chart.folder, values, options, reports)
 }
 
 /// Adds the charts in a folder of charts, and in theirs, in the order in which Helm walks.

@@ -80,15 +80,23 @@ fn run(args: &[String]) -> ExitCode {
         None | Some("help" | "-h" | "--help") => Outcome { stdout: USAGE.into(), ..Outcome::default() },
         Some(other) => Outcome::fail(&format!("unknown command {other:?} for \"masthead chart\"\n\n{USAGE}")),
     };
-    finish(&outcome)
+    let is_template = args.first().is_some_and(|command| command == "template");
+    let hint = match is_template && !args.iter().any(|arg| arg == "--debug") {
+        // Helm takes a fault of the disk for one of the chart.
+        true => "\n\nUse --debug flag to render out invalid YAML",
+        false => "",
+    };
+    finish(&outcome, is_template, hint)
 }
 
 /// Writes files and output.
-fn finish(outcome: &Outcome) -> ExitCode {
+fn finish(outcome: &Outcome, tells_files: bool, hint: &str) -> ExitCode {
     eprint!("{}", outcome.stderr);
-    for write in &outcome.writes {
-        if let Err(error) = put(write) {
-            eprintln!("Error: {}", disk::words("open", &write.path, &error));
+    for (at, write) in outcome.writes.iter().enumerate() {
+        if let Err(why) = put(write) {
+            let done = outcome.writes.iter().take(if tells_files { at } else { 0 });
+            done.for_each(|done| println!("wrote {}", done.path));
+            eprintln!("Error: {why}{hint}");
             return ExitCode::FAILURE;
         }
     }
@@ -98,14 +106,20 @@ fn finish(outcome: &Outcome) -> ExitCode {
     if outcome.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn put(write: &masthead_chart::command::Write) -> std::io::Result<()> {
-    if let Some(folder) = std::path::Path::new(&write.path).parent() {
-        std::fs::create_dir_all(folder)?;
+fn put(write: &masthead_chart::command::Write) -> Result<(), String> {
+    if let Some((folder, _)) = write.path.rsplit_once('/') {
+        match std::fs::metadata(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(disk::words("stat", folder, &error));
+            }
+            _ => std::fs::create_dir_all(folder).map_err(|error| disk::words("mkdir", folder, &error))?,
+        }
     }
     let mut options = std::fs::OpenOptions::new();
     match write.append {
         true => options.append(true),
         false => options.write(true).create(true).truncate(true),
     };
-    options.open(&write.path)?.write_all(&write.text)
+    let mut file = options.open(&write.path).map_err(|error| disk::words("open", &write.path, &error))?;
+    file.write_all(&write.text).map_err(|error| disk::words("write", &write.path, &error))
 }

@@ -195,8 +195,9 @@ pub fn locate(name: &str, given: &Given) -> Result<Located, String> {
         let mut notes = String::new();
         if !given.text("repo").is_empty() {
             let repo = given.text("repo");
-            notes =
-                format!("WARNING: local chart found in current working directory. repository url ignored: {repo}\n");
+            notes = format!(
+                "install.go:759: WARN local chart found in current working directory. repository url ignored chart={name} repository={repo}\n"
+            );
         }
         if given.is_on("verify") {
             verify(name, given)?;

@@ -97,7 +97,7 @@ pub const DEPENDENCY_LIST: Spec = Spec {
     name: "dependency list",
     words: "CHART",
     about: "List what a chart depends on, and whether charts/ has it.",
-    flags: &[&[flag("max-col-width", Takes::Int)]],
+    flags: &[&[flag("max-col-width", Takes::Uint)]],
 };
 
 const DEPENDENCIES: &[Flag] = &[flag("verify", Takes::Bool), KEYRING, flag("skip-refresh", Takes::Bool)];

@@ -15,6 +15,7 @@ use super::node::{Additional, Id, Items, Needs, Node, Pattern, Spot, Types};
 use super::pointer::{decode, join, location, push, split};
 use super::quick;
 use super::resources::{ByAddress, Keys, Root, address, refused};
+use crate::json_scan;
 
 /// The URL under which a chart's schema is read.
 pub const URL: &str = "file:///values.schema.json";
@@ -66,7 +67,8 @@ impl Schema {
     /// # Errors
     /// The words that Helm shows; and a reference that leads out of the file.
     pub fn parse(text: &[u8]) -> Result<Schema, String> {
-        let document: Json = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let go_words = |error: serde_json::Error| json_scan::against(text).unwrap_or_else(|| error.to_string());
+        let document: Json = serde_json::from_slice(text).map_err(go_words)?;
         Schema::of(&document, URL, true)
     }
 
