@@ -9,7 +9,7 @@ use masthead_chart::lock::Lock;
 use masthead_chart::manifests;
 use masthead_chart::metadata::Metadata;
 use masthead_chart::tree::{Table, table_from_json};
-use masthead_chart::{decode, head};
+use masthead_chart::{decode, head_fast};
 use serde_json::Value as Json;
 
 use crate::random::Random;
