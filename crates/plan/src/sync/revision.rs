@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::sync::installed::FORMER_MAX;
+/// Changes that are remembered, the one that is there among them: as many states as a way back is known for.
+const KNOWN_MAX: usize = 11;
 
 /// What templates are told: `.Release.Revision`, `.Release.IsUpgrade` and, as its opposite, `.Release.IsInstall`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,7 +68,7 @@ impl Changes {
         self.known.retain(|change| change.is_applied && change.inputs != inputs);
         self.known.push(Change { inputs: inputs.to_owned(), revision, is_applied: was_there });
         self.count = self.count.saturating_add(1);
-        let spare = self.known.len().saturating_sub(FORMER_MAX + 1);
+        let spare = self.known.len().saturating_sub(KNOWN_MAX);
         self.known.drain(..spare);
     }
 
@@ -124,7 +125,7 @@ mod tests {
             changes.begin(&at.to_string(), at > 0);
             changes.apply();
         }
-        assert_eq!((changes.count(), changes.known.len()), (1000, FORMER_MAX + 1));
+        assert_eq!((changes.count(), changes.known.len()), (1000, KNOWN_MAX));
         assert_eq!(changes.told("999", true).number, 1000);
         assert_eq!(changes.told("989", true).number, 990);
         assert_eq!(changes.told("5", true).number, 1001);
