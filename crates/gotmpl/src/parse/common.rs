@@ -156,3 +156,66 @@ fn is_terminated(input: &[u8], at: usize) -> bool {
         Some(byte) => is(*byte, TERMINATOR),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::parse::item::{Item, ItemType};
+    use crate::parse::lex::Lexer;
+
+    const PIECES: [&str; 36] = [
+        " ", "\n", "\t", "x", "a1_", "if", "end", "break", "continue", "true", "nil", ".", ".a", "..", "$", "$x", "|",
+        "=", ":=", ":", ",", "(", ")", "\"s\"", "\"\\n\"", "\"é\"", "\"", "`r`", "'c'", "0", "12", "1.5", "-", "}",
+        "é", "#",
+    ];
+
+    fn told(items: &[Item]) -> Vec<(ItemType, u32, u32, u32)> {
+        items.iter().map(|item| (item.typ, item.pos, item.end, item.gap)).collect()
+    }
+
+    /// The first action, token by token.
+    fn slowly(lexer: &mut Lexer<'_>) -> Vec<Item> {
+        let mut items = Vec::new();
+        if lexer.texts(&mut items) {
+            loop {
+                let item = lexer.inside();
+                items.push(item);
+                if matches!(item.typ, ItemType::RightDelim | ItemType::Error) {
+                    break;
+                }
+            }
+        }
+        items
+    }
+
+    fn check(source: &str, break_ok: bool) {
+        let (mut fast, mut slow, mut items) =
+            (Lexer::new(source.as_bytes()), Lexer::new(source.as_bytes()), Vec::new());
+        (fast.break_ok, slow.break_ok) = (break_ok, break_ok);
+        fast.fill(&mut items);
+        let expect = slowly(&mut slow);
+        assert_eq!(told(&items), told(&expect), "{source:?}");
+        assert_eq!((fast.error, fast.pos, fast.start), (slow.error, slow.pos, slow.start), "{source:?}");
+        let is_plain =
+            |item: &Item| item.typ == ItemType::String && !source[..item.end as usize].ends_with(['\\', 'é']);
+        assert!(items.iter().filter(|item| item.is_plain).all(is_plain), "{source:?}");
+    }
+
+    #[test]
+    fn finds_what_the_lexer_finds_token_by_token() {
+        for source in
+            ["{{\"a\"-}} b", "{{\"a\" -}}\n b", "{{- (.a -}}x", "{{ (\"a\") }}", "{{", "{{\"a", "a {{- .b.c}} d"]
+        {
+            check(source, true);
+        }
+        let mut state = 1_u64;
+        let mut random = |bound: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % bound
+        };
+        for _ in 0..20_000 {
+            let inner: String = (0..random(9)).map(|_| PIECES[random(PIECES.len())]).collect();
+            let close = ["}}", "-}}", " -}} x", "}", ""][random(5)];
+            check(&format!("{{{{{inner}{close}"), random(2) == 0);
+        }
+    }
+}
