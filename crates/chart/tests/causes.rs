@@ -40,7 +40,10 @@ fn check(files: &[(&str, &str)], flags: &[&str], expect: Result<&str, &str>) {
 fn what_is_below_a_chart_of_two_names_keeps_its_path() {
     check(
         &[
-            ("Chart.yaml", "t\ndependencies: [{name: c, alias: a, version: 1.0.0}, {name: c, alias: b, version: 1.0.0}]\n"),
+            (
+                "Chart.yaml",
+                "t\ndependencies: [{name: c, alias: a, version: 1.0.0}, {name: c, alias: b, version: 1.0.0}]\n",
+            ),
             ("values.yaml", "a: {g: {v: 1}}\nb: {g: {v: 2}}\n"),
             ("charts/c/Chart.yaml", "c\n"),
             ("charts/c/charts/g/Chart.yaml", "g\n"),
@@ -56,7 +59,10 @@ fn what_is_below_a_chart_of_two_names_keeps_its_path() {
 fn of_a_chart_of_two_names_the_first_imports() {
     let files = [
         ("Chart.yaml", "t\ndependencies: [{name: c, alias: a, version: 1.0.0}, {name: c, alias: b, version: 1.0.0}]\n"),
-        ("charts/c/Chart.yaml", "c\ndependencies: [{name: g, version: 1.0.0, import-values: [{child: x, parent: p}]}]\n"),
+        (
+            "charts/c/Chart.yaml",
+            "c\ndependencies: [{name: g, version: 1.0.0, import-values: [{child: x, parent: p}]}]\n",
+        ),
         ("charts/c/templates/x.yaml", "p: {{ toJson .Values.p }}\nleft: {{ toJson .Chart.Dependencies }}\n"),
         ("charts/c/charts/g/Chart.yaml", "g\n"),
         ("charts/c/charts/g/values.yaml", "x: {k: 1}\n"),

@@ -145,7 +145,7 @@ fn look_closely(text: &str) -> Seen {
 }
 
 /// Whether a string reads back as a string when it is written plain.
-pub fn reads_as_text(text: &str, dialect: Dialect) -> bool {
+pub fn reads_as_text(text: &str) -> bool {
     resolve::implicit(text).is_none() && !timestamp::is_timestamp(text) && !is_base_60(text)
 }
 
@@ -168,12 +168,12 @@ fn is_base_60(text: &str) -> bool {
 }
 
 /// The style of a string.
-pub fn of_string(text: &str, analysis: &Analysis, simple_key: bool, dialect: Dialect) -> Style {
+pub fn of_string(text: &str, analysis: &Analysis, simple_key: bool) -> Style {
     if analysis.multiline && text.contains('\n') {
         let literal = analysis.literal && !simple_key;
         return if literal { Style::Literal } else { Style::Double };
     }
-    if simple_key && analysis.multiline || !reads_as_text(text, dialect) {
+    if simple_key && analysis.multiline || !reads_as_text(text) {
         return Style::Double;
     }
     match (analysis.plain, analysis.single) {

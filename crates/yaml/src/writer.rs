@@ -138,6 +138,23 @@ impl Writer {
         self.string(text, &style::analyze(text, self.dialect), context);
     }
 
+    /// Text that stands as it is, whatever it reads back as: a timestamp.
+    pub fn bare(&mut self, text: &str) {
+        self.word(text);
+    }
+
+    /// Bytes in base64, in lines that each end with a line feed where they are more than one.
+    pub fn binary(&mut self, base64: &str) {
+        self.word("!!binary");
+        let outer = self.indent;
+        self.indent = if outer < 0 { 2 } else { outer + 2 };
+        match base64.contains('\n') {
+            true => self.literal(base64),
+            false => self.plain(base64),
+        }
+        self.indent = outer;
+    }
+
     /// `[]`
     pub fn empty_list(&mut self) {
         self.place();
@@ -281,7 +298,7 @@ impl Writer {
         let outer = self.indent;
         self.indent = if outer < 0 { 2 } else { outer + 2 };
         let simple_key = context == Context::SimpleKey;
-        match style::of_string(text, analysis, simple_key, self.dialect) {
+        match style::of_string(text, analysis, simple_key) {
             Style::Plain => self.plain_scalar(text, !simple_key),
             Style::Single => self.single_quoted(text, !simple_key),
             Style::Double => self.double_quoted(text, !simple_key),

@@ -1,20 +1,34 @@
 //! Values to YAML text as Helm's `toYaml` and `toYamlPretty` write it: through `json.Marshal`, as far as that shows.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use masthead_gotmpl::json;
 use masthead_gotmpl::map::Entry;
+use masthead_gotmpl::object::Object;
+use masthead_gotmpl::string::Str;
 use masthead_gotmpl::value::Value;
 use masthead_yaml::style::Dialect;
 use masthead_yaml::writer::Writer;
 use masthead_yaml::{emit, order};
 use serde_json::Value as Json;
 
+use super::base64;
+use crate::semver::object::VersionObject;
+use crate::time::format;
+use crate::time::object::Time;
+
 /// Levels beyond which Go looks for cycles; deeper is refused.
 const DEPTH_MAX: u32 = 1000;
 
 /// Longest key, in characters of its JSON form, that Go's YAML reader takes.
 const KEY_MAX: usize = 1024;
+
+/// Characters of base64 in one line.
+const BASE64_LINE_BYTES: usize = 70;
+
+/// A line break to YAML, but not to JSON.
+const NEXT_LINE: char = '\u{85}';
 
 /// The text. Fails where `json.Marshal` does, and in goyaml v2 where Go's way from JSON text to YAML refuses a text.
 pub fn write(value: &Value, dialect: Dialect) -> Result<String, String> {
@@ -39,21 +53,19 @@ impl Walk {
             Value::Bool(flag) => self.writer.boolean(*flag),
             Value::Int(_, int) => self.writer.int(*int),
             Value::Uint(_, uint) => self.writer.uint(*uint),
-            Value::Float(float) if float.is_finite() => self.writer.float(*float),
-            Value::Str(text) => {
-                let text = text.to_str_lossy();
-                self.check(is_readable_text(&text))?;
-                self.writer.text(&text);
-            }
-            Value::List(list) if list.is_nil() => self.writer.null(),
+            Value::Float(float) if float.is_finite() || !self.checks => self.writer.float(*float),
+            Value::Str(text) => self.text(text)?,
+            Value::List(list) if list.is_nil() && self.checks => self.writer.null(),
             Value::List(list) if list.is_empty() => self.writer.empty_list(),
             Value::List(list) => {
                 self.writer.begin_list();
                 list.as_slice().iter().try_for_each(|item| self.value(item, depth + 1))?;
                 self.writer.end();
             }
-            Value::Map(map) if map.is_nil() => self.writer.null(),
+            Value::Map(map) if map.is_nil() && self.checks => self.writer.null(),
             Value::Map(map) => self.map(&map.entries(), depth)?,
+            Value::Bytes(bytes) if !self.checks => self.numbers(bytes.as_bytes()),
+            Value::Object(object) if !self.checks => self.object(&**object, depth)?,
             other => {
                 let json = json::to_json(other)?;
                 self.check(is_readable(&json))?;
@@ -61,6 +73,54 @@ impl Walk {
             }
         }
         Ok(())
+    }
+
+    fn text(&mut self, text: &Str) -> Result<(), String> {
+        match std::str::from_utf8(text.as_bytes()) {
+            Ok(text) if !self.checks => self.writer.text(text),
+            Err(_) if !self.checks => self.writer.binary(&lines_of_base64(text.as_bytes())),
+            _ => {
+                let text = text.to_str_lossy();
+                self.check(is_readable_text(&text))?;
+                self.writer.text(&folded(&text));
+            }
+        }
+        Ok(())
+    }
+
+    /// What goyaml v3 makes of Go's own values, which it is given as they are.
+    fn object(&mut self, object: &dyn Object, depth: u32) -> Result<(), String> {
+        if let Some(Time(moment)) = object.as_any().downcast_ref::<Time>() {
+            self.writer.bare(&String::from_utf8_lossy(&format::format(moment, format::RFC3339_NANO)));
+        } else if object.as_any().is::<VersionObject>() || object.type_name() == "time.Duration" {
+            self.writer.text(&object.string().unwrap_or_default());
+        } else if let Some(inner) = object.underlying() {
+            self.value(&inner, depth + 1)?;
+        } else {
+            // Fields by their names in small letters, in the order of the struct; what is private is left out.
+            let mut fields = object.fields();
+            fields.retain(|(name, _)| name.starts_with(|c: char| c.is_ascii_uppercase()));
+            if fields.is_empty() {
+                self.writer.empty_map();
+                return Ok(());
+            }
+            self.writer.begin_map();
+            for (name, value) in fields {
+                self.writer.key(&name.to_ascii_lowercase());
+                self.value(&value, depth + 1)?;
+            }
+            self.writer.end();
+        }
+        Ok(())
+    }
+
+    fn numbers(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return self.writer.empty_list();
+        }
+        self.writer.begin_list();
+        bytes.iter().for_each(|byte| self.writer.uint(u64::from(*byte)));
+        self.writer.end();
     }
 
     fn map(&mut self, entries: &[Entry], depth: u32) -> Result<(), String> {
@@ -97,6 +157,38 @@ impl Walk {
     }
 }
 
+/// Base64 as goyaml v3 breaks it into lines.
+fn lines_of_base64(bytes: &[u8]) -> String {
+    let text = base64::encode(bytes);
+    if text.len() < BASE64_LINE_BYTES {
+        return text;
+    }
+    let lines = text.as_bytes().chunks(BASE64_LINE_BYTES);
+    lines.map(|line| format!("{}\n", String::from_utf8_lossy(line))).collect()
+}
+
+/// A text as Go's YAML reader takes it from JSON: U+0085 is not escaped there, and breaks a line, which is folded.
+fn folded(text: &str) -> Cow<'_, str> {
+    if !text.contains(NEXT_LINE) {
+        return Cow::Borrowed(text);
+    }
+    let is_white = |c: char| matches!(c, ' ' | NEXT_LINE);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(is_white) {
+        out.push_str(&rest[..at]);
+        let end = rest[at..].find(|c| !is_white(c)).map_or(rest.len(), |length| at + length);
+        match rest[at..end].matches(NEXT_LINE).count() {
+            0 => out.push_str(&rest[at..end]),
+            1 => out.push(' '),
+            breaks => out.extend(std::iter::repeat_n('\n', breaks - 1)),
+        }
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
 /// Whether Go's way from JSON text to YAML reads all texts and keys: it refuses control characters and long keys.
 fn is_readable(tree: &Json) -> bool {
     match tree {
@@ -113,7 +205,7 @@ fn is_readable_text(text: &str) -> bool {
 
 fn is_readable_key(key: &str) -> bool {
     let fits = key.len() * 6 + 2 <= KEY_MAX || key.chars().map(width).sum::<usize>() + 2 <= KEY_MAX;
-    fits && is_readable_text(key)
+    fits && is_readable_text(key) && !key.contains(NEXT_LINE)
 }
 
 fn readable(c: char) -> bool {
@@ -161,12 +253,42 @@ mod tests {
         for value in [Value::from("a\u{7f}"), Value::from("\u{85}\u{86}"), Value::Float(f64::NAN)] {
             assert!(write(&value, Dialect::V2).is_err());
         }
-        assert_eq!(write(&Value::from("\u{85}"), Dialect::V2), Ok("\"\\N\"\n".to_owned()));
         let map = Map::any();
         map.insert("k".repeat(1023).into(), Value::Nil).expect("it takes writes");
         assert!(write(&Value::Map(map.clone()), Dialect::V2).is_err() && write(&Value::Map(map), Dialect::V3).is_ok());
         let deep = (0..1002).fold(Value::Nil, |inner, _| Value::List(List::any(vec![inner])));
         assert!(write(&deep, Dialect::V2).is_err());
+    }
+
+    #[test]
+    fn a_break_that_json_does_not_escape_is_folded() {
+        for (text, expect) in [
+            ("\u{85}", "' '\n"),
+            ("a \u{85} b", "a b\n"),
+            ("a\u{85} \u{85}b c", "|-\n  a\n  b c\n"),
+            ("a  b", "a  b\n"),
+        ] {
+            assert_eq!(write(&Value::from(text), Dialect::V2), Ok(expect.to_owned()), "{text:?}");
+        }
+        let map = Map::any();
+        map.insert("a\u{85}".into(), Value::Nil).expect("it takes writes");
+        assert!(write(&Value::Map(map), Dialect::V2).is_err());
+    }
+
+    /// goyaml v3 is given Go's values, not their JSON.
+    #[test]
+    fn the_pretty_one_writes_what_go_has() {
+        let bytes = |bytes: &[u8]| Value::Str(masthead_gotmpl::string::Str::new(bytes));
+        for (value, expect) in [
+            (Value::List(List::nil(&masthead_gotmpl::kind::LIST_ANY)), "[]\n".to_owned()),
+            (Value::Bytes(masthead_gotmpl::string::Str::new(b"a\xff")), "- 97\n- 255\n".to_owned()),
+            (bytes(b"\xff"), "!!binary /w==\n".to_owned()),
+            (bytes(&[0xFF; 53]), format!("!!binary |\n  {}\n  8=\n", "/".repeat(70))),
+            (Value::Float(f64::INFINITY), ".inf\n".to_owned()),
+            (Value::from("<<"), "<<\n".to_owned()),
+        ] {
+            assert_eq!(write(&value, Dialect::V3), Ok(expect.clone()), "{expect}");
+        }
     }
 
     #[test]

@@ -273,8 +273,11 @@ impl<'t> Reader<'t> {
             (&minutes, 60, "time zone offset minute"),
             (&seconds, 60, "time zone offset second"),
         ] {
-            if matches!(value, Ok(value) if *value > most) {
-                return Err(Fault::Range(what));
+            match value {
+                Ok(value) if *value > most => return Err(Fault::Range(what)),
+                Ok(_) => {}
+                // What stands behind it is not read.
+                Err(_) => break,
             }
         }
         let total = (hours? * 60 + minutes?) * 60 + seconds?;

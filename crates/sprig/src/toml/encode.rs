@@ -233,7 +233,7 @@ impl Encoder {
             }
             Value::Object(object) => match object.underlying() {
                 Some(inner) => self.scalar(&inner)?,
-                None => return Err(format!("unexpected type: {}", value.type_name())),
+                None => return Err(format!("unsupported type: {}", value.type_name())),
             },
             _ => return Err(format!("unexpected type: {}", value.type_name())),
         }
