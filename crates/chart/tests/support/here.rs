@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use masthead_chart::disk::{Disk, Kind};
 
 /// What one read takes at most.
-const BUFFER_BYTES: usize = 256 << 10;
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// The real file system, seen from a folder.
 pub struct Here {
