@@ -1,5 +1,7 @@
 //! The commits of the tracked branch as the sync reads them: of a repository, or of a simulation.
 
+use std::any::Any;
+
 use futures::future::{BoxFuture, FutureExt};
 use masthead_plan::desired::CommitFacts;
 
@@ -22,8 +24,8 @@ pub trait Commits: Send + Sync {
     /// What a commit asks for.
     fn observe(&self, id: CommitId) -> BoxFuture<'_, Result<Observed, Fault>>;
 
-    /// Takes back what it gave out and nobody needs any more.
-    fn release(&self, observed: Observed);
+    /// Frees what nobody needs any more: of a large commit that takes a while.
+    fn free(&self, past: Box<dyn Any + Send>);
 }
 
 /// Those of the repository that a handle reads.
@@ -43,8 +45,8 @@ impl Commits for OfRepository {
         async move { self.0.observe(self.0.reader()?, id).await }.boxed()
     }
 
-    fn release(&self, observed: Observed) {
-        // What a large repository asks for takes a while to be freed, and the newer commit is in a hurry. It ends by itself.
-        tokio::task::spawn_blocking(move || drop(observed));
+    fn free(&self, past: Box<dyn Any + Send>) {
+        // It ends by itself.
+        tokio::task::spawn_blocking(move || drop(past));
     }
 }

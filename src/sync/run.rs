@@ -2,6 +2,7 @@
 //!
 //! The simulation runs this very loop, on commits and a clock of its own.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,10 +42,15 @@ const LARGE: usize = 500;
 /// Tips that may wait; all but the newest are skipped.
 const TIPS_WAITING_MAX: usize = 64;
 
+/// What is left of a commit.
+type Past = Box<dyn Any + Send + std::marker::Sync>;
+
 /// The loop behind a [`Handle`].
 pub struct Sync {
     handle: Handle,
     commits: Arc<dyn Commits>,
+    /// What is left of the commit before, to be freed when there is time.
+    past: Option<Past>,
     store: Objects,
     tips: mpsc::Receiver<CommitId>,
     /// Outcomes as git notes, where the repository is ours to write.
@@ -87,7 +93,15 @@ impl Sync {
             testing,
             witness: Arc::default(),
         };
-        Sync { commits: commits(handle.clone()), handle, store, tips, notes: None, witness: Mutex::default() }
+        Sync {
+            commits: commits(handle.clone()),
+            past: None,
+            handle,
+            store,
+            tips,
+            notes: None,
+            witness: Mutex::default(),
+        }
     }
 
     /// The handle.
@@ -192,8 +206,16 @@ impl Sync {
         };
         let mut rolling = Rolling::new(self, observed.desired.commit.clone(), commit);
         let newer = self.take(&mut rolling, &observed).await;
-        self.commits.release(observed);
+        // The newer commit is in a hurry: what is left of this one is freed when the plan of that one is stored.
+        self.let_go(Some(Box::new((observed, rolling))));
         newer
+    }
+
+    /// Frees what is left of the commit before, and keeps what is left of this one: never more than of one.
+    fn let_go(&mut self, past: Option<Past>) {
+        if let Some(before) = std::mem::replace(&mut self.past, past) {
+            self.commits.free(before);
+        }
     }
 
     /// Plans, applies and follows a commit, again and again where it takes that; returns the newer one.
@@ -215,7 +237,10 @@ impl Sync {
                 }
             };
             rolling.planned(self, &plan);
-            match self.follow(rolling, observed, apply::waits(&plan)).await {
+            let waits = apply::waits(&plan);
+            self.let_go(None);
+            self.commits.free(Box::new(plan));
+            match self.follow(rolling, observed, waits).await {
                 Followed::Newer(newer) => return self.supersede(rolling, newer).await,
                 Followed::PlanAgain => {}
             }

@@ -3,6 +3,7 @@
 //!
 //! It holds nothing that a crash may not take: a crash drops the loops wherever they wait.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -199,8 +200,8 @@ impl Commits for Branch {
         ready(Ok(Observed { commit, desired, notes: Vec::new() })).boxed()
     }
 
-    fn release(&self, observed: Observed) {
-        drop(observed);
+    fn free(&self, past: Box<dyn Any + Send>) {
+        drop(past);
     }
 }
 
