@@ -59,7 +59,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let settings = NetworkOptions { pool_size: 4, ..NetworkOptions::new(paths.data.clone()) };
         let network = tokio::task::spawn_blocking(move || RoutedNetwork::start(settings)).await?;
         let network = network.context("starting the pods' network")?;
-        network.set_cidrs(vec![args.pod_cidr.clone()]).await.context("--pod-cidr")?;
+        network.set_cidrs(args.pod_cidr.split(',').map(str::to_owned).collect()).await.context("--pod-cidr")?;
         let runtime = Networked::open(runtime, network.clone()).await.context("joining runtime and network")?;
         println!("CRI at unix://{}", socket.display());
         server::serve(&socket, Arc::new(runtime), Arc::new(images), stopped()).await?;

@@ -259,8 +259,10 @@ fn detach(args: &Args) -> Result<ExitCode> {
     let again = std::env::args_os().skip(1).filter(|arg| arg != "--detach");
     let mut child = Command::new(std::env::current_exe()?);
     child.args(again).current_dir("/").stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
-    if !args.start.data.is_absolute() {
-        bail!("with --detach, --data must be an absolute path");
+    for (flag, path) in [("--data", Some(&args.start.data)), ("--config", args.config.as_ref())] {
+        if path.is_some_and(|path| !path.is_absolute()) {
+            bail!("with --detach, {flag} must be an absolute path");
+        }
     }
     std::os::unix::process::CommandExt::process_group(&mut child, 0);
     let mut child = child.spawn().context("starting the daemon")?;

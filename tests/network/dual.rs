@@ -26,6 +26,11 @@ fn site(version: &str, policy: &str) -> String {
     )
 }
 
+/// Pods with names of their own, which have addresses of all families that there are.
+fn named() -> String {
+    names().replace("  clusterIP: None\n", "  clusterIP: None\n  ipFamilyPolicy: PreferDualStack\n")
+}
+
 /// Nobody but the pods of `tools` may ask the web servers.
 const CLOSED: &str = "apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -66,7 +71,7 @@ fn two_nodes_speak_both_families() {
     let began = Instant::now();
     let told = |what: &str| println!("{what} after {:?}", began.elapsed());
     lab.site.write("web.yaml", &site("v1", "RequireDualStack"));
-    lab.site.write("names.yaml", &names());
+    lab.site.write("names.yaml", &named());
     lab.site.push_healthy("v1");
     told("healthy");
     addresses_are_told(&lab, "46");
@@ -88,7 +93,7 @@ fn two_nodes_speak_both_families() {
 fn a_node_speaks_ipv6_alone() {
     let Some(lab) = Lab::of_family("ipv6", 1) else { return };
     lab.site.write("web.yaml", &site("v1", "SingleStack"));
-    lab.site.write("names.yaml", &names());
+    lab.site.write("names.yaml", &named());
     lab.site.push_healthy("v1");
     addresses_are_told(&lab, "6");
     let node = lab.names().remove(0);
@@ -153,7 +158,7 @@ fn places_answer(lab: &Lab) {
     }
     // From a pod, through the service of each family.
     for place in lab.services("web", 80) {
-        assert!(fetch(lab, place).contains(" from web-"), "{place}");
+        lab.until(&format!("{place} answers a pod"), || fetch(lab, place).contains(" from web-"));
     }
 }
 
@@ -210,9 +215,10 @@ fn a_policy_closes_both(lab: &Lab) {
     let places = lab.services("web", 80);
     for place in &places {
         lab.until(&format!("{place} is closed"), || {
-            lab.runtime.block_on(tokio::time::timeout(SILENCE, TcpStream::connect(*place))).is_err()
+            let tried = async { tokio::time::timeout(SILENCE, TcpStream::connect(*place)).await };
+            lab.runtime.block_on(tried).is_err()
         });
-        assert!(fetch(lab, *place).contains(" from web-"), "{place} is open to some");
+        lab.until(&format!("{place} is open to some"), || fetch(lab, *place).contains(" from web-"));
     }
     std::fs::remove_file(lab.site.dir.path().join("clone/closed.yaml")).expect("a file");
     lab.site.push_healthy("open");

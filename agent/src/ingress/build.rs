@@ -298,11 +298,7 @@ impl Draft<'_> {
             _ => Protocol::Http,
         };
         let slices = self.world.slices.get(&id).map_or(&[][..], Vec::as_slice);
-        // A pod of both families counts once, by the one that the service prefers.
-        let of = |family: &str| addresses(slices.iter().filter(|slice| slice.address_type == family), &found.name);
-        let preferred = service.spec.ip_families.first().map(|family| of(family)).filter(|found| !found.is_empty());
-        let addresses = preferred
-            .unwrap_or_else(|| addresses(slices.iter().filter(|slice| slice.address_type != "FQDN"), &found.name));
+        let addresses = addresses(slices, &service.spec.ip_families, &found.name);
         if addresses.is_empty() {
             let fault = format!("service {namespace}/{name} has no ready endpoint for port {shown}");
             return none(fault).waiting();
@@ -317,8 +313,18 @@ impl Draft<'_> {
     }
 }
 
+/// The endpoints of a port: a pod of both families counts once, by the one that the service prefers.
+fn addresses(slices: &[Arc<EndpointSlice>], families: &[String], port_name: &str) -> Vec<SocketAddr> {
+    let preferred = slices.iter().filter(|slice| families.first() == Some(&slice.address_type));
+    let found = of_slices(preferred, port_name);
+    if !found.is_empty() {
+        return found;
+    }
+    of_slices(slices.iter().filter(|slice| slice.address_type != "FQDN"), port_name)
+}
+
 /// The ready endpoints of a port; when there is none, those that end and still answer.
-fn addresses<'s>(slices: impl Iterator<Item = &'s Arc<EndpointSlice>>, port_name: &str) -> Vec<SocketAddr> {
+fn of_slices<'s>(slices: impl Iterator<Item = &'s Arc<EndpointSlice>>, port_name: &str) -> Vec<SocketAddr> {
     let (mut ready, mut ending) = (Vec::new(), Vec::new());
     for slice in slices {
         let ports = slice.ports.iter().flatten().filter(|port| port.name.as_deref().unwrap_or("") == port_name);
@@ -340,4 +346,30 @@ fn addresses<'s>(slices: impl Iterator<Item = &'s Arc<EndpointSlice>>, port_name
     found.sort();
     found.dedup();
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_of_both_families_counts_once() {
+        let slice = |family: &str, ips: &[&str]| {
+            let endpoints: Vec<_> = ips.iter().map(|ip| serde_json::json!({"addresses": [ip]})).collect();
+            let value = serde_json::json!({"addressType": family, "endpoints": endpoints, "ports": [{"port": 80}]});
+            Arc::new(serde_json::from_value::<EndpointSlice>(value).unwrap())
+        };
+        let slices = [slice("IPv6", &["fd00::1", "fd00::2"]), slice("IPv4", &["10.0.0.1"])];
+        let check = |families: &[&str], expect: &[&str]| {
+            let families: Vec<String> = families.iter().map(|family| (*family).to_owned()).collect();
+            let expect: Vec<SocketAddr> = expect.iter().map(|text| text.parse().unwrap()).collect();
+            assert_eq!(addresses(&slices, &families, ""), expect, "{families:?}");
+        };
+        check(&["IPv4", "IPv6"], &["10.0.0.1:80"]);
+        check(&["IPv6", "IPv4"], &["[fd00::1]:80", "[fd00::2]:80"]);
+        check(&[], &["10.0.0.1:80", "[fd00::1]:80", "[fd00::2]:80"]);
+        let alone = [slice("IPv4", &[]), slices[0].clone()];
+        let found = addresses(&alone, &["IPv4".to_owned()], "");
+        assert_eq!(found.len(), 2, "better those of the other family than none");
+    }
 }

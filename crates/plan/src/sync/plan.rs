@@ -216,6 +216,8 @@ fn is_immutable(fault: &FieldProblem) -> bool {
     fault.message.contains("field is immutable")
         || fault.message.contains("may not change once set")
         || fault.message.contains("updates to")
+        // The address that a service was given is of the family that it had.
+        || fault.message.contains("value as indicated by `ipFamilies[")
 }
 
 /// The delete of an object that the commit removed.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use masthead_api::admit;
+use masthead_api::admit::families::Families;
 use masthead_api::change::Change;
 use masthead_api::object::Object;
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use crate::cluster::event::Event;
 use crate::cluster::view::{Applied, Cluster};
 use crate::context::Context;
 use crate::desired::{CommitFacts, Desired, Origin, Wanted};
+use crate::network::ranges::{Network, PodRange};
 use crate::report::json::digest;
 use crate::report::text::diff_lines;
 use crate::sync::entry::{Action, Record, SyncPlan};
@@ -259,4 +261,60 @@ fn a_job_that_ran_and_went_is_not_made_again() {
     check(Some(60), &[]);
     // Without a time nothing but a user removes it, and git wants it back.
     check(None, &[Action::Create]);
+}
+
+#[test]
+fn services_are_made_for_the_families_of_their_cluster() {
+    let range = |text: &str| PodRange::new(text.parse().unwrap()).unwrap();
+    let dual = Network {
+        pods: vec![range("10.88.0.0/16"), range("fd00:10:88::/56")],
+        services: vec!["10.96.0.0/16".parse().unwrap(), "fd00:10:96::/112".parse().unwrap()],
+        ..Network::default()
+    };
+    let wanted = |spec: Value| {
+        let mut spec = spec;
+        spec["ports"] = json!([{"port": 80}]);
+        let manifest = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec});
+        // As a commit is read: for a cluster of whatever families.
+        let object = admit::create_for(manifest, "default", Families::Unknown).expect("a valid manifest");
+        let object = Arc::new(Object::from_value(object).expect("an object"));
+        let origin = Origin { path: "web.yaml".into(), line: 1 };
+        let mut desired =
+            Desired { commit: CommitFacts { id: "a".repeat(40), ..CommitFacts::default() }, ..Desired::default() };
+        desired.objects.insert(object.key().clone(), Wanted { object, origin });
+        desired
+    };
+    let both = wanted(json!({"ipFamilyPolicy": "RequireDualStack"}));
+    let (_, problems) = plan(&both, &Cluster::default(), Rules::default(), &mut Context::new(0, 1));
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["web.yaml:1: Service/web: spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": \
+          this cluster is not configured for dual-stack services"]
+    );
+    let mut cluster = Cluster::default();
+    cluster.set_network(Arc::new(dual));
+    let made = run(&mut cluster, &both);
+    let after = made.entries[0].after.clone().unwrap().value();
+    assert_eq!(after["spec"]["ipFamilies"], json!(["IPv4", "IPv6"]));
+    // It is given addresses; then git asks for one family, and for the other.
+    let mut live = after.clone();
+    live["spec"]["clusterIP"] = "10.96.0.50".into();
+    live["spec"]["clusterIPs"] = json!(["10.96.0.50", "fd00:10:96::50"]);
+    let revision = cluster.revision() + 1;
+    cluster.apply(Event::Put(Arc::new(Object::from_value(live).unwrap().at(revision))));
+    let made = run(&mut cluster, &wanted(json!({})));
+    let after = made.entries[0].after.clone().unwrap().value();
+    assert_eq!(actions(&made), [(Action::Change, "web".into())]);
+    assert_eq!(
+        (&after["spec"]["ipFamilies"], &after["spec"]["clusterIPs"]),
+        (&json!(["IPv4"]), &json!(["10.96.0.50"]))
+    );
+    let made = run(&mut cluster, &wanted(json!({"ipFamilies": ["IPv6"]})));
+    let after = made.entries[0].after.clone().unwrap().value();
+    assert_eq!(
+        (actions(&made), &after["spec"]["ipFamilies"]),
+        (vec![(Action::Replace, "web".into())], &json!(["IPv6"]))
+    );
+    assert!(after["spec"]["clusterIPs"].is_null(), "it gets another address");
 }
