@@ -199,7 +199,7 @@ async fn pages_of_other_sites_may_do_what_the_rule_says() {
         assert_eq!((answer.status, said(&answer).len()), (204, 0), "the pod is not asked");
         let answer = ask("PUT", path, good).await;
         assert_eq!(
-            (answer.body, said(&answer)),
+            (answer.body.clone(), said(&answer)),
             (format!("one PUT {path}"), [good, "x-a"].map(str::to_owned).to_vec())
         );
         let answer = ask("PUT", path, "https://other.test").await;
