@@ -363,8 +363,10 @@ fn charts_are_told_which_change_it_is_and_no_other_commit_is_one() {
             "former": [], "changes": changes, "made": [], "run": null});
         Arc::new(serde_json::from_value(record).expect("a record"))
     };
-    let change = |inputs: &str, number: u32| serde_json::json!({"inputs": inputs, "isApplied": true,
-        "revision": {"number": number, "isUpgrade": number > 1}});
+    let change = |inputs: &str, number: u32| {
+        serde_json::json!({"inputs": inputs, "isApplied": true,
+        "revision": {"number": number, "isUpgrade": number > 1}})
+    };
     let mut check = |path: &str, text: &str, expect: &str| -> String {
         lab.files.insert(path.to_owned(), text.to_owned());
         let observed = lab.observe().unwrap_or_else(|fault| panic!("{fault:?}"));

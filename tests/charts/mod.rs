@@ -3,6 +3,7 @@
 mod archive;
 mod commands;
 mod hostile;
+mod install;
 mod lab;
 mod registry;
 mod repositories;

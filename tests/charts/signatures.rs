@@ -6,7 +6,7 @@ use super::lab::{Lab, has};
 use super::server::{Server, index, missing, ok};
 
 /// Keyrings in `public.gpg` and `secret.gpg`: Ann has no passphrase, Bob's is `pw`.
-fn keys(lab: &Lab) -> bool {
+pub fn keys(lab: &Lab) -> bool {
     if !has(&["gpg", "gpgv", "gpg-agent"]) {
         return false;
     }

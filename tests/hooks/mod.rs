@@ -4,11 +4,11 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use masthead::sync::record::Outcome;
 use masthead_api::change::Change;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::registry::{CONFIG_MAP, POD};
 use masthead_api::object::Object;
-use masthead::sync::record::Outcome;
 use masthead_store::objects::Batch;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -414,7 +414,7 @@ async fn a_lost_store_runs_no_hook_again_and_changes_nothing_of_what_was_told() 
     let before = config(&lab, "told");
     assert_eq!(before["change"], "1 true false");
     let (taken, said) = {
-        let output = lab.site.git(&["push", "origin", "HEAD:refs/masthead/releases"], "clone");
+        let output = lab.site.git(&["push", "origin", "+HEAD:refs/masthead/releases"], "clone");
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     assert!(!taken && said.contains("refs/masthead/releases is written by Masthead alone"), "{said}");

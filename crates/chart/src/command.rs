@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use masthead_gotmpl::exec::execution::{Execution, Options as ExecOptions};
+use masthead_gotmpl::function::{Function, FunctionMap};
 use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::set::Set;
 use masthead_gotmpl::value::Value;
@@ -247,7 +248,7 @@ impl Run<'_> {
     }
 
     fn name_of(&self, template: &str) -> Result<String, String> {
-        let mut set = Set::new(table::functions());
+        let mut set = Set::new(&Sprig);
         set.parse("name-template", template.as_bytes()).map_err(|error| error.text)?;
         let mut host = Host::new(self.surroundings.entropy, "", self.surroundings.now.clone());
         let limits = self.surroundings.limits;
@@ -375,6 +376,31 @@ fn source(part: &str) -> Option<&str> {
         }
     }
     None
+}
+
+/// The functions that name templates have: sprig's, and none of Helm's own.
+struct Sprig;
+
+impl FunctionMap for Sprig {
+    fn find(&self, name: &[u8]) -> Option<&'static Function> {
+        const HELM: [&str; 13] = [
+            "toToml",
+            "mustToToml",
+            "fromToml",
+            "toYaml",
+            "mustToYaml",
+            "toYamlPretty",
+            "fromYaml",
+            "fromYamlArray",
+            "fromJsonArray",
+            "include",
+            "tpl",
+            "required",
+            "lookup",
+        ];
+        let is_helms = HELM.iter().any(|known| known.as_bytes() == name);
+        if is_helms { None } else { table::functions().find(name) }
+    }
 }
 
 /// Sprig's own `fail`, which name templates have, marks nothing.

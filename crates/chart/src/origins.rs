@@ -91,8 +91,6 @@ impl Origins {
 
     /// One entry a line of the file.
     pub fn lines(&self) -> &[LineOrigin] {
-        self.lines.get_or_init(|| {
-            self.trace.lines(&self.text).into_iter().map(|origin| self.origin(origin)).collect()
-        })
+        self.lines.get_or_init(|| self.trace.lines(&self.text).into_iter().map(|origin| self.origin(origin)).collect())
     }
 }
