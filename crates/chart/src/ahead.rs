@@ -9,7 +9,6 @@ use masthead_gotmpl::parse::parser::{Unnamed, parse_unnamed};
 use masthead_gotmpl::string::Str;
 use masthead_sprig::table;
 
-use crate::chart::File;
 use crate::manifests::{self, Parts};
 use crate::schema::Schema;
 
@@ -119,31 +118,30 @@ impl Pool {
     }
 
     /// Has what a chart's file is for done ahead, if its name says that there is something to do.
-    pub(crate) fn look_at(&self, file: &mut File) {
-        if !self.helps || file.early.is_some() {
-            return;
+    pub(crate) fn look_at(&self, name: &str, data: &Str) -> Option<Early> {
+        if !self.helps {
+            return None;
         }
-        let mut rest = file.name.as_str();
-        let mut is_own = true;
+        let (mut rest, mut is_own) = (name, true);
         while let Some((_, inner)) = rest.strip_prefix("charts/").and_then(|inner| inner.split_once('/')) {
             (rest, is_own) = (inner, false);
         }
-        let data = file.data.clone();
-        let bytes = data.len();
-        let job: Job = if rest.starts_with("templates/") {
+        let (bytes, data) = (data.len(), data.clone());
+        let (early, job): (Early, Job) = if rest.starts_with("templates/") {
             let template = Arc::new(Ahead::default());
-            file.early = Some(Early::Template(Arc::clone(&template)));
-            Box::new(move || template.make(|| parse(&data)))
+            (Early::Template(Arc::clone(&template)), Box::new(move || template.make(|| parse(&data))))
         } else if rest == "values.schema.json" {
             let cell = LazySchema::default();
-            file.early = Some(Early::Schema(Arc::clone(&cell)));
-            Box::new(move || {
+            let early = Early::Schema(Arc::clone(&cell));
+            let compile = move || {
                 cell.get_or_init(|| Schema::parse(data.as_bytes()));
-            })
+            };
+            (early, Box::new(compile))
         } else {
-            return;
+            return None;
         };
         self.add(is_own, bytes, job);
+        Some(early)
     }
 
     /// Has a rendered file read ahead, if that is worth it.

@@ -200,7 +200,7 @@ impl Walk<'_> {
                     return Err(format!("chart folder {} holds more than {BYTES_MAX} bytes", self.top));
                 }
                 let mut file = File::new(name, data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&data));
-                self.pool.look_at(&mut file);
+                file.early = self.pool.look_at(&file.name, &file.data);
                 self.files.push(file);
                 Ok(())
             }

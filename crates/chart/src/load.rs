@@ -47,7 +47,9 @@ type Subcharts = BTreeMap<String, Vec<File>>;
 
 impl Loader<'_> {
     fn files(&mut self, mut files: Vec<File>) -> Result<Chart, String> {
-        files.iter_mut().for_each(|file| self.pool.look_at(file));
+        for file in files.iter_mut().filter(|file| file.early.is_none()) {
+            file.early = self.pool.look_at(&file.name, &file.data);
+        }
         self.pool.flush();
         let mut metadata: Option<Metadata> = None;
         for file in files.iter().filter(|file| file.name == "Chart.yaml") {
