@@ -129,7 +129,9 @@ mod tests {
                 // What a node needs no more and needs again at once may be told of needlessly, never the other way round.
                 assert!(told || before == after, "seed {seed}: {before:?} → {after:?}");
             }
-            plain.keys().for_each(|uid| drop(references.forget(uid)));
+            for uid in plain.keys() {
+                references.forget(uid);
+            }
             assert!(references.nodes.is_empty() && references.objects.is_empty() && references.pods.is_empty());
         }
     }
