@@ -1,7 +1,10 @@
 //! `--set` lines to values: Helm's own little language of keys, indices, lists and escapes, with its errors.
 
+use masthead_gotmpl::fmt::print;
+use masthead_gotmpl::list::List;
 use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::string::Str;
+use masthead_gotmpl::value::Value;
 use masthead_sprig::golang::number;
 use masthead_sprig::golang::unicode;
 
@@ -214,7 +217,7 @@ impl Parser<'_, '_> {
         }
         let (name, last) = self.until(&['[', '.', '=']);
         if !name.is_empty() {
-            return fault(format!("unexpected data at end of array index: {}", quoted(&name)));
+            return fault(format!("unexpected data at end of array index: {}", quoted_runes(&name)));
         }
         match last {
             None => Err(Stop::End),
@@ -347,6 +350,16 @@ fn fault<T>(text: String) -> Done<T> {
 
 fn quoted(text: &str) -> String {
     quote(text.as_bytes())
+}
+
+/// Go's `%q` of `[]rune`, which Helm has here where it has a string elsewhere.
+fn quoted_runes(text: &str) -> String {
+    let runes = text.chars().map(|c| Value::int(i64::from(u32::from(c)))).collect();
+    let mut out = Vec::new();
+    match print::sprintf(&mut out, b"%q", &[Value::List(List::any(runes))]) {
+        Ok(()) => String::from_utf8_lossy(&out).into_owned(),
+        Err(words) => words,
+    }
 }
 
 /// Go's words where Helm takes a value for a mapping or a list that it is not.

@@ -49,7 +49,7 @@ fn faults() {
     refuses(json!({}), "a,b=1", "key \"a\" has no value (cannot end with ,)");
     refuses(json!({}), "a[-1]=x", "negative -1 index not allowed");
     refuses(json!({}), "a[a]=x", "error parsing index: strconv.Atoi: parsing \"a\": invalid syntax");
-    refuses(json!({}), "a[0]b=x", "unexpected data at end of array index: \"b\"");
+    refuses(json!({}), "a[0]b'=x", "unexpected data at end of array index: ['b' '\\'']");
     refuses(json!({}), "a[70000]=x", "index of 70000 is greater than maximum supported index of 65536");
     refuses(json!({}), "a={x", "list must terminate with '}'");
     refuses(json!({}), "a[0", "error parsing index: EOF");
