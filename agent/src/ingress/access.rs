@@ -164,8 +164,8 @@ impl Line {
             done.ingress
         );
         let _ = match done.pod {
-            Some(pod) => write!(out, "\"{pod}\",\"tls\":{}}}\n", self.is_tls),
-            None => write!(out, "null,\"tls\":{}}}\n", self.is_tls),
+            Some(pod) => writeln!(out, "\"{pod}\",\"tls\":{}}}", self.is_tls),
+            None => writeln!(out, "null,\"tls\":{}}}", self.is_tls),
         };
     }
 }
