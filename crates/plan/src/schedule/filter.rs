@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use masthead_api::core::affinity::PodAffinityTerm;
 use masthead_api::core::pod::{Pod, Toleration};
 
 use crate::cluster::view::Cluster;
@@ -36,20 +37,24 @@ pub struct Prepared<'c> {
 impl<'c> Prepared<'c> {
     /// For one pod over all nodes.
     pub fn new(cluster: &'c Cluster, pod: &Pod, nodes: &[NodeInfo]) -> Prepared<'c> {
-        let places = |terms: &[masthead_api::core::affinity::PodAffinityTerm]| -> Vec<Places> {
+        let places = |terms: &[PodAffinityTerm], counts: &dyn Fn(&PodAffinityTerm, &Pod) -> bool| -> Vec<Places> {
             terms
                 .iter()
                 .map(|term| {
                     let mut places = Places::default();
                     for node in nodes {
-                        let near =
-                            node.pods.iter().filter(|other| near::term_selects(cluster, term, pod, other)).count();
+                        let near = node.pods.iter().filter(|other| counts(term, other)).count();
                         places.add(&term.topology_key, node, i64::try_from(near).unwrap_or(i64::MAX));
                     }
                     places
                 })
                 .collect()
         };
+        let wanted = near::required(pod);
+        // A pod counts for nearness when all terms are about it, and against it when one is.
+        let is_wanted =
+            |_: &PodAffinityTerm, other: &Pod| wanted.iter().all(|term| near::term_selects(cluster, term, pod, other));
+        let is_unwanted = |term: &PodAffinityTerm, other: &Pod| near::term_selects(cluster, term, pod, other);
         let mut against = Vec::new();
         for node in nodes {
             for other in &node.pods {
@@ -63,9 +68,9 @@ impl<'c> Prepared<'c> {
         Prepared {
             cluster,
             request: request::of(pod),
-            spread: spread::counted(pod, "DoNotSchedule", nodes),
-            wanted: places(near::required(pod)),
-            unwanted: places(near::forbidden(pod)),
+            spread: spread::counted(pod, nodes),
+            wanted: places(wanted, &is_wanted),
+            unwanted: places(near::forbidden(pod), &is_unwanted),
             against,
         }
     }

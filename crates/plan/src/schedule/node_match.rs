@@ -1,5 +1,7 @@
 //! A node's labels, name and taints against what a pod selects and tolerates.
 
+use std::collections::BTreeSet;
+
 use masthead_api::core::affinity::{NodeSelectorRequirement, NodeSelectorTerm};
 use masthead_api::core::node::{Node, Taint};
 use masthead_api::core::pod::{Pod, Toleration};
@@ -27,6 +29,24 @@ pub fn term_matches(term: &NodeSelectorTerm, node: &Node) -> bool {
             .match_fields
             .iter()
             .all(|r| requirement_matches(r, (r.key == "metadata.name").then_some(node.metadata.name.as_str())))
+}
+
+/// The names of nodes that required affinity leaves, where each of its terms names some; none of them where terms
+/// contradict themselves.
+pub fn named(pod: &Pod) -> Option<BTreeSet<&str>> {
+    let affinity = pod.spec.affinity.as_ref()?.node_affinity.as_ref()?;
+    let required = affinity.required_during_scheduling_ignored_during_execution.as_ref()?;
+    let mut all: Option<BTreeSet<&str>> = None;
+    for term in &required.node_selector_terms {
+        let mut of_term: Option<BTreeSet<&str>> = None;
+        for requirement in term.match_fields.iter().filter(|r| r.key == "metadata.name" && r.operator == "In") {
+            let names: BTreeSet<&str> = requirement.values.iter().map(String::as_str).collect();
+            of_term =
+                Some(of_term.map_or_else(|| names.clone(), |known| known.intersection(&names).copied().collect()));
+        }
+        all.get_or_insert_default().extend(of_term?);
+    }
+    all
 }
 
 fn requirement_matches(requirement: &NodeSelectorRequirement, value: Option<&str>) -> bool {

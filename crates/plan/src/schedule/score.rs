@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use masthead_api::core::pod::Pod;
+use masthead_api::core::pod::{Pod, TopologySpreadConstraint};
 
 use crate::cluster::view::Cluster;
 use crate::schedule::near::{self, Places};
@@ -30,7 +30,7 @@ pub fn total(cluster: &Cluster, pod: &Pod, possible: &[&NodeInfo], all: &[NodeIn
     let taints = reversed(each(possible, |node| disliked_taints(pod, node)));
     let affinity = scaled(each(possible, |node| preferred_terms(pod, node)));
     let near = spanned(pod_affinity(cluster, pod, possible, all));
-    let spread = spread_scores(cluster, pod, possible);
+    let spread = spread_scores(cluster, pod, possible, all);
     (0..possible.len())
         .map(|i| {
             let node = possible[i];
@@ -156,39 +156,32 @@ fn preferences(pod: &Pod) -> impl Iterator<Item = (&masthead_api::core::affinity
         .chain(far.iter().map(|t| (&t.pod_affinity_term, -i64::from(t.weight))))
 }
 
+/// A soft constraint with the pods of each domain that a possible node lies in; for hosts each node is asked itself.
+struct Soft<'c> {
+    constraint: &'c TopologySpreadConstraint,
+    domains: BTreeMap<&'c str, i64>,
+    weight: f64,
+}
+
 /// Fewer pods of the same kind in the same domain are better; constraints by default when the pod has none.
-fn spread_scores(cluster: &Cluster, pod: &Pod, possible: &[&NodeInfo]) -> Vec<f64> {
-    let mut counted_pod = pod.clone();
+fn spread_scores(cluster: &Cluster, pod: &Pod, possible: &[&NodeInfo], all: &[NodeInfo]) -> Vec<f64> {
     let own = !pod.spec.topology_spread_constraints.is_empty();
-    if !own {
-        counted_pod.spec.topology_spread_constraints = spread::default_constraints(cluster, pod);
-        // Nodes without a zone are not left out of a constraint that nobody wrote.
-        counted_pod
-            .spec
-            .topology_spread_constraints
-            .retain(|c| possible.iter().all(|node| node.label(&c.topology_key).is_some()));
-    }
-    let nodes: Vec<NodeInfo> = possible.iter().copied().cloned().collect();
-    let constraints = spread::counted(&counted_pod, "ScheduleAnyway", &nodes);
+    let by_default = if own { Vec::new() } else { spread::default_constraints(cluster, pod) };
+    let constraints = if own { spread::of_kind(pod, "ScheduleAnyway") } else { by_default.iter().collect::<Vec<_>>() };
     if constraints.is_empty() {
         return vec![0.0; possible.len()];
     }
+    // A node without a zone is left out of constraints that somebody wrote.
+    let takes_part = |node: &NodeInfo| !own || constraints.iter().all(|c| node.label(&c.topology_key).is_some());
+    let soft: Vec<Soft<'_>> = constraints.iter().map(|c| soft(pod, c, possible, all, &takes_part)).collect();
     let raw: Vec<Option<f64>> = possible
         .iter()
         .map(|node| {
-            let mut score = 0.0;
-            for constraint in &constraints {
-                let domain = node.label(&constraint.key)?;
-                let size = if constraint.key == HOSTNAME { possible.len() } else { constraint.domains.len() };
-                let weight = float(i64::try_from(size).unwrap_or(i64::MAX) + 2).ln();
-                score += float(constraint.domains.get(domain).copied().unwrap_or(0)) * weight
-                    + float(constraint.max_skew - 1);
-            }
-            Some(score.round())
+            takes_part(node).then(|| soft.iter().map(|soft| domain_score(pod, soft, node)).sum::<f64>().round())
         })
         .collect();
     let known = || raw.iter().copied().flatten();
-    let (most, least) = (known().fold(f64::MIN, f64::max), known().fold(f64::MAX, f64::min));
+    let (most, least) = (known().fold(0.0, f64::max), known().fold(f64::MAX, f64::min));
     raw.iter()
         .map(|score| match score {
             None => 0.0,
@@ -196,4 +189,38 @@ fn spread_scores(cluster: &Cluster, pod: &Pod, possible: &[&NodeInfo]) -> Vec<f6
             Some(score) => (BEST * (most + least - score) / most).floor(),
         })
         .collect()
+}
+
+fn soft<'c>(
+    pod: &Pod,
+    constraint: &'c TopologySpreadConstraint,
+    possible: &[&'c NodeInfo],
+    all: &'c [NodeInfo],
+    takes_part: &dyn Fn(&NodeInfo) -> bool,
+) -> Soft<'c> {
+    let mut domains: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut size = possible.iter().filter(|node| takes_part(node)).count();
+    if constraint.topology_key != HOSTNAME {
+        let labels = possible.iter().filter(|node| takes_part(node)).filter_map(|n| n.label(&constraint.topology_key));
+        domains.extend(labels.map(|domain| (domain, 0)));
+        size = domains.len();
+        // Pods on nodes that are full count too.
+        for node in all.iter().filter(|node| takes_part(node) && spread::included(pod, constraint, node)) {
+            if let Some(count) = node.label(&constraint.topology_key).and_then(|domain| domains.get_mut(domain)) {
+                *count += spread::matching(pod, constraint, node);
+            }
+        }
+    }
+    let weight = float(i64::try_from(size).unwrap_or(i64::MAX).saturating_add(2)).ln();
+    Soft { constraint, domains, weight }
+}
+
+fn domain_score(pod: &Pod, soft: &Soft<'_>, node: &NodeInfo) -> f64 {
+    let Some(domain) = node.label(&soft.constraint.topology_key) else { return 0.0 };
+    let count = if soft.constraint.topology_key == HOSTNAME {
+        spread::matching(pod, soft.constraint, node)
+    } else {
+        soft.domains.get(domain).copied().unwrap_or(0)
+    };
+    float(count) * soft.weight + float(i64::from(soft.constraint.max_skew) - 1)
 }

@@ -1,11 +1,14 @@
 //! A pod and all nodes → the best node that is possible, or why there is none.
 
+use std::collections::BTreeSet;
+
 use masthead_api::core::pod::Pod;
 
 use crate::cluster::view::Cluster;
 use crate::schedule::filter::{Prepared, Rejection};
 use crate::schedule::message;
 use crate::schedule::node_info::NodeInfo;
+use crate::schedule::node_match;
 use crate::schedule::score;
 
 /// Where a pod goes, and why there.
@@ -24,17 +27,25 @@ pub struct Assignment {
 /// # Errors
 /// The sentence for the condition and the event, when no node is possible.
 pub fn select(cluster: &Cluster, pod: &Pod, nodes: &[NodeInfo]) -> Result<Assignment, String> {
+    let named = node_match::named(pod);
+    if !nodes.is_empty() && named.as_ref().is_some_and(BTreeSet::is_empty) {
+        return Err(message::conflict(nodes.len(), pod));
+    }
     let prepared = Prepared::new(cluster, pod, nodes);
     let mut possible = Vec::new();
     let mut rejections: Vec<Rejection> = Vec::new();
     for (index, node) in nodes.iter().enumerate() {
+        if named.as_ref().is_some_and(|named| !named.contains(node.name())) {
+            rejections.push(Rejection { reasons: vec![message::NOT_NAMED.to_owned()], resolvable: false });
+            continue;
+        }
         match prepared.check(pod, node) {
             Ok(()) => possible.push(index),
             Err(rejection) => rejections.push(rejection),
         }
     }
     if possible.is_empty() {
-        return Err(message::unschedulable(&rejections));
+        return Err(message::unschedulable(&rejections, pod));
     }
     let candidates: Vec<&NodeInfo> = possible.iter().map(|index| &nodes[*index]).collect();
     let scores = score::total(cluster, pod, &candidates, nodes);

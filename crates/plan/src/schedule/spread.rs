@@ -42,21 +42,28 @@ impl Counted {
     }
 }
 
-/// The pod's constraints of one kind (`DoNotSchedule` or `ScheduleAnyway`), counted over `nodes`.
-pub fn counted(pod: &Pod, action: &str, nodes: &[NodeInfo]) -> Vec<Counted> {
-    let constraints: Vec<&TopologySpreadConstraint> =
-        pod.spec.topology_spread_constraints.iter().filter(|c| c.when_unsatisfiable == action).collect();
+/// The pod's constraints of one kind (`DoNotSchedule` or `ScheduleAnyway`).
+pub fn of_kind<'p>(pod: &'p Pod, action: &str) -> Vec<&'p TopologySpreadConstraint> {
+    pod.spec.topology_spread_constraints.iter().filter(|c| c.when_unsatisfiable == action).collect()
+}
+
+/// The pod's hard constraints, counted over `nodes`.
+pub fn counted(pod: &Pod, nodes: &[NodeInfo]) -> Vec<Counted> {
+    let constraints = of_kind(pod, "DoNotSchedule");
     let keys: Vec<&str> = constraints.iter().map(|c| c.topology_key.as_str()).collect();
     constraints.iter().map(|constraint| count(pod, constraint, &keys, nodes)).collect()
 }
 
+/// Whether a constraint of a pod is about another, or about itself.
+fn selects(pod: &Pod, constraint: &TopologySpreadConstraint, other: &Pod) -> bool {
+    constraint.label_selector.as_ref().is_some_and(|s| s.matches(&other.metadata.labels))
+        && constraint
+            .match_label_keys
+            .iter()
+            .all(|key| pod.metadata.labels.get(key).is_none_or(|value| other.metadata.labels.get(key) == Some(value)))
+}
+
 fn count(pod: &Pod, constraint: &TopologySpreadConstraint, keys: &[&str], nodes: &[NodeInfo]) -> Counted {
-    let selects = |other: &Pod| {
-        constraint.label_selector.as_ref().is_some_and(|s| s.matches(&other.metadata.labels))
-            && constraint.match_label_keys.iter().all(|key| {
-                pod.metadata.labels.get(key).is_none_or(|value| other.metadata.labels.get(key) == Some(value))
-            })
-    };
     let mut domains: BTreeMap<String, i64> = BTreeMap::new();
     for node in nodes {
         // A node takes part when it has all topology keys and its policies let it.
@@ -64,18 +71,19 @@ fn count(pod: &Pod, constraint: &TopologySpreadConstraint, keys: &[&str], nodes:
             continue;
         }
         let Some(domain) = node.label(&constraint.topology_key) else { continue };
-        *domains.entry(domain.to_owned()).or_default() += matching(pod, node, &selects);
+        *domains.entry(domain.to_owned()).or_default() += matching(pod, constraint, node);
     }
     Counted {
         key: constraint.topology_key.clone(),
         max_skew: i64::from(constraint.max_skew),
         domains,
         min_domains: i64::from(constraint.min_domains.unwrap_or(1)),
-        own: i64::from(selects(pod)),
+        own: i64::from(selects(pod, constraint, pod)),
     }
 }
 
-fn included(pod: &Pod, constraint: &TopologySpreadConstraint, node: &NodeInfo) -> bool {
+/// Whether a constraint's policies let a node take part.
+pub fn included(pod: &Pod, constraint: &TopologySpreadConstraint, node: &NodeInfo) -> bool {
     let affinity =
         constraint.node_affinity_policy.as_deref() == Some("Ignore") || node_match::selected(pod, &node.node);
     let taints =
@@ -83,11 +91,16 @@ fn included(pod: &Pod, constraint: &TopologySpreadConstraint, node: &NodeInfo) -
     affinity && taints
 }
 
-fn matching(pod: &Pod, node: &NodeInfo, selects: &dyn Fn(&Pod) -> bool) -> i64 {
+/// The pods on a node that a constraint is about. One that selects everything counts nothing, as in Kubernetes.
+pub fn matching(pod: &Pod, constraint: &TopologySpreadConstraint, node: &NodeInfo) -> i64 {
+    let keyed = constraint.match_label_keys.iter().any(|key| pod.metadata.labels.contains_key(key));
+    if !keyed && constraint.label_selector.as_ref().is_some_and(LabelSelector::is_empty) {
+        return 0;
+    }
     let counts = |other: &&std::sync::Arc<Pod>| {
         other.metadata.namespace == pod.metadata.namespace
             && other.metadata.deletion_timestamp.is_none()
-            && selects(other)
+            && selects(pod, constraint, other)
     };
     i64::try_from(node.pods.iter().filter(counts).count()).unwrap_or(i64::MAX)
 }

@@ -141,3 +141,130 @@ fn decides_as_the_recorded_scheduler_did() {
     println!("{ran} cases, {} differ", failures.len());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+fn node(name: &str, zone: Option<&str>, cpu: &str) -> Value {
+    let mut labels = json!({"kubernetes.io/hostname": name});
+    if let Some(zone) = zone {
+        labels["zone"] = json!(zone);
+    }
+    let room = json!({"cpu": cpu, "memory": "8Gi", "pods": "110"});
+    json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels},
+        "status": {"capacity": room, "allocatable": room}})
+}
+
+fn pod(name: &str, labels: Value, spec: Value) -> Value {
+    let mut spec = spec;
+    let requests = spec["cpu"].take();
+    if let Some(fields) = spec.as_object_mut() {
+        fields.remove("cpu");
+    }
+    spec["containers"] = json!([{"name": "c", "image": "i"}]);
+    if !requests.is_null() {
+        spec["containers"][0]["resources"] = json!({"requests": {"cpu": requests}});
+    }
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "sched", "labels": labels},
+        "spec": spec})
+}
+
+/// The pod `p` is put on `node`, or `message` is said of it.
+fn decides(nodes: Value, existing: Value, spec: Value, node: &str, message: Option<&str>) {
+    let pending = pod("p", json!({"app": "web"}), spec);
+    let mut result = json!({"pod": "p", "node": node});
+    if let Some(message) = message {
+        result["message"] = json!(message);
+    }
+    let case = json!({"nodes": nodes, "existing": existing, "pending": [pending], "results": [result]});
+    if let Err(why) = run(&case) {
+        panic!("{why}\nin {case}");
+    }
+}
+
+#[test]
+fn a_pod_is_near_to_those_that_all_terms_are_about() {
+    let term = |key: &str| json!({"topologyKey": "zone", "labelSelector": {"matchExpressions": [{"key": key, "operator": "Exists"}]}});
+    let spec = || json!({"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term("a"), term("b")]}}});
+    let nodes = || json!([node("n1", Some("x"), "4"), node("n2", Some("y"), "4")]);
+    let at = |name: &str, labels: Value, node: &str| pod(name, labels, json!({"nodeName": node}));
+    // One pod for each term is not one for both.
+    let apart = json!([at("a", json!({"a": ""}), "n1"), at("b", json!({"b": ""}), "n1")]);
+    decides(
+        nodes(),
+        apart,
+        spec(),
+        "",
+        Some(
+            "0/2 nodes are available: 2 node(s) didn't match pod affinity rules. no new claims to deallocate, \
+              preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.",
+        ),
+    );
+    decides(nodes(), json!([at("ab", json!({"a": "", "b": ""}), "n2")]), spec(), "n2", None);
+}
+
+#[test]
+fn nodes_that_are_named_are_the_only_ones_looked_at() {
+    let nodes = || json!([node("n1", None, "4"), node("n2", None, "1")]);
+    let spec = |requirements: &[&str]| {
+        let fields: Vec<Value> = requirements
+            .iter()
+            .map(|name| json!({"key": "metadata.name", "operator": "In", "values": [name]}))
+            .collect();
+        json!({"cpu": "2", "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution":
+            {"nodeSelectorTerms": [{"matchFields": fields}]}}}})
+    };
+    decides(nodes(), json!([]), spec(&["n1"]), "n1", None);
+    decides(
+        nodes(),
+        json!([]),
+        spec(&["n2"]),
+        "",
+        Some(
+            "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't satisfy plugin(s) [NodeAffinity]. \
+              no new claims to deallocate, preemption: 0/2 nodes are available: \
+              2 Preemption is not helpful for scheduling.",
+        ),
+    );
+    decides(
+        nodes(),
+        json!([]),
+        spec(&["n1", "n2"]),
+        "",
+        Some(
+            "0/2 nodes are available: pod affinity terms conflict. no new claims to deallocate, \
+              preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.",
+        ),
+    );
+}
+
+#[test]
+fn a_pod_that_never_preempts_is_told_so() {
+    decides(
+        json!([node("n1", None, "1")]),
+        json!([]),
+        json!({"cpu": "2", "preemptionPolicy": "Never"}),
+        "",
+        Some(
+            "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, \
+              preemption: not eligible due to preemptionPolicy=Never.",
+        ),
+    );
+}
+
+#[test]
+fn what_spreads_everything_spreads_nothing() {
+    let spread = |selector: Value, action: &str| {
+        json!({"cpu": "1", "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone",
+            "whenUnsatisfiable": action, "labelSelector": selector}]})
+    };
+    let web = || json!({"app": "web"});
+    let at =
+        |name: &str, cpu: &str, node: &str| pod(name, json!({"app": "web"}), json!({"cpu": cpu, "nodeName": node}));
+    // The only node with room has a pod more than the other, which counts only for a selector that says something.
+    let nodes = || json!([node("n1", Some("x"), "8"), node("n2", Some("y"), "100m")]);
+    let existing = || json!([at("e", "1", "n1")]);
+    decides(nodes(), existing(), spread(json!({}), "DoNotSchedule"), "n1", None);
+    decides(nodes(), existing(), spread(json!({"matchLabels": web()}), "DoNotSchedule"), "", None);
+    // Pods on a full node make its zone a bad one, though it is not asked itself.
+    let nodes = json!([node("full", Some("x"), "3"), node("n1", Some("x"), "4"), node("n2", Some("y"), "4")]);
+    let existing = json!([at("e1", "1", "full"), at("e2", "1", "full"), at("e3", "1", "full"), at("e4", "1", "n2")]);
+    decides(nodes, existing, spread(json!({"matchLabels": web()}), "ScheduleAnyway"), "n2", None);
+}
