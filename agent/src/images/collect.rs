@@ -47,6 +47,7 @@ impl ImageStore {
                 added_s: record.added_s,
                 last_used_s: self.last_used_s(id),
                 is_used: self.is_used(id),
+                is_local: record.local,
                 layers: sizes,
             });
         }

@@ -1,4 +1,4 @@
-//! Decides which images go when the disk fills up: least recently used first, never one in use.
+//! Decides which images go when the disk fills up: least recently used first, never one in use or without a registry.
 
 use std::collections::BTreeMap;
 
@@ -41,6 +41,8 @@ pub struct Candidate {
     pub last_used_s: u64,
     /// A container names it.
     pub is_used: bool,
+    /// It has no registry: once gone, nothing brings it back.
+    pub is_local: bool,
     /// Its layers with their bytes.
     pub layers: Vec<(Digest, u64)>,
 }
@@ -71,7 +73,7 @@ pub fn plan(images: &[Candidate], usage: Usage, policy: Policy, now_s: u64) -> P
         *refs.entry(layer).or_default() += 1;
     }
     let is_old = |image: &&Candidate| now_s.saturating_sub(image.added_s.max(image.last_used_s)) >= policy.min_age_s;
-    let mut order: Vec<&Candidate> = images.iter().filter(|i| !i.is_used).filter(is_old).collect();
+    let mut order: Vec<&Candidate> = images.iter().filter(|i| !i.is_used && !i.is_local).filter(is_old).collect();
     order.sort_by_key(|i| (i.last_used_s, i.added_s, &i.id));
     for image in order {
         if plan.freed_bytes >= plan.wanted_bytes {
@@ -99,6 +101,7 @@ mod tests {
             added_s: 0,
             last_used_s: used_at,
             is_used,
+            is_local: name == "local",
             layers: layers.iter().map(|(l, b)| (Digest::of(l.as_bytes()), *b)).collect(),
         }
     }
@@ -110,6 +113,7 @@ mod tests {
             image("old", 100, false, &[("base", 50), ("o", 10)]),
             image("used", 50, true, &[("u", 99)]),
             image("young", 990, false, &[("y", 99)]),
+            image("local", 10, false, &[("l", 99)]),
         ];
         let names = |free: u64, now: u64| -> Vec<usize> {
             let usage = Usage { capacity_bytes: 1000, available_bytes: free };

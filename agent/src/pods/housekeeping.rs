@@ -55,6 +55,11 @@ pub async fn run(shared: Arc<Shared>, link: Handle, data: PathBuf, stop: Cancell
 /// Removes images that nobody uses, when the disk is full enough for it.
 async fn collect(shared: &Shared) {
     let Some(store) = shared.image_store.clone() else { return };
+    // Containers that an earlier agent has started use images, too.
+    match shared.runtime.list_containers(v1::ContainerFilter::default()).await {
+        Ok(all) => all.iter().for_each(|container| shared.in_use.hold(&container.id, &container.image_id)),
+        Err(error) => return tracing::warn!(%error, "images are not collected: it is not known which are in use"),
+    }
     match tokio::task::spawn_blocking(move || store.collect(Policy::default())).await {
         Ok(Ok(plan)) if plan.remove.is_empty() => {}
         Ok(Ok(plan)) => {
