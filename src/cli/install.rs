@@ -95,7 +95,7 @@ pub fn run(args: &Args, verb: Verb) -> Result<ExitCode> {
     let sets = [FLAGS, values::FLAGS, remote::FLAGS, command::COMMON];
     let given = flags::parse(&sets, &args.rest).map_err(|why| anyhow!(why))?;
     let [name, chart] = given.words.as_slice() else { bail!("a release and a chart are needed\n\n{USAGE}") };
-    let table = values::merge(&given, &mut Real).map_err(|why| anyhow!(why))?;
+    let table = values::merge(&given, &mut Real::default()).map_err(|why| anyhow!(why))?;
     let target = Target::find(&given)?;
     let wish = Wish { given: &given, verb, name, chart, values: Tree::Map(table).to_json() };
     for attempt in 1..=PUSHES_MAX {
@@ -314,7 +314,7 @@ impl Work {
     fn copy(&self, chart: &str) -> Result<Value, String> {
         let mut warnings = Vec::new();
         let files = if Path::new(chart).is_dir() {
-            disk::folder(&mut Real, chart, &mut warnings)?
+            disk::folder(&mut Real::default(), chart, &mut warnings)?
         } else {
             archive::files_or_name(&std::fs::read(chart).map_err(|error| error.to_string())?)?
         };

@@ -32,17 +32,17 @@ pub fn run(args: &[String]) -> Outcome {
             "" => create::files(name)?.into_iter().map(|file| (file.name, file.data.as_bytes().to_vec())).collect(),
             starter => from_starter(name, starter, given)?,
         };
-        let top = Real.absolute(folder);
-        if Real.stat(&top)? != Kind::Folder {
+        let top = Real::default().absolute(folder);
+        if Real::default().stat(&top)? != Kind::Folder {
             return Err(format!("no such directory {top}"));
         }
         let target = join(&top, name);
-        if matches!(Real.stat(&target), Ok(kind) if kind != Kind::Folder) {
+        if matches!(Real::default().stat(&target), Ok(kind) if kind != Kind::Folder) {
             return Err(format!("file {target} already exists and is not a directory"));
         }
         for (file, text) in files {
             let path = format!("{target}/{file}");
-            if given.text("starter").is_empty() && Real.stat(&path).is_ok() {
+            if given.text("starter").is_empty() && Real::default().stat(&path).is_ok() {
                 let warning = format!("WARNING: File {path:?} already exists. Overwriting.\n");
                 outcome.stdout.extend_from_slice(warning.as_bytes());
             }
@@ -90,8 +90,8 @@ fn from_starter(name: &str, starter: &str, given: &Given) -> Result<Vec<(String,
 
 /// Its name is the placeholder, which stands in its templates too, so that they are taken as they are.
 fn starter_chart(path: &str) -> Result<Chart, String> {
-    match Real.stat(path)? {
-        Kind::Folder => load::files(disk::folder(&mut Real, path, &mut Vec::new())?, &mut Vec::new()),
-        _ => disk::chart(&mut Real, path, &mut Vec::new()),
+    match Real::default().stat(path)? {
+        Kind::Folder => load::files(disk::folder(&mut Real::default(), path, &mut Vec::new())?, &mut Vec::new()),
+        _ => disk::chart(&mut Real::default(), path, &mut Vec::new()),
     }
 }

@@ -30,7 +30,7 @@ pub fn run(args: &[String]) -> Outcome {
             let path = path(&DEPENDENCY_LIST, given)?;
             let width = given.get("max-col-width").and_then(|text| parse_uint(text.as_bytes(), 0).ok()).unwrap_or(80);
             let width = usize::try_from(width).unwrap_or(usize::MAX);
-            outcome.stdout.extend_from_slice(listing::list(&mut Real, &path, width)?.as_bytes());
+            outcome.stdout.extend_from_slice(listing::list(&mut Real::default(), &path, width)?.as_bytes());
             Ok(())
         }),
         Some("update" | "up") => spec::run(&DEPENDENCY_UPDATE, rest, |given, outcome| {

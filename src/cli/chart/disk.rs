@@ -6,8 +6,14 @@ use std::path::Path;
 
 use masthead_chart::disk::{Disk, Kind};
 
+/// What one read takes at most.
+const BUFFER_BYTES: usize = 64 << 10;
+
 /// The file system, seen from the working directory.
-pub struct Real;
+#[derive(Default)]
+pub struct Real {
+    buffer: Vec<u8>,
+}
 
 /// Go's text of a failed operation on a path.
 pub fn words(verb: &str, path: &str, error: &io::Error) -> String {
@@ -39,8 +45,14 @@ impl Disk for Real {
         let mut names = Vec::new();
         for entry in fs::read_dir(path).map_err(|error| words("open", path, &error))? {
             let entry = entry.map_err(|error| words("open", path, &error))?;
-            let meta = entry.metadata().map_err(|error| words("lstat", path, &error))?;
-            names.push((entry.file_name().to_string_lossy().into_owned(), kind(&meta)));
+            // The folder knows what its entries are, but not how long.
+            let kind = match entry.file_type().map_err(|error| words("lstat", path, &error))? {
+                entry if entry.is_symlink() => Kind::Link,
+                entry if entry.is_dir() => Kind::Folder,
+                entry if entry.is_file() => Kind::File(0),
+                _ => Kind::Other,
+            };
+            names.push((entry.file_name().to_string_lossy().into_owned(), kind));
         }
         names.sort_by(|a: &(String, Kind), b| a.0.cmp(&b.0));
         Ok(names)
@@ -48,6 +60,27 @@ impl Disk for Real {
 
     fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
         fs::read(path).map_err(|error| words("open", path, &error))
+    }
+
+    fn read_up_to(&mut self, path: &str, most: u64) -> Result<Option<Vec<u8>>, String> {
+        let fault = |error: io::Error| words("open", path, &error);
+        let mut file = fs::File::open(path).map_err(fault)?;
+        self.buffer.resize(BUFFER_BYTES, 0);
+        let mut data = Vec::new();
+        loop {
+            let read = match file.read(&mut self.buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read.map_err(fault)?,
+            };
+            data.extend_from_slice(&self.buffer[..read]);
+            if data.len() as u64 > most {
+                return Ok(None);
+            }
+            // A read that does not fill the buffer has reached the end: most files take one.
+            if read < self.buffer.len() {
+                return Ok(Some(data));
+            }
+        }
     }
 
     fn resolve(&mut self, path: &str) -> Result<String, String> {

@@ -42,7 +42,7 @@ pub fn run(args: &[String]) -> Outcome {
             options.capabilities.kube_version =
                 KubeVersion::parse(version).map_err(|error| format!("invalid kube version '{version}': {error}"))?;
         }
-        let values = values::merge(given, &mut Real)?;
+        let values = values::merge(given, &mut Real::default())?;
         let tolerated = if given.is_on("strict") { Severity::Info } else { Severity::Warning };
         report(&paths, &values, &options, tolerated, given.is_on("quiet"), outcome)
     })
@@ -92,7 +92,7 @@ fn report(
 fn one(path: &str, values: &Table, options: &Options, reports: &mut Vec<String>) -> Result<Vec<Message>, String> {
     if !path.ends_with(".tgz") && !path.ends_with(".tar.gz") {
         let named = |error: String| error.replace(&format!("{path}/Chart.yaml"), &join(path, "Chart.yaml"));
-        return lint(&mut Real, path, values, options, reports).map_err(named);
+        return lint(&mut Real::default(), path, values, options, reports).map_err(named);
     }
     let bytes =
         std::fs::read(path).map_err(|error| format!("unable to open tarball: {}", words("open", path, &error)))?;
@@ -102,7 +102,7 @@ fn one(path: &str, values: &Table, options: &Options, reports: &mut Vec<String>)
     let root = folder.path().to_string_lossy().into_owned();
     let chart = unpack::into(&root, files).map_err(extract)?;
     chart.write().map_err(extract)?;
-    lint(&mut Real, &chart.folder, values, options, reports)
+    lint(&mut Real::default(), &chart.folder, values, options, reports)
 }
 
 /// Adds the charts in a folder of charts, and in theirs, in the order in which Helm walks.

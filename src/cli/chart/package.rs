@@ -34,26 +34,26 @@ pub fn run(args: &[String]) -> Outcome {
 }
 
 fn pack(path: &str, given: &Given, passphrase: Option<&str>, outcome: &mut Outcome) -> Result<(), String> {
-    let kind = Real.stat(path)?;
+    let kind = Real::default().stat(path)?;
     if given.is_on("dependency-update") {
         // As Helm does, without a word of it.
         let mut silent = Outcome::default();
-        update::run(&Real.absolute(path), How::Resolve, given, Check::Never, &mut silent)?;
+        update::run(&Real::default().absolute(path), How::Resolve, given, Check::Never, &mut silent)?;
     }
     if kind != Kind::Folder {
         return Err("Chart.yaml file is missing".to_owned());
     }
     let mut warnings = Vec::new();
-    let chart = load::files(disk::folder(&mut Real, path, &mut warnings)?, &mut warnings)?;
+    let chart = load::files(disk::folder(&mut Real::default(), path, &mut warnings)?, &mut warnings)?;
     warnings.iter().for_each(|line| outcome.stderr.push_str(&format!("{line}\n")));
     let changes =
         Changes { version: given.text("version").to_owned(), app_version: given.text("app-version").to_owned() };
     let (name, text) = package(&chart, &changes)?;
     let destination = match given.get("destination") {
-        None | Some(".") => Real.absolute("."),
+        None | Some(".") => Real::default().absolute("."),
         Some(folder) => folder.to_owned(),
     };
-    if matches!(Real.stat(&destination), Ok(kind) if kind != Kind::Folder) {
+    if matches!(Real::default().stat(&destination), Ok(kind) if kind != Kind::Folder) {
         return Err(format!("failed to save: is not a directory: {destination}"));
     }
     let path = join(&destination, &name);

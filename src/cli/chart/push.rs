@@ -24,20 +24,20 @@ pub fn run(args: &[String]) -> Outcome {
         if !remote::access(given).tls.is_plain() {
             return Err(crate::charts::fetch::NO_TLS_FLAGS.to_owned());
         }
-        match Real.stat(path) {
+        match Real::default().stat(path) {
             Err(error) if error.ends_with("no such file or directory") => return Err(format!("{path}: no such file")),
             Err(error) => return Err(error),
             Ok(Kind::Folder) => return Err("cannot push directory, must provide chart archive (.tgz)".to_owned()),
             Ok(_) => {}
         }
-        let bytes = Real.read(path)?;
+        let bytes = Real::default().read(path)?;
         archive::ensure(path, &bytes)?;
         let chart = load::files(archive::files(&bytes)?, &mut Vec::new())?;
         let url = format!("{}/{}", to.trim_end_matches('/'), chart.name());
         let version = chart.metadata.version.clone();
         let signature = format!("{path}.prov");
-        let provenance = match Real.stat(&signature) {
-            Ok(_) => Some(Real.read(&signature)?.into()),
+        let provenance = match Real::default().stat(&signature) {
+            Ok(_) => Some(Real::default().read(&signature)?.into()),
             Err(_) => None,
         };
         let login = remote::login(given)?;

@@ -191,7 +191,7 @@ pub struct Located {
 /// Helm's words where it has some.
 pub fn locate(name: &str, given: &Given) -> Result<Located, String> {
     let name = name.trim();
-    if Real.stat(name).is_ok() {
+    if Real::default().stat(name).is_ok() {
         let mut notes = String::new();
         if !given.text("repo").is_empty() {
             let repo = given.text("repo");
@@ -202,7 +202,7 @@ pub fn locate(name: &str, given: &Given) -> Result<Located, String> {
         if given.is_on("verify") {
             verify(name, given)?;
         }
-        return Ok(Located { path: Real.absolute(name), notes });
+        return Ok(Located { path: Real::default().absolute(name), notes });
     }
     if name.starts_with(['/', '.']) {
         return Err(format!("path {name:?} not found"));
@@ -234,7 +234,7 @@ pub fn underscore(name: &str) -> String {
 /// # Errors
 /// Helm's words where it has some.
 pub fn verify(path: &str, given: &Given) -> Result<Verified, String> {
-    if Real.stat(path)? == Kind::Folder {
+    if Real::default().stat(path)? == Kind::Folder {
         return Err("unpacked charts cannot be verified".to_owned());
     }
     let file = Path::new(path);
@@ -243,8 +243,8 @@ pub fn verify(path: &str, given: &Given) -> Result<Verified, String> {
     }
     let signature = format!("{path}.prov");
     let missing = |error| format!("could not load provenance file {signature}: {error}");
-    Real.stat(&signature).map_err(missing)?;
-    let (archive, signature) = (Real.read(path)?, Real.read(&signature)?);
+    Real::default().stat(&signature).map_err(missing)?;
+    let (archive, signature) = (Real::default().read(path)?, Real::default().read(&signature)?);
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     provenance::verify(&archive, &name, &signature, &keyring(given)).map_err(|error| error.to_string())
 }
@@ -254,7 +254,7 @@ pub fn verify(path: &str, given: &Given) -> Result<Verified, String> {
 /// # Errors
 /// The chart does not load.
 pub fn is_incomplete(path: &str) -> Result<bool, String> {
-    let chart = masthead_chart::disk::chart(&mut Real, path, &mut Vec::new())?;
+    let chart = masthead_chart::disk::chart(&mut Real::default(), path, &mut Vec::new())?;
     Ok(command::missing_dependencies(&chart).is_err())
 }
 

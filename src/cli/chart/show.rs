@@ -29,7 +29,7 @@ pub fn run(args: &[String]) -> Outcome {
         let located = remote::locate(&given.words[0], given)?;
         outcome.stderr.push_str(&located.notes);
         let mut warnings = Vec::new();
-        let chart = disk::chart(&mut Real, &located.path, &mut warnings)?;
+        let chart = disk::chart(&mut Real::default(), &located.path, &mut warnings)?;
         warnings.iter().for_each(|line| outcome.stderr.push_str(&format!("{line}\n")));
         match given.get("jsonpath").filter(|path| !path.is_empty()) {
             Some(path) if part == Part::Values => {

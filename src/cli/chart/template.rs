@@ -24,12 +24,12 @@ pub fn run(args: &[String]) -> Outcome {
     };
     let around = surroundings("masthead chart template");
     if is_here(&given) {
-        return command::template(args, &mut Real, &around);
+        return command::template(args, &mut Real::default(), &around);
     }
     let mut before = Outcome::default();
     match brought(&given, &mut before) {
         Ok(args) => {
-            let mut outcome = command::template(&args, &mut Real, &around);
+            let mut outcome = command::template(&args, &mut Real::default(), &around);
             outcome.stdout.splice(0..0, before.stdout);
             outcome.stderr.insert_str(0, &before.stderr);
             outcome
@@ -49,7 +49,7 @@ fn is_here(given: &Given) -> bool {
     }
     let asks = ["verify", "dependency-update"].iter().any(|name| given.is_on(name)) || is_set(&"repo");
     let chart = given.words.last().map(|word| word.trim()).unwrap_or_default();
-    !asks && (chart.starts_with(['/', '.']) || Real.stat(chart).is_ok())
+    !asks && (chart.starts_with(['/', '.']) || Real::default().stat(chart).is_ok())
 }
 
 /// Brings the chart and what it depends on here; gives the arguments with its path in place of what was named.

@@ -80,7 +80,7 @@ pub fn run(path: &str, how: How, given: &Given, check: Check, outcome: &mut Outc
 }
 
 fn chart(path: &str, outcome: &mut Outcome) -> Result<Chart, String> {
-    match Real.stat(path).map_err(|error| format!("could not find {path}: {error}"))? {
+    match Real::default().stat(path).map_err(|error| format!("could not find {path}: {error}"))? {
         Kind::Folder => {}
         _ => return Err("only unpacked charts can be updated".to_owned()),
     }
@@ -89,7 +89,7 @@ fn chart(path: &str, outcome: &mut Outcome) -> Result<Chart, String> {
 
 fn folder(path: &str, outcome: &mut Outcome) -> Result<Chart, String> {
     let mut warnings = Vec::new();
-    let chart = load::files(disk::folder(&mut Real, path, &mut warnings)?, &mut warnings);
+    let chart = load::files(disk::folder(&mut Real::default(), path, &mut warnings)?, &mut warnings);
     warnings.iter().for_each(|line| outcome.stderr.push_str(&format!("{line}\n")));
     chart
 }
@@ -148,7 +148,7 @@ impl Work<'_> {
     /// Helm's `GetLocalPath`.
     fn local(&self, place: &str) -> Result<String, String> {
         let path = if place.starts_with('/') { clean(place) } else { join(self.path, place) };
-        match Real.stat(&path) {
+        match Real::default().stat(&path) {
             Ok(_) => Ok(path),
             Err(error) if error.ends_with("no such file or directory") => Err(format!("directory {path} not found")),
             Err(error) => Err(error),
@@ -236,7 +236,7 @@ impl Work<'_> {
     /// What each is now, as a lock keeps it, and the archives that are to be in `charts/`.
     fn fetch(&self, wanted: &[Dependency], outcome: &mut Outcome) -> Result<(Vec<Dependency>, Archives), String> {
         let charts = join(self.path, "charts");
-        if matches!(Real.stat(&charts), Ok(kind) if kind != Kind::Folder) {
+        if matches!(Real::default().stat(&charts), Ok(kind) if kind != Kind::Folder) {
             return Err(format!("{charts:?} is not a directory"));
         }
         let mut found = Vec::new();
@@ -318,12 +318,12 @@ fn place(path: &str, found: &[Dependency], archives: &Archives, outcome: &mut Ou
         remote::put(&format!("{charts}/{name}"), text)?;
     }
     let mut lines = "Deleting outdated charts\n".to_owned();
-    for (name, kind) in Real.list(&charts)? {
+    for (name, kind) in Real::default().list(&charts)? {
         let file = format!("{charts}/{name}");
         if kind == Kind::Folder || archives.iter().any(|(archive, _)| *archive == name) {
             continue;
         }
-        match disk::chart(&mut Real, &file, &mut Vec::new()) {
+        match disk::chart(&mut Real::default(), &file, &mut Vec::new()) {
             Err(error) => lines.push_str(&format!("Could not verify {file} for deletion: {error} (Skipping)\n")),
             // Kept there by hand.
             Ok(chart) if found.iter().any(|one| one.repository.is_empty() && one.name == chart.name()) => {}
