@@ -1,6 +1,6 @@
 //! Gateways, their classes, routes and grants on their way into the store.
 
-use crate::admit::Admitted;
+use crate::admit::admitted::Admitted;
 use crate::admit::prepare::{spec_alone, spec_and_status};
 use crate::default::gateway as default;
 use crate::gateway::class::GatewayClass;

@@ -1,8 +1,9 @@
 //! Each supported kind's way into the store, and the look-up of a kind's type.
 
+use crate::admit::admitted::{Admitted, Visit};
 use crate::admit::families::Families;
 use crate::admit::prepare::{spec_alone, spec_and_status};
-use crate::admit::{Admitted, Visit, pod, service};
+use crate::admit::{pod, service};
 use crate::apps::deployment::{Deployment, DeploymentStatus};
 use crate::apps::replica_set::ReplicaSet;
 use crate::batch::job::Job;

@@ -2,17 +2,18 @@
 
 use serde_json::Value;
 
+use crate::admit::admitted::{Admitted, Visit};
 use crate::admit::families::Families;
 use crate::decode;
 use crate::kind::Kind;
 use crate::kind::Resource;
 use crate::kind::registry;
-use crate::table::Printed;
 use crate::validate::error::Errors;
 use crate::validate::meta::{Scope, validate_common, validate_update as validate_meta_update};
 use crate::validate::name::path_segment;
 
 pub mod admission;
+pub mod admitted;
 pub mod families;
 pub mod gateway;
 pub mod kinds;
@@ -26,41 +27,6 @@ mod service_tests;
 mod tests;
 
 pub use crate::problem::{FieldProblem, ProblemKind};
-
-/// What a kind does on its way into the store.
-pub trait Admitted: Resource + Printed {
-    /// Fills in what is left out.
-    fn fill_defaults(&mut self) {}
-
-    /// Clears what users may not set on create, and sets what the server sets.
-    fn prepare_create(&mut self) {}
-
-    /// Takes over from the old object what users may not change.
-    fn prepare_update(&mut self, _old: &Self) {}
-
-    /// Fills in what follows from the ranges of the cluster, or says why it can't; other rules are looked at afterwards.
-    fn fit(&mut self, _old: Option<&Self>, _families: Families, _errors: &mut Errors) {}
-
-    /// Fills in what follows from the uid, which an object is given after admission.
-    fn settle(&mut self) {}
-
-    /// Rules for a new object.
-    fn validate_create(&self, errors: &mut Errors);
-
-    /// Rules for an object that replaces another: those for a new one, where nothing in it has to stay.
-    fn validate_update(&self, _old: &Self, errors: &mut Errors) {
-        self.validate_create(errors);
-    }
-}
-
-/// What is done with the type of a kind.
-pub trait Visit {
-    /// What comes out.
-    type Out;
-
-    /// Does it.
-    fn visit<T: Admitted>(self) -> Self::Out;
-}
 
 /// What becomes of fields that the type does not have (`fieldValidation` of a request).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

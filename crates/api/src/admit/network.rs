@@ -1,6 +1,6 @@
 //! Endpoints, ingresses, their classes and network policies on their way into the store.
 
-use crate::admit::Admitted;
+use crate::admit::admitted::Admitted;
 use crate::admit::prepare::{spec_alone, spec_and_status};
 use crate::core::endpoints::Endpoints;
 use crate::default::network as default;

@@ -17,7 +17,7 @@ macro_rules! spec_and_status {
         }
     };
 }
-pub(in crate::admit) use spec_and_status;
+pub(super) use spec_and_status;
 
 /// `prepare_create` and `prepare_update` of a kind with a spec and no status.
 macro_rules! spec_alone {
@@ -32,4 +32,4 @@ macro_rules! spec_alone {
         }
     };
 }
-pub(in crate::admit) use spec_alone;
+pub(super) use spec_alone;

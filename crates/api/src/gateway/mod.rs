@@ -1,5 +1,6 @@
 //! Kinds of the group gateway.networking.k8s.io: the v1 kinds of its standard channel, of which some are served as v1beta1 too.
 
+pub mod backend;
 pub mod class;
 pub mod filter;
 #[expect(clippy::module_inception, reason = "the group and its first kind have one name")]

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use crate::kind::{Kind, registry};
 use crate::meta::time::Time;
 use crate::object::{Error, Object};
-use crate::table::{Column, columns, row};
+use crate::table::column::Column;
+use crate::table::rows::{columns, row};
 
 /// How much of each object goes into its row (`includeObject` of a request).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

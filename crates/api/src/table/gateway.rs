@@ -9,8 +9,8 @@ use crate::gateway::grpc_route::GRPCRoute;
 use crate::gateway::http_route::HTTPRoute;
 use crate::meta::condition::Condition;
 use crate::meta::time::Time;
+use crate::table::column::{AGE, Column, NAME, Printed, column, wide};
 use crate::table::objects::age;
-use crate::table::{AGE, Column, NAME, Printed, column, wide};
 
 /// The status of a condition; an absent one has an empty cell.
 fn status(conditions: &[Condition], type_: &str) -> Value {

@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::batch::job::{Job, JobStatus};
 use crate::meta::time::Time;
 use crate::table::age::{human, since};
+use crate::table::column::{AGE, CONTAINERS, Column, IMAGES, NAME, Printed, column, wide};
 use crate::table::objects::{age, names_and_images, selector};
-use crate::table::{AGE, CONTAINERS, Column, IMAGES, NAME, Printed, column, wide};
 
 /// Whether a condition of this type is true.
 fn is(status: &JobStatus, condition: &str) -> bool {

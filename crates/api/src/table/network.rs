@@ -9,8 +9,8 @@ use crate::discovery::endpoint_slice::{DiscoveryPort, EndpointSlice};
 use crate::meta::time::Time;
 use crate::networking::ingress::{Ingress, IngressClass, IngressLoadBalancerStatus};
 use crate::networking::network_policy::NetworkPolicy;
+use crate::table::column::{AGE, Column, NAME, Printed, column};
 use crate::table::objects::age;
-use crate::table::{AGE, Column, NAME, Printed, column};
 
 /// So many are shown.
 const SHOWN: usize = 3;

@@ -17,8 +17,8 @@ use crate::meta::object_meta::ObjectMeta;
 use crate::meta::selector::LabelSelector;
 use crate::meta::time::{MicroTime, Time};
 use crate::table::age::since;
+use crate::table::column::{AGE, CONTAINERS, Column, IMAGES, NAME, Printed, column, number, or_none, wide};
 use crate::table::text::pairs;
-use crate::table::{AGE, CONTAINERS, Column, IMAGES, NAME, Printed, column, number, or_none, wide};
 
 pub(crate) fn age(meta: &ObjectMeta, now: Time) -> Value {
     since(meta.creation_timestamp, now).into()

@@ -6,7 +6,7 @@ use crate::core::pod::Pod;
 use crate::core::pod_status::{ContainerStateTerminated, ContainerStatus};
 use crate::meta::time::Time;
 use crate::table::age::since;
-use crate::table::{AGE, Column, NAME, Printed, column, or_none, wide};
+use crate::table::column::{AGE, Column, NAME, Printed, column, or_none, wide};
 
 /// A pod in a line: ready containers, its state in a word, restarts.
 #[derive(Clone, Debug, PartialEq, Eq)]

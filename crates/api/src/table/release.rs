@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::meta::time::Time;
 use crate::release::release::Release;
+use crate::table::column::{AGE, Column, NAME, Printed, column};
 use crate::table::objects::age;
-use crate::table::{AGE, Column, NAME, Printed, column};
 
 impl Printed for Release {
     const COLUMNS: &'static [Column] = &[

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::kind::Kind;
 use crate::meta::object_meta::ObjectMeta;
-use crate::table::Column;
+use crate::table::column::Column;
 
 /// Spaces after the widest cell of a column.
 const GAP: usize = 3;
@@ -240,7 +240,7 @@ mod tests {
 
     use super::{Options, Printer, Row, render};
     use crate::kind::registry;
-    use crate::table::columns;
+    use crate::table::rows::columns;
 
     fn lease() -> serde_json::Value {
         json!({

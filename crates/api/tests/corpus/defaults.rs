@@ -1,6 +1,7 @@
 //! Valid manifests → the very objects that a real server made of them.
 
-use masthead_api::admit::{self, Admitted, admission};
+use masthead_api::admit::admitted::Admitted;
+use masthead_api::admit::{self, admission};
 use masthead_api::core::config::ServiceAccount;
 use masthead_api::core::pod::Pod;
 use masthead_api::scheduling::priority_class::PriorityClass;

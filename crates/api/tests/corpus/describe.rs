@@ -88,8 +88,8 @@ fn tables_agree_to_the_space() {
             continue;
         };
         let now = Time::parse(case["now"].as_str().unwrap()).unwrap();
-        let columns = table::columns(kind);
-        let mut cells = table::row(&served(&case), now).unwrap();
+        let columns = table::rows::columns(kind);
+        let mut cells = table::rows::row(&served(&case), now).unwrap();
         let age = columns.iter().position(|column| column.name == "Age").unwrap();
         cells[age] = "<AGE>".into();
         // Behind the age the recordings are spaced anew.

@@ -22,12 +22,12 @@ fn tables_agree() {
             continue;
         };
         let now = Time::parse(case["now"].as_str().unwrap()).unwrap();
-        let columns = table::columns(kind);
+        let columns = table::rows::columns(kind);
         let definitions: Vec<Value> = columns
             .iter()
             .map(|c| json!({"name": c.name, "type": c.type_, "format": c.format, "priority": c.priority}))
             .collect();
-        let mut cells = table::cells(kind, object, now).unwrap();
+        let mut cells = table::rows::cells(kind, object, now).unwrap();
         // The recording masks the age alone.
         let age = columns.iter().position(|c| c.name == "Age").unwrap();
         cells[age] = "<AGE>".into();

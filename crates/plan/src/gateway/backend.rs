@@ -2,7 +2,7 @@
 
 use masthead_api::core::service::Service;
 use masthead_api::gateway::resolved::ServicePort;
-use masthead_api::gateway::route::To;
+use masthead_api::gateway::backend::To;
 
 use crate::cluster::view::Cluster;
 use crate::gateway::grant::{self, From};

@@ -1,6 +1,7 @@
 //! Routes of all kinds to faults, as far as they are alike: parents, hosts, rules, and what backends refer to.
 
-use crate::gateway::route::{ParentReference, To};
+use crate::gateway::backend::To;
+use crate::gateway::route::ParentReference;
 use crate::meta::object_meta::ObjectMeta;
 use crate::validate::error::Errors;
 use crate::validate::gateway::schema::{
@@ -95,7 +96,7 @@ pub trait Backend {
 macro_rules! backend {
     ($ty:ty, $form_of_filters:path, $rules_of_filters:path) => {
         impl $crate::validate::gateway::route::Backend for $ty {
-            fn to(&self) -> $crate::gateway::route::To<'_> {
+            fn to(&self) -> $crate::gateway::backend::To<'_> {
                 self.to()
             }
             fn weight(&self) -> Option<i32> {

@@ -455,7 +455,7 @@ fn rows_are_those_of_the_definitions() {
         object["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
         let kind = Kind::by_gvk(object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap()).unwrap();
         let now = Time::parse("2026-01-01T00:01:05Z").unwrap();
-        table::text::render(table::columns(kind), &[table::cells(kind, &object, now).unwrap()], false)
+        table::text::render(table::rows::columns(kind), &[table::rows::cells(kind, &object, now).unwrap()], false)
     };
     let mut gateway = create(manifest("Gateway"), "default").unwrap();
     assert_eq!(

@@ -3,24 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::container::{
-    Container, ContainerPort, ContainerResizePolicy, ContainerRestartRule, EphemeralContainer, ResourceRequirements,
-    VolumeDevice, VolumeMount,
+    Container, ContainerPort, ContainerResizePolicy, ContainerRestartRule, ResourceRequirements, VolumeMount,
 };
-use crate::core::env::{EnvFromSource, EnvVar};
 use crate::core::pod::PodSpec;
-use crate::core::security::SecurityContext;
 use crate::core::volume::Volume;
 use crate::validate::error::Errors;
 use crate::validate::name;
 use crate::validate::path::Path;
+use crate::validate::pod::common::{Common, PULL_POLICIES};
 use crate::validate::pod::env::{validate_env, validate_env_from};
+use crate::validate::pod::place::validate_descending_path;
 use crate::validate::pod::probe::{Hooks, Role, validate_lifecycle, validate_probe};
 use crate::validate::pod::security;
-use crate::validate::pod::volume::validate_descending_path;
 use crate::validate::resource::{Holder, validate_requirements};
 
-/// When an image is pulled, sorted.
-pub const PULL_POLICIES: &[&str] = &["Always", "IfNotPresent", "Never"];
 const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
 /// Rules of one container about its exit codes.
 const RESTART_RULES_MAX: usize = 20;
@@ -28,66 +24,6 @@ const RESTART_RULES_MAX: usize = 20;
 const EXIT_CODES_MAX: usize = 255;
 const RULES_NEED_POLICY: &str = "must specify restartPolicy when restart rules are used";
 const RESTART_POLICIES: &[&str] = &["Always", "Never", "OnFailure"];
-
-/// What the three sorts of containers have in common.
-#[derive(Clone, Copy)]
-pub struct Common<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// Its security settings.
-    pub security_context: Option<&'a SecurityContext>,
-    /// Its variables.
-    pub env: &'a [EnvVar],
-    /// Its block devices.
-    pub volume_devices: &'a [VolumeDevice],
-    image: &'a str,
-    termination_message_policy: &'a str,
-    ports: &'a [ContainerPort],
-    env_from: &'a [EnvFromSource],
-    volume_mounts: &'a [VolumeMount],
-    image_pull_policy: &'a str,
-    resources: &'a ResourceRequirements,
-    resize_policy: &'a [ContainerResizePolicy],
-}
-
-macro_rules! common {
-    ($($ty:ident)*) => {$(
-        impl<'a> From<&'a $ty> for Common<'a> {
-            fn from(c: &'a $ty) -> Self {
-                Common {
-                    name: &c.name,
-                    security_context: c.security_context.as_ref(),
-                    image: &c.image,
-                    termination_message_policy: &c.termination_message_policy,
-                    ports: &c.ports,
-                    env: &c.env,
-                    env_from: &c.env_from,
-                    volume_mounts: &c.volume_mounts,
-                    volume_devices: &c.volume_devices,
-                    image_pull_policy: &c.image_pull_policy,
-                    resources: &c.resources,
-                    resize_policy: &c.resize_policy,
-                }
-            }
-        }
-    )*};
-}
-
-common! { Container EphemeralContainer }
-
-/// Calls `visit` with the path of each container: init, regular, ephemeral.
-pub fn visit_containers(path: &Path<'_>, spec: &PodSpec, visit: &mut dyn FnMut(&Path<'_>, Common<'_>)) {
-    for (field, list) in [("initContainers", &spec.init_containers), ("containers", &spec.containers)] {
-        let at = path.child(field);
-        for (i, container) in list.iter().enumerate() {
-            visit(&at.index(i), container.into());
-        }
-    }
-    let at = path.child("ephemeralContainers");
-    for (i, container) in spec.ephemeral_containers.iter().enumerate() {
-        visit(&at.index(i), container.into());
-    }
-}
 
 /// What of a pod its containers are judged by.
 pub struct Context<'a> {

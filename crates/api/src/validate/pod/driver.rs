@@ -8,7 +8,8 @@ use crate::core::volume_driver::{
 use crate::validate::error::Errors;
 use crate::validate::name;
 use crate::validate::path::Path;
-use crate::validate::pod::volume::{Sources, validate_descending_path};
+use crate::validate::pod::place::validate_descending_path;
+use crate::validate::pod::source::Sources;
 
 fn required(path: &Path<'_>, fields: &[(&str, &str)], errors: &mut Errors) {
     for (field, value) in fields {

@@ -18,13 +18,16 @@ use crate::validate::resource::{Holder, validate_requirements};
 use crate::validate::selector::validate_labels;
 use crate::validate::{internal, name};
 
+pub mod common;
 pub mod container;
 pub mod driver;
 pub mod env;
+pub mod place;
 pub mod probe;
 pub mod resources;
 pub mod scheduling;
 pub mod security;
+pub mod source;
 pub mod update;
 pub mod volume;
 
@@ -197,7 +200,7 @@ fn validate_policies(path: &Path<'_>, spec: &PodSpec, errors: &mut Errors) {
                 errors.forbidden(&path.child(field), DETAIL);
             }
         }
-        container::visit_containers(path, spec, &mut |at, container| {
+        common::visit_containers(path, spec, &mut |at, container| {
             if !container.volume_devices.is_empty() {
                 errors.forbidden(&at.child("volumeDevices"), DETAIL);
             }

@@ -10,8 +10,8 @@ use crate::validate::error::Errors;
 use crate::validate::internal;
 use crate::validate::name;
 use crate::validate::path::Path;
-use crate::validate::pod::container::visit_containers;
-use crate::validate::pod::volume::validate_descending_path;
+use crate::validate::pod::common::visit_containers;
+use crate::validate::pod::place::validate_descending_path;
 use crate::validate::quote::go_string;
 
 /// Greatest user and group id.

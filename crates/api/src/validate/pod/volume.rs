@@ -11,8 +11,11 @@ use crate::validate::claim::validate_claim_template;
 use crate::validate::error::{Errors, Shown};
 use crate::validate::name;
 use crate::validate::path::Path;
+use crate::validate::pod::common::PULL_POLICIES;
 use crate::validate::pod::driver;
 use crate::validate::pod::env::{FILE_FIELDS, validate_field, validate_resource_field};
+use crate::validate::pod::place::{validate_local_path, validate_no_backsteps};
+use crate::validate::pod::source::Sources;
 use crate::validate::selector::validate_selector;
 
 const HOST_PATH_TYPES: &[&str] =
@@ -64,22 +67,8 @@ pub fn validate_volumes<'v>(
     valid
 }
 
-/// Counts the sources of a volume; only the first is looked into.
-pub(super) struct Sources(usize);
-
-impl Sources {
-    /// Whether this source is the first; a further one is a fault at `path.field`.
-    pub(super) fn first(&mut self, path: &Path<'_>, field: &str, errors: &mut Errors) -> bool {
-        self.0 += 1;
-        if self.0 > 1 {
-            errors.forbidden(&path.child(field), "may not specify more than 1 volume type");
-        }
-        self.0 == 1
-    }
-}
-
 fn validate_source(path: &Path<'_>, volume: &Volume, owner: Owner<'_>, errors: &mut Errors) {
-    let mut sources = Sources(0);
+    let mut sources = Sources::default();
     if let Some(dir) = &volume.empty_dir {
         sources.0 += 1;
         if dir.size_limit.is_some_and(|limit| limit.sign() < 0) {
@@ -229,7 +218,7 @@ fn validate_late_source(
         if owner.pod_name.is_some() {
             errors.required_text(&at.child("reference"), &image.reference);
         }
-        errors.required_one_of(&at.child("pullPolicy"), &image.pull_policy, super::container::PULL_POLICIES);
+        errors.required_one_of(&at.child("pullPolicy"), &image.pull_policy, PULL_POLICIES);
     }
 }
 
@@ -438,28 +427,5 @@ fn validate_certificate(
     }
     if !any {
         errors.required(path, "specify at least one of credentialBundlePath, keyPath, and certificateChainPath");
-    }
-}
-
-/// No element of a path may be `..`.
-pub fn validate_no_backsteps(path: &Path<'_>, target: &str, errors: &mut Errors) {
-    if target.split('/').any(|part| part == "..") {
-        errors.invalid(path, target, "must not contain '..'");
-    }
-}
-
-/// A relative path that does not leave its root.
-pub fn validate_descending_path(path: &Path<'_>, target: &str, errors: &mut Errors) {
-    if target.starts_with('/') {
-        errors.invalid(path, target, "must be a relative path");
-    }
-    validate_no_backsteps(path, target, errors);
-}
-
-/// A relative path whose name is not reserved: it does not begin with `..`.
-pub fn validate_local_path(path: &Path<'_>, target: &str, errors: &mut Errors) {
-    validate_descending_path(path, target, errors);
-    if target.starts_with("..") && !target.starts_with("../") {
-        errors.invalid(path, target, "must not start with '..'");
     }
 }
