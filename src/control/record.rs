@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use masthead_api::object::{self, Object};
 use masthead_plan::cluster::view::Applied;
-use masthead_plan::desired::{Origin, Wanted};
+use masthead_plan::desired::Wanted;
+use masthead_plan::origin::Origin;
 use serde::{Deserialize, Serialize};
 
 /// Why bytes are no record.

@@ -27,7 +27,7 @@ use masthead_wire::report::{Hello, NodeFacts};
 
 use crate::control::heard;
 use crate::control::problems::Told;
-use crate::nodes::dispatcher::{Report, What};
+use crate::nodes::report::{Report, What};
 
 /// What a report asks of the loop at once.
 #[derive(Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::control::events;
 use crate::control::state::{Ask, Decided, State};
 use crate::control::view::View;
 use crate::nodes::channel::Channel;
-use crate::nodes::dispatcher::Report;
+use crate::nodes::report::Report;
 
 /// How long a failed store is left alone before the next try.
 const STORE_AGAIN_MS: u64 = 500;

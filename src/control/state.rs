@@ -20,7 +20,7 @@ use crate::control::dispatch::Dispatch;
 use crate::control::events;
 use crate::control::report::{Pending, Reports};
 use crate::control::view::View;
-use crate::nodes::dispatcher::Report;
+use crate::nodes::report::Report;
 use crate::nodes::plan::Tables;
 
 /// What is open.

@@ -8,7 +8,7 @@ use masthead_wire::pb;
 use masthead_wire::pb::from_agent::Message;
 use masthead_wire::{convert, object};
 
-use super::dispatcher::What;
+use super::report::What;
 use super::plan::{Action, Event};
 
 /// The event and the report of a message; a pong is neither. `all_sent` says whether everything that the node is to have

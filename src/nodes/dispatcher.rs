@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::plan::{Event, Tables};
 use super::service::{Edge, MAX_FROM_AGENT_BYTES};
-use super::session::{Node, Nodes};
+use super::members::{Node, Nodes};
 use super::streams::Pending;
 
 /// Reports that wait for the control loop. When it is full, agents keep what they have to say.
@@ -68,71 +68,6 @@ pub struct Options {
     pub cluster: BTreeMap<String, String>,
 }
 
-/// What agents say, and what happens to their sessions. Of one node in order.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// Which node; from its certificate.
-    pub node: String,
-    /// What.
-    pub what: What,
-}
-
-/// What a [`Report`] says.
-#[derive(Clone, Debug, PartialEq)]
-pub enum What {
-    /// A token let the node in. Left out when the reports are full: [`What::Hello`] follows.
-    Joined,
-    /// A session began.
-    Hello(Hello),
-    /// A pod's newest status.
-    PodStatus(PodStatus),
-    /// A deleted pod is gone from the node: its object may be removed.
-    PodGone(PodGone),
-    /// The node lives: renew its lease.
-    Heartbeat(Heartbeat),
-    /// Kubernetes Events, each as JSON.
-    Events {
-        /// The events.
-        events: Vec<Bytes>,
-        /// How many were dropped before these.
-        dropped: u64,
-    },
-    /// Pods that the node holds: answer to [`Handle::recall`].
-    Recalled {
-        /// The pods.
-        pods: Vec<Arc<PodEntry>>,
-        /// No more follow.
-        last: bool,
-    },
-    /// The node holds all of the manifest.
-    Holds(Generation),
-    /// The node's tables are as a manifest says, or were tried.
-    Applied(Applied),
-    /// All that the node can't do.
-    Problems(Problems),
-    /// The node can't take its content; nothing is sent before there is other content.
-    Rejected {
-        /// Which manifest.
-        generation: Generation,
-        /// Why.
-        why: String,
-    },
-    /// The node holds a manifest that is later than any this control plane sent, so it is sent
-    /// nothing: our state was lost, or another leads. Whoever leads by the store's word raises
-    /// its term above this one with [`Handle::set_term`]; another must stop.
-    Ahead(Generation),
-    /// Somebody came as this node and was turned away. Left out when the reports are full.
-    Intruder {
-        /// Why.
-        why: String,
-    },
-    /// The session ended.
-    Disconnected {
-        /// Why.
-        why: String,
-    },
-}
-
 /// How a node is, seen from here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeState {
@@ -142,31 +77,6 @@ pub struct NodeState {
     pub instance: Option<String>,
     /// Whether it holds, by its own word, all that it should.
     pub settled: bool,
-}
-
-pub(super) struct Shared {
-    pub authority: Arc<Authority>,
-    pub tokens: Arc<dyn TokenStore>,
-    pub lease_s: u32,
-    pub node_lifetime: Duration,
-    pub cluster: BTreeMap<String, String>,
-    pub nodes: Mutex<Nodes>,
-    pub streams: Pending,
-    pub reports: mpsc::Sender<Report>,
-    pub unclaimed: Mutex<Option<mpsc::Receiver<Report>>>,
-    pub stop: CancellationToken,
-}
-
-impl Shared {
-    pub fn nodes(&self) -> MutexGuard<'_, Nodes> {
-        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reports what is only good to know; left out when the reports are full.
-    pub fn notice(&self, node: &str, what: What) {
-        let node = node.to_owned();
-        let _ = self.reports.try_send(Report { node, what });
-    }
 }
 
 /// The dispatcher, cheap to clone.

@@ -6,9 +6,12 @@
 pub mod channel;
 pub mod convert;
 pub mod dispatcher;
+pub mod members;
 pub mod plan;
+pub mod report;
 pub mod service;
 pub mod session;
+pub mod shared;
 #[cfg(test)]
 mod simulation;
 pub mod streams;

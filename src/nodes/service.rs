@@ -18,8 +18,9 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::dispatcher::{Shared, What};
-use super::session;
+use super::shared::Shared;
+use super::report::What;
+use super::{members, session};
 
 /// Largest message that an agent may send.
 pub const MAX_FROM_AGENT_BYTES: usize = MAX_MESSAGE_BYTES;
@@ -121,7 +122,7 @@ impl NodeLink for Edge {
         let node = peer.node.clone();
         let mut messages = request.into_inner();
         let hello = hello(&mut messages).await?;
-        let (to_agent, answers) = session::queue();
+        let (to_agent, answers) = members::queue();
         let stop = self.0.stop.child_token();
         let admitted = self.0.nodes().admit(peer, &hello.instance, to_agent, stop);
         let admitted = match admitted {

@@ -27,7 +27,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tonic::Code;
 
-use super::dispatcher::{self, Handle, Options, Report, What};
+use super::dispatcher::{self, Handle, Options};
+use super::report::{Report, What};
 use super::plan::Tables;
 
 mod streams;

@@ -8,7 +8,8 @@ use masthead_api::key::ObjectKey;
 use masthead_api::kind::find;
 use masthead_api::object::Object;
 use masthead_api::problem::FieldProblem;
-use masthead_plan::desired::{Origin, Problem, Wanted};
+use masthead_plan::desired::{Problem, Wanted};
+use masthead_plan::origin::Origin;
 use serde_json::Value;
 
 use crate::source::render::{Manifest, problem};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use masthead_api::kind::registry::{CONFIG_MAP, RELEASE, SECRET};
 use masthead_api::object::Object;
 use masthead_api::release::release::{HOOKS_RUN, Release, ReleaseSpec, ValuesKey, ValuesSource};
-use masthead_plan::desired::{Origin, Problem, Wanted};
+use masthead_plan::desired::{Problem, Wanted};
+use masthead_plan::origin::Origin;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use masthead_api::key::ObjectKey;
 use masthead_chart::engine::LineOrigin;
-use masthead_plan::desired::Origin;
+use masthead_plan::origin::Origin;
 use serde_json::Value;
 
 use crate::source::desire;

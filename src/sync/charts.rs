@@ -31,7 +31,7 @@ use crate::source::releases::{self, Place, Unit, Values};
 use crate::source::render::problem;
 use crate::source::trace::Traced;
 use crate::source::tree::{Cache, File, Listed};
-use crate::sync::observe::as_problem;
+use crate::sync::problem::as_problem;
 
 /// Finds applied objects by API version, kind, namespace and name, for charts that ask.
 pub type Find = Arc<dyn Fn(&str, &str, &str, &str) -> Result<Value, String> + Send + Sync>;

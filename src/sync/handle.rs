@@ -17,7 +17,6 @@ use crate::sync::charts::Surroundings;
 use crate::sync::logs::Logs;
 use crate::sync::observe::{Fault, Observed, Source};
 use crate::sync::record::Outcome;
-use crate::sync::test::Testing;
 
 /// Lines of progress that may wait for a slow reader; it then misses the oldest.
 pub const PROGRESS_WAITING_MAX: usize = 1024;
@@ -68,6 +67,9 @@ pub enum About {
 
 /// One trouble of each sort, the gravest first.
 pub type Troubles = [Option<Trouble>; 3];
+
+/// The releases that are being tested.
+pub type Testing = Arc<std::sync::Mutex<BTreeSet<ReleaseKey>>>;
 
 /// A cheap handle on the sync.
 #[derive(Clone)]

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use masthead_api::key::ObjectKey;
-use masthead_plan::desired::{CommitFacts, Desired, Origin, Problem};
+use masthead_plan::desired::{CommitFacts, Desired, Problem};
+use masthead_plan::origin::Origin;
 use masthead_plan::sync::release::ReleaseKey;
 
 use crate::git::commit::{Commit, CommitId};
@@ -16,8 +17,8 @@ use crate::source::releases::{self, Unit};
 use crate::source::render::problem;
 use crate::source::trace::Traced;
 use crate::source::tree::{self, Cache};
-use crate::source::words;
 use crate::sync::charts::{self, Around, Charts, Surroundings};
+use crate::sync::problem::as_problem;
 
 /// Why a commit's desired state is not known.
 #[derive(Debug, thiserror::Error)]
@@ -179,18 +180,6 @@ impl Source {
     /// Bytes of one file at most.
     pub fn file_bytes_max(&self) -> u64 {
         self.limits.file_bytes
-    }
-}
-
-/// A fault of the tree as one of what is written in it.
-pub(in crate::sync) fn as_problem(problem: &crate::git::entry::Problem) -> Problem {
-    Problem {
-        path: words::short(&problem.path),
-        line: 0,
-        object: String::new(),
-        field: String::new(),
-        message: problem.what.clone(),
-        hint: problem.hint.to_owned(),
     }
 }
 

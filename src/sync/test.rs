@@ -9,7 +9,8 @@ use std::time::Duration;
 use masthead_api::change::Change;
 use masthead_api::meta::Time;
 use masthead_plan::delete::{self, Propagation};
-use masthead_plan::sync::hooks::{RELEASE_ANNOTATION, object_of};
+use masthead_plan::sync::hooks::object_of;
+use masthead_plan::sync::release::RELEASE_ANNOTATION;
 use masthead_plan::sync::installed::{Active, Installed};
 use masthead_plan::sync::outcome::{self, End};
 use masthead_plan::sync::release::{Hook, HookEvent, ReleaseKey, in_order};
@@ -279,6 +280,3 @@ impl Tests {
         Ok(())
     }
 }
-
-/// The releases that are being tested.
-pub type Testing = Arc<std::sync::Mutex<BTreeSet<ReleaseKey>>>;

@@ -18,7 +18,7 @@ use masthead::git::commit::{Commit, CommitId, Person};
 use masthead::git::error::Error;
 use masthead::nodes::channel;
 use masthead::nodes::convert;
-use masthead::nodes::dispatcher::{Report, What};
+use masthead::nodes::report::{Report, What};
 use masthead::nodes::plan::{Action, Event, Sender, Tables};
 use masthead::sync::commits::Commits;
 use masthead::sync::handle::{Handle, Tracked};

@@ -1,6 +1,7 @@
 //! The node's pod network: a namespace with an address of its own for each pod, and the rules around it.
 
 pub mod apply;
+pub mod call;
 pub mod cidr;
 pub mod contract;
 pub mod datapath;
@@ -13,6 +14,7 @@ pub mod local_address;
 pub mod names;
 pub mod netns;
 pub mod observe;
+pub mod options;
 pub mod plan;
 pub mod pod_ports;
 pub mod policy;

@@ -1,46 +1,23 @@
 //! The pod network of the embedded runtime, as a handle on the thread that owns it.
 
-use std::path::PathBuf;
 use std::thread;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::network::apply::Interrupt;
+use crate::network::call::Call;
 use crate::network::contract::{self, Attachment, PodNetwork};
 use crate::network::error::{Error, IoContext, Result};
 use crate::network::pod_ports::Asked;
 use crate::network::rules::ports::HostPort;
-use crate::network::run::{Call, Engine};
+use crate::network::options::Options;
+use crate::network::run::Engine;
 
 /// Calls that may wait; callers beyond that wait to be let in.
 const CALLS: usize = 256;
 /// Pods whose places are taken away at the same time.
 const DEPARTURES: usize = 16;
-/// Namespaces kept ready, unless told otherwise: a burst of fifty pods finds one each.
-pub const DEFAULT_POOL_SIZE: usize = 64;
-
-/// What the network is started with.
-#[derive(Clone)]
-pub struct Options {
-    /// The instance's data directory, absolute; files are kept in `node/` below it.
-    pub data_dir: PathBuf,
-    /// Namespaces kept ready; 0 for none.
-    pub pool_size: usize,
-    /// MTU of the pods' links; that of the node's default route when none.
-    pub mtu: Option<u32>,
-    /// For tests: asked before each step of an attach or detach.
-    pub interrupt: Option<Interrupt>,
-}
-
-impl Options {
-    /// The defaults for a data directory.
-    #[must_use]
-    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), pool_size: DEFAULT_POOL_SIZE, mtu: None, interrupt: None }
-    }
-}
 
 /// A handle; the network's thread ends with the last of them, the pods keep their places.
 #[derive(Clone, Debug)]

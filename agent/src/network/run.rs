@@ -13,6 +13,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::network::apply::{self, Interrupt, Tools};
+use crate::network::call::Call;
 use crate::network::cidr::{self, Cidr};
 use crate::network::contract::Attachment;
 use crate::network::error::{Error, IoContext, Result};
@@ -26,7 +27,7 @@ use crate::network::pod_ports::{self, Asked};
 use crate::network::pool::{Maker, Pool};
 use crate::network::records::{self, HostRecord, PodRecord, Records};
 use crate::network::reserve::{self, Reservations};
-use crate::network::routed::Options;
+use crate::network::options::Options;
 use crate::network::rules;
 use crate::network::rules::ports::{Elements, HostPort, Protocol};
 use crate::network::rules::watch::Watch;
@@ -51,24 +52,6 @@ async fn due(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-/// A call, with where its answer goes.
-pub enum Call {
-    /// Give a pod its place.
-    Attach(String, oneshot::Sender<Result<Attachment>>),
-    /// Take it away.
-    Detach(String, oneshot::Sender<Result<()>>),
-    /// Whose places there are.
-    Attached(oneshot::Sender<Result<Vec<String>>>),
-    /// Change where pods' addresses come from, and those of all nodes' pods.
-    SetRanges(Vec<String>, Vec<String>, oneshot::Sender<Result<()>>),
-    /// Change which ports of the node pods ask for.
-    SetPodPorts(Asked, oneshot::Sender<Result<()>>),
-    /// Change which ports of the node lead to pods.
-    SetHostPorts(Vec<HostPort>, oneshot::Sender<Result<()>>),
-    /// Give back what waits in the pool, and end.
-    Close(oneshot::Sender<Result<()>>),
 }
 
 /// A pod whose place has been taken away.

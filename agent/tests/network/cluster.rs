@@ -9,7 +9,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use masthead_agent::network::datapath::handle::{Datapath, Options};
+use masthead_agent::network::datapath::handle::Datapath;
+use masthead_agent::network::datapath::state::Options;
 use masthead_wire::manifest::{Generation, NodeManifest};
 use masthead_wire::object::{Attachment, AttachmentKey};
 use serde_json::{Value, json};

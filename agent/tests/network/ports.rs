@@ -72,9 +72,9 @@ fn the_list_is_the_whole_truth_also_after_a_restart() {
         assert!(reaches(&b, Some(&outside), "192.0.2.2", 8080).is_ok(), "moved");
         assert!(reaches(&a, Some(&outside), "192.0.2.2", 8081).is_err(), "gone");
         drop(network);
-        let network = bed.start(masthead_agent::network::routed::Options {
+        let network = bed.start(masthead_agent::network::options::Options {
             pool_size: 0,
-            ..masthead_agent::network::routed::Options::new(&bed.data)
+            ..masthead_agent::network::options::Options::new(&bed.data)
         });
         assert!(reaches(&b, Some(&outside), "192.0.2.2", 8080).is_ok(), "kept before anybody said so");
         set(bed, &network, vec![]);

@@ -16,7 +16,7 @@ use super::cluster::{PATIENCE, Told, on};
 /// Waits until exactly these are told, as reason and name.
 fn told(bed: &Bed, datapath: &Datapath, expect: &[(&str, &str)]) {
     let mut state = datapath.state();
-    let is = |state: &masthead_agent::network::datapath::handle::State| {
+    let is = |state: &masthead_agent::network::datapath::state::State| {
         let found: Vec<(&str, &str)> = state.problems.iter().map(|p| (p.reason.as_str(), p.name.as_str())).collect();
         found == expect
     };

@@ -2,7 +2,7 @@
 
 use masthead_sprig::golang::number;
 
-use crate::manifests::Manifest;
+use crate::manifest::Manifest;
 
 /// The annotation that makes a manifest a hook.
 pub const HOOK: &str = "helm.sh/hook";

@@ -34,6 +34,7 @@ mod lint_stream;
 pub mod listing;
 pub mod load;
 pub mod lock;
+pub mod manifest;
 pub mod manifests;
 pub mod metadata;
 mod objects;

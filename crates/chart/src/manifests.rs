@@ -3,23 +3,10 @@
 use masthead_gotmpl::quote::quote;
 use masthead_sprig::golang::unicode;
 
-use crate::head::Head;
 use crate::head_fast;
 use crate::hook::{HOOK, Hook};
 use crate::kinds;
-
-/// One manifest of a rendered file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Manifest {
-    /// The template it comes from: `chart/templates/x.yaml`.
-    pub path: String,
-    /// Its text.
-    pub text: String,
-    /// Kind, name and annotations.
-    pub head: Head,
-    /// The line of the rendered file at which the text begins, from 0.
-    pub first_line: usize,
-}
+use crate::manifest::Manifest;
 
 /// The parts of a file between `---`, trimmed, and where each begins.
 pub fn split(text: &str) -> Vec<(usize, &str)> {

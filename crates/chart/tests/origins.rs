@@ -5,7 +5,7 @@ use std::sync::Arc;
 use masthead_chart::chart::File;
 use masthead_chart::hook::Event;
 use masthead_chart::load;
-use masthead_chart::manifests::Manifest;
+use masthead_chart::manifest::Manifest;
 use masthead_chart::render::{Asks, Options, Rendered, render};
 use masthead_chart::tree::Table;
 use masthead_sprig::time::moment::Moment;

@@ -1,29 +1,14 @@
 //! What one commit asks for: every object of its tree, decoded, validated, defaulted and keyed, with where it was written.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use masthead_api::key::ObjectKey;
 use masthead_api::object::Object;
 use serde::{Deserialize, Serialize};
 
+use crate::origin::Origin;
 use crate::sync::release::{ReleaseKey, WantedRelease};
-
-/// Where in the repository something is written.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Origin {
-    /// The path from the root of the repository.
-    pub path: Arc<str>,
-    /// The line, from 1.
-    pub line: u32,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.path, self.line)
-    }
-}
 
 /// One object as a commit wants it.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +17,21 @@ pub struct Wanted {
     pub object: Arc<Object>,
     /// Where it starts.
     pub origin: Origin,
+}
+
+impl Wanted {
+    /// A fault of it.
+    pub(crate) fn problem(&self, field: String, message: String) -> Problem {
+        let key = self.object.key();
+        Problem {
+            path: self.origin.path.to_string(),
+            line: self.origin.line,
+            object: format!("{}/{}", key.kind.info().kind, key.name),
+            field,
+            message,
+            hint: String::new(),
+        }
+    }
 }
 
 /// The commit behind a desired state: what reasons and records name.

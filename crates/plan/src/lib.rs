@@ -18,6 +18,7 @@ pub mod health;
 pub mod namespace;
 pub mod network;
 pub mod node;
+pub mod origin;
 pub mod policy;
 pub mod report;
 pub mod round;

@@ -148,7 +148,7 @@ mod tests {
     use crate::network::nodes::Blocks;
     use crate::node::facts::Facts;
     use crate::node::register::register;
-    use crate::node::{beat, health};
+    use crate::node::{beat, taints};
     use masthead_api::object::Object;
     use std::sync::Arc;
 
@@ -191,7 +191,7 @@ mod tests {
 
         fn is_ready(&self) -> bool {
             let node = self.cluster.typed::<Node>(&ObjectKey::new(Node::KIND, "", "n1")).unwrap();
-            let silent = node.spec.taints.iter().any(|t| health::SILENT_TAINTS.contains(&t.key.as_str()));
+            let silent = node.spec.taints.iter().any(|t| taints::SILENT_TAINTS.contains(&t.key.as_str()));
             assert_eq!(silent, !node.status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
             !silent
         }

@@ -1,45 +1,17 @@
 //! The data path as a handle on the thread that owns it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
 use masthead_wire::manifest::{Generation, NodeManifest};
-use masthead_wire::report::Problem;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::link::problems::Problems;
 use crate::link::tables::Part;
 use crate::network::datapath::run::Engine;
+use crate::network::datapath::state::{Options, State};
 use crate::network::error::{Error, IoContext, Result};
-
-/// What the data path is started with.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The instance's data directory, from which the names of its tables are made.
-    pub data_dir: PathBuf,
-    /// The node's name.
-    pub node: String,
-    /// Whether the pods' links are of our own network; with a runtime that brings its own, routes between nodes are
-    /// the runtime's, and so are loopback addresses.
-    pub is_routed: bool,
-}
-
-/// How far it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    /// The last manifest that is in the kernel.
-    pub applied: Option<Generation>,
-    /// How many services are in the table.
-    pub services: usize,
-    /// How many endpoints are in its lists.
-    pub endpoints: usize,
-    /// The last manifest, when the kernel did not take all of it, and why; it is tried again.
-    pub refused: Option<(Generation, String)>,
-    /// What is not done, and why.
-    pub problems: Vec<Problem>,
-}
 
 /// A handle. The thread ends with `stop` or the manifest's sender; tables and routes stay.
 #[derive(Clone, Debug)]

@@ -5,3 +5,4 @@ pub mod nodes;
 pub mod policies;
 pub mod run;
 pub mod services;
+pub mod state;

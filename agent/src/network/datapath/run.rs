@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::network::cidr::{self, Cidr};
-use crate::network::datapath::handle::{Options, State};
+use crate::network::datapath::state::{Options, State};
 use crate::network::datapath::nodes::{NODE, Nodes};
 use crate::network::datapath::policies::Policies;
 use crate::network::datapath::services::Services;

@@ -3,6 +3,7 @@ use crate::exec::call::Target;
 use crate::exec::eval::NO_ARGS;
 use crate::exec::execution::{Execution, Frame, Result, Typed};
 use crate::exec::limits::MissingKey;
+use crate::exec::zero::zero;
 use crate::function::Method;
 use crate::kind::Elem;
 use crate::map::Map;
@@ -173,18 +174,4 @@ impl Execution<'_> {
 
 fn find(methods: &'static [&'static Method], name: &Str) -> Option<&'static Method> {
     methods.iter().copied().find(|method| name == method.name)
-}
-
-/// `reflect.Zero` of an element type.
-pub(crate) fn zero(elem: Elem) -> Value {
-    match elem {
-        Elem::Any | Elem::Bytes | Elem::Object(_) => Value::Nil,
-        Elem::Bool => Value::Bool(false),
-        Elem::Str => Value::Str(Str::EMPTY),
-        Elem::Int(kind) => Value::Int(kind, 0),
-        Elem::Uint(kind) => Value::Uint(kind, 0),
-        Elem::Float => Value::Float(0.0),
-        Elem::List(typ) => Value::List(crate::list::List::nil(typ)),
-        Elem::Map(typ) => Value::Map(Map::nil(typ)),
-    }
 }

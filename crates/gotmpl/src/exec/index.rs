@@ -1,6 +1,6 @@
 //! `index`, `slice` and `len`.
 use crate::exec::execution::Typed;
-use crate::exec::field::zero;
+use crate::exec::zero::zero;
 use crate::kind::{Elem, UintKind};
 use crate::list::List;
 use crate::string::Str;

@@ -12,3 +12,4 @@ pub mod limits;
 mod runtime;
 pub mod trace;
 mod walk;
+mod zero;

@@ -27,7 +27,7 @@ use masthead_api::object::Object;
 use crate::cluster::event::{Changed, Event, Fault};
 use crate::cluster::index::Index;
 use crate::cluster::shard::Shard;
-use crate::desired::Origin;
+use crate::origin::Origin;
 use crate::network::ranges::Network;
 use crate::service::claims;
 use crate::sync::installed::Installed;

@@ -6,7 +6,8 @@ use masthead_api::kind::registry::{GATEWAY, GATEWAY_CLASS, GRPC_ROUTE, HTTP_ROUT
 use serde_json::{Value, json};
 
 use crate::gateway::tests::{World, grant, object, secret, service};
-use crate::health::assess::{Health, assess, line};
+use crate::health::assess::{assess, line};
+use crate::health::verdict::Health;
 
 /// What an object waits for; empty when it is up.
 fn waits(world: &World, kind: Kind, name: &str) -> String {

@@ -17,7 +17,7 @@ use masthead_api::object::Object;
 use crate::cluster::view::Cluster;
 use crate::gateway::class;
 use crate::gateway::route::Route;
-use crate::health::assess::Health;
+use crate::health::verdict::Health;
 use crate::service::ingress as ingresses;
 
 /// What is not yet seen by who decides on it.

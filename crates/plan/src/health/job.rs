@@ -3,7 +3,7 @@
 use masthead_api::batch::job::Job;
 
 use crate::cluster::view::Cluster;
-use crate::health::assess::Health;
+use crate::health::verdict::Health;
 use crate::health::workload::pod_trouble;
 use crate::workload::job::condition::{self, COMPLETE, FAILURE_TARGET};
 use crate::workload::job::member::is_indexed;

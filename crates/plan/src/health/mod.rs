@@ -6,4 +6,5 @@ pub mod job;
 pub mod pod;
 #[cfg(test)]
 mod tests;
+pub mod verdict;
 pub mod workload;

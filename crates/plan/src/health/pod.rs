@@ -3,7 +3,7 @@
 use masthead_api::core::pod::Pod;
 use masthead_api::core::pod_status::{ContainerState, ContainerStatus};
 
-use crate::health::assess::Health;
+use crate::health::verdict::Health;
 use crate::workload::pods::{condition, is_ready};
 
 /// Reasons of waiting that no waiting cures: somebody has to change something.

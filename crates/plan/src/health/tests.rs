@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::cluster::event::Event;
 use crate::cluster::view::Cluster;
-use crate::health::assess::{Health, assess, line};
+use crate::health::assess::{assess, line};
+use crate::health::verdict::Health;
 
 fn cluster(objects: impl IntoIterator<Item = Value>) -> Cluster {
     let mut cluster = Cluster::default();

@@ -8,7 +8,7 @@ use masthead_api::core::pod::Pod;
 use masthead_api::kind::registry::{POD, REPLICA_SET};
 
 use crate::cluster::view::Cluster;
-use crate::health::assess::Health;
+use crate::health::verdict::Health;
 use crate::health::pod;
 use crate::workload::deployment::condition::{PROGRESS_DEADLINE_EXCEEDED, PROGRESSING, REPLICA_FAILURE, get};
 use crate::workload::deployment::fences::replicas;

@@ -14,14 +14,10 @@ use crate::cluster::view::Cluster;
 use crate::context::{Context, Reaction};
 use crate::delete::{self, Propagation};
 use crate::node::register::{LEASE_NAMESPACE, connected, note, set_condition};
+use crate::node::taints::UNREACHABLE;
 
 /// Seconds of silence after which a node is Unknown (Kubernetes' `node-monitor-grace-period`).
 pub const GRACE_S: i64 = 50;
-
-/// The taints that a silent or unready node gets.
-pub const SILENT_TAINTS: [&str; 2] = [UNREACHABLE, "node.kubernetes.io/not-ready"];
-
-const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 
 /// What the age of a node's lease asks for; `recheck_after_s` is when its next limit passes.
 ///

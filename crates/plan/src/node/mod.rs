@@ -6,3 +6,4 @@ pub mod health;
 pub mod import;
 pub mod pod;
 pub mod register;
+pub mod taints;

@@ -158,7 +158,7 @@ pub(super) fn connected(node: &mut Node, cx: &Context) {
     ] {
         set_condition(&mut node.status.conditions, kind, status, reason, message, cx);
     }
-    node.spec.taints.retain(|taint| !super::health::SILENT_TAINTS.contains(&taint.key.as_str()));
+    node.spec.taints.retain(|taint| !super::taints::SILENT_TAINTS.contains(&taint.key.as_str()));
 }
 
 /// Sets one condition; the time of transition moves only when the status does.

@@ -6,7 +6,8 @@ use masthead_api::key::ObjectKey;
 use masthead_api::object::Object;
 use serde_json::{Value, json};
 
-use crate::desired::{CommitFacts, Origin, Wanted};
+use crate::desired::{CommitFacts, Wanted};
+use crate::origin::Origin;
 use crate::report::{json as as_json, markdown, text};
 use crate::sync::entry::{Action, Entry, Record, Refusal, SyncPlan};
 

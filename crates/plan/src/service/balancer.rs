@@ -12,6 +12,7 @@ use masthead_api::core::service::{LoadBalancerIngress, LoadBalancerStatus, Servi
 use masthead_api::networking::ingress::Ingress;
 use masthead_api::object::{Error, Object};
 
+use crate::service::relations::selected;
 use crate::cluster::view::Cluster;
 use crate::context::Reaction;
 use crate::service::allocate::warning;
@@ -101,7 +102,7 @@ fn points(cluster: &Cluster, service: &Service) -> Vec<LoadBalancerIngress> {
     let local = service.spec.external_traffic_policy == "Local";
     // The pods themselves are asked, not the slices: those follow in this very round.
     let nodes: BTreeSet<String> = if local {
-        let pods = crate::service::reconcile::selected(cluster, service);
+        let pods = selected(cluster, service);
         pods.iter()
             .filter(|pod| crate::workload::pods::is_ready(pod) && pod.metadata.deletion_timestamp.is_none())
             .map(|pod| pod.spec.node_name.clone())

@@ -11,7 +11,6 @@ use crate::cluster::view::Cluster;
 use crate::desired::{Desired, Problem, Wanted};
 use crate::network::ranges::Network;
 use crate::service::{claims, system};
-use crate::sync::plan::problem;
 
 /// What a commit may not ask for: an address outside of the service range, and addresses and ports of nodes that another
 /// service has, be it one of the cluster that stays or one of the same commit.
@@ -28,10 +27,10 @@ pub fn check(desired: &Desired, cluster: &Cluster) -> Vec<Problem> {
                     && stays(desired, cluster, other)
             });
             if let Some(other) = other {
-                problems.push(problem(wanted, field.clone(), format!("{what} is already allocated to {other}")));
+                problems.push(wanted.problem(field.clone(), format!("{what} is already allocated to {other}")));
             }
             if let Some(first) = asked.insert(text, key.to_string()) {
-                problems.push(problem(wanted, field, format!("{what} is asked for by {first} too")));
+                problems.push(wanted.problem(field, format!("{what} is asked for by {first} too")));
             }
         };
         let network = cluster.network();
@@ -53,7 +52,7 @@ pub fn check(desired: &Desired, cluster: &Cluster) -> Vec<Problem> {
             let field = at.map_or("spec.healthCheckNodePort".to_owned(), |i| format!("spec.ports[{i}].nodePort"));
             claim(field, claims::node_port(port), &format!("the node port {port}"));
         }
-        problems.extend(outside.into_iter().map(|(field, message)| problem(wanted, field, message)));
+        problems.extend(outside.into_iter().map(|(field, message)| wanted.problem(field, message)));
     }
     problems
 }

@@ -16,7 +16,7 @@ use masthead_api::validate::service::is_headless;
 use crate::cluster::view::Cluster;
 use crate::context::{Context, Reaction};
 use crate::service::endpoint;
-use crate::service::reconcile::owner_of;
+use crate::service::relations::owner_of;
 use crate::service::slices::{HEADLESS, TRIGGER_TIME};
 use crate::workload::pods::is_ready;
 

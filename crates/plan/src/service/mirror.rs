@@ -13,7 +13,8 @@ use masthead_api::object::{Error, Object};
 use crate::cluster::view::Cluster;
 use crate::context::{Context, Reaction};
 use crate::service::legacy;
-use crate::service::reconcile::{is_slice_by, owned_slices, owner_of};
+use crate::service::reconcile::{is_slice_by, owned_slices};
+use crate::service::relations::owner_of;
 use crate::service::slices::{self, Group, MANAGED_BY, SERVICE_NAME, TRIGGER_TIME, Template};
 
 /// Who writes these slices.

@@ -12,6 +12,7 @@ pub mod legacy;
 pub mod mirror;
 pub mod probe;
 pub mod reconcile;
+pub mod relations;
 pub mod slices;
 pub mod system;
 #[cfg(test)]

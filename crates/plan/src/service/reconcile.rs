@@ -12,6 +12,7 @@ use masthead_api::meta::{ObjectMeta, OwnerReference};
 use masthead_api::object::{Error, Object};
 use masthead_api::validate::service::is_headless;
 
+use crate::service::relations::{owner_of, selected};
 use crate::cluster::view::Cluster;
 use crate::context::{Context, Reaction};
 use crate::service::allocate::warning;
@@ -112,21 +113,6 @@ fn template(service: &Service) -> Template {
     }
 }
 
-/// The pods that a service selects, by name.
-pub fn selected(cluster: &Cluster, service: &Service) -> Vec<Arc<Pod>> {
-    if service.spec.selector.is_empty() {
-        return Vec::new();
-    }
-    let selects = |labels: &std::collections::BTreeMap<String, String>| {
-        service.spec.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
-    };
-    cluster
-        .in_namespace(POD, &service.metadata.namespace)
-        .filter(|object| selects(&object.meta().labels))
-        .filter_map(|object| object.typed::<Pod>().ok())
-        .collect()
-}
-
 /// The services of a namespace that select these labels.
 pub fn selecting<'c>(cluster: &'c Cluster, object: &'c Object) -> impl Iterator<Item = &'c Arc<Object>> {
     let (namespace, labels) = (&object.key().namespace, &object.meta().labels);
@@ -181,16 +167,4 @@ pub fn owned_slices<'c>(
 /// Whether this controller writes a slice.
 pub fn is_slice_by(slice: &EndpointSlice, controller: &str) -> bool {
     slice.metadata.labels.get(MANAGED_BY).is_some_and(|by| by == controller)
-}
-
-/// The reference to an owner that controls, and that is not gone before what it owns.
-pub fn owner_of(kind: Kind, meta: &ObjectMeta) -> OwnerReference {
-    OwnerReference {
-        api_version: kind.info().api_version(),
-        kind: kind.info().kind.to_owned(),
-        name: meta.name.clone(),
-        uid: meta.uid.clone(),
-        controller: Some(true),
-        block_owner_deletion: Some(true),
-    }
 }

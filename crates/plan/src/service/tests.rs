@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use crate::cluster::event::Event;
 use crate::cluster::view::Cluster;
 use crate::context::Context;
-use crate::desired::{Desired, Origin, Wanted};
+use crate::desired::{Desired, Wanted};
+use crate::origin::Origin;
 use crate::round::{self, Round, Task};
 
 /// Rounds until the controllers must have come to rest.

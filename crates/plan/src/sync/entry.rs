@@ -8,7 +8,8 @@ use masthead_api::key::ObjectKey;
 use masthead_api::object::Object;
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{CommitFacts, Origin, Wanted};
+use crate::desired::{CommitFacts, Wanted};
+use crate::origin::Origin;
 use crate::sync::hooks::State;
 use crate::sync::rollout::{HookState, HookStep, Rollout};
 

@@ -8,7 +8,7 @@ use masthead_api::object::Object;
 
 use crate::cluster::view::{Cluster, RECOVERED_OWNER};
 use crate::desired::Desired;
-use crate::sync::hooks::RELEASE_ANNOTATION;
+use crate::sync::release::RELEASE_ANNOTATION;
 use crate::sync::release::{Hook, WantedRelease};
 
 /// A pod of a release that no change of this store made: one that its workloads select, one of its own, or one of its

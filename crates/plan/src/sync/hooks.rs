@@ -17,16 +17,14 @@ use crate::cluster::view::Cluster;
 use crate::context::Context;
 use crate::delete::{self, Propagation};
 use crate::desired::Desired;
-use crate::health::assess::{Health, assess, line};
+use crate::health::assess::{assess, line};
+use crate::health::verdict::Health;
 use crate::sync::evidence;
 use crate::sync::installed::{Active, FORMER_MAX, Failed, Installed, Phase, Run};
 use crate::sync::newborn::newborn;
 use crate::sync::outcome::{End, end};
-use crate::sync::release::{Hook, HookEvent, ReleaseKey, WantedRelease, in_order};
+use crate::sync::release::{Hook, HookEvent, RELEASE_ANNOTATION, ReleaseKey, WantedRelease, in_order};
 use crate::sync::remake;
-
-/// The annotation of an object that a hook made: `default/shop`, the release.
-pub const RELEASE_ANNOTATION: &str = "masthead.dev/release";
 
 /// The annotation of an object that a hook made: `pre-upgrade`.
 pub const EVENT_ANNOTATION: &str = "masthead.dev/hook-event";

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use masthead_api::key::ObjectKey;
 use serde::{Deserialize, Serialize};
 
-use crate::desired::Origin;
+use crate::origin::Origin;
 use crate::sync::release::{Hook, HookEvent, has_end};
 use crate::sync::revision::Changes;
 

@@ -5,7 +5,8 @@ use masthead_api::kind::registry::POD;
 use serde_json::Value;
 
 use crate::cluster::view::Cluster;
-use crate::health::assess::{Health, assess};
+use crate::health::assess::assess;
+use crate::health::verdict::Health;
 use crate::health::pod;
 use crate::sync::installed::Active;
 

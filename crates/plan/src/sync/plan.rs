@@ -153,7 +153,7 @@ fn ask(
     let laid = admit::settle(crate::sync::merge::overlay(live, applied.map(|a| &*a.desired), &wanted.object));
     match laid.map_err(|fault| vec![fault]).and_then(|laid| admit::update_for(&old, laid, families)) {
         Ok(new) => {
-            let after = Object::from_value(new).map_err(|e| vec![problem(wanted, String::new(), e.to_string())])?;
+            let after = Object::from_value(new).map_err(|e| vec![wanted.problem(String::new(), e.to_string())])?;
             if after.body() == live.body() {
                 let newly = applied.is_none_or(|applied| applied.desired.body() != wanted.object.body())
                     || moved(applied, wanted);
@@ -189,15 +189,15 @@ fn ask(
             };
             Ok(Some(entry(Action::Replace, reason, Some(live), Some(object), vec![change])))
         }
-        Err(faults) => Err(faults.into_iter().map(|f| problem(wanted, f.path, f.message)).collect()),
+        Err(faults) => Err(faults.into_iter().map(|f| wanted.problem(f.path, f.message)).collect()),
     }
 }
 
 /// What a manifest asks for as this cluster makes it anew.
 fn born(cluster: &Cluster, wanted: &Wanted, cx: &mut Context) -> Result<Arc<Object>, Vec<Problem>> {
     let value = admit::fit(wanted.object.value(), cluster.network().families())
-        .map_err(|faults| faults.into_iter().map(|f| problem(wanted, f.path, f.message)).collect::<Vec<_>>())?;
-    newborn::newborn(value, cx).map_err(|why| vec![problem(wanted, String::new(), why)])
+        .map_err(|faults| faults.into_iter().map(|f| wanted.problem(f.path, f.message)).collect::<Vec<_>>())?;
+    newborn::newborn(value, cx).map_err(|why| vec![wanted.problem(String::new(), why)])
 }
 
 /// Whether an object goes when it has done its work, as a job with a time after its end does: it was made when git asked
@@ -254,19 +254,6 @@ fn remove(
         record: Record::Clear,
         is_held: false,
     })
-}
-
-/// A fault of one object of a commit.
-pub(crate) fn problem(wanted: &Wanted, field: String, message: String) -> Problem {
-    let key = wanted.object.key();
-    Problem {
-        path: wanted.origin.path.to_string(),
-        line: wanted.origin.line,
-        object: format!("{}/{}", key.kind.info().kind, key.name),
-        field,
-        message,
-        hint: String::new(),
-    }
 }
 
 /// At most this many fields are named in a reason.

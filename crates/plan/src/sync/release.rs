@@ -8,7 +8,10 @@ use masthead_api::key::ObjectKey;
 use masthead_api::object::Object;
 use serde::{Deserialize, Serialize};
 
-use crate::desired::Origin;
+use crate::origin::Origin;
+
+/// The annotation of an object that a hook made: `default/shop`, the release.
+pub const RELEASE_ANNOTATION: &str = "masthead.dev/release";
 
 /// What identifies a release: its namespace and its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

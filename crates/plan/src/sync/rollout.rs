@@ -8,7 +8,8 @@ use masthead_api::object::Object;
 
 use crate::cluster::view::Cluster;
 use crate::context::Context;
-use crate::desired::{Desired, Origin};
+use crate::desired::Desired;
+use crate::origin::Origin;
 use crate::sync::hooks::{self, Around, Recovery, State, Step, Write};
 use crate::sync::installed::{Installed, Phase, Run};
 use crate::sync::release::{Hook, HookEvent, ReleaseKey, WantedRelease, in_order};

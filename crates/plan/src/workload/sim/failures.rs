@@ -6,7 +6,8 @@ use masthead_api::kind::registry::{DEPLOYMENT, POD, REPLICA_SET};
 use serde_json::{Value, json};
 
 use crate::control;
-use crate::health::assess::{Health, assess};
+use crate::health::assess::assess;
+use crate::health::verdict::Health;
 use crate::workload::deployment::hash::template_hash;
 use crate::workload::sim::manifest;
 use crate::workload::sim::world::World;
