@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use futures::future::join_all;
 use masthead_agent::network::contract::PodNetwork;
 use masthead_agent::network::destroy::destroy;
-use masthead_agent::network::routed::RoutedNetwork;
 use masthead_agent::network::options::Options;
+use masthead_agent::network::routed::RoutedNetwork;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use masthead_agent::images::store::{ImageStore, Options as ImageOptions};
-use masthead_agent::network::routed::RoutedNetwork;
 use masthead_agent::network::options::Options as NetworkOptions;
+use masthead_agent::network::routed::RoutedNetwork;
 use masthead_agent::node::Shim;
 use masthead_agent::node::lock;
 use masthead_agent::node::paths::Paths;

@@ -20,8 +20,8 @@ use crate::control::dispatch::Dispatch;
 use crate::control::events;
 use crate::control::report::{Pending, Reports};
 use crate::control::view::View;
-use crate::nodes::report::Report;
 use crate::nodes::plan::Tables;
+use crate::nodes::report::Report;
 
 /// What is open.
 pub struct State {

@@ -8,8 +8,8 @@ use masthead_wire::pb;
 use masthead_wire::pb::from_agent::Message;
 use masthead_wire::{convert, object};
 
-use super::report::What;
 use super::plan::{Action, Event};
+use super::report::What;
 
 /// The event and the report of a message; a pong is neither. `all_sent` says whether everything that the node is to have
 /// is on its way: only then does it mean something which manifest a heartbeat names.

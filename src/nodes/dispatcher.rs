@@ -1,29 +1,28 @@
 //! Starts the server that agents dial, and is what the rest of the control plane holds of it.
 
-use bytes::Bytes;
 use masthead_wire::limits::STREAM_OPEN_TIMEOUT;
 use masthead_wire::listen;
-use masthead_wire::manifest::{Generation, NodeContent};
-use masthead_wire::object::PodEntry;
+use masthead_wire::manifest::NodeContent;
 use masthead_wire::pb;
 use masthead_wire::pb::join_server::JoinServer;
 use masthead_wire::pb::node_link_server::NodeLinkServer;
 use masthead_wire::pki::authority::Authority;
 use masthead_wire::pki::tls;
 use masthead_wire::pki::token::TokenStore;
-use masthead_wire::report::{Applied, Heartbeat, Hello, PodGone, PodStatus, Problems};
 use masthead_wire::stream::{StreamIo, StreamRequest};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::plan::{Event, Tables};
-use super::service::{Edge, MAX_FROM_AGENT_BYTES};
 use super::members::{Node, Nodes};
+use super::plan::{Event, Tables};
+use super::report::Report;
+use super::service::{Edge, MAX_FROM_AGENT_BYTES};
+use super::shared::Shared;
 use super::streams::Pending;
 
 /// Reports that wait for the control loop. When it is full, agents keep what they have to say.

@@ -1,6 +1,18 @@
 //! All nodes that have a session or content: who has one, and what waits to be sent.
 
-const REPLACED: &str = "another session of this node began";
+use masthead_wire::limits::MESSAGE_QUEUE;
+use masthead_wire::manifest::Manifest;
+use masthead_wire::pb;
+use masthead_wire::pki::identity::Peer;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::plan::{Action, Event, Sender, Tables};
+
+pub(super) const REPLACED: &str = "another session of this node began";
 
 type ToAgent = mpsc::Sender<Result<pb::ToAgent, Status>>;
 
@@ -13,31 +25,31 @@ pub struct Nodes {
 
 /// One node.
 pub struct Node {
-    sender: Sender,
+    pub(super) sender: Sender,
     /// The step that the session sends next.
-    outbox: Option<Manifest>,
+    pub(super) outbox: Option<Manifest>,
     /// Parts of a step are on their way to the queue.
-    sending: bool,
-    has_content: bool,
-    live: Option<Live>,
+    pub(super) sending: bool,
+    pub(super) has_content: bool,
+    pub(super) live: Option<Live>,
 }
 
-struct Live {
-    number: u64,
-    peer: Peer,
-    instance: String,
-    to_agent: ToAgent,
-    wake: Arc<Notify>,
-    stop: CancellationToken,
+pub(super) struct Live {
+    pub(super) number: u64,
+    pub(super) peer: Peer,
+    pub(super) instance: String,
+    pub(super) to_agent: ToAgent,
+    pub(super) wake: Arc<Notify>,
+    pub(super) stop: CancellationToken,
 }
 
 /// A session that was let in.
 pub struct Admitted {
     pub(super) number: u64,
     pub(super) node: String,
-    to_agent: ToAgent,
-    wake: Arc<Notify>,
-    stop: CancellationToken,
+    pub(super) to_agent: ToAgent,
+    pub(super) wake: Arc<Notify>,
+    pub(super) stop: CancellationToken,
 }
 
 impl Nodes {
@@ -134,7 +146,7 @@ impl Nodes {
     }
 
     /// Ends a session. False when another one has taken its place.
-    fn leave(&mut self, admitted: &Admitted) -> bool {
+    pub(super) fn leave(&mut self, admitted: &Admitted) -> bool {
         let Some(node) = self.current(admitted) else {
             return false;
         };
@@ -147,7 +159,7 @@ impl Nodes {
         true
     }
 
-    fn current(&mut self, admitted: &Admitted) -> Option<&mut Node> {
+    pub(super) fn current(&mut self, admitted: &Admitted) -> Option<&mut Node> {
         let node = self.nodes.get_mut(&admitted.node)?;
         let number = node.live.as_ref()?.number;
         (number == admitted.number).then_some(node)
@@ -187,7 +199,7 @@ impl Node {
 }
 
 impl Live {
-    fn end(&self, why: &str) {
+    pub(super) fn end(&self, why: &str) {
         let _ = self.to_agent.try_send(Err(Status::aborted(why)));
         self.stop.cancel();
     }

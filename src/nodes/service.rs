@@ -18,8 +18,8 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::shared::Shared;
 use super::report::What;
+use super::shared::Shared;
 use super::{members, session};
 
 /// Largest message that an agent may send.

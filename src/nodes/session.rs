@@ -1,23 +1,19 @@
-//! The sessions of all nodes: who has one, what waits to be sent, and the two loops of each.
+//! A session of a node: its two loops, from the welcome to why it ended.
 
-use masthead_wire::limits::{MESSAGE_QUEUE, PROTOCOL};
-use masthead_wire::manifest::Manifest;
+use masthead_wire::limits::PROTOCOL;
 use masthead_wire::parts;
 use masthead_wire::pb;
 use masthead_wire::pb::from_agent::Message;
-use masthead_wire::pki::identity::Peer;
 use masthead_wire::report::Hello;
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use tokio::sync::{Notify, mpsc};
-use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 use super::convert;
-use super::shared::Shared;
+use super::members::{Admitted, REPLACED};
+use super::plan::Event;
 use super::report::{Report, What};
-use super::plan::{Action, Event, Sender, Tables};
+use super::shared::Shared;
 
 fn to_agent(message: pb::to_agent::Message) -> Result<pb::ToAgent, Status> {
     let message = Some(message);

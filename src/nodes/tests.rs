@@ -28,8 +28,8 @@ use tokio::task::JoinHandle;
 use tonic::Code;
 
 use super::dispatcher::{self, Handle, Options};
-use super::report::{Report, What};
 use super::plan::Tables;
+use super::report::{Report, What};
 
 mod streams;
 mod trust;

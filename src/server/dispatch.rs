@@ -9,9 +9,9 @@ use masthead_api::core::pod::Pod;
 use masthead_api::kind::Kind;
 use masthead_api::kind::registry::POD;
 
-use crate::server::state::State;
 use crate::server::path::{self, Asked, Target, Verb};
 use crate::server::query::Query;
+use crate::server::state::State;
 use crate::server::status::Failure;
 use crate::server::{discovery, exec, forward, logs, metrics, read, watch, write};
 

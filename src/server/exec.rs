@@ -11,9 +11,9 @@ use masthead_api::core::pod::Pod;
 use masthead_wire::pb;
 use masthead_wire::stream::{Exit, Input, OutputFrame, StreamKind};
 
-use crate::server::state::State;
 use crate::server::channel::{self, PROTOCOLS, Said};
 use crate::server::query::Query;
+use crate::server::state::State;
 use crate::server::status::Failure;
 use crate::server::{containers, streams};
 

@@ -10,9 +10,9 @@ use masthead_wire::stream::{Exit, Input, OutputFrame, StreamIo, StreamKind};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::server::state::State;
 use crate::server::channel::{self, FORWARD_PROTOCOL};
 use crate::server::query::Query;
+use crate::server::state::State;
 use crate::server::status::Failure;
 use crate::server::{exec, streams};
 

@@ -12,8 +12,8 @@ use masthead_wire::pb;
 use masthead_wire::stream::{Exit, OutputFrame, StreamIo, StreamKind};
 use serde_json::json;
 
-use crate::server::state::State;
 use crate::server::query::Query;
+use crate::server::state::State;
 use crate::server::status::Failure;
 use crate::server::{channel, containers, streams};
 

@@ -5,8 +5,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::server::state::State;
 use crate::server::query::Query;
+use crate::server::state::State;
 
 /// The version of Kubernetes whose API is served; clients warn when theirs is far from it.
 const KUBERNETES: (&str, &str) = ("1", "32");

@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::clock;
-use crate::server::state::State;
 use crate::server::negotiate;
 use crate::server::path::Target;
 use crate::server::query::Query;
 use crate::server::selector::Selector;
+use crate::server::state::State;
 use crate::server::status::Failure;
 use crate::server::table::{self, ListHead, Style};
 

@@ -5,8 +5,8 @@ use std::borrow::Borrow;
 use masthead_api::kind::Kind;
 use masthead_api::meta::Time;
 use masthead_api::object::Object;
-use masthead_api::table::rows::columns;
 use masthead_api::table::document::{self, TableMeta, document};
+use masthead_api::table::rows::columns;
 use serde_json::{Map, Value, json};
 
 use crate::server::negotiate::{Form, Include};

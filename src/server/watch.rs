@@ -17,13 +17,13 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::clock;
-use crate::server::state::State;
 use crate::server::metrics;
 use crate::server::negotiate::Form;
 use crate::server::path::Target;
 use crate::server::query::Query;
 use crate::server::read;
 use crate::server::selector::Selector;
+use crate::server::state::State;
 use crate::server::status::Failure;
 use crate::server::table::{self, ListHead, Style};
 

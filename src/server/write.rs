@@ -19,10 +19,10 @@ use masthead_yaml::limits::Limits;
 use serde_json::{Value, json};
 
 use crate::clock;
-use crate::server::state::State;
 use crate::server::path::{Target, Verb};
 use crate::server::query::Query;
 use crate::server::read;
+use crate::server::state::State;
 use crate::server::status::Failure;
 
 /// How often a delete is decided anew when the object keeps changing under it.

@@ -8,9 +8,9 @@ use masthead_plan::origin::Origin;
 use masthead_plan::sync::release::ReleaseKey;
 
 use crate::git::commit::{Commit, CommitId};
+use crate::git::entry::{Entry, Limits, Severity};
 use crate::git::error::Error;
 use crate::git::reader::Reader;
-use crate::git::entry::{Entry, Limits, Severity};
 use crate::git::snapshot::Snapshot;
 use crate::source::desire::DEFAULT_NAMESPACE;
 use crate::source::releases::{self, Unit};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use masthead_api::key::ObjectKey;
 use masthead_api::release::release::Release;
 use masthead_plan::cluster::view::Cluster;
-use masthead_plan::health::assess::self;
+use masthead_plan::health::assess;
 use masthead_plan::health::verdict::Health;
 use masthead_plan::sync::entry::{Action, SyncPlan};
 use masthead_plan::sync::installed::{Installed, Phase};

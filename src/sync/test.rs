@@ -2,7 +2,6 @@
 //!
 //! A test run is no intent: nothing of it is in git, and the pods it leaves are what its delete policies leave.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +9,9 @@ use masthead_api::change::Change;
 use masthead_api::meta::Time;
 use masthead_plan::delete::{self, Propagation};
 use masthead_plan::sync::hooks::object_of;
-use masthead_plan::sync::release::RELEASE_ANNOTATION;
 use masthead_plan::sync::installed::{Active, Installed};
 use masthead_plan::sync::outcome::{self, End};
+use masthead_plan::sync::release::RELEASE_ANNOTATION;
 use masthead_plan::sync::release::{Hook, HookEvent, ReleaseKey, in_order};
 use masthead_store::objects::{self, Batch, Objects};
 use serde::{Deserialize, Serialize};

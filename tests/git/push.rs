@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use masthead::git::entry::Limits;
 use masthead::git::hosted::{self, HookCommand};
 use masthead::git::http::{self, Options, Pusher};
 use masthead::git::protocol::Push;
 use masthead::git::receive::{self, HookSocket, Lines, Receiver, Verdict};
-use masthead::git::entry::Limits;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::Notify;
 

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use masthead::git::commit::CommitId;
 use masthead::git::diff::Change;
+use masthead::git::entry::{Limits, Mode, Severity};
 use masthead::git::error::Error;
 use masthead::git::reader::Reader;
-use masthead::git::entry::{Limits, Mode, Severity};
 use masthead::git::snapshot::Snapshot;
 
 use super::support::{Work, run};

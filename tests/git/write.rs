@@ -1,10 +1,10 @@
 //! Commits made without a work tree: edits, reverts, notes, the log.
 
 use masthead::git::commit::{CommitId, Person};
+use masthead::git::entry::Limits;
 use masthead::git::error::Error;
 use masthead::git::reader::Reader;
 use masthead::git::revert::Revert;
-use masthead::git::entry::Limits;
 use masthead::git::write::{Draft, Edit};
 
 use super::support::{Work, run};

@@ -23,7 +23,8 @@ fn no_file_imports_who_imports_it() {
         let seen = paths(&code_of(text)).into_iter().filter_map(|path| target(&modules, &home, path));
         arrows.entry(path.clone()).or_default().extend(seen.filter(|to| to != path && !to.ends_with("/lib.rs")));
     }
-    let faults: Vec<String> = circles(&arrows).iter().map(|files| format!("a circle of {}", files.join(", "))).collect();
+    let faults: Vec<String> =
+        circles(&arrows).iter().map(|files| format!("a circle of {}", files.join(", "))).collect();
     nothing(&faults);
 }
 

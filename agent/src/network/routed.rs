@@ -9,9 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::network::call::Call;
 use crate::network::contract::{self, Attachment, PodNetwork};
 use crate::network::error::{Error, IoContext, Result};
+use crate::network::options::Options;
 use crate::network::pod_ports::Asked;
 use crate::network::rules::ports::HostPort;
-use crate::network::options::Options;
 use crate::network::run::Engine;
 
 /// Calls that may wait; callers beyond that wait to be let in.

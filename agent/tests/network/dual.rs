@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use masthead_agent::network::contract::{Attachment, PodNetwork};
 use masthead_agent::network::datapath::handle::Datapath;
-use masthead_agent::network::routed::RoutedNetwork;
 use masthead_agent::network::options::Options;
+use masthead_agent::network::routed::RoutedNetwork;
 use masthead_agent::network::{kernel, netns};
 use nlink::netlink::addr::Ipv6Address;
 use nlink::netlink::route::Ipv6Route;

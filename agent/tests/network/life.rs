@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use masthead_agent::network::contract::PodNetwork;
 use masthead_agent::network::destroy::destroy;
-use masthead_agent::network::routed::RoutedNetwork;
 use masthead_agent::network::options::Options;
+use masthead_agent::network::routed::RoutedNetwork;
 
 use super::bed::{Bed, ask, machine, serve_in};
 

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, TcpListener};
 
 use masthead_agent::network::names::Names;
-use masthead_agent::network::records::home as home_of;
 use masthead_agent::network::options::Options;
+use masthead_agent::network::records::home as home_of;
 use nlink::netlink::addr::Ipv4Address;
 use nlink::netlink::route::Ipv4Route;
 

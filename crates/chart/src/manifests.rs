@@ -3,6 +3,7 @@
 use masthead_gotmpl::quote::quote;
 use masthead_sprig::golang::unicode;
 
+use crate::head::Head;
 use crate::head_fast;
 use crate::hook::{HOOK, Hook};
 use crate::kinds;

@@ -20,8 +20,8 @@ use crate::engine::{self, LineOrigin, NOTES, RenderedFile, Surroundings, Traced}
 use crate::error::{Error, Stage};
 use crate::hook::{self, Event, Hook};
 use crate::instance::{Instance, Shared};
-use crate::manifests::{self, Sorted, parts};
 use crate::manifest::Manifest;
+use crate::manifests::{self, Sorted, parts};
 use crate::objects;
 use crate::origins::Origins;
 use crate::schema::Schema;

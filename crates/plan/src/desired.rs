@@ -1,6 +1,7 @@
 //! What one commit asks for: every object of its tree, decoded, validated, defaulted and keyed, with where it was written.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use masthead_api::key::ObjectKey;

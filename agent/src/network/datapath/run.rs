@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::network::cidr::{self, Cidr};
-use crate::network::datapath::state::{Options, State};
 use crate::network::datapath::nodes::{NODE, Nodes};
 use crate::network::datapath::policies::Policies;
 use crate::network::datapath::services::Services;
+use crate::network::datapath::state::{Options, State};
 use crate::network::error::Result;
 use crate::network::names::Names;
 use crate::network::records;

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use masthead_api::core::service::Service;
+use masthead_api::gateway::backend::To;
 use masthead_api::gateway::class::GatewayClass;
 use masthead_api::gateway::gateway::Gateway;
 use masthead_api::gateway::grpc_route::GRPCBackendRef;
 use masthead_api::gateway::http_route::HTTPBackendRef;
-use masthead_api::gateway::backend::To;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::registry::{
     GATEWAY, GATEWAY_CLASS, GRPC_ROUTE, HTTP_ROUTE, NAMESPACE, NODE, REFERENCE_GRANT, SECRET, SERVICE,

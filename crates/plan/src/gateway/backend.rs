@@ -1,8 +1,8 @@
 //! A reference of a route → the port of a service, or why there is none.
 
 use masthead_api::core::service::Service;
-use masthead_api::gateway::resolved::ServicePort;
 use masthead_api::gateway::backend::To;
+use masthead_api::gateway::resolved::ServicePort;
 
 use crate::cluster::view::Cluster;
 use crate::gateway::grant::{self, From};

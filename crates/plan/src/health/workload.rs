@@ -8,8 +8,8 @@ use masthead_api::core::pod::Pod;
 use masthead_api::kind::registry::{POD, REPLICA_SET};
 
 use crate::cluster::view::Cluster;
-use crate::health::verdict::Health;
 use crate::health::pod;
+use crate::health::verdict::Health;
 use crate::workload::deployment::condition::{PROGRESS_DEADLINE_EXCEEDED, PROGRESSING, REPLICA_FAILURE, get};
 use crate::workload::deployment::fences::replicas;
 use crate::workload::deployment::hash::same_template;

@@ -12,10 +12,10 @@ use masthead_api::core::service::{LoadBalancerIngress, LoadBalancerStatus, Servi
 use masthead_api::networking::ingress::Ingress;
 use masthead_api::object::{Error, Object};
 
-use crate::service::relations::selected;
 use crate::cluster::view::Cluster;
 use crate::context::Reaction;
 use crate::service::allocate::warning;
+use crate::service::relations::selected;
 use crate::service::told::is_told;
 use crate::service::{claims, ingress};
 

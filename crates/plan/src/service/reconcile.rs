@@ -6,16 +6,14 @@ use masthead_api::change::EventNote;
 use masthead_api::core::pod::Pod;
 use masthead_api::core::service::Service;
 use masthead_api::discovery::endpoint_slice::{Endpoint, EndpointHints, EndpointSlice, ForNode, ForZone};
-use masthead_api::kind::registry::POD;
-use masthead_api::kind::{Kind, Resource};
-use masthead_api::meta::{ObjectMeta, OwnerReference};
+use masthead_api::kind::Resource;
 use masthead_api::object::{Error, Object};
 use masthead_api::validate::service::is_headless;
 
-use crate::service::relations::{owner_of, selected};
 use crate::cluster::view::Cluster;
 use crate::context::{Context, Reaction};
 use crate::service::allocate::warning;
+use crate::service::relations::{owner_of, selected};
 use crate::service::slices::{self, Group, HEADLESS, MANAGED_BY, SERVICE_NAME, Template};
 use crate::service::told::is_told;
 use crate::service::{balancer, claims, clash, endpoint, legacy};

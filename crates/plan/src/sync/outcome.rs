@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::cluster::view::Cluster;
 use crate::health::assess::assess;
-use crate::health::verdict::Health;
 use crate::health::pod;
+use crate::health::verdict::Health;
 use crate::sync::installed::Active;
 
 /// Where a hook with an end is.
