@@ -306,7 +306,7 @@ async fn agent(containerd: &Containerd, round: usize, count: usize) -> Result<Du
         clock: Clock::System,
         dirs: Dirs { pods: data.join("pods"), logs: data.join("logs") },
         site: Site { node: "bench".into(), cgroup_root: containerd.cgroup(), ..Site::default() },
-        host_ips: vec!["192.0.2.1".into()],
+        host_ips: vec![std::net::Ipv4Addr::new(192, 0, 2, 1).into()],
         cpu_milli: 2000,
         memory_bytes: 1 << 30,
         slots: Semaphore::new(CONCURRENCY),

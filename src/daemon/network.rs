@@ -406,8 +406,8 @@ mod tests {
             repo: None,
             branch: None,
             path: String::new(),
-            pod_cidr: pods.map(|text| ranges(text)).unwrap_or_default(),
-            service_cidr: services.map(|text| ranges(text)).unwrap_or_default(),
+            pod_cidr: pods.map(ranges).unwrap_or_default(),
+            service_cidr: services.map(ranges).unwrap_or_default(),
             families: None,
             runs_pods: false,
         }

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::kind::IntKind;
+use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::value::Value;
 
 use super::read::{Cursor, Fault, quoted};
