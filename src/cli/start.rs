@@ -1,8 +1,10 @@
 //! Flags that `up` and `serve` share → the options of a control plane.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use masthead_agent::ingress::options::Options as IngressOptions;
 use masthead_plan::network::cidr::Cidr;
 
 use crate::daemon::options::{DATA_DIR, Options};
@@ -36,6 +38,11 @@ pub struct Args {
     /// The range of services' addresses, or one of each family [default: free ones, of the families of pods, for ever].
     #[arg(long, value_name = "CIDR[,CIDR]", value_delimiter = ',')]
     pub service_cidr: Vec<Cidr>,
+    /// How every node serves Ingresses and gateways, again for each: proxy-protocol (true or false), trusted
+    /// (ranges whose X-Forwarded headers and PROXY lines are believed), public-https-port (where redirects lead),
+    /// access-log (a file's whole path; true: with the traces; false).
+    #[arg(long, value_name = "NAME=VALUE", value_parser = ingress)]
+    pub ingress: Vec<(String, String)>,
     /// The store: etcd://HOST:PORT[,…], etcds://… with TLS [default: an embedded one].
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
@@ -58,8 +65,47 @@ impl Args {
             path: self.path.clone(),
             pod_cidr: self.pod_cidr.clone(),
             service_cidr: self.service_cidr.clone(),
+            ingress: self.ingress.iter().cloned().collect(),
             families: None,
             runs_pods: false,
         })
+    }
+}
+
+/// What may stand before the `=` of `--ingress`.
+const INGRESS: [&str; 4] = ["proxy-protocol", "trusted", "public-https-port", "access-log"];
+
+/// Reads `NAME=VALUE` as nodes will.
+fn ingress(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("it takes the form NAME=VALUE")?;
+    if !INGRESS.contains(&name) {
+        return Err(format!("there is no {name:?}: it is one of {}", INGRESS.join(", ")));
+    }
+    let (key, value) = (name.replace('-', "_"), value.trim().to_owned());
+    let told = BTreeMap::from([(format!("ingress_{key}"), value.clone())]);
+    match IngressOptions::default().take(&told).is_empty() {
+        true => Ok((key, value)),
+        false => Err(format!("{name} can't be {value:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_ingresses_are_served_is_read_as_nodes_read_it() {
+        for name in INGRESS {
+            let value = match name {
+                "proxy-protocol" => "true",
+                "trusted" => "10.0.0.0/8,fd00::/8",
+                "access-log" => "/var/log/ingress.log",
+                _ => "8080",
+            };
+            assert_eq!(ingress(&format!("{name}={value}")), Ok((name.replace('-', "_"), value.to_owned())));
+            let wrong = ingress(&format!("{name}=x y"));
+            assert_eq!(wrong, Err(format!("{name} can't be \"x y\"")));
+        }
+        assert!(ingress("trusted").is_err() && ingress("http-port=80").is_err() && ingress("=1").is_err());
     }
 }

@@ -84,7 +84,8 @@ pub async fn network(options: &Options, root: &Path, kv: &dyn Kv) -> Result<(Net
     let block = |range: &Cidr| PodRange::new(*range).with_context(|| format!("{range} is too small for one node"));
     let pods = ranges.pods.iter().map(block).collect::<Result<Vec<_>>>()?;
     let api = api(options.listen, ranges.services.first().is_none_or(|range| range.is_ipv4()));
-    Ok((Network { pods, services: ranges.services, api, ..Network::default() }, claims))
+    let ingress = options.ingress.clone();
+    Ok((Network { pods, services: ranges.services, api, ingress, ..Network::default() }, claims))
 }
 
 /// Reads ranges as flags and files have them: one, or one of each family with a comma between.
@@ -409,6 +410,7 @@ mod tests {
             pod_cidr: pods.map(ranges).unwrap_or_default(),
             service_cidr: services.map(ranges).unwrap_or_default(),
             families: None,
+            ingress: Default::default(),
             runs_pods: false,
         }
     }

@@ -1,5 +1,6 @@
 //! What a control plane is started with, as the command line gives it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -40,6 +41,8 @@ pub struct Options {
     pub service_cidr: Vec<Cidr>,
     /// The families of ranges that are chosen; as before, or IPv4, when absent.
     pub families: Option<Families>,
+    /// How nodes serve Ingresses, beside their defaults: `proxy_protocol`, `trusted` and the like.
+    pub ingress: BTreeMap<String, String>,
     /// Whether pods run on this machine, which then has to have what their families need.
     pub runs_pods: bool,
 }

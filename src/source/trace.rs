@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use masthead_api::key::ObjectKey;
-use masthead_chart::engine::LineOrigin;
+use masthead_chart::line_origin::LineOrigin;
 use masthead_plan::origin::Origin;
 use serde_json::Value;
 

@@ -41,6 +41,7 @@ impl Site {
             pod_cidr: Vec::new(),
             service_cidr: Vec::new(),
             families: None,
+            ingress: Default::default(),
             runs_pods: false,
         };
         let running = serve::serve(&options).await.expect("the control plane starts");

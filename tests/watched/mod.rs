@@ -75,6 +75,7 @@ impl Watched {
             pod_cidr: Vec::new(),
             service_cidr: Vec::new(),
             families: None,
+            ingress: Default::default(),
             runs_pods: false,
         };
         self.running = Some(serve::serve(&options).await.expect("the control plane starts"));

@@ -10,15 +10,16 @@ use masthead_chart::{create, load};
 use masthead_yaml::emit;
 
 use super::disk::Real;
+use super::line;
 use super::remote::{self, clean, join};
-use super::spec::{self, CREATE};
+use super::spec::CREATE;
 
 /// What stands for the chart's name in a starter.
 const PLACEHOLDER: &str = "<CHARTNAME>";
 
 /// Runs it.
 pub fn run(args: &[String]) -> Outcome {
-    spec::run(&CREATE, args, |given, outcome| {
+    line::run(&CREATE, args, |given, outcome| {
         CREATE.exactly(given, 1)?;
         let path = &given.words[0];
         outcome.stdout.extend_from_slice(format!("Creating {path}\n").as_bytes());

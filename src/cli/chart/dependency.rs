@@ -8,8 +8,9 @@ use masthead_sprig::golang::number::parse_uint;
 use crate::charts::fetch::Check;
 
 use super::disk::Real;
+use super::line;
 use super::remote::{self, clean};
-use super::spec::{self, DEPENDENCY_BUILD, DEPENDENCY_LIST, DEPENDENCY_UPDATE, Spec};
+use super::spec::{DEPENDENCY_BUILD, DEPENDENCY_LIST, DEPENDENCY_UPDATE, Spec};
 use super::update::{self, How};
 
 const USAGE: &str = "Manage what a chart depends on.
@@ -26,18 +27,18 @@ Commands:
 pub fn run(args: &[String]) -> Outcome {
     let rest = args.get(1..).unwrap_or_default();
     match args.first().map(String::as_str) {
-        Some("list" | "ls") => spec::run(&DEPENDENCY_LIST, rest, |given, outcome| {
+        Some("list" | "ls") => line::run(&DEPENDENCY_LIST, rest, |given, outcome| {
             let path = path(&DEPENDENCY_LIST, given)?;
             let width = given.get("max-col-width").and_then(|text| parse_uint(text.as_bytes(), 0).ok()).unwrap_or(80);
             let width = usize::try_from(width).unwrap_or(usize::MAX);
             outcome.stdout.extend_from_slice(listing::list(&mut Real::default(), &path, width)?.as_bytes());
             Ok(())
         }),
-        Some("update" | "up") => spec::run(&DEPENDENCY_UPDATE, rest, |given, outcome| {
+        Some("update" | "up") => line::run(&DEPENDENCY_UPDATE, rest, |given, outcome| {
             let path = path(&DEPENDENCY_UPDATE, given)?;
             update::run(&path, How::Resolve, given, remote::check(given), outcome)
         }),
-        Some("build") => spec::run(&DEPENDENCY_BUILD, rest, |given, outcome| {
+        Some("build") => line::run(&DEPENDENCY_BUILD, rest, |given, outcome| {
             let path = path(&DEPENDENCY_BUILD, given)?;
             // Helm's own rule: what has a signature has to have a good one.
             let is_on = given.is_on("verify");

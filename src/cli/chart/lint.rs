@@ -12,16 +12,16 @@ use masthead_chart::values;
 
 use super::disk::{Real, words};
 use super::remote::{clean, join};
-use super::spec::{self, LINT};
+use super::spec::LINT;
 use super::template::surroundings;
-use super::unpack;
+use super::{line, unpack};
 
 /// Folders inside folders that are looked through.
 const DEPTH_MAX: usize = 64;
 
 /// Runs it.
 pub fn run(args: &[String]) -> Outcome {
-    spec::run(&LINT, args, |given, outcome| {
+    line::run(&LINT, args, |given, outcome| {
         let mut paths = given.words.clone();
         if paths.is_empty() {
             paths.push(".".to_owned());

@@ -10,8 +10,8 @@ use reqwest::Url;
 use crate::charts::lock::{Asked, FILE, Lock};
 use crate::source::{releases, tree};
 
-use super::remote;
-use super::spec::{self, LOCK};
+use super::spec::LOCK;
+use super::{line, remote};
 
 /// Folders inside folders that are looked through.
 const DEPTH_MAX: usize = 64;
@@ -20,7 +20,7 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 
 /// Runs it.
 pub fn run(args: &[String]) -> Outcome {
-    spec::run(&LOCK, args, |given, outcome| {
+    line::run(&LOCK, args, |given, outcome| {
         LOCK.at_most(given, 1)?;
         let folder = Path::new(given.words.first().map_or(".", String::as_str));
         let wanted = manifests(folder, outcome)?;

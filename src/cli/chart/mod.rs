@@ -5,6 +5,7 @@ pub mod dependency;
 pub mod disk;
 pub mod help;
 pub mod jsonpath;
+pub mod line;
 pub mod lint;
 pub mod lock;
 pub mod package;

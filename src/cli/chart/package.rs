@@ -12,8 +12,9 @@ use crate::charts::fetch::Check;
 use crate::charts::{openpgp, provenance};
 
 use super::disk::Real;
+use super::line;
 use super::remote::{self, join};
-use super::spec::{self, PACKAGE};
+use super::spec::PACKAGE;
 use super::update::{self, How};
 
 /// Bytes of a passphrase's file.
@@ -21,7 +22,7 @@ const PASSPHRASE_BYTES_MAX: u64 = 64 << 10;
 
 /// Runs it.
 pub fn run(args: &[String]) -> Outcome {
-    spec::run(&PACKAGE, args, |given, outcome| {
+    line::run(&PACKAGE, args, |given, outcome| {
         if given.words.is_empty() {
             return Err("need at least one argument, the path to the chart".to_owned());
         }

@@ -9,12 +9,12 @@ use masthead_chart::flags::Given;
 use crate::charts::fetch::Check;
 
 use super::remote::{self, join};
-use super::spec::{self, PULL};
-use super::unpack;
+use super::spec::PULL;
+use super::{line, unpack};
 
 /// Runs it.
 pub fn run(args: &[String]) -> Outcome {
-    spec::run(&PULL, args, |given, outcome| {
+    line::run(&PULL, args, |given, outcome| {
         PULL.at_least(given, 1)?;
         given.words.iter().try_for_each(|name| pull(name, given, outcome))
     })

@@ -8,12 +8,12 @@ use crate::charts::access::Times;
 use crate::charts::oci::Place;
 
 use super::disk::Real;
-use super::remote;
-use super::spec::{self, PUSH};
+use super::spec::PUSH;
+use super::{line, remote};
 
 /// Runs it.
 pub fn run(args: &[String]) -> Outcome {
-    spec::run(&PUSH, args, |given, outcome| {
+    line::run(&PUSH, args, |given, outcome| {
         PUSH.at_least(given, 2)?;
         let (path, to) = (&given.words[0], &given.words[1]);
         match to.split_once("://") {

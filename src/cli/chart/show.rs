@@ -7,8 +7,8 @@ use masthead_chart::tree::Tree;
 
 use super::disk::Real;
 use super::remote;
-use super::spec::{self, SHOW, SHOW_VALUES, Spec};
-use super::{help, jsonpath};
+use super::spec::{SHOW, SHOW_VALUES, Spec};
+use super::{help, jsonpath, line};
 
 /// Runs it.
 pub fn run(args: &[String]) -> Outcome {
@@ -24,7 +24,7 @@ pub fn run(args: &[String]) -> Outcome {
     };
     let named = Spec { name: word.map_or("show", named), ..SHOW };
     let spec = if part == Part::Values { &SHOW_VALUES } else { &named };
-    spec::run(spec, args.get(1..).unwrap_or_default(), |given, outcome| {
+    line::run(spec, args.get(1..).unwrap_or_default(), |given, outcome| {
         spec.exactly(given, 1)?;
         let located = remote::locate(&given.words[0], given)?;
         outcome.stderr.push_str(&located.notes);

@@ -1,7 +1,7 @@
-//! The commands of `masthead chart`: their words, flags and help, and arguments → what was given.
+//! The commands of `masthead chart`: their words and flags.
 
-use masthead_chart::command::{self, COMMON, Outcome, SOURCE};
-use masthead_chart::flags::{self, Flag, Given, Takes, flag, short};
+use masthead_chart::command::{self, SOURCE};
+use masthead_chart::flags::{Flag, Given, Takes, flag, short};
 use masthead_chart::values;
 
 /// One command.
@@ -15,8 +15,6 @@ pub struct Spec {
     /// Its flags.
     pub flags: &'static [&'static [Flag]],
 }
-
-const HELP: &[Flag] = &[short("help", 'h', Takes::Bool)];
 
 const KEYRING: Flag = flag("keyring", Takes::Text);
 
@@ -184,19 +182,6 @@ pub const ALL: [&Spec; 13] = [
 ];
 
 impl Spec {
-    /// What follows the command on a line, taken apart.
-    ///
-    /// # Errors
-    /// What is left to be done instead: its help, or Helm's words of a fault.
-    pub fn read(&self, args: &[String]) -> Result<Given, Outcome> {
-        let sets: Vec<&[Flag]> = self.flags.iter().copied().chain([COMMON, HELP]).collect();
-        let given = flags::parse(&sets, args).map_err(|error| Outcome::fail(&error))?;
-        if given.is_on("help") {
-            return Err(Outcome { stdout: super::help::of(self).into_bytes(), ..Outcome::default() });
-        }
-        Ok(given)
-    }
-
     /// `masthead chart NAME`.
     pub fn path(&self) -> String {
         format!("masthead chart {}", self.name)
@@ -231,18 +216,4 @@ impl Spec {
         let plural = if count == 1 { "" } else { "s" };
         Err(format!("\"{path}\" {what} {count} argument{plural}\n\nUsage:  {path} {words} [flags]"))
     }
-}
-
-/// Runs a command that fills an outcome; what was printed before a fault stays.
-pub fn run(spec: &Spec, args: &[String], work: impl FnOnce(&Given, &mut Outcome) -> Result<(), String>) -> Outcome {
-    let given = match spec.read(args) {
-        Ok(given) => given,
-        Err(outcome) => return outcome,
-    };
-    let mut outcome = Outcome::default();
-    if let Err(error) = work(&given, &mut outcome) {
-        outcome.stderr.push_str(&format!("Error: {error}\n"));
-        outcome.failed = true;
-    }
-    outcome
 }

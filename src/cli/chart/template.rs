@@ -7,9 +7,9 @@ use masthead_sprig::time::moment::Moment;
 use rand::RngCore;
 
 use super::disk::Real;
-use super::remote;
 use super::spec::TEMPLATE;
 use super::update::{self, How};
+use super::{line, remote};
 
 /// Flags that are done with before templates are rendered.
 const DONE: [&str; 2] = ["dependency-update", "help"];
@@ -18,7 +18,7 @@ const REFUSED: [&str; 3] = ["validate", "enable-dns", "post-renderer"];
 
 /// Runs it.
 pub fn run(args: &[String]) -> Outcome {
-    let given = match TEMPLATE.read(args) {
+    let given = match line::read(&TEMPLATE, args) {
         Ok(given) => given,
         Err(outcome) => return outcome,
     };

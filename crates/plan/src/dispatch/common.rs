@@ -83,6 +83,7 @@ pub fn facts(network: &Network) -> BTreeMap<String, String> {
         ("node_port_range".to_owned(), format!("{}-{}", network.node_ports.0, network.node_ports.1)),
     ]);
     facts.extend(network.dns_ip().map(|ip| ("dns_ip".to_owned(), ip.to_string())));
+    facts.extend(network.ingress.iter().map(|(name, value)| (format!("ingress_{name}"), value.clone())));
     facts
 }
 

@@ -1,5 +1,6 @@
 //! The ranges of a cluster, as it was started with: where pods and services get their addresses and ports.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use masthead_api::admit::families::{Families, V4};
@@ -21,6 +22,8 @@ pub struct Network {
     pub domain: String,
     /// Where pods reach the API; absent when it listens on loopback alone.
     pub api: Option<SocketAddr>,
+    /// How nodes serve Ingresses, beside their defaults: `proxy_protocol`, `trusted` and the like.
+    pub ingress: BTreeMap<String, String>,
 }
 
 /// A range of which each node gets a block.
@@ -61,6 +64,7 @@ impl Default for Network {
             node_ports: (30_000, 32_767),
             domain: "cluster.local".to_owned(),
             api: None,
+            ingress: BTreeMap::new(),
         }
     }
 }
