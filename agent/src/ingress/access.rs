@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{Method, Version};
 use tokio::sync::Notify;
 
-use crate::ingress::reply;
+use crate::ingress::words;
 use crate::shim::log::timestamp;
 
 /// Bytes that a worker writes at once, and how long it waits for so many.
@@ -119,7 +119,7 @@ impl Line {
 
     /// The same with what was asked for.
     pub fn of(self, host: &str, path: &str) -> Self {
-        Self { host: reply::shown(host), path: reply::shown(path), ..self }
+        Self { host: words::shown(host), path: words::shown(path), ..self }
     }
 
     /// Logs it.

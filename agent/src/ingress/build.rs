@@ -16,7 +16,8 @@ use crate::ingress::metrics::Counters;
 use crate::ingress::objects::{
     Backend as Wanted, BackendPort, EndpointSlice, Ingress, IngressClass, Path, Service, ServiceBackend, ServicePort,
 };
-use crate::ingress::table::{Paths, Route, Table};
+use crate::ingress::route::Route;
+use crate::ingress::table::{Paths, Table};
 
 /// Says whether clients without TLS are sent to where it is; absent is yes where there is a certificate.
 const TO_HTTPS: &str = "masthead.dev/ssl-redirect";

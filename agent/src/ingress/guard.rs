@@ -12,8 +12,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::ingress::layer::Reading;
 use crate::ingress::metrics::metrics;
-use crate::ingress::reply;
 use crate::ingress::scan::Scanner;
+use crate::ingress::words;
 
 /// What a refused client may still send, so that it reads the refusal instead of a reset.
 const LINGER_BYTES_MAX: usize = 1 << 20;
@@ -105,7 +105,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Reading<T> for Guard {
             metrics().iter().for_each(|m| m.malformed.inc());
             // Only before the first request it is sure that no other answer is on its way through hyper's buffers.
             let is_first = self.scanner.heads == 0;
-            let bytes = if is_first { reply::raw(fault.status, fault.why) } else { Vec::new() };
+            let bytes = if is_first { words::raw(fault.status, fault.why) } else { Vec::new() };
             self.refusal = Some(Refusal {
                 bytes,
                 written: 0,

@@ -12,7 +12,7 @@ use hyper::client::conn::{http1, http2};
 use tokio::net::TcpStream;
 
 use crate::ingress::backend::Endpoint;
-use crate::ingress::body::Request;
+use crate::ingress::request::Request;
 
 /// A connection of HTTP/1.1.
 pub type Http1 = http1::SendRequest<Request>;

@@ -24,7 +24,8 @@ use crate::ingress::live::Live;
 use crate::ingress::metrics::metrics;
 use crate::ingress::options::Options;
 use crate::ingress::tls;
-use crate::ingress::worker::{self, Common, Listen};
+use crate::ingress::worker::Common;
+use crate::ingress::workers::{self, Listen};
 
 /// The wait before a port that is taken is tried again, and its bound.
 const BIND_RETRY: Duration = Duration::from_millis(200);
@@ -194,7 +195,7 @@ impl Run {
                 log: self.log.as_ref().map(Writer::giver),
                 stop: self.stop.child_token(),
             };
-            match worker::start(number, common, sockets) {
+            match workers::start(number, common, sockets) {
                 Ok(thread) => self.threads.push(thread),
                 Err(error) => {
                     tracing::error!(%error, "an Ingress worker can't start");

@@ -18,11 +18,12 @@ use tokio_rustls::TlsAcceptor;
 use crate::ingress::direct::connection::{self as direct, Ended};
 use crate::ingress::direct::rewind::Rewind;
 use crate::ingress::guard::{Guard, Shared};
-use crate::ingress::handle::{Conn, handle};
+use crate::ingress::handle::handle;
 use crate::ingress::headers::Client;
 use crate::ingress::layer::Layer;
 use crate::ingress::metrics::metrics;
 use crate::ingress::proxy_protocol;
+use crate::ingress::send::Conn;
 use crate::ingress::worker::{Local, Worker};
 
 /// How long the first bytes may take: a PROXY header, the beginning of TLS.

@@ -5,25 +5,11 @@ use std::sync::Arc;
 
 use rustls::sign::CertifiedKey;
 
-use crate::ingress::backend::Backend;
 use crate::ingress::gateway::table::{Gateways, Level, WHOLE};
-use crate::ingress::metrics::Counters;
+use crate::ingress::route::Route;
 
 /// Elements of a path that are looked up one by one; longer paths match by their first ones.
 const ELEMENTS_MAX: usize = 64;
-
-/// Where requests go.
-#[derive(Debug)]
-pub struct Route {
-    /// The Ingress, for messages.
-    pub ingress: String,
-    /// Who gets them.
-    pub backend: Arc<Backend>,
-    /// Clients without TLS are sent to where it is.
-    pub to_https: bool,
-    /// What is counted.
-    pub counters: Option<Arc<Counters>>,
-}
 
 /// The paths of a host.
 #[derive(Debug, Default)]

@@ -14,10 +14,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::ingress::backend::{Backend, Busy, Endpoint, Protocol, now_ms};
-use crate::ingress::body::{Request as Body, Sent};
 use crate::ingress::metrics::metrics;
 use crate::ingress::options::Options;
 use crate::ingress::pool::{Http1, Http2, Lease, Pool};
+use crate::ingress::request::{Request as Body, Sent};
 use crate::ingress::worker::Local;
 
 /// Endpoints that are tried for one request.

@@ -1,4 +1,4 @@
-//! A thread with its own sockets, connections and tasks: nothing of a request is shared between threads.
+//! What all tasks of a thread share, its connections among it: nothing of a request is shared between threads.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -7,31 +7,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::task::Waker;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use futures::FutureExt;
-use tokio::net::TcpListener;
-use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::spawn_local;
-use tokio::time::sleep;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::ingress::access::Log;
-use crate::ingress::direct::relay::ANSWER_BYTES;
 use crate::ingress::live::Live;
 use crate::ingress::metrics::metrics;
 use crate::ingress::options::Options;
 use crate::ingress::pool::Pool;
-use crate::ingress::serve;
 use crate::ingress::table::Table;
 
-/// The wait after the system could not give a connection.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
-/// How often unused connections are looked through.
-const SWEEP: Duration = Duration::from_secs(15);
+/// Bytes of an answer that are held: its head, or a part of its body.
+pub const ANSWER_BYTES: usize = 64 << 10;
 /// Free room for answers that a worker holds.
 const BUFFERS_MAX: usize = 64;
 
@@ -81,7 +70,8 @@ impl Drop for Sleeper {
 }
 
 impl Worker {
-    fn new(common: Common) -> Self {
+    /// One of this thread.
+    pub fn new(common: Common) -> Self {
         let Common { options, live, open, log, stop } = common;
         let mut newest = live.follow();
         let known = newest.borrow_and_update().clone();
@@ -132,9 +122,20 @@ impl Worker {
         Sleeper { all: self.sleepers.clone(), number }
     }
 
-    fn wake_all(&self) {
+    /// Wakes all who sleep: the node stops.
+    pub fn wake_all(&self) {
         self.stopping.set(true);
         self.sleepers.borrow().wakers.values().for_each(Waker::wake_by_ref);
+    }
+
+    /// Whether clients have connections with this worker.
+    pub fn is_in_use(&self) -> bool {
+        self.own.get() > 0
+    }
+
+    /// Whether clients have more connections, with all workers, than they may.
+    pub fn is_overrun(&self) -> bool {
+        self.open.load(Ordering::Relaxed) > self.options.connections_max
     }
 }
 
@@ -153,16 +154,6 @@ pub struct Common {
     pub stop: CancellationToken,
 }
 
-/// A socket to listen on.
-pub struct Listen {
-    /// The socket.
-    pub listener: std::net::TcpListener,
-    /// TLS, when it is spoken on it.
-    pub tls: Option<TlsAcceptor>,
-    /// It is closed.
-    pub stop: CancellationToken,
-}
-
 /// Starts tasks of hyper on this thread.
 #[derive(Clone, Copy, Debug)]
 pub struct Local;
@@ -176,94 +167,12 @@ where
     }
 }
 
-/// Starts a worker, which takes sockets until `stop`, and then ends its connections.
-///
-/// # Errors
-/// The system gives no thread.
-pub fn start(
-    number: usize,
-    common: Common,
-    sockets: mpsc::UnboundedReceiver<Listen>,
-) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(format!("ingress-{number}")).spawn(move || {
-        let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                tracing::error!(%error, "an Ingress worker can't start");
-                return;
-            }
-        };
-        runtime.block_on(run(common, sockets));
-    })
-}
-
-async fn run(common: Common, mut sockets: mpsc::UnboundedReceiver<Listen>) {
-    let mut tables = common.live.follow();
-    let worker = Rc::new(Worker::new(common));
-    spawn_local(worker.log.clone().flush());
-    loop {
-        tokio::select! {
-            socket = sockets.recv() => match socket {
-                Some(Listen { listener, tls, stop }) => match TcpListener::from_std(listener) {
-                    Ok(listener) => drop(spawn_local(accept(worker.clone(), listener, tls, stop))),
-                    Err(error) => tracing::error!(%error, "a socket can't be listened on"),
-                },
-                None => break,
-            },
-            Ok(()) = tables.changed() => worker.pool.leave(),
-            () = sleep(SWEEP), if !worker.pool.is_empty() => worker.pool.sweep(Instant::now()),
-            () = worker.stop.cancelled() => break,
-        }
-    }
-    worker.stop.cancelled().await;
-    worker.wake_all();
-    let end = Instant::now() + worker.options.drain;
-    // Each connection ends by itself, within the same bound.
-    while worker.own.get() > 0 && Instant::now() < end {
-        sleep(Duration::from_millis(5)).await;
-    }
-}
-
-async fn accept(worker: Rc<Worker>, listener: TcpListener, tls: Option<TlsAcceptor>, stop: CancellationToken) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => take(&worker, stream, peer, &tls),
-            Err(error) => {
-                tracing::warn!(%error, "the Ingress can't take a connection");
-                sleep(ACCEPT_RETRY).await;
-            }
-        }
-    }
-    // Those that the kernel has taken for us already are served, too.
-    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        take(&worker, stream, peer, &tls);
-    }
-}
-
-fn take(worker: &Rc<Worker>, stream: tokio::net::TcpStream, peer: std::net::SocketAddr, tls: &Option<TlsAcceptor>) {
-    let open = Open::new(worker);
-    metrics().iter().for_each(|m| m.accepted.inc());
-    if worker.open.load(Ordering::Relaxed) > worker.options.connections_max {
-        tracing::warn!(max = worker.options.connections_max, "too many connections; one is closed");
-        return;
-    }
-    let (worker, tls) = (worker.clone(), tls.clone());
-    spawn_local(async move {
-        serve::connection(worker, stream, peer, tls).await;
-        drop(open);
-    });
-}
-
 /// A connection, counted as long as it lives.
-struct Open(Rc<Worker>);
+pub struct Open(Rc<Worker>);
 
 impl Open {
-    fn new(worker: &Rc<Worker>) -> Self {
+    /// One more.
+    pub fn new(worker: &Rc<Worker>) -> Self {
         worker.open.fetch_add(1, Ordering::Relaxed);
         worker.own.set(worker.own.get() + 1);
         metrics().iter().for_each(|m| m.connections.inc());

@@ -17,12 +17,14 @@ use crate::ingress::backend::{Backend, Busy, Endpoint, Protocol, ms_at, now_ms};
 use crate::ingress::direct::answer::Asked;
 use crate::ingress::direct::head::{self, Head, Read};
 use crate::ingress::direct::relay::{End, Relay, Side};
-use crate::ingress::handle::{Exchange, Refusal, clean_host, has_dot_segment, refusal};
+use crate::ingress::exchange::Exchange;
 use crate::ingress::headers::Client;
+use crate::ingress::host::{clean_host, has_dot_segment};
 use crate::ingress::metrics::metrics;
-use crate::ingress::reply;
-use crate::ingress::table::Route;
+use crate::ingress::refusal::{Refusal, refusal};
+use crate::ingress::route::Route;
 use crate::ingress::upstream::{ENDPOINTS_MAX, Failure, KEPT_MAX, dial};
+use crate::ingress::words;
 use crate::ingress::worker::Worker;
 
 /// Reads of one head, before it is left to hyper: each begins anew.
@@ -89,7 +91,7 @@ where
             Outcome::Refused((status, words)) => {
                 exchange.status = status.as_u16();
                 drop(exchange);
-                let bytes = reply::raw(status.as_u16(), &words);
+                let bytes = words::raw(status.as_u16(), &words);
                 // Who does not take it is gone.
                 if side.io.write_all(&bytes).await.is_ok() {
                     close(side.io).await;

@@ -12,14 +12,12 @@ use tokio_util::io::poll_read_buf;
 use crate::ingress::backend::Busy;
 use crate::ingress::direct::answer::{self, Asked, Framing};
 use crate::ingress::direct::clock::Clock;
-use crate::ingress::worker::Worker;
+use crate::ingress::worker::{ANSWER_BYTES, Worker};
 
 /// Bytes that are held of a client: the longest head that is read here.
 pub const INPUT_MAX: usize = 16 << 10;
 /// Bytes that a client's connection begins with.
 const INPUT_FIRST: usize = 4 << 10;
-/// Bytes of an answer that are held: its head, or a part of its body.
-pub const ANSWER_BYTES: usize = 64 << 10;
 
 /// A client's connection and what is held of it.
 pub struct Side<T> {

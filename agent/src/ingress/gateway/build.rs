@@ -16,7 +16,7 @@ use crate::ingress::gateway::matches::Match;
 use crate::ingress::gateway::share::Share;
 use crate::ingress::gateway::table::{Actions, Entry, Gateways, Listener, Mirror, Port, Rule, Target};
 use crate::ingress::metrics::Counters;
-use crate::ingress::table::Route;
+use crate::ingress::route::Route;
 
 /// Namespace and name.
 type Id = (String, String);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::mpsc;
 
-use crate::ingress::body::{Error, Request};
+use crate::ingress::request::{Error, Request};
 
 /// Parts of a body that wait for a slow copy.
 const PARTS_MAX: usize = 64;

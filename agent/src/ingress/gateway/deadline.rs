@@ -9,7 +9,8 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
-use crate::ingress::body::{Body, Error};
+use crate::ingress::body::Body;
+use crate::ingress::request::Error;
 
 struct Within {
     inner: Body,

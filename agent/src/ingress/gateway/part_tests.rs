@@ -10,7 +10,6 @@ use masthead_api::gateway::filter::{HTTPHeader, HTTPHeaderFilter, HTTPPathModifi
 use masthead_api::gateway::resolved::{Match as Wanted, PathMatch, ValueMatch};
 
 use crate::ingress::backend::{Backend, Protocol};
-use crate::ingress::body::{Request as PodBody, Sent};
 use crate::ingress::gateway::answer::refusal;
 use crate::ingress::gateway::copies::{TeeBody, tee};
 use crate::ingress::gateway::edit::Edit;
@@ -19,6 +18,7 @@ use crate::ingress::gateway::place::{self, At};
 use crate::ingress::gateway::share::Share;
 use crate::ingress::gateway::table::Mirror;
 use crate::ingress::gateway::tests::{Random, head, headers};
+use crate::ingress::request::{Request as PodBody, Sent};
 
 fn value(name: &str, value: &str, regex: bool) -> ValueMatch {
     ValueMatch { name: name.into(), value: value.into(), regex }

@@ -11,18 +11,24 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::ingress::body::{Body, Request as PodBody, Sent};
+use crate::ingress::body::Body;
+use crate::ingress::exchange::Exchange;
 use crate::ingress::gateway::answer::{is_grpc, refusal};
 use crate::ingress::gateway::copies::{TeeBody, tee};
 use crate::ingress::gateway::deadline;
 use crate::ingress::gateway::matches::Head;
 use crate::ingress::gateway::place::{self, At};
 use crate::ingress::gateway::table::{Actions, Gateways, Hit, Mirror, Rule, Target};
-use crate::ingress::handle::{self, Ask, Conn, Exchange, Found, Refusal, clean_host, has_dot_segment, host_value};
 use crate::ingress::headers;
+use crate::ingress::host::{clean_host, has_dot_segment, host_value};
 use crate::ingress::pool::Lease;
+use crate::ingress::refusal::Refusal;
 use crate::ingress::reply;
+use crate::ingress::request::{Request as PodBody, Sent};
+use crate::ingress::route::Route;
+use crate::ingress::send::{self, Ask, Conn, Found};
 use crate::ingress::table::Table;
+use crate::ingress::words::shown;
 
 /// Copies of requests that one worker has on their way at a time; more are left out.
 const COPIES_MAX: usize = 256;
@@ -104,13 +110,13 @@ fn decide<'a>(
         && let (Some((_, of_tls)), Some((_, of_host))) = (gateways.listener(port, sni), gateways.listener(port, host))
         && of_tls.id != of_host.id
     {
-        let words = format!("TLS was begun for {:?}, which another listener has", reply::shown(sni));
+        let words = format!("TLS was begun for {:?}, which another listener has", shown(sni));
         return Decision::Refuse((StatusCode::MISDIRECTED_REQUEST, words));
     }
     match hit {
         Some(hit) => Decision::Serve(hit),
         None => {
-            let (host, path) = (reply::shown(host), reply::shown(path));
+            let (host, path) = (shown(host), shown(path));
             let words = format!("no route of a Gateway has a rule for host {host:?} and path {path:?}");
             Decision::Refuse((StatusCode::NOT_FOUND, words))
         }
@@ -167,7 +173,7 @@ impl Asked<'_> {
         if let Some(response) = self.redirect(&rule.actions, &request, None) {
             return ended(response, exchange);
         }
-        let fault = |route: &crate::ingress::table::Route| {
+        let fault = |route: &Route| {
             let words = route.backend.fault.clone().unwrap_or_default();
             let refusal = (StatusCode::INTERNAL_SERVER_ERROR, words);
             self.edited(refused(self.conn, refusal, self.is_call, Exchange::begin(None)), &[&rule.actions])
@@ -214,7 +220,7 @@ impl Asked<'_> {
             }
             Ok(Found::Upgraded(mut answer, upgrade)) => {
                 self.edit_answer(&[&rule.actions, &target.actions], answer.response.headers_mut());
-                return handle::upgraded(self.conn, *answer, *upgrade, exchange);
+                return send::upgraded(self.conn, *answer, *upgrade, exchange);
             }
             Err(refusal) => refused(self.conn, refusal, self.is_call, exchange),
         };
@@ -294,7 +300,7 @@ impl Asked<'_> {
         let response = within.map_or(worker.options.response, |within| within.saturating_add(NEVER));
         let ask = Ask { edit: Some(&edit), response };
         let request = Request::from_parts(parts, body);
-        handle::send(self.conn, request, &sent, &target.route.backend, self.authority.clone(), &ask).await
+        send::send(self.conn, request, &sent, &target.route.backend, self.authority.clone(), &ask).await
     }
 
     /// Puts another path in a request; gives the host that is to be sent.
@@ -337,7 +343,7 @@ impl Asked<'_> {
             let options = conn.worker.options.clone();
             let edit = |headers: &mut HeaderMap| edits.apply(headers);
             let ask = Ask { edit: Some(&edit), response: options.response };
-            match handle::send(&conn, request, &sent, &backend, authority, &ask).await {
+            match send::send(&conn, request, &sent, &backend, authority, &ask).await {
                 Ok(Found::Pod(answer)) => {
                     let mut incoming = answer.response.into_body();
                     let read = async { while let Some(Ok(_)) = incoming.frame().await {} };

@@ -14,7 +14,7 @@ use crate::ingress::gateway::cors::Cors;
 use crate::ingress::gateway::edit::Edit;
 use crate::ingress::gateway::matches::{Head, Match};
 use crate::ingress::gateway::share::Share;
-use crate::ingress::table::Route;
+use crate::ingress::route::Route;
 
 /// What is done with requests and answers.
 #[derive(Debug, Default)]
