@@ -7,6 +7,7 @@ use masthead_gotmpl::string::Str;
 use crate::ahead::{Early, LazySchema};
 use crate::lock::Lock;
 use crate::metadata::Metadata;
+use crate::parsed::Parsed;
 use crate::tree::Table;
 
 /// One file of a chart.
@@ -54,7 +55,7 @@ pub struct Chart {
     /// The schema, compiled when it is first asked for.
     pub(crate) compiled: LazySchema,
     /// The templates of this chart and those below it, parsed when they are first rendered.
-    pub(crate) parsed: OnceLock<crate::engine::Parsed>,
+    pub(crate) parsed: OnceLock<Parsed>,
 }
 
 impl Chart {

@@ -10,6 +10,7 @@ use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::string::Str;
 use masthead_gotmpl::value::Value;
 
+use crate::deep_copy::deep_copy;
 use crate::go_format::{percent_t, percent_v};
 use crate::instance::{Instance, Shared};
 
@@ -23,23 +24,6 @@ pub(crate) enum Nulls {
     Remove,
     /// Helm's `Merge…`: nulls stay, for a later coalescing.
     Keep,
-}
-
-/// A copy of which no map is shared. Lists can't be changed, but maps in them can.
-pub(crate) fn deep_copy(map: &Map) -> Map {
-    let pairs = map.entries().iter().map(|(key, value)| (key.clone(), deep_value(value))).collect();
-    Map::from_pairs(map.typ(), pairs)
-}
-
-fn deep_value(value: &Value) -> Value {
-    match value {
-        Value::Map(map) => Value::Map(deep_copy(map)),
-        Value::List(list) if list.as_slice().iter().any(|item| matches!(item, Value::Map(_) | Value::List(_))) => {
-            let items = list.as_slice().iter().map(deep_value).collect();
-            Value::List(masthead_gotmpl::list::List::new(list.typ(), items))
-        }
-        other => other.clone(),
-    }
 }
 
 /// Puts values together and collects Helm's warnings.

@@ -9,7 +9,8 @@ use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::value::Value;
 use masthead_sprig::semver::{constraint, version};
 
-use crate::coalesce::{Coalescer, Nulls, deep_copy};
+use crate::coalesce::{Coalescer, Nulls};
+use crate::deep_copy::deep_copy;
 use crate::go_format::percent_v_tree;
 use crate::instance::{Instance, Shared, adopt};
 use crate::metadata::Dependency;

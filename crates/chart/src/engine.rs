@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use masthead_gotmpl::exec::execution::{Execution, Options as ExecOptions, Probe};
 use masthead_gotmpl::exec::limits::{Limits, MissingKey};
@@ -25,25 +25,14 @@ use crate::manifests::Parts;
 use crate::metadata::Metadata;
 use crate::objects::{self, ChartObject};
 use crate::origins::Keys;
-use crate::render::Step;
+use crate::parsed::Parsed;
+use crate::step::Step;
 
 /// What the name of a file with notes ends in.
 pub(crate) const NOTES: &str = "NOTES.txt";
 
 /// How many sets of templates a chart keeps parsed: one for each choice of its dependencies.
 const SETS_MAX: usize = 16;
-
-/// The templates of a chart and those below it, parsed; by the names under which they were parsed.
-#[derive(Default)]
-pub(crate) struct Parsed {
-    sets: Mutex<Vec<(Vec<String>, Arc<Set>)>>,
-}
-
-impl std::fmt::Debug for Parsed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Parsed")
-    }
-}
 
 /// What one render uses besides the chart.
 pub(crate) struct Surroundings<'a> {
@@ -83,17 +72,6 @@ pub(crate) struct Traced {
     pub written: Option<Vec<u8>>,
     pub trace: Trace,
     pub keys: Arc<Keys>,
-}
-
-/// Where a line of a rendered file comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LineOrigin {
-    /// The file of the template: `chart/templates/x.yaml`.
-    pub template: Str,
-    /// The line in it, from 1.
-    pub line: u32,
-    /// The key of the values that fed it: `.Values.image.tag`; empty where none did.
-    pub key: String,
 }
 
 /// Renders all templates; files in the order of their paths. `top` holds `Release`, `Capabilities` and `Values`.

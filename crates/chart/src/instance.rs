@@ -7,6 +7,7 @@ use std::sync::Arc;
 use masthead_gotmpl::map::Map;
 
 use crate::chart::Chart;
+use crate::deep_copy::deep_copy;
 use crate::metadata::Dependency;
 
 /// A chart in its place, shared as Helm shares its pointers.
@@ -50,7 +51,7 @@ impl Instance {
     /// A fresh copy of its values, to be changed: the charts' own, or what imports made of them.
     pub fn own_values(&self) -> Map {
         match (&self.values, &self.chart.values) {
-            (Some(values), _) => crate::coalesce::deep_copy(values),
+            (Some(values), _) => deep_copy(values),
             (None, Some(table)) => table.to_map(),
             (None, None) => Map::any(),
         }

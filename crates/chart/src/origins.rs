@@ -8,7 +8,7 @@ use masthead_gotmpl::map::Map;
 use masthead_gotmpl::string::Str;
 use masthead_gotmpl::value::Value;
 
-use crate::engine::LineOrigin;
+use crate::line_origin::LineOrigin;
 
 /// How deep maps are numbered.
 const DEPTH_MAX: u32 = 64;

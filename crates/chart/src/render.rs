@@ -16,15 +16,17 @@ use crate::capabilities::{Capabilities, CapabilitiesObject};
 use crate::chart::{Chart, has_manifest_extension};
 use crate::coalesce::{Coalescer, Nulls};
 use crate::dependencies;
-use crate::engine::{self, LineOrigin, NOTES, RenderedFile, Surroundings, Traced};
+use crate::engine::{self, NOTES, RenderedFile, Surroundings, Traced};
 use crate::error::{Error, Stage};
 use crate::hook::{self, Event, Hook};
 use crate::instance::{Instance, Shared};
+use crate::line_origin::LineOrigin;
 use crate::manifest::Manifest;
 use crate::manifests::{self, Sorted, parts};
 use crate::objects;
 use crate::origins::Origins;
 use crate::schema::Schema;
+use crate::step::Step;
 use crate::tree::Table;
 
 /// What a chart is rendered for.
@@ -135,21 +137,6 @@ impl Rendered {
     pub fn hooks_at(&self, event: Event) -> Vec<&Hook> {
         hook::in_order(&self.hooks, event)
     }
-}
-
-/// A step of a render.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Values are put together.
-    Values,
-    /// Values are held against schemas.
-    Schema,
-    /// Templates are parsed, where no earlier render did it.
-    Parse,
-    /// Templates are executed.
-    Execute,
-    /// What they gave is split, read and sorted.
-    Sort,
 }
 
 /// Renders a chart.

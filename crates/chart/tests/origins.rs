@@ -37,7 +37,7 @@ fn draw(trace: bool) -> Rendered {
 fn lines(rendered: &Rendered, manifest: &Manifest) -> Vec<String> {
     let origins = rendered.origins_of(manifest);
     assert_eq!(origins.len(), manifest.text.split('\n').count(), "{}", manifest.text);
-    let line = |(text, origin): (&str, &masthead_chart::engine::LineOrigin)| {
+    let line = |(text, origin): (&str, &masthead_chart::line_origin::LineOrigin)| {
         let template = origin.template.to_str_lossy();
         format!("{text} | {}:{} {}", template.strip_prefix("t/").unwrap_or(&template), origin.line, origin.key)
     };

@@ -19,7 +19,7 @@ use crate::cluster::event::Changed;
 use crate::cluster::view::Cluster;
 use crate::gateway::certificate;
 use crate::gateway::route::{Route, all, at_gateway};
-use crate::service::balancer;
+use crate::service::node_addresses::{addresses, takes_traffic};
 
 /// Enters what a change concerns; what the cluster has no gateway for costs nothing.
 pub fn affected(cluster: &Cluster, changed: &Changed, keys: &mut BTreeSet<ObjectKey>) {
@@ -213,7 +213,7 @@ fn of_service(cluster: &Cluster, changed: &Changed, keys: &mut BTreeSet<ObjectKe
 fn of_node(cluster: &Cluster, changed: &Changed, keys: &mut BTreeSet<ObjectKey>) {
     let outside = |side: &Option<Arc<Object>>| {
         let node = side.as_ref().and_then(|object| object.typed::<masthead_api::core::node::Node>().ok());
-        node.filter(|node| balancer::takes_traffic(node)).map(|node| balancer::addresses(&node))
+        node.filter(|node| takes_traffic(node)).map(|node| addresses(&node))
     };
     if outside(&changed.old) != outside(&changed.new) {
         keys.extend(cluster.of_kind(GATEWAY).map(|object| object.key().clone()));

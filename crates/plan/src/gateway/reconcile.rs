@@ -23,7 +23,7 @@ use crate::gateway::listener::Verdict;
 use crate::gateway::route::{Route, at_gateway};
 use crate::gateway::status::{Fault, Said, merge};
 use crate::gateway::{grpc, http};
-use crate::service::balancer::node_addresses;
+use crate::service::node_addresses::node_addresses;
 use crate::service::told::is_told;
 
 /// Addresses that a status has room for.

@@ -16,8 +16,9 @@ use masthead_api::object::Object;
 use crate::cluster::event::Changed;
 use crate::cluster::view::Cluster;
 use crate::service::endpoint::{ZONE, shown};
+use crate::service::node_addresses::{addresses, takes_traffic};
 use crate::service::reconcile::selecting;
-use crate::service::{balancer, claims, ingress};
+use crate::service::{claims, ingress};
 
 /// Enters what a change concerns.
 pub fn affected(cluster: &Cluster, changed: &Changed, keys: &mut BTreeSet<ObjectKey>) {
@@ -52,9 +53,8 @@ fn pod(cluster: &Cluster, changed: &Changed, keys: &mut BTreeSet<ObjectKey>) {
 fn node(cluster: &Cluster, changed: &Changed, keys: &mut BTreeSet<ObjectKey>) {
     let typed = |side: &Option<Arc<Object>>| side.as_ref().and_then(|object| object.typed::<Node>().ok());
     let (old, new) = (typed(&changed.old), typed(&changed.new));
-    let outside = |node: &Option<Arc<Node>>| {
-        node.as_ref().filter(|node| balancer::takes_traffic(node)).map(|node| balancer::addresses(node))
-    };
+    let outside =
+        |node: &Option<Arc<Node>>| node.as_ref().filter(|node| takes_traffic(node)).map(|node| addresses(node));
     if outside(&old) != outside(&new) {
         keys.extend(cluster.services_with(claims::BALANCED).map(|service| service.key().clone()));
         keys.extend(cluster.of_kind(INGRESS).map(|ingress| ingress.key().clone()));

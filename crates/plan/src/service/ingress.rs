@@ -16,8 +16,8 @@ use masthead_api::object::{Error, Object};
 use crate::cluster::view::Cluster;
 use crate::context::Reaction;
 use crate::gateway::backend::ENCRYPTED;
-use crate::service::balancer::node_addresses;
 use crate::service::claims;
+use crate::service::node_addresses::node_addresses;
 use crate::service::told::is_told;
 
 /// The ports of the nodes at which ingresses are served.

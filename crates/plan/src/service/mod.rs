@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod ingress;
 pub mod legacy;
 pub mod mirror;
+pub mod node_addresses;
 pub mod probe;
 pub mod reconcile;
 pub mod relations;
