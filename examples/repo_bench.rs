@@ -216,6 +216,7 @@ async fn daemon(bed: &mut Bed, data: &Path) -> Result<()> {
         pod_cidr: Vec::new(),
         service_cidr: Vec::new(),
         families: None,
+        ingress: Default::default(),
         runs_pods: false,
     })
     .await?;
