@@ -25,12 +25,18 @@ fn pod(changes: &[(&str, Value)]) -> Value {
     pod
 }
 
+/// A pod with these changes is refused for these faults.
+fn check(changes: &[(&str, Value)], expect: &[&str]) {
+    assert_eq!(told(admit::create(pod(changes), "default")), expect, "{changes:?}");
+}
+
+/// The same for one change.
+fn one(pointer: &str, value: Value, expect: &[&str]) {
+    check(&[(pointer, value)], expect);
+}
+
 #[test]
 fn pods_are_refused_in_kubernetes_words() {
-    let check = |changes: &[(&str, Value)], expect: &[&str]| {
-        assert_eq!(told(admit::create(pod(changes), "default")), expect, "{changes:?}");
-    };
-    let one = |pointer, value: Value, expect: &[&str]| check(&[(pointer, value)], expect);
     one(
         "/spec/dnsPolicy",
         json!("<a&b>"),
@@ -82,6 +88,10 @@ fn pods_are_refused_in_kubernetes_words() {
         json!("a".repeat(65)),
         &["spec.hostnameOverride: Too long: may not be more than 64 bytes"],
     );
+}
+
+#[test]
+fn containers_are_refused_in_kubernetes_words() {
     let file = json!([{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}}]);
     one(
         "/spec/containers/0/env",
@@ -116,6 +126,10 @@ fn pods_are_refused_in_kubernetes_words() {
          'RestartContainer' for non-sidecar initContainers",
         ],
     );
+}
+
+#[test]
+fn metadata_and_spread_are_refused_in_kubernetes_words() {
     one(
         "/spec/topologySpreadConstraints",
         json!([{"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule", "matchLabelKeys": ["a b"]}]),
