@@ -15,12 +15,18 @@ use bytes::Bytes;
 use futures::StreamExt;
 use masthead_agent::node::host_only::HostOnly;
 use masthead_agent::pods::clock::Clock;
-use masthead_agent::pods::convert::sandbox::Site;
-use masthead_agent::pods::run;
+use masthead_agent::pods::convert::container::{self, Making};
+use masthead_agent::pods::convert::context::Placed;
+use masthead_agent::pods::convert::sandbox::{self, Site};
+use masthead_agent::pods::references::Attached;
 use masthead_agent::pods::site::{Dirs, ImagesInUse, Reporter, Shared};
+use masthead_agent::pods::volumes::apply::Places;
+use masthead_agent::pods::volumes::mounts;
+use masthead_agent::pods::{files, kept, run};
 use masthead_agent::runtime::contract::{Runtime, SandboxRequest};
 use masthead_agent::runtime::cri::client::CriRuntime;
 use masthead_agent::runtime::v1;
+use masthead_api::core::pod::Pod;
 use masthead_wire::manifest::NodeManifest;
 use masthead_wire::object::PodEntry;
 use masthead_wire::report::{PodGone, PodStatus};
@@ -212,52 +218,61 @@ fn image() -> Result<Vec<u8>> {
     Ok(archive)
 }
 
+/// A pod of one container; its name and uid tell whose it is.
+fn pod(whose: &str, round: usize, n: usize) -> serde_json::Value {
+    serde_json::json!({
+        "metadata": {"name": format!("{whose}-{n}"), "namespace": "bench", "uid": format!("{whose}-{round}-{n}")},
+        "spec": {"restartPolicy": "Always", "terminationGracePeriodSeconds": 0, "containers": [{
+            "name": "main", "image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": ["/bin/sleep", "100000"],
+            "terminationMessagePath": "/dev/termination-log",
+        }]},
+    })
+}
+
+/// The requests that the agent sends for its pods, with nothing before, between and after them.
 async fn bare(containerd: &Containerd, round: usize, count: usize) -> Result<Duration> {
-    let logs = containerd.dir.path().join(format!("bare-{round}"));
+    let dir = containerd.dir.path().join(format!("bare-{round}"));
     let began = Instant::now();
     let one = |n: usize| {
-        let (runtime, logs) = (&containerd.client, logs.join(n.to_string()));
-        async move {
-            let uid = format!("bare-{round}-{n}");
-            let sandbox_config = v1::PodSandboxConfig {
-                metadata: Some(v1::PodSandboxMetadata {
-                    name: uid.clone(),
-                    uid: uid.clone(),
-                    namespace: "bench".into(),
-                    attempt: 0,
-                }),
-                hostname: uid.clone(),
-                log_directory: logs.to_string_lossy().into_owned(),
-                linux: Some(v1::LinuxPodSandboxConfig {
-                    cgroup_parent: format!("{}/besteffort/pod{uid}", containerd.cgroup()),
-                    ..Default::default()
-                }),
-                ..Default::default()
-            };
-            let request = SandboxRequest { config: sandbox_config.clone(), ..Default::default() };
-            let sandbox = runtime.run_pod_sandbox(request).await?;
-            std::fs::create_dir_all(logs.join("main"))?;
-            let config = v1::ContainerConfig {
-                metadata: Some(v1::ContainerMetadata { name: "main".into(), attempt: 0 }),
-                image: Some(v1::ImageSpec { image: IMAGE.into(), ..Default::default() }),
-                command: vec!["/bin/sleep".into(), "100000".into()],
-                log_path: "main/0.log".into(),
-                linux: Some(v1::LinuxContainerConfig::default()),
-                ..Default::default()
-            };
-            let request = v1::CreateContainerRequest {
-                pod_sandbox_id: sandbox,
-                config: Some(config),
-                sandbox_config: Some(sandbox_config),
-            };
-            let id = runtime.create_container(request).await?;
-            runtime.start_container(&id).await?;
-            anyhow::Ok(())
-        }
+        let dir = dir.join(n.to_string());
+        async move { anyhow::Ok(bare_pod(containerd, &dir, &serde_json::from_value(pod("bare", round, n))?).await?) }
     };
     let starts = futures::stream::iter(0..count).map(one).buffer_unordered(CONCURRENCY);
     starts.collect::<Vec<_>>().await.into_iter().collect::<Result<Vec<()>>>()?;
     Ok(began.elapsed())
+}
+
+async fn bare_pod(containerd: &Containerd, dir: &Path, pod: &Pod) -> Result<()> {
+    let runtime = &containerd.client;
+    let site = Site {
+        node: "bench".into(),
+        cgroup_root: containerd.cgroup(),
+        log_directory: dir.join("logs").to_string_lossy().into_owned(),
+        ..Site::default()
+    };
+    let sandbox_config = sandbox::config(pod, &site, 0)?;
+    let request = SandboxRequest { config: sandbox_config.clone(), ..Default::default() };
+    let sandbox_id = runtime.run_pod_sandbox(request).await?;
+    files::prepare(dir, &dir.join("logs/main"), &sandbox::hosts_file(pod, &[], &site))?;
+    let message = kept::termination_message(dir, "main", 0)?;
+    let (placed, refs) = (Placed::default(), Attached::default());
+    let container = pod.spec.containers.first().context("a container")?;
+    let mounts = mounts::of(pod, container, dir, &Places::default(), Some(&message), &placed, &refs)?;
+    let making = Making {
+        pod,
+        container,
+        attempt: 0,
+        node: "bench",
+        image_ref: IMAGE,
+        placed: &placed,
+        refs: &refs,
+        mounts: &mounts,
+    };
+    let config = Some(container::config(&making)?);
+    let request =
+        v1::CreateContainerRequest { pod_sandbox_id: sandbox_id, config, sandbox_config: Some(sandbox_config) };
+    let id = runtime.create_container(request).await?;
+    Ok(runtime.start_container(&id).await?)
 }
 
 /// Counts pods that are ready, and those that are gone.
@@ -318,13 +333,7 @@ async fn agent(containerd: &Containerd, round: usize, count: usize) -> Result<Du
     let task = tokio::spawn(run::run(shared, receiver, stop.clone()));
     let mut next = NodeManifest::default();
     for n in 0..count {
-        let pod = serde_json::json!({
-            "metadata": {"name": format!("p{n}"), "namespace": "bench", "uid": format!("uid-{round}-{n}")},
-            "spec": {"restartPolicy": "Always", "terminationGracePeriodSeconds": 0, "containers": [{
-                "name": "main", "image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": ["/bin/sleep", "100000"],
-                "terminationMessagePath": "/dev/termination-log",
-            }]},
-        });
+        let pod = pod("agent", round, n);
         next.content.insert_pod(Arc::new(PodEntry::parse(Bytes::from(pod.to_string()))?));
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
