@@ -145,7 +145,7 @@ fn look_closely(text: &str) -> Seen {
 }
 
 /// Whether a string reads back as a string when it is written plain.
-pub fn reads_as_text(text: &str) -> bool {
+fn reads_as_text(text: &str) -> bool {
     resolve::implicit(text).is_none() && !timestamp::is_timestamp(text) && !is_base_60(text)
 }
 

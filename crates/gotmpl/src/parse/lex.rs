@@ -1,6 +1,6 @@
 //! A template's text to tokens, with trim markers and comments taken out.
+use crate::parse::common::{NAME, SPACE, common, is, run};
 use crate::parse::item::{Item, ItemType, keyword};
-use crate::parse::lex::common::{NAME, SPACE, is};
 use crate::quote;
 use crate::unicode::{is_digit, is_letter, is_print};
 
@@ -191,6 +191,52 @@ impl<'s> Lexer<'s> {
         }
         self.inside_action = false;
         item
+    }
+
+    /// The tokens of an action behind what opens it, up to what closes it.
+    fn action(&mut self, items: &mut Vec<Item>) {
+        let input = self.input;
+        let mut depth = self.paren_depth;
+        let mut gap = self.pos;
+        loop {
+            let pos = run(input, gap, SPACE);
+            let common = match input.get(pos..).unwrap_or_default() {
+                [b'}', b'}', ..] if depth == 0 => return self.close(items, gap, pos, false),
+                [b'-', b'}', b'}', ..] if depth == 0 && gap < pos => return self.close(items, gap, pos + 1, true),
+                [b'(', ..] => {
+                    depth += 1;
+                    Some((ItemType::LeftParen, pos + 1))
+                }
+                [b')', ..] if depth > 0 => {
+                    depth -= 1;
+                    Some((ItemType::RightParen, pos + 1))
+                }
+                _ => common(input, pos),
+            };
+            if let Some((typ, end)) = common {
+                let is_plain = typ == ItemType::String;
+                items.push(Item { typ, is_plain, pos: pos as u32, end: end as u32, gap: gap as u32 });
+                gap = end;
+                continue;
+            }
+            self.skip_to(gap);
+            self.paren_depth = depth;
+            let item = self.inside();
+            items.push(item);
+            if matches!(item.typ, ItemType::RightDelim | ItemType::Error) {
+                return;
+            }
+            (gap, depth) = (self.pos, self.paren_depth);
+        }
+    }
+
+    /// The closing delimiter.
+    fn close(&mut self, items: &mut Vec<Item>, gap: usize, pos: usize, trim: bool) {
+        let end = pos + RIGHT.len();
+        let typ = ItemType::RightDelim;
+        items.push(Item { typ, is_plain: false, pos: pos as u32, end: end as u32, gap: gap as u32 });
+        self.inside_action = false;
+        self.skip_to(end + if trim { leading_spaces(&self.input[end..]) } else { 0 });
     }
 
     /// The next token of an action, whatever it is.
@@ -441,5 +487,64 @@ fn find_left(text: &[u8]) -> Option<usize> {
     memchr::memchr_iter(b'{', text).find(|at| text.get(at + 1) == Some(&b'{'))
 }
 
-#[path = "common.rs"]
-mod common;
+#[cfg(test)]
+mod tests {
+    use super::{Item, ItemType, Lexer};
+
+    const PIECES: [&str; 36] = [
+        " ", "\n", "\t", "x", "a1_", "if", "end", "break", "continue", "true", "nil", ".", ".a", "..", "$", "$x", "|",
+        "=", ":=", ":", ",", "(", ")", "\"s\"", "\"\\n\"", "\"é\"", "\"", "`r`", "'c'", "0", "12", "1.5", "-", "}",
+        "é", "#",
+    ];
+
+    fn told(items: &[Item]) -> Vec<(ItemType, u32, u32, u32)> {
+        items.iter().map(|item| (item.typ, item.pos, item.end, item.gap)).collect()
+    }
+
+    /// The first action, token by token.
+    fn slowly(lexer: &mut Lexer<'_>) -> Vec<Item> {
+        let mut items = Vec::new();
+        if lexer.texts(&mut items) {
+            loop {
+                let item = lexer.inside();
+                items.push(item);
+                if matches!(item.typ, ItemType::RightDelim | ItemType::Error) {
+                    break;
+                }
+            }
+        }
+        items
+    }
+
+    fn check(source: &str, break_ok: bool) {
+        let (mut fast, mut slow, mut items) =
+            (Lexer::new(source.as_bytes()), Lexer::new(source.as_bytes()), Vec::new());
+        (fast.break_ok, slow.break_ok) = (break_ok, break_ok);
+        fast.fill(&mut items);
+        let expect = slowly(&mut slow);
+        assert_eq!(told(&items), told(&expect), "{source:?}");
+        assert_eq!((fast.error, fast.pos, fast.start), (slow.error, slow.pos, slow.start), "{source:?}");
+        let is_plain =
+            |item: &Item| item.typ == ItemType::String && !source[..item.end as usize].ends_with(['\\', 'é']);
+        assert!(items.iter().filter(|item| item.is_plain).all(is_plain), "{source:?}");
+    }
+
+    #[test]
+    fn finds_what_the_lexer_finds_token_by_token() {
+        for source in
+            ["{{\"a\"-}} b", "{{\"a\" -}}\n b", "{{- (.a -}}x", "{{ (\"a\") }}", "{{", "{{\"a", "a {{- .b.c}} d"]
+        {
+            check(source, true);
+        }
+        let mut state = 1_u64;
+        let mut random = |bound: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % bound
+        };
+        for _ in 0..20_000 {
+            let inner: String = (0..random(9)).map(|_| PIECES[random(PIECES.len())]).collect();
+            let close = ["}}", "-}}", " -}} x", "}", ""][random(5)];
+            check(&format!("{{{{{inner}{close}"), random(2) == 0);
+        }
+    }
+}

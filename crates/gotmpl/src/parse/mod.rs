@@ -1,7 +1,8 @@
 //! Text of templates to parsed templates.
 pub(crate) mod build;
-pub mod item;
-pub mod lex;
+mod common;
+mod item;
+mod lex;
 pub mod number;
 pub mod parser;
 mod show;

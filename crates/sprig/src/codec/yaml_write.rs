@@ -32,15 +32,15 @@ const NEXT_LINE: char = '\u{85}';
 
 /// The text. Fails where `json.Marshal` does, and in goyaml v2 where Go's way from JSON text to YAML refuses a text.
 pub fn write(value: &Value, dialect: Dialect) -> Result<String, String> {
-    let mut walk = Walk { writer: Writer::new(dialect), checks: dialect == Dialect::V2 };
+    let mut walk = Walk { writer: Writer::new(dialect), by_json: dialect == Dialect::V2 };
     walk.value(value, 0)?;
     Ok(walk.writer.finish())
 }
 
 struct Walk {
     writer: Writer,
-    /// Whether texts go through Go's YAML reader.
-    checks: bool,
+    /// Whether values go by way of JSON and Go's YAML reader.
+    by_json: bool,
 }
 
 impl Walk {
@@ -53,19 +53,19 @@ impl Walk {
             Value::Bool(flag) => self.writer.boolean(*flag),
             Value::Int(_, int) => self.writer.int(*int),
             Value::Uint(_, uint) => self.writer.uint(*uint),
-            Value::Float(float) if float.is_finite() || !self.checks => self.writer.float(*float),
+            Value::Float(float) if float.is_finite() || !self.by_json => self.writer.float(*float),
             Value::Str(text) => self.text(text)?,
-            Value::List(list) if list.is_nil() && self.checks => self.writer.null(),
+            Value::List(list) if list.is_nil() && self.by_json => self.writer.null(),
             Value::List(list) if list.is_empty() => self.writer.empty_list(),
             Value::List(list) => {
                 self.writer.begin_list();
                 list.as_slice().iter().try_for_each(|item| self.value(item, depth + 1))?;
                 self.writer.end();
             }
-            Value::Map(map) if map.is_nil() && self.checks => self.writer.null(),
+            Value::Map(map) if map.is_nil() && self.by_json => self.writer.null(),
             Value::Map(map) => self.map(&map.entries(), depth)?,
-            Value::Bytes(bytes) if !self.checks => self.numbers(bytes.as_bytes()),
-            Value::Object(object) if !self.checks => self.object(&**object, depth)?,
+            Value::Bytes(bytes) if !self.by_json => self.numbers(bytes.as_bytes()),
+            Value::Object(object) if !self.by_json => self.object(&**object, depth)?,
             other => {
                 let json = json::to_json(other)?;
                 self.check(is_readable(&json))?;
@@ -77,8 +77,8 @@ impl Walk {
 
     fn text(&mut self, text: &Str) -> Result<(), String> {
         match std::str::from_utf8(text.as_bytes()) {
-            Ok(text) if !self.checks => self.writer.text(text),
-            Err(_) if !self.checks => self.writer.binary(&lines_of_base64(text.as_bytes())),
+            Ok(text) if !self.by_json => self.writer.text(text),
+            Err(_) if !self.by_json => self.writer.binary(&lines_of_base64(text.as_bytes())),
             _ => {
                 let text = text.to_str_lossy();
                 self.check(is_readable_text(&text))?;
@@ -153,7 +153,7 @@ impl Walk {
     }
 
     fn check(&self, is_readable: bool) -> Result<(), String> {
-        if is_readable || !self.checks { Ok(()) } else { Err("yaml: control characters are not allowed".to_owned()) }
+        if is_readable || !self.by_json { Ok(()) } else { Err("yaml: control characters are not allowed".to_owned()) }
     }
 }
 
