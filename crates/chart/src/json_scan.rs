@@ -1,36 +1,8 @@
-//! A text → where a JSON value in it ends, or what Go's `encoding/json` says is wrong with it.
+//! A text that should be one JSON value → what the library that reads schemas for Helm says against it.
 
-use masthead_gotmpl::quote::quote;
+use masthead_yaml::json_scan::{Found, blanks, value};
 
-/// What is found where a JSON value may begin.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// Nothing but blanks.
-    End,
-    /// A value, up to here.
-    Value(usize),
-    /// The beginning of one.
-    Cut,
-    /// A byte that cannot stand where it does: how many were read with it, and Go's words.
-    Fault(usize, String),
-}
-
-/// What a step over a part of a value may come to, if not behind it.
-type Step = Result<usize, Found>;
-
-/// One JSON value, as Go's scanner sees it.
-pub(crate) fn value(text: &[u8], from: usize) -> Found {
-    let at = blanks(text, from);
-    if at == text.len() {
-        return Found::End;
-    }
-    match nested(text, at) {
-        Ok(end) => Found::Value(end),
-        Err(found) => found,
-    }
-}
-
-/// What Go says against a text that should be one JSON value; none where it has nothing to say.
+/// The library's words; none where it has nothing to say.
 pub(crate) fn against(text: &[u8]) -> Option<String> {
     match value(text, 0) {
         Found::End => Some("EOF".to_owned()),
@@ -43,178 +15,21 @@ pub(crate) fn against(text: &[u8]) -> Option<String> {
     }
 }
 
-fn blanks(text: &[u8], from: usize) -> usize {
-    let rest = text.get(from..).unwrap_or_default();
-    from + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
-}
-
-fn fault(text: &[u8], at: usize, place: &str) -> Found {
-    let Some(byte) = text.get(at) else { return Found::Cut };
-    let shown = match byte {
-        b'\'' => r"'\''".to_owned(),
-        b'"' => "'\"'".to_owned(),
-        byte => {
-            let quoted = quote(char::from(*byte).to_string().as_bytes());
-            format!("'{}'", &quoted[1..quoted.len() - 1])
-        }
-    };
-    Found::Fault(at + 1, format!("invalid character {shown} {place}"))
-}
-
-/// A value and all that is in it, without a stack of calls.
-fn nested(text: &[u8], from: usize) -> Step {
-    let mut open: Vec<u8> = Vec::new();
-    let mut at = from;
-    loop {
-        at = blanks(text, at);
-        let mut end = match text.get(at) {
-            Some(b'{') => {
-                let inside = blanks(text, at + 1);
-                if text.get(inside) == Some(&b'}') {
-                    inside + 1
-                } else {
-                    open.push(b'{');
-                    at = key(text, inside)?;
-                    continue;
-                }
-            }
-            Some(b'[') => {
-                let inside = blanks(text, at + 1);
-                if text.get(inside) == Some(&b']') {
-                    inside + 1
-                } else {
-                    open.push(b'[');
-                    at = inside;
-                    continue;
-                }
-            }
-            _ => scalar(text, at)?,
-        };
-        loop {
-            let Some(outer) = open.last().copied() else { return Ok(end) };
-            end = blanks(text, end);
-            let (close, place) =
-                if outer == b'{' { (b'}', "after object key:value pair") } else { (b']', "after array element") };
-            match text.get(end) {
-                Some(b',') if outer == b'{' => at = key(text, blanks(text, end + 1))?,
-                Some(b',') => at = end + 1,
-                Some(byte) if *byte == close => {
-                    open.pop();
-                    end += 1;
-                    continue;
-                }
-                _ => return Err(fault(text, end, place)),
-            }
-            break;
-        }
-    }
-}
-
-/// A key and its colon.
-fn key(text: &[u8], at: usize) -> Step {
-    if text.get(at) != Some(&b'"') {
-        return Err(fault(text, at, "looking for beginning of object key string"));
-    }
-    let colon = blanks(text, string(text, at)?);
-    if text.get(colon) == Some(&b':') { Ok(colon + 1) } else { Err(fault(text, colon, "after object key")) }
-}
-
-fn scalar(text: &[u8], at: usize) -> Step {
-    match text.get(at) {
-        Some(b'"') => string(text, at),
-        Some(b'-' | b'0'..=b'9') => number(text, at),
-        Some(b't') => word(text, at, "true"),
-        Some(b'f') => word(text, at, "false"),
-        Some(b'n') => word(text, at, "null"),
-        _ => Err(fault(text, at, "looking for beginning of value")),
-    }
-}
-
-fn string(text: &[u8], from: usize) -> Step {
-    let mut at = from + 1;
-    loop {
-        match text.get(at) {
-            Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => match text.get(at + 1) {
-                Some(b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"') => at += 2,
-                Some(b'u') => {
-                    let is_hex = |at: &usize| text.get(*at).is_some_and(u8::is_ascii_hexdigit);
-                    if let Some(bad) = (at + 2..at + 6).find(|at| !is_hex(at)) {
-                        return Err(fault(text, bad, "in \\u hexadecimal character escape"));
-                    }
-                    at += 6;
-                }
-                _ => return Err(fault(text, at + 1, "in string escape code")),
-            },
-            Some(0x20..) => at += 1,
-            _ => return Err(fault(text, at, "in string literal")),
-        }
-    }
-}
-
-fn number(text: &[u8], from: usize) -> Step {
-    let digits = |from: usize| from + text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let mut at = from + usize::from(text.get(from) == Some(&b'-'));
-    at = match text.get(at) {
-        Some(b'0') => at + 1,
-        Some(b'1'..=b'9') => digits(at),
-        _ => return Err(fault(text, at, "in numeric literal")),
-    };
-    if text.get(at) == Some(&b'.') {
-        let end = digits(at + 1);
-        if end == at + 1 {
-            return Err(fault(text, end, "after decimal point in numeric literal"));
-        }
-        at = end;
-    }
-    if matches!(text.get(at), Some(b'e' | b'E')) {
-        let sign = at + 1 + usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
-        at = digits(sign.min(text.len()));
-        if at == sign {
-            return Err(fault(text, at, "in exponent of numeric literal"));
-        }
-    }
-    Ok(at)
-}
-
-fn word(text: &[u8], from: usize, word: &str) -> Step {
-    for (at, expected) in word.bytes().enumerate() {
-        if text.get(from + at) != Some(&expected) {
-            let place = format!("in literal {word} (expecting '{}')", char::from(expected));
-            return Err(fault(text, from + at, &place));
-        }
-    }
-    Ok(from + word.len())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::against;
 
     #[test]
-    fn values_end_where_they_end() {
-        let check = |text: &str, expect: Found| assert_eq!(value(text.as_bytes(), 0), expect, "{text}");
-        check("  ", Found::End);
-        let text = " [1, {\"a\": [true, null, -1.5e+3]}, \"\\u00e4\"] x";
-        check(text, Found::Value(text.len() - 2));
-        check("[1, 2", Found::Cut);
-        check("\"abc", Found::Cut);
-        check("-", Found::Cut);
-        check("1.", Found::Cut);
-        check("tru", Found::Cut);
-        let faulty = |text: &str, offset: usize, place: &str| match value(text.as_bytes(), 0) {
-            Found::Fault(at, words) => assert!(at == offset && words.ends_with(place), "{text}: {at} {words}"),
-            other => panic!("{text}: {other:?}"),
-        };
-        faulty("[01]", 3, "'1' after array element");
-        faulty("{\"a\" 1}", 6, "'1' after object key");
-        faulty("{,}", 2, "',' looking for beginning of object key string");
-        faulty("[1,]", 4, "']' looking for beginning of value");
-        faulty("{\"a\":1 2}", 8, "'2' after object key:value pair");
-        faulty("[-x]", 3, "'x' in numeric literal");
-        faulty("[1.x]", 4, "'x' after decimal point in numeric literal");
-        faulty("[1ex]", 4, "'x' in exponent of numeric literal");
-        faulty("\"\n\"", 2, "'\\n' in string literal");
-        faulty("\"\\uzz\"", 4, "'z' in \\u hexadecimal character escape");
+    fn a_schema_is_one_value() {
+        for (text, expect) in [
+            ("", Some("EOF")),
+            ("{\"a\":", Some("unexpected EOF")),
+            ("tru", Some("unexpected EOF")),
+            ("{} }", Some("invalid character after top-level value")),
+            ("[1,]", Some("invalid character ']' looking for beginning of value")),
+            (" {} ", None),
+        ] {
+            assert_eq!(against(text.as_bytes()).as_deref(), expect, "{text}");
+        }
     }
 }

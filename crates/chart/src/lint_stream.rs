@@ -3,11 +3,12 @@
 //! A text that begins with a brace is a stream of JSON values until one of them cannot be read; from there on it is YAML,
 //! unless more than one value was. A separator of YAML may have a comment behind it, and nothing else.
 
-use masthead_yaml::{json, limits::Limits};
+use masthead_yaml::json;
+use masthead_yaml::json_scan::{Found, value};
+use masthead_yaml::limits::Limits;
 use serde_json::Value as Json;
 
 use crate::decode;
-use crate::json_scan::{Found, value};
 
 /// Bytes that are looked at for a brace.
 const LOOK_BYTES: usize = 4096;

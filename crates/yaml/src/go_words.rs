@@ -246,8 +246,8 @@ fn class(node: &Node) -> u8 {
     }
 }
 
-/// `strconv.Quote` of text that YAML allows.
-fn quote(text: &str) -> String {
+/// `strconv.Quote` of text that YAML allows, or of one byte's character.
+pub(crate) fn quote(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -264,7 +264,7 @@ fn quote(text: &str) -> String {
                 // Writing to a string cannot fail.
                 let _ = write!(out, "\\x{:02x}", u32::from(c));
             }
-            c if c.is_control() || (c.is_whitespace() && c != ' ') => {
+            c if c.is_control() || (c.is_whitespace() && c != ' ') || c == '\u{AD}' => {
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
             c => out.push(c),

@@ -3,14 +3,11 @@
 use masthead_gotmpl::kind::MAP_ANY;
 use masthead_gotmpl::list::List;
 use masthead_gotmpl::map::Map;
-use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::string::Str;
 use masthead_gotmpl::value::Value;
+use masthead_yaml::json_scan;
 
 use crate::golang::{float, runes};
-
-/// Go's bound on nesting.
-const DEPTH_MAX: usize = 10_000;
 
 /// What was read: the value, and the first number in it that is out of range (and became nil).
 pub struct Read {
@@ -20,8 +17,11 @@ pub struct Read {
 
 /// `json.Unmarshal` into an `interface {}`.
 pub fn read(text: &[u8]) -> Result<Read, String> {
+    if let Some(fault) = json_scan::fault(text) {
+        return Err(fault);
+    }
     let mut reader = Reader { text, at: 0, fault: None };
-    let value = reader.document()?;
+    let value = reader.document();
     Ok(Read { value, fault: reader.fault })
 }
 
@@ -42,6 +42,7 @@ enum Open {
     Map(Vec<(Str, Value)>, Str),
 }
 
+/// Reads what Go's scanner found no fault in.
 struct Reader<'t> {
     text: &'t [u8],
     at: usize,
@@ -50,188 +51,106 @@ struct Reader<'t> {
 
 impl Reader<'_> {
     fn space(&mut self) {
-        while matches!(self.text.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
-        }
+        self.at = json_scan::blanks(self.text, self.at);
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
+    /// Passes a byte, if it is the next one.
+    fn take(&mut self, byte: u8) -> bool {
+        let is_next = self.text.get(self.at) == Some(&byte);
+        self.at += usize::from(is_next);
+        is_next
     }
 
-    /// The error at the place reached: the character there, or the end.
-    fn error<T>(&self, context: &str) -> Result<T, String> {
-        match self.peek() {
-            None => Err("unexpected end of JSON input".to_owned()),
-            Some(byte) => Self::unfit(byte, context),
-        }
-    }
-
-    /// The error where a blank is none either: at the end Go's scanner tries one, and names it.
-    fn error_within<T>(&self, context: &str) -> Result<T, String> {
-        Self::unfit(self.peek().unwrap_or(b' '), context)
-    }
-
-    fn unfit<T>(byte: u8, context: &str) -> Result<T, String> {
-        let name = match byte {
-            b'\'' => r"'\''".to_owned(),
-            b'"' => "'\"'".to_owned(),
-            _ => {
-                let mut buffer = [0; 4];
-                let quoted = quote((byte as char).encode_utf8(&mut buffer).as_bytes());
-                format!("'{}'", &quoted[1..quoted.len() - 1])
-            }
-        };
-        Err(format!("invalid character {name} {context}"))
-    }
-
-    fn document(&mut self) -> Result<Value, String> {
+    fn document(&mut self) -> Value {
         let mut stack: Vec<Open> = Vec::new();
         loop {
-            let mut done = self.begin(&mut stack)?;
+            let mut done = self.begin(&mut stack);
             // A finished value goes into what is open; that may finish too.
             while let Some(value) = done.take() {
-                let Some(open) = stack.pop() else {
-                    self.space();
-                    if self.at < self.text.len() {
-                        return self.error("after top-level value");
-                    }
-                    return Ok(value);
-                };
-                done = self.put(open, value, &mut stack)?;
+                let Some(open) = stack.pop() else { return value };
+                done = self.put(open, value, &mut stack);
             }
         }
     }
 
     /// Reads a scalar or an empty collection whole, or opens a collection.
-    fn begin(&mut self, stack: &mut Vec<Open>) -> Result<Option<Value>, String> {
+    fn begin(&mut self, stack: &mut Vec<Open>) -> Option<Value> {
         self.space();
-        let Some(byte) = self.peek() else { return self.error("") };
-        if matches!(byte, b'[' | b'{') && stack.len() >= DEPTH_MAX {
-            return self.error("exceeded max depth");
-        }
-        match byte {
-            b'[' => {
+        match self.text.get(self.at) {
+            Some(b'[') => {
                 self.at += 1;
                 self.space();
-                if self.peek() == Some(b']') {
-                    self.at += 1;
-                    return Ok(Some(Value::List(List::any(Vec::new()))));
+                if self.take(b']') {
+                    return Some(Value::List(List::any(Vec::new())));
                 }
                 stack.push(Open::List(Vec::new()));
-                Ok(None)
+                None
             }
-            b'{' => {
+            Some(b'{') => {
                 self.at += 1;
                 self.space();
-                if self.peek() == Some(b'}') {
-                    self.at += 1;
-                    return Ok(Some(Value::Map(Map::any())));
+                if self.take(b'}') {
+                    return Some(Value::Map(Map::any()));
                 }
-                let key = self.key()?;
+                let key = self.key();
                 stack.push(Open::Map(Vec::new(), key));
-                Ok(None)
+                None
             }
-            b'"' => Ok(Some(Value::Str(self.string()?))),
-            b'-' | b'0'..=b'9' => self.number().map(Some),
-            b't' => self.word(b"true", Value::Bool(true)),
-            b'f' => self.word(b"false", Value::Bool(false)),
-            b'n' => self.word(b"null", Value::Nil),
-            _ => self.error("looking for beginning of value"),
+            Some(b'"') => Some(Value::Str(self.string())),
+            Some(b't') => self.word("true", Value::Bool(true)),
+            Some(b'f') => self.word("false", Value::Bool(false)),
+            Some(b'n') => self.word("null", Value::Nil),
+            _ => Some(self.number()),
         }
     }
 
-    fn put(&mut self, open: Open, value: Value, stack: &mut Vec<Open>) -> Result<Option<Value>, String> {
+    fn put(&mut self, open: Open, value: Value, stack: &mut Vec<Open>) -> Option<Value> {
         self.space();
+        let more = self.take(b',');
+        if !more {
+            self.at += 1;
+        }
         match open {
             Open::List(mut items) => {
                 items.push(value);
-                match self.peek() {
-                    Some(b',') => {
-                        self.at += 1;
-                        stack.push(Open::List(items));
-                        Ok(None)
-                    }
-                    Some(b']') => {
-                        self.at += 1;
-                        Ok(Some(Value::List(List::any(items))))
-                    }
-                    _ => self.error("after array element"),
+                if !more {
+                    return Some(Value::List(List::any(items)));
                 }
+                stack.push(Open::List(items));
             }
             Open::Map(mut pairs, key) => {
                 pairs.push((key, value));
-                match self.peek() {
-                    Some(b',') => {
-                        self.at += 1;
-                        self.space();
-                        let key = self.key()?;
-                        stack.push(Open::Map(pairs, key));
-                        Ok(None)
-                    }
-                    Some(b'}') => {
-                        self.at += 1;
-                        Ok(Some(Value::Map(Map::from_pairs(&MAP_ANY, pairs))))
-                    }
-                    _ => self.error("after object key:value pair"),
+                if !more {
+                    return Some(Value::Map(Map::from_pairs(&MAP_ANY, pairs)));
                 }
+                self.space();
+                let key = self.key();
+                stack.push(Open::Map(pairs, key));
             }
         }
+        None
     }
 
-    fn key(&mut self) -> Result<Str, String> {
-        if self.peek() != Some(b'"') {
-            return self.error("looking for beginning of object key string");
-        }
-        let key = self.string()?;
+    /// A key and its colon.
+    fn key(&mut self) -> Str {
+        let key = self.string();
         self.space();
-        if self.peek() != Some(b':') {
-            return self.error("after object key");
-        }
         self.at += 1;
-        Ok(key)
+        key
     }
 
-    fn word(&mut self, word: &'static [u8], value: Value) -> Result<Option<Value>, String> {
-        for &expected in word {
-            if self.peek() != Some(expected) {
-                let name = String::from_utf8_lossy(word);
-                return self.error_within(&format!("in literal {name} (expecting '{}')", expected as char));
-            }
-            self.at += 1;
-        }
-        Ok(Some(value))
+    fn word(&mut self, word: &str, value: Value) -> Option<Value> {
+        self.at += word.len();
+        Some(value)
     }
 
-    fn number(&mut self) -> Result<Value, String> {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits(),
-            _ => return self.error_within("in numeric literal"),
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            if !self.peek().is_some_and(|b| b.is_ascii_digit()) {
-                return self.error_within("after decimal point in numeric literal");
-            }
-            self.digits();
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            if !self.peek().is_some_and(|b| b.is_ascii_digit()) {
-                return self.error_within("in exponent of numeric literal");
-            }
-            self.digits();
-        }
-        let text = &self.text[start..self.at];
-        Ok(match float::parse(text) {
+    fn number(&mut self) -> Value {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let is_part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+        let text = &rest[..rest.iter().take_while(is_part).count()];
+        // At least one byte, whatever it is: reading ends.
+        self.at += text.len().max(1);
+        match float::parse(text) {
             Some(number) => Value::Float(number),
             None => {
                 let text = String::from_utf8_lossy(text);
@@ -240,50 +159,24 @@ impl Reader<'_> {
                 });
                 Value::Nil
             }
-        })
-    }
-
-    fn digits(&mut self) {
-        while self.peek().is_some_and(|b| b.is_ascii_digit()) {
-            self.at += 1;
         }
     }
 
     /// A string literal; bytes that are no UTF-8 and lone surrogates become U+FFFD.
-    fn string(&mut self) -> Result<Str, String> {
-        self.at += 1;
-        let start = self.at;
-        let mut plain = true;
-        loop {
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    plain = false;
-                    self.at += 1;
-                    match self.peek() {
-                        Some(b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"') => {}
-                        Some(b'u') => {
-                            for _ in 0..4 {
-                                self.at += 1;
-                                if !self.peek().is_some_and(|b| b.is_ascii_hexdigit()) {
-                                    return self.error_within("in \\u hexadecimal character escape");
-                                }
-                            }
-                        }
-                        _ => return self.error_within("in string escape code"),
-                    }
-                }
-                Some(0..0x20) | None => return self.error("in string literal"),
-                Some(_) => {}
-            }
-            self.at += 1;
+    fn string(&mut self) -> Str {
+        let rest = self.text.get(self.at + 1..).unwrap_or_default();
+        let (mut end, mut plain) = (0, true);
+        while let Some(byte) = rest.get(end).filter(|byte| **byte != b'"') {
+            let escapes = *byte == b'\\';
+            plain &= !escapes;
+            end += 1 + usize::from(escapes);
         }
-        let body = &self.text[start..self.at];
-        self.at += 1;
+        let body = &rest[..end.min(rest.len())];
+        self.at += body.len() + 2;
         if plain && std::str::from_utf8(body).is_ok() {
-            return Ok(Str::new(body));
+            return Str::new(body);
         }
-        Ok(Str::from(unescape(body)))
+        Str::from(unescape(body))
     }
 }
 

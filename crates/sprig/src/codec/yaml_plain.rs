@@ -6,97 +6,55 @@ use masthead_gotmpl::map::Map;
 use masthead_gotmpl::string::Str;
 use masthead_gotmpl::value::Value;
 use masthead_yaml::number::Number;
-use masthead_yaml::plain::{self, Sink, Value as Plain};
-use masthead_yaml::resolve::{self, Scalar};
+use masthead_yaml::plain_tree::{self, Make};
+use masthead_yaml::resolve::Scalar;
 
 /// The mapping that a text is, where it is plain enough to be sure.
 pub fn read(text: &[u8]) -> Option<Map> {
-    let mut values = Values { open: Vec::with_capacity(8), root: None };
-    plain::read(std::str::from_utf8(text).ok()?, &mut values)?;
-    values.root
+    plain_tree::read::<Values>(std::str::from_utf8(text).ok()?)
 }
 
-/// A mapping or a sequence that is open.
-enum Open {
-    Map(Vec<(Str, Value)>, Str),
-    List(Vec<Value>),
-}
+struct Values;
 
-struct Values {
-    open: Vec<Open>,
-    root: Option<Map>,
-}
+impl Make for Values {
+    type Key = Str;
+    type Value = Value;
+    type Map = Map;
 
-impl Values {
-    fn put(&mut self, value: Value) {
-        match (self.open.last_mut(), value) {
-            (Some(Open::Map(entries, key)), value) => entries.push((std::mem::take(key), value)),
-            (Some(Open::List(items)), value) => items.push(value),
-            (None, Value::Map(map)) => self.root = Some(map),
-            (None, _) => {}
-        }
-    }
-}
-
-impl Sink for Values {
-    fn mapping(&mut self) -> Option<()> {
-        self.open.push(Open::Map(Vec::new(), Str::EMPTY));
-        Some(())
+    fn key(text: &str) -> Str {
+        Str::from(text)
     }
 
-    fn sequence(&mut self) -> Option<()> {
-        self.open.push(Open::List(Vec::new()));
-        Some(())
+    fn text(text: &str) -> Value {
+        Value::str(text)
     }
 
-    fn end(&mut self) {
-        match self.open.pop() {
-            Some(Open::Map(entries, _)) => self.put(Value::Map(Map::from_pairs(&MAP_ANY, entries))),
-            Some(Open::List(items)) => self.put(Value::List(List::any(items))),
-            None => {}
-        }
-    }
-
-    fn key(&mut self, name: &str) -> Option<()> {
-        if let Some(Open::Map(_, key)) = self.open.last_mut() {
-            *key = Str::from(name);
-        }
-        Some(())
-    }
-
-    fn value(&mut self, value: Plain<'_>) -> Option<()> {
-        let value = match value {
-            Plain::Null => Value::Nil,
-            Plain::EmptyMapping => Value::Map(Map::any()),
-            Plain::Plain(text) => scalar(text)?,
-            Plain::List(inner) => {
-                let item = |item: Option<Plain<'_>>| match item? {
-                    Plain::Plain(text) => scalar(text),
-                    item => plain::string(item).map(Value::str),
-                };
-                Value::List(List::any(plain::items(inner).map(item).collect::<Option<_>>()?))
+    /// JSON has no NaN and no infinities, and its numbers become floats. A zero with a sign, and what is too large for a
+    /// whole number, go another way through JSON.
+    fn scalar(scalar: Scalar<'_>) -> Option<Value> {
+        const WHOLE_MAX: u64 = 1 << 53;
+        Some(match scalar {
+            Scalar::Null => Value::Nil,
+            Scalar::Bool(flag) => Value::Bool(flag),
+            Scalar::Number(Number::Int(int)) if int.unsigned_abs() < WHOLE_MAX => Value::Float(int as f64),
+            Scalar::Number(Number::Float(float)) if float != 0.0 && float.abs() < WHOLE_MAX as f64 => {
+                Value::Float(float)
             }
-            value => Value::str(plain::string(value)?),
-        };
-        self.put(value);
-        Some(())
+            Scalar::Number(_) | Scalar::Text(_) => return None,
+        })
     }
-}
 
-/// What a plain scalar is: JSON has no NaN and no infinities, and its numbers become floats. A zero with a sign, and what
-/// is too large for a whole number, go another way through JSON.
-fn scalar(text: &str) -> Option<Value> {
-    const WHOLE_MAX: u64 = 1 << 53;
-    Some(match resolve::implicit(text) {
-        None => Value::str(text),
-        Some(Scalar::Null) => Value::Nil,
-        Some(Scalar::Bool(flag)) => Value::Bool(flag),
-        Some(Scalar::Number(Number::Int(int))) if int.unsigned_abs() < WHOLE_MAX => Value::Float(int as f64),
-        Some(Scalar::Number(Number::Float(float))) if float != 0.0 && float.abs() < WHOLE_MAX as f64 => {
-            Value::Float(float)
-        }
-        Some(_) => return None,
-    })
+    fn list(items: Vec<Value>) -> Value {
+        Value::List(List::any(items))
+    }
+
+    fn map(entries: Vec<(Str, Value)>) -> Map {
+        Map::from_pairs(&MAP_ANY, entries)
+    }
+
+    fn nested(map: Map) -> Value {
+        Value::Map(map)
+    }
 }
 
 #[cfg(test)]
