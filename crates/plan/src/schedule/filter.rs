@@ -1,16 +1,22 @@
 //! A pod and a node → whether it may go there, or the reasons why not, in the order of Kubernetes' default plugins.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use masthead_api::core::affinity::PodAffinityTerm;
+use masthead_api::core::container::ContainerPort;
+use masthead_api::core::node::Taint;
 use masthead_api::core::pod::{Pod, Toleration};
 
 use crate::cluster::view::Cluster;
 use crate::schedule::near::{self, Places};
-use crate::schedule::node_info::{NodeInfo, host_ports};
+use crate::schedule::node_info::{NodeInfo, host_ports, priority};
 use crate::schedule::node_match;
 use crate::schedule::request::{self, Amounts};
 use crate::schedule::spread::{self, Counted};
+
+/// The address that stands for all of a node's.
+const ANY_IP: &str = "0.0.0.0";
 
 /// Why a node is out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +42,7 @@ pub struct Prepared<'c> {
 
 impl<'c> Prepared<'c> {
     /// For one pod over all nodes.
-    pub fn new(cluster: &'c Cluster, pod: &Pod, nodes: &[NodeInfo]) -> Prepared<'c> {
+    pub fn new(cluster: &'c Cluster, pod: &Pod, nodes: &[&NodeInfo]) -> Prepared<'c> {
         let places = |terms: &[PodAffinityTerm], counts: &dyn Fn(&PodAffinityTerm, &Pod) -> bool| -> Vec<Places> {
             terms
                 .iter()
@@ -75,16 +81,56 @@ impl<'c> Prepared<'c> {
         }
     }
 
-    /// What the pod asks for.
-    pub fn request(&self) -> &Amounts {
-        &self.request
-    }
-
-    /// Whether the pod may go to a node.
+    /// Whether the pod may go to the node at `index`, beside the pods that are nominated for it and not below this one.
     ///
     /// # Errors
     /// The first plugin that is against it.
-    pub fn check(&self, pod: &Pod, node: &NodeInfo) -> Result<(), Rejection> {
+    pub fn admits(&self, pod: &Pod, nodes: &[&NodeInfo], index: usize) -> Result<(), Rejection> {
+        self.admits_changed(pod, nodes, index, nodes[index])
+    }
+
+    /// As [`Prepared::admits`], with other pods on that node.
+    ///
+    /// # Errors
+    /// As [`Prepared::admits`].
+    pub fn admits_changed(
+        &self,
+        pod: &Pod,
+        nodes: &[&NodeInfo],
+        index: usize,
+        changed: &NodeInfo,
+    ) -> Result<(), Rejection> {
+        let before = |other: &&Arc<Pod>| priority(other) >= priority(pod) && other.metadata.uid != pod.metadata.uid;
+        let mut fuller: Option<NodeInfo> = None;
+        for other in changed.nominated.iter().filter(before) {
+            fuller.get_or_insert_with(|| changed.clone()).add(other.clone());
+        }
+        if let Some(fuller) = &fuller {
+            self.anew(pod, nodes, index, fuller)?;
+        }
+        self.anew(pod, nodes, index, changed)
+    }
+
+    /// Checks a node that may differ from the one that this was prepared with.
+    fn anew(&self, pod: &Pod, nodes: &[&NodeInfo], index: usize, changed: &NodeInfo) -> Result<(), Rejection> {
+        if std::ptr::eq(changed, nodes[index]) || self.is_local(changed) {
+            return self.check(pod, changed);
+        }
+        let mut all = nodes.to_vec();
+        all[index] = changed;
+        Prepared::new(self.cluster, pod, &all).check(pod, changed)
+    }
+
+    /// Whether nothing that was prepared depends on the pods of this node.
+    fn is_local(&self, node: &NodeInfo) -> bool {
+        self.spread.is_empty()
+            && self.wanted.is_empty()
+            && self.unwanted.is_empty()
+            && self.against.is_empty()
+            && node.pods.iter().all(|other| near::forbidden(other).is_empty())
+    }
+
+    fn check(&self, pod: &Pod, node: &NodeInfo) -> Result<(), Rejection> {
         unschedulable(pod, node)?;
         node_name(pod, node)?;
         taints(pod, node)?;
@@ -151,10 +197,10 @@ fn rejected(reason: &str, resolvable: bool) -> Result<(), Rejection> {
 }
 
 fn unschedulable(pod: &Pod, node: &NodeInfo) -> Result<(), Rejection> {
-    let taint = masthead_api::core::node::Taint {
+    let taint = Taint {
         key: "node.kubernetes.io/unschedulable".to_owned(),
         effect: "NoSchedule".to_owned(),
-        ..Default::default()
+        ..Taint::default()
     };
     let tolerated = |toleration: &Toleration| node_match::tolerates(toleration, &taint);
     if node.node.spec.unschedulable && !pod.spec.tolerations.iter().any(tolerated) {
@@ -185,13 +231,15 @@ fn selected(pod: &Pod, node: &NodeInfo) -> Result<(), Rejection> {
 }
 
 fn ports(pod: &Pod, node: &NodeInfo) -> Result<(), Rejection> {
-    let any = |ip: &str| ip.is_empty() || ip == "0.0.0.0" || ip == "::";
-    let protocol = |p: &str| if p.is_empty() { "TCP".to_owned() } else { p.to_owned() };
+    // Only this address stands for all; `::` is one like any other, as in Kubernetes.
+    let ip = |port: &ContainerPort| if port.host_ip.is_empty() { ANY_IP.to_owned() } else { port.host_ip.clone() };
+    let protocol =
+        |port: &ContainerPort| if port.protocol.is_empty() { "TCP".to_owned() } else { port.protocol.clone() };
     for wanted in host_ports(pod) {
         let clash = node.host_ports().any(|held| {
             held.host_port == wanted.host_port
-                && protocol(&held.protocol) == protocol(&wanted.protocol)
-                && (any(&held.host_ip) || any(&wanted.host_ip) || held.host_ip == wanted.host_ip)
+                && protocol(held) == protocol(wanted)
+                && (ip(held) == ANY_IP || ip(wanted) == ANY_IP || ip(held) == ip(wanted))
         });
         if clash {
             return rejected("node(s) didn't have free ports for the requested pod ports", true);

@@ -6,6 +6,7 @@ pub mod message;
 pub mod near;
 pub mod node_info;
 pub mod node_match;
+pub mod preempt;
 pub mod request;
 pub mod score;
 pub mod select;

@@ -8,6 +8,7 @@ use masthead_api::core::pod::Pod;
 
 use crate::cluster::view::Cluster;
 use crate::schedule::request::{self, Amounts};
+use crate::workload::pods::is_finished;
 
 /// A node as the scheduler sees it.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct NodeInfo {
     pub nonzero: Amounts,
     /// The pods on it that have not finished.
     pub pods: Vec<Arc<Pod>>,
+    /// Pods that wait for others to leave this node: they come first here, but for pods above them.
+    pub nominated: Vec<Arc<Pod>>,
 }
 
 impl NodeInfo {
@@ -33,21 +36,41 @@ impl NodeInfo {
             .iter()
             .map(|(resource, q)| (resource.clone(), request::amount(resource, q)))
             .collect();
-        let name = node.metadata.name.clone();
-        let mut info =
-            NodeInfo { node, allocatable, requested: Amounts::new(), nonzero: Amounts::new(), pods: Vec::new() };
-        for pod in cluster.pods_on(&name).filter_map(|object| object.typed::<Pod>().ok()) {
-            if !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed") {
-                info.add(pod);
-            }
-        }
+        let pods: Vec<Arc<Pod>> = cluster
+            .pods_on(&node.metadata.name)
+            .filter_map(|object| object.typed::<Pod>().ok())
+            .filter(|pod| !is_finished(pod))
+            .collect();
+        let empty = NodeInfo {
+            node,
+            allocatable,
+            requested: Amounts::new(),
+            nonzero: Amounts::new(),
+            pods: Vec::new(),
+            nominated: Vec::new(),
+        };
+        empty.with_pods(pods)
+    }
+
+    /// The same node with other pods on it.
+    #[must_use]
+    pub fn with_pods(&self, pods: Vec<Arc<Pod>>) -> NodeInfo {
+        let mut info = NodeInfo {
+            node: self.node.clone(),
+            allocatable: self.allocatable.clone(),
+            requested: Amounts::new(),
+            nonzero: Amounts::new(),
+            pods: Vec::with_capacity(pods.len()),
+            nominated: self.nominated.clone(),
+        };
+        pods.into_iter().for_each(|pod| info.add(pod));
         info
     }
 
     /// Counts a pod in, as if it were bound already.
     pub fn add(&mut self, pod: Arc<Pod>) {
         request::add(&mut self.requested, &request::of(&pod));
-        request::add(&mut self.nonzero, &request::nonzero(&pod));
+        request::add(&mut self.nonzero, &request::nonzero_bound(&pod));
         self.pods.push(pod);
     }
 
@@ -83,7 +106,18 @@ pub fn host_ports(pod: &Pod) -> impl Iterator<Item = &ContainerPort> {
     pod.spec.containers.iter().chain(sidecars).flat_map(|c| &c.ports).filter(|port| port.host_port > 0)
 }
 
-/// All nodes of the view, by name.
-pub fn all(cluster: &Cluster) -> Vec<NodeInfo> {
-    cluster.list_all::<Node>().map(|node| NodeInfo::of(cluster, node)).collect()
+/// What a pod is worth against others; what was not admitted counts as 0.
+pub fn priority(pod: &Pod) -> i32 {
+    pod.spec.priority.unwrap_or(0)
+}
+
+/// All nodes of the view, by name, with those of the `waiting` pods that are nominated for them.
+pub fn all<'p>(cluster: &Cluster, waiting: impl Iterator<Item = &'p Arc<Pod>>) -> Vec<NodeInfo> {
+    let mut nodes: Vec<NodeInfo> = cluster.list_all::<Node>().map(|node| NodeInfo::of(cluster, node)).collect();
+    for pod in waiting.filter(|pod| !pod.status.nominated_node_name.is_empty()) {
+        if let Ok(at) = nodes.binary_search_by(|node| node.name().cmp(&pod.status.nominated_node_name)) {
+            nodes[at].nominated.push(pod.clone());
+        }
+    }
+    nodes
 }

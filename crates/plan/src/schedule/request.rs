@@ -24,12 +24,29 @@ pub fn of(pod: &Pod) -> Amounts {
     sum(pod, &|container| amounts(&container.resources.requests))
 }
 
-/// What a pod counts as in scores: containers that ask for nothing still take something.
+/// What a new pod counts as in scores: containers that ask for nothing still take something.
 pub fn nonzero(pod: &Pod) -> Amounts {
+    at_least(pod, &[("cpu", NONZERO_CPU_MILLI), ("memory", NONZERO_MEMORY_BYTES)])
+}
+
+/// What a pod on a node counts as in scores. Where the pod asks as a whole, what any part of it asks for is known.
+pub fn nonzero_bound(pod: &Pod) -> Amounts {
+    if pod.spec.resources.as_ref().is_none_or(|whole| whole.requests.is_empty()) {
+        return nonzero(pod);
+    }
+    let known = of(pod);
+    let mut least = vec![("cpu", NONZERO_CPU_MILLI), ("memory", NONZERO_MEMORY_BYTES)];
+    least.retain(|(resource, _)| !known.contains_key(*resource));
+    at_least(pod, &least)
+}
+
+/// What a pod asks for, where containers that are silent about a resource ask for this much of it.
+fn at_least(pod: &Pod, least: &[(&str, i64)]) -> Amounts {
     sum(pod, &|container| {
         let mut asked = amounts(&container.resources.requests);
-        asked.entry("cpu".to_owned()).or_insert(NONZERO_CPU_MILLI);
-        asked.entry("memory".to_owned()).or_insert(NONZERO_MEMORY_BYTES);
+        for (resource, amount) in least {
+            asked.entry((*resource).to_owned()).or_insert(*amount);
+        }
         asked
     })
 }

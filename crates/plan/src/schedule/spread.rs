@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use masthead_api::apps::replica_set::ReplicaSet;
 use masthead_api::core::pod::{Pod, TopologySpreadConstraint};
+use masthead_api::core::service::Service;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Resource;
 use masthead_api::meta::selector::LabelSelector;
@@ -11,6 +12,7 @@ use masthead_api::meta::selector::LabelSelector;
 use crate::cluster::view::Cluster;
 use crate::schedule::node_info::NodeInfo;
 use crate::schedule::node_match;
+use crate::service::claims;
 
 /// The label of a node's own name.
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -48,7 +50,7 @@ pub fn of_kind<'p>(pod: &'p Pod, action: &str) -> Vec<&'p TopologySpreadConstrai
 }
 
 /// The pod's hard constraints, counted over `nodes`.
-pub fn counted(pod: &Pod, nodes: &[NodeInfo]) -> Vec<Counted> {
+pub fn counted(pod: &Pod, nodes: &[&NodeInfo]) -> Vec<Counted> {
     let constraints = of_kind(pod, "DoNotSchedule");
     let keys: Vec<&str> = constraints.iter().map(|c| c.topology_key.as_str()).collect();
     constraints.iter().map(|constraint| count(pod, constraint, &keys, nodes)).collect()
@@ -63,7 +65,7 @@ fn selects(pod: &Pod, constraint: &TopologySpreadConstraint, other: &Pod) -> boo
             .all(|key| pod.metadata.labels.get(key).is_none_or(|value| other.metadata.labels.get(key) == Some(value)))
 }
 
-fn count(pod: &Pod, constraint: &TopologySpreadConstraint, keys: &[&str], nodes: &[NodeInfo]) -> Counted {
+fn count(pod: &Pod, constraint: &TopologySpreadConstraint, keys: &[&str], nodes: &[&NodeInfo]) -> Counted {
     let mut domains: BTreeMap<String, i64> = BTreeMap::new();
     for node in nodes {
         // A node takes part when it has all topology keys and its policies let it.
@@ -105,9 +107,13 @@ pub fn matching(pod: &Pod, constraint: &TopologySpreadConstraint, node: &NodeInf
     i64::try_from(node.pods.iter().filter(counts).count()).unwrap_or(i64::MAX)
 }
 
-/// The constraints that a pod of a controller has by default (`system` defaulting of PodTopologySpread): hosts, then zones.
+/// The constraints that a pod has by default (`system` defaulting of PodTopologySpread), over hosts, then zones: of pods
+/// that the same services and replica set select.
 pub fn default_constraints(cluster: &Cluster, pod: &Pod) -> Vec<TopologySpreadConstraint> {
-    let Some(selector) = controller_selector(cluster, pod) else { return Vec::new() };
+    let selector = default_selector(cluster, pod);
+    if selector.is_empty() {
+        return Vec::new();
+    }
     [(HOSTNAME, 3), (ZONE, 5)]
         .into_iter()
         .map(|(key, max_skew)| TopologySpreadConstraint {
@@ -120,8 +126,21 @@ pub fn default_constraints(cluster: &Cluster, pod: &Pod) -> Vec<TopologySpreadCo
         .collect()
 }
 
-fn controller_selector(cluster: &Cluster, pod: &Pod) -> Option<LabelSelector> {
-    let owner = pod.metadata.owner_references.iter().find(|owner| owner.controller == Some(true))?;
-    let key = ObjectKey::new(ReplicaSet::KIND, pod.metadata.namespace.clone(), owner.name.clone());
-    cluster.typed::<ReplicaSet>(&key).and_then(|set| set.spec.selector.clone())
+fn default_selector(cluster: &Cluster, pod: &Pod) -> LabelSelector {
+    let meta = &pod.metadata;
+    let owner = meta.owner_references.iter().find(|owner| owner.controller == Some(true));
+    let set = owner.filter(|owner| owner.kind == ReplicaSet::KIND.info().kind).and_then(|owner| {
+        let key = ObjectKey::new(ReplicaSet::KIND, meta.namespace.clone(), owner.name.clone());
+        cluster.typed::<ReplicaSet>(&key)
+    });
+    let mut selector = set.and_then(|set| set.spec.selector.clone()).unwrap_or_default();
+    for (key, value) in &meta.labels {
+        for object in cluster.services_with(&claims::selects(&meta.namespace, key, value)) {
+            let Ok(service) = object.typed::<Service>() else { continue };
+            if service.spec.selector.iter().all(|(key, value)| meta.labels.get(key) == Some(value)) {
+                selector.match_labels.extend(service.spec.selector.clone());
+            }
+        }
+    }
+    selector
 }

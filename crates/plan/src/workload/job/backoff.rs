@@ -7,8 +7,8 @@ use crate::workload::job::member::{INDEX_FAILURES, INDEX_IGNORED_FAILURES, ended
 
 /// The wait after the first failure; each further one doubles it.
 const FIRST_S: i64 = 10;
-/// The longest wait (six minutes, as Kubernetes' documentation of Jobs has it).
-const MAX_S: i64 = 360;
+/// The longest wait (`MaxJobPodFailureBackOff`; the documentation of Jobs says six minutes, the controller ten).
+const MAX_S: i64 = 600;
 
 /// Seconds that are left of the wait after so many failures in a row, the last of them at `last`.
 pub fn left_s(failures: i32, last: Time, now: Time) -> i64 {

@@ -237,8 +237,8 @@ fn pods_of_an_index_know_it() {
 }
 
 #[test]
-fn waits_double_up_to_six_minutes() {
-    for (failures, expect) in [(0, 0), (1, 10), (2, 20), (3, 40), (6, 320), (7, 360), (40, 360)] {
+fn waits_double_up_to_ten_minutes() {
+    for (failures, expect) in [(0, 0), (1, 10), (2, 20), (3, 40), (6, 320), (7, 600), (40, 600)] {
         assert_eq!(backoff::left_s(failures, Time(100), Time(100)), expect, "{failures}");
     }
     assert_eq!(backoff::left_s(2, Time(100), Time(115)), 5);

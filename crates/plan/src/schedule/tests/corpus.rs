@@ -1,0 +1,50 @@
+//! The recorded answers of a real scheduler.
+#![expect(clippy::disallowed_methods, reason = "a test that reads recorded answers from disk")]
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::schedule::tests::world::run;
+
+/// What is not in scope, a section or a case, with the reason.
+const SKIPPED: [(&str, &str); 2] = [
+    ("volume", "persistent volumes are no kind in scope yet"),
+    ("preempt-pdb", "disruption budgets are no kind in scope yet"),
+];
+
+fn corpus() -> Option<PathBuf> {
+    let dir = std::env::var_os("MASTHEAD_SHARED")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")), PathBuf::from)
+        .join("corpus/api/scheduling");
+    dir.is_dir().then_some(dir)
+}
+
+#[test]
+fn decides_as_the_recorded_scheduler_did() {
+    let Some(dir) = corpus() else {
+        eprintln!("skipped: there is no corpus beside the checkout");
+        return;
+    };
+    let (mut ran, mut failures) = (0, Vec::new());
+    let mut files: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    files.sort();
+    for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "json")) {
+        let section = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let cases: Vec<Value> =
+            serde_json::from_slice(&std::fs::read(file).expect("a corpus file")).expect("a JSON array");
+        for case in &cases {
+            let name = case["name"].as_str().unwrap_or_default();
+            if let Some((_, why)) = SKIPPED.iter().find(|(skipped, _)| name.starts_with(skipped)) {
+                println!("skipped: {name}: {why}");
+                continue;
+            }
+            ran += 1;
+            if let Err(why) = run(case) {
+                failures.push(format!("{section}/{name}: {why}"));
+            }
+        }
+    }
+    println!("{ran} cases, {} differ", failures.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
