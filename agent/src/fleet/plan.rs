@@ -47,14 +47,14 @@ impl Segment {
     /// all that are tried are taken.
     #[must_use]
     pub fn choose_v6(name: &str, taken: &[Prefix]) -> Option<Ipv6Addr> {
-        let all = (0..TRIES_V6).map(|n| {
+        let mut all = (0..TRIES_V6).map(|n| {
             let digest = Sha256::new().chain_update(name).chain_update([n]).finalize();
             let mut octets = [0; 16];
             octets[0] = 0xfd;
             octets[1..6].copy_from_slice(&digest[..5]);
             Ipv6Addr::from(octets)
         });
-        { all }.find(|base| !taken.iter().any(|used| meet(((*base).into(), SEGMENT_BITS_V6), *used)))
+        all.find(|base| !taken.iter().any(|used| meet(((*base).into(), SEGMENT_BITS_V6), *used)))
     }
 
     /// The machine's address of IPv6 on the segment, when it has any.

@@ -130,8 +130,6 @@ pub struct Local {
     pub measure_ms: i64,
     /// How it ended, where that was told before: it is not run again, whatever is left of it here.
     pub over: Option<Box<PodStatus>>,
-    /// The manifest can't be run here: why.
-    pub refused: Option<(String, String)>,
 }
 
 impl Local {

@@ -16,6 +16,9 @@ use crate::pods::usage;
 
 /// Dead containers of a name that are kept for `logs --previous` and the last state.
 const KEPT: usize = 2;
+/// What a container has between the stop signal and the kill at the least, in seconds, when its pod had more (the kubelet's
+/// `minimumGracePeriodInSeconds`).
+pub const GRACE_MIN_S: i64 = 2;
 
 /// What a decision is made from.
 #[derive(Clone, Copy, Debug)]
@@ -122,9 +125,6 @@ pub fn plan(view: View<'_>) -> Plan {
     let mut plan = Plan::default();
     if view.local.ending.is_some() {
         ending(view, &mut plan);
-        return plan;
-    }
-    if view.local.refused.is_some() {
         return plan;
     }
     if view.local.over.is_some() || is_finished(view.pod, view.observed) {
@@ -292,7 +292,7 @@ fn keep(view: View<'_>, plan: &mut Plan, volumes: bool, container: &Container, p
     let newest = view.observed.newest(name);
     let Some(seen) = view.observed.current(name) else {
         // In an earlier sandbox it may have ended for good.
-        if newest.is_none_or(|seen| seen.phase != Phase::Exited || restarts(policy, seen)) {
+        if newest.is_none_or(|seen| seen.phase != Phase::Exited || restarts(policy, seen.exit_code)) {
             start(
                 view,
                 plan,
@@ -317,7 +317,7 @@ fn keep(view: View<'_>, plan: &mut Plan, volumes: bool, container: &Container, p
                 stop(view, plan, name, seen, &message, "its definition changed", None);
             }
         }
-        Phase::Exited if !restarts(policy, seen) => {}
+        Phase::Exited if !restarts(policy, seen.exit_code) => {}
         Phase::Exited => match local.crash.holds_until(seen.finished_ms, view.now_ms) {
             Some(until) => {
                 plan.wake(until);
@@ -338,10 +338,22 @@ fn keep(view: View<'_>, plan: &mut Plan, volumes: bool, container: &Container, p
     }
 }
 
-fn restarts(policy: &str, seen: &Seen) -> bool {
+/// Whether a container of a pod that goes on is begun again after this exit.
+pub fn is_begun_again(pod: &Pod, name: &str, exit_code: i32) -> bool {
+    let policy = pod.spec.restart_policy.as_str();
+    let policy = match pod.spec.init_containers.iter().find(|init| init.name == name) {
+        Some(init) if is_sidecar(init) => "Always",
+        Some(_) if policy != "Never" => "OnFailure",
+        _ => policy,
+    };
+    pod.metadata.deletion_timestamp.is_none() && restarts(policy, exit_code)
+}
+
+/// Whether a container that ended with this code is begun again.
+fn restarts(policy: &str, exit_code: i32) -> bool {
     match policy {
         "Never" => false,
-        "OnFailure" => seen.exit_code != 0,
+        "OnFailure" => exit_code != 0,
         _ => true,
     }
 }
@@ -381,7 +393,7 @@ fn stop(
     let own = view.pod.spec.termination_grace_period_seconds.unwrap_or(30);
     let grace_s = match &view.local.ending {
         // Sidecars stop after the others, in what is left of the time.
-        Some(ending) => (ending.grace_s - (view.now_ms - ending.since_ms) / 1000).max(ending.grace_s.min(1)),
+        Some(ending) => (ending.grace_s - (view.now_ms - ending.since_ms) / 1000).max(ending.grace_s.min(GRACE_MIN_S)),
         None => grace_s.unwrap_or(own),
     };
     let (name, id, message) = (name.to_owned(), seen.id.clone(), message.to_owned());

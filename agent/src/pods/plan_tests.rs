@@ -286,7 +286,7 @@ fn a_deleted_pod_ends_sidecars_last() {
     check(running().knows(ends(30, 0, true)), "stop:a:30 stop:b:30");
     check(running().has("a", 0, "0").knows(ends(30, -10_000, true)), "stop:b:20");
     check(running().has("a", 0, "0").has("b", 0, "0").knows(ends(30, -10_000, true)), "stop:s2:20");
-    check(running().has("a", 0, "0").has("b", 0, "0").has("s2", 0, "0").knows(ends(30, -90_000, true)), "stop:s1:1");
+    check(running().has("a", 0, "0").has("b", 0, "0").has("s2", 0, "0").knows(ends(30, -90_000, true)), "stop:s1:2");
     check(running().knows(ends(0, 0, true)), "stop:a:0 stop:b:0");
     check(all().has("a", 0, "0").knows(ends(30, 0, true)), "cleanup");
     check(all().has("a", 0, "0").knows(ends(30, 0, false)), "stop-sandbox");

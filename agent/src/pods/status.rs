@@ -23,9 +23,8 @@ pub fn status(input: Input<'_>) -> PodStatus {
     }
     let inits = status_container::inits(input);
     let mains = status_container::mains(input);
-    let (phase, reason, message) = match (&local.refused, &local.ending) {
-        (Some((reason, message)), _) => ("Failed", reason.clone(), message.clone()),
-        (None, Some(ending)) if !ending.reason.is_empty() => ("Failed", ending.reason.clone(), ending.message.clone()),
+    let (phase, reason, message) = match &local.ending {
+        Some(ending) if !ending.reason.is_empty() => ("Failed", ending.reason.clone(), ending.message.clone()),
         _ => (phase(pod, observed, local, &inits, &mains), String::new(), String::new()),
     };
     let sandbox = observed.sandbox();
@@ -54,6 +53,59 @@ pub fn status(input: Input<'_>) -> PodStatus {
     status
 }
 
+/// How many containers are where, as the kubelet's `getPhase` counts them.
+#[derive(Default)]
+struct Tally {
+    pending_inits: usize,
+    failed_inits: usize,
+    pending_sidecars: usize,
+    mains_running: usize,
+    running: usize,
+    waiting: usize,
+    stopped: usize,
+    succeeded: usize,
+}
+
+impl Tally {
+    fn of(pod: &Pod, inits: &[ContainerStatus], mains: &[ContainerStatus]) -> Self {
+        let mut tally = Self::default();
+        for status in mains {
+            match (&status.state.running, &status.state.terminated, &status.last_state.terminated) {
+                (Some(_), ..) => tally.mains_running += 1,
+                (None, Some(ended), _) => {
+                    tally.stopped += 1;
+                    tally.succeeded += usize::from(ended.exit_code == 0);
+                }
+                (None, None, Some(_)) => tally.stopped += 1,
+                (None, None, None) => tally.waiting += 1,
+            }
+        }
+        tally.running = tally.mains_running;
+        // Init containers without a record have run when a main container has.
+        let has_run = tally.mains_running + tally.stopped > 0;
+        for (spec, status) in pod.spec.init_containers.iter().zip(inits) {
+            let (is_running, last) = (status.state.running.is_some(), &status.last_state.terminated);
+            let ended = status.state.terminated.as_ref().or(last.as_ref());
+            match (is_sidecar(spec), ended) {
+                (false, _) if is_running => tally.pending_inits += 1,
+                (false, Some(ended)) => tally.failed_inits += usize::from(ended.exit_code != 0),
+                (false, None) => tally.pending_inits += usize::from(!has_run),
+                (true, _) if is_running => {
+                    tally.pending_sidecars += usize::from(status.started != Some(true));
+                    tally.running += 1;
+                }
+                // One that has ended counts for nothing.
+                (true, Some(_)) => {}
+                (true, None) => {
+                    tally.pending_sidecars += 1;
+                    tally.waiting += 1;
+                }
+            }
+        }
+        tally
+    }
+}
+
 /// The phase, from the statuses of all containers.
 fn phase(
     pod: &Pod,
@@ -63,58 +115,26 @@ fn phase(
     mains: &[ContainerStatus],
 ) -> &'static str {
     let policy = pod.spec.restart_policy.as_str();
-    let (mut pending_init, mut failed_init, mut sidecars_alive) = (0, 0, 0);
-    for (spec, status) in pod.spec.init_containers.iter().zip(inits) {
-        let ended = status.state.terminated.as_ref();
-        if is_sidecar(spec) {
-            sidecars_alive += usize::from(status.state.running.is_some());
-            pending_init += usize::from(status.started != Some(true) && ended.is_none());
-            continue;
-        }
-        match (ended, &status.last_state.terminated) {
-            (Some(ended), _) => failed_init += usize::from(ended.exit_code != 0),
-            (None, _) if status.state.running.is_some() => pending_init += 1,
-            (None, Some(last)) if last.exit_code != 0 => failed_init += 1,
-            (None, _) => pending_init += 1,
-        }
-    }
-    let (mut running, mut stopped, mut succeeded, mut waiting) = (0usize, 0usize, 0usize, 0usize);
-    for status in mains {
-        match (&status.state.running, &status.state.terminated, &status.last_state.terminated) {
-            (Some(_), ..) => running += 1,
-            (None, Some(ended), _) => {
-                stopped += 1;
-                succeeded += usize::from(ended.exit_code == 0);
-            }
-            (None, None, Some(_)) => stopped += 1,
-            (None, None, None) => waiting += 1,
-        }
-    }
-    let begun = running + stopped > 0;
-    if failed_init > 0 && policy == "Never" {
+    let tally = Tally::of(pod, inits, mains);
+    if tally.failed_inits > 0 && policy == "Never" {
         return "Failed";
     }
-    if !begun && (pending_init > 0 || failed_init > 0) {
+    let is_initializing = tally.pending_inits > 0 || tally.pending_sidecars > 0 && tally.mains_running == 0;
+    // A container that never ran keeps the pod pending, whatever the others do.
+    if is_initializing || tally.waiting > 0 {
         return "Pending";
     }
-    match (waiting, running, stopped) {
-        (1.., _, 0) => "Pending",
-        (1.., ..) => "Running",
-        (0, 1.., _) => "Running",
-        (0, 0, 1..) if sidecars_alive > 0 => "Running",
+    match (tally.running, tally.stopped) {
+        (1.., _) => "Running",
+        (0, 0) => "Pending",
         // A deleted pod ends, whatever its policy says.
-        (0, 0, 1..) if local.ending.is_some() && !observed.all().any(|(_, seen)| seen.phase == Phase::Running) => {
-            if stopped == succeeded {
-                "Succeeded"
-            } else {
-                "Failed"
-            }
+        _ if local.ending.is_some() && !observed.all().any(|(_, seen)| seen.phase == Phase::Running) => {
+            if tally.stopped == tally.succeeded { "Succeeded" } else { "Failed" }
         }
-        (0, 0, 1..) if policy == "Always" => "Running",
-        (0, 0, 1..) if stopped == succeeded => "Succeeded",
-        (0, 0, 1..) if policy == "Never" => "Failed",
-        (0, 0, 1..) => "Running",
-        (0, 0, 0) => "Pending",
+        _ if policy == "Always" => "Running",
+        _ if tally.stopped == tally.succeeded => "Succeeded",
+        _ if policy == "Never" => "Failed",
+        _ => "Running",
     }
 }
 

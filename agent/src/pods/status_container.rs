@@ -46,11 +46,9 @@ fn one(input: Input<'_>, container: &Container, is_init: bool) -> ContainerStatu
         },
         _ if is_over(input) => state.terminated = Some(lost()),
         _ => {
-            let reason = if !is_init && !input.pod.spec.init_containers.is_empty() {
-                "PodInitializing"
-            } else {
-                "ContainerCreating"
-            };
+            // Init containers too, as tables expect: `Init:0/2` is what waits for nothing else.
+            let is_initializing = !input.pod.spec.init_containers.is_empty();
+            let reason = if is_initializing { "PodInitializing" } else { "ContainerCreating" };
             let (reason, message) = trouble.unwrap_or_else(|| (reason.to_owned(), String::new()));
             state.waiting = Some(ContainerStateWaiting { reason, message });
         }
@@ -63,11 +61,11 @@ fn one(input: Input<'_>, container: &Container, is_init: bool) -> ContainerStatu
     let told = told.map_or(0, |told| u32::try_from(told.restart_count).unwrap_or(0));
     let running = newest.filter(|seen| seen.phase == Phase::Running);
     let is_probed = running.is_some_and(|seen| seen.id == local.probed);
-    let started = running.is_some() && is_probed && local.started;
-    let ready = if is_init && !is_sidecar(container) {
-        newest.is_some_and(|seen| seen.phase == Phase::Exited && seen.exit_code == 0)
+    let (started, ready) = if is_init && !is_sidecar(container) {
+        // It has no probes.
+        (running.is_some(), newest.is_some_and(|seen| seen.phase == Phase::Exited && seen.exit_code == 0))
     } else {
-        started && local.ready
+        (is_probed && local.started, is_probed && local.started && local.ready)
     };
     ContainerStatus {
         name: name.to_owned(),

@@ -89,7 +89,8 @@ fn phases() {
     check("Always", none.clone(), "sandbox:ready a:R", "Pending");
     check("Always", none.clone(), "sandbox:ready a:R b:r", "Running");
     check("Always", none.clone(), "sandbox:ready a:0 b:0", "Running");
-    check("Always", none.clone(), "sandbox:ready a:1", "Running");
+    check("Always", none.clone(), "sandbox:ready a:1", "Pending");
+    check("Always", none.clone(), "sandbox:ready a:1 b:r", "Running");
     check("OnFailure", none.clone(), "sandbox:ready a:0 b:0", "Succeeded");
     check("OnFailure", none.clone(), "sandbox:ready a:0 b:1", "Running");
     check("Never", none.clone(), "sandbox:ready a:0 b:0", "Succeeded");
@@ -99,11 +100,18 @@ fn phases() {
     check("Always", init.clone(), "sandbox:ready i:r", "Pending");
     check("Always", init.clone(), "sandbox:ready i:1", "Pending");
     check("Never", init.clone(), "sandbox:ready i:1", "Failed");
-    check("Always", init, "sandbox:ready i:0 a:R b:R", "Running");
+    check("Always", init.clone(), "sandbox:ready i:0 a:R b:R", "Running");
+    check("Always", init.clone(), "sandbox:ready a:R b:R", "Running");
+    check("Always", init.clone(), "sandbox:ready a:0 b:0 i:0 i:r", "Pending");
+    check("Always", init, "sandbox:ready a:0 b:0 i:0", "Running");
     let sidecar = json!([{"name": "s", "restartPolicy": "Always"}]);
     check("Never", sidecar.clone(), "sandbox:ready s:r", "Pending");
     check("Never", sidecar.clone(), "sandbox:ready s:R a:0 b:0", "Running");
-    check("Never", sidecar, "sandbox:ready s:0 a:0 b:0", "Succeeded");
+    check("Never", sidecar.clone(), "sandbox:ready s:0 a:0 b:0", "Succeeded");
+    check("Always", sidecar.clone(), "sandbox:ready s:1 s:r a:R b:R", "Running");
+    check("Always", sidecar.clone(), "sandbox:ready s:1 a:R b:R", "Running");
+    check("Always", sidecar.clone(), "sandbox:ready a:R b:R", "Pending");
+    check("Always", sidecar, "sandbox:ready s:r a:1 b:1", "Pending");
 }
 
 #[test]
@@ -249,6 +257,16 @@ fn containers() {
         json!({"ready": true, "started": true, "containerID": "rt://a0", "restartCount": 0}),
     );
     check(none.clone(), "sandbox:ready a:1 a:R", &nothing, json!({"restartCount": 1, "ready": true}));
+    let inits = |text: &str| {
+        let pod = pod("Always", json!([{"name": "i"}, {"name": "j"}]));
+        let status = shown(&pod, text, nothing);
+        status.init_container_statuses.iter().map(|c| serde_json::to_value(c).unwrap()).collect::<Vec<_>>()
+    };
+    let started = inits("sandbox:ready i:r");
+    assert_eq!((&started[0]["started"], &started[0]["ready"]), (&json!(true), &json!(false)));
+    assert_eq!(started[1]["state"], json!({"waiting": {"reason": "PodInitializing"}}), "`Init:0/2` in tables");
+    let done = inits("sandbox:ready i:0");
+    assert_eq!((&done[0]["started"], &done[0]["ready"]), (&json!(false), &json!(true)));
     let failing = |local: &mut Local, _: &mut Plan| {
         let failure = Failure { reason: "ErrImagePull".into(), message: "no such image".into(), retry_ms: 0 };
         local.container_mut("a").failure = Some(failure);

@@ -8,11 +8,9 @@ use crate::pods::apply::Cx;
 use crate::pods::events::Note;
 use crate::pods::hooks;
 use crate::pods::observe;
+use crate::pods::plan::GRACE_MIN_S;
 use crate::pods::signal::Signal;
 use crate::pods::start::container_of;
-
-/// What a container has after its hook at the least, in seconds (the kubelet's `minimumGracePeriodInSeconds`).
-const GRACE_MIN_S: u64 = 2;
 
 /// Stops a container and tells what is left of it.
 pub async fn run(cx: Cx, name: String, id: String, sandbox_id: String, grace_s: i64, message: String) {
@@ -30,7 +28,7 @@ pub async fn run(cx: Cx, name: String, id: String, sandbox_id: String, grace_s: 
             }
             Err(_) => cx.note(Note::warning("FailedPreStopHook", "PreStopHook failed").of(&name)).await,
         }
-        grace = grace.saturating_sub(began.elapsed()).max(Duration::from_secs(GRACE_MIN_S).min(grace));
+        grace = grace.saturating_sub(began.elapsed()).max(Duration::from_secs(GRACE_MIN_S.unsigned_abs()).min(grace));
     }
     if let Err(error) = cx.shared.runtime.stop_container(&id, grace).await {
         tracing::warn!(container = name, %error, "a container can't be stopped");

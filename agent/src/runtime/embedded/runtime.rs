@@ -11,7 +11,7 @@ use futures::stream::BoxStream;
 use crate::runtime::contract::{AttachRequest, ExecOutput, ExecRequest, Runtime, SandboxRequest};
 use crate::runtime::embedded::cgroup::Cgroup;
 use crate::runtime::embedded::guarded::blocking;
-use crate::runtime::embedded::held::State;
+use crate::runtime::embedded::held::{Container, State};
 use crate::runtime::embedded::options::Options;
 use crate::runtime::embedded::store::Store;
 use crate::runtime::embedded::{
@@ -253,7 +253,7 @@ impl Runtime for Embedded {
     fn list_container_stats(&self, filter: v1::ContainerStatsFilter) -> BoxFuture<'_, Result<Vec<v1::ContainerStats>>> {
         let store = Arc::clone(&self.store);
         blocking("read statistics", move || {
-            let running = |each: &&Arc<_>| matches!(state_of(each), State::Running { .. });
+            let running = |each: &&Arc<Container>| matches!(each.state(), State::Running { .. });
             let all = store.containers();
             let records = all.iter().filter(running).map(|each| each.record().clone());
             records
@@ -271,8 +271,4 @@ impl Runtime for Embedded {
     fn container_events(&self) -> BoxStream<'static, Result<v1::ContainerEventResponse>> {
         events::stream(&self.store)
     }
-}
-
-fn state_of(container: &crate::runtime::embedded::held::Container) -> State {
-    container.state()
 }

@@ -1,4 +1,4 @@
-//! The news of one shim into the state of one container.
+//! What one shim tells → the state of one container.
 
 use std::fs;
 use std::io;
@@ -28,6 +28,8 @@ use crate::shim::task::files;
 
 /// How long a shim may take from its socket's end to its own.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+/// The time between two looks at a shim that was killed.
+const KILLED: Duration = Duration::from_millis(200);
 
 /// A connection to the shim of a container.
 pub fn connect(dir: &Path) -> io::Result<UnixStream> {
@@ -137,15 +139,17 @@ fn settle_here(dir: &Path, cgroup: &str, started_at: i64, why: &str) -> crate::s
 
 /// Waits for a shim's end, and ends it when it does not come.
 pub fn see_off(dir: &Path) {
-    let begin = Instant::now();
+    let (begin, mut pause) = (Instant::now(), Duration::from_millis(2));
     while let Some((pid, start_time)) = process::load(&dir.join(files::LOCK))
         && process::is_alive(pid, start_time)
     {
-        if begin.elapsed() > LAST_WORDS {
+        if begin.elapsed() > LAST_WORDS && pause < KILLED {
             tracing::warn!(pid, dir = %dir.display(), "a shim that does not end is killed");
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            // One that the kernel holds may be there for long.
+            pause = KILLED;
         }
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(pause);
     }
 }
 
