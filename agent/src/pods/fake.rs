@@ -1,7 +1,7 @@
 //! A runtime that remembers what it was asked for and runs nothing: for simulations and tests, on tokio's clock.
 //!
 //! A container does what its command says: `exit CODE [MS]` ends by itself, `stubborn` ends only
-//! when it is killed, anything else runs until it is stopped.
+//! when it is killed, anything else runs until it is stopped. Commands and ports give back what they are given.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{broadcast, watch};
 
 use crate::pods::clock::Clock;
@@ -22,6 +23,17 @@ use crate::runtime::v1::{ContainerEventType, ContainerState, PodSandboxState};
 
 /// Events that a slow listener may be behind.
 const EVENTS: usize = 4096;
+/// Bytes on their way into or out of a process that is none.
+const STREAM_BYTES: usize = 64 << 10;
+/// Nobody listens at this port of a pod; at all others somebody says what is said to him.
+const CLOSED_PORT: u16 = 1;
+
+/// Says what is said to it, until nothing more comes.
+async fn echo(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+    // Who does not listen any more needs no end.
+    let _ = tokio::io::copy(&mut from, &mut to).await;
+    let _ = to.shutdown().await;
+}
 
 #[derive(Clone, Debug)]
 struct FakeSandbox {
@@ -44,6 +56,7 @@ struct State {
     /// Answers of commands, by their words; 0 when there is none.
     exec: BTreeMap<String, i32>,
     calls: Vec<String>,
+    refuses_lists: bool,
 }
 
 /// The runtime; clones share it, and so it survives an agent.
@@ -90,6 +103,11 @@ impl FakeRuntime {
     /// Makes a command end with this code from now on.
     pub fn answer(&self, command: &str, code: i32) {
         self.state().exec.insert(command.to_owned(), code);
+    }
+
+    /// Says from now on whether containers can be listed.
+    pub fn refuse_lists(&self, refuse: bool) {
+        self.state().refuses_lists = refuse;
     }
 
     /// Ends a running container of a name, as if by itself.
@@ -300,6 +318,7 @@ impl Runtime for FakeRuntime {
             state: ContainerState::ContainerCreated.into(),
             created_at: self.now(),
             image_ref: image.as_ref().map(|image| image.image.clone()).unwrap_or_default(),
+            image_id: image.as_ref().map(|image| image.image.clone()).unwrap_or_default(),
             image,
             labels: config.labels.clone(),
             annotations: config.annotations.clone(),
@@ -332,6 +351,9 @@ impl Runtime for FakeRuntime {
 
     fn list_containers(&self, filter: v1::ContainerFilter) -> BoxFuture<'_, Result<Vec<v1::Container>>> {
         let state = self.state();
+        if state.refuses_lists {
+            return ready(Err(Error::Unavailable("the fake runtime does not list".to_owned())));
+        }
         let list = state.containers.values().map(|container| v1::Container {
             id: container.status.id.clone(),
             pod_sandbox_id: container.request.pod_sandbox_id.clone(),
@@ -377,16 +399,37 @@ impl Runtime for FakeRuntime {
         ready(Ok(ExecOutput { exit_code, stdout: format!("answer {exit_code}").into_bytes(), ..ExecOutput::default() }))
     }
 
-    fn exec(&self, _: ExecRequest) -> BoxFuture<'_, Result<Session>> {
-        unsupported("exec")
+    fn exec(&self, request: ExecRequest) -> BoxFuture<'_, Result<Session>> {
+        let command = request.command.join(" ");
+        self.call(format!("exec {command}"));
+        let code = self.state().exec.get(&command).copied().unwrap_or(0);
+        let (stdin, typed) = tokio::io::duplex(STREAM_BYTES);
+        let (said, stdout) = tokio::io::duplex(STREAM_BYTES);
+        let exit = tokio::spawn(async move {
+            echo(typed, said).await;
+            code
+        });
+        ready(Ok(Session {
+            stdin: request.stdin.then(|| Box::pin(stdin) as _),
+            stdout: request.stdout.then(|| Box::pin(stdout) as _),
+            stderr: None,
+            resize: None,
+            exit: async move { exit.await.map_err(|error| Error::internal("the fake process", error)) }.boxed(),
+        }))
     }
 
     fn attach(&self, _: AttachRequest) -> BoxFuture<'_, Result<Session>> {
         unsupported("attach")
     }
 
-    fn port_forward<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, Result<BoxDuplex>> {
-        unsupported("port-forward")
+    fn port_forward<'a>(&'a self, _: &'a str, port: u16) -> BoxFuture<'a, Result<BoxDuplex>> {
+        if port == CLOSED_PORT {
+            return ready(Err(Error::Unavailable("connection refused".to_owned())));
+        }
+        let (ours, theirs) = tokio::io::duplex(STREAM_BYTES);
+        let (typed, said) = tokio::io::split(theirs);
+        tokio::spawn(echo(typed, said));
+        ready(Ok(Box::pin(ours) as BoxDuplex))
     }
 
     fn container_stats<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<v1::ContainerStats>> {

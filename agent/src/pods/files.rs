@@ -1,7 +1,7 @@
 //! A pod's directories and hosts file on the node's disk, and what a container left as its last words.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -26,17 +26,37 @@ pub fn prepare(pod_dir: &Path, log_dir: &Path, hosts: &str) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
-/// A termination message, cut to its limit; empty when there is none.
+/// A termination message: the end of it, when it is longer than its limit; empty when there is none.
 pub fn read_message(path: &Path) -> String {
-    let mut bytes = Vec::new();
-    // A container may have put anything in its place; only a plain file is read.
-    let read = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
-        .open(path)
-        .and_then(|file| file.take(MESSAGE_BYTES_MAX).read_to_end(&mut bytes));
-    match read {
-        Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(_) => String::new(),
+    let read = || -> io::Result<Vec<u8>> {
+        // A container may have put anything in its place; only a plain file is read.
+        let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+        let mut file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let past = file.metadata()?.len().saturating_sub(MESSAGE_BYTES_MAX);
+        file.seek(SeekFrom::Start(past))?;
+        let mut bytes = Vec::new();
+        file.take(MESSAGE_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_message_the_end_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("message");
+        assert_eq!(read_message(&path), "");
+        for (written, expect) in [(0, 0), (10, 10), (4096, 4096), (5000, 4096)] {
+            let text: String = (0..written).map(|n| char::from(b'a' + (n % 26) as u8)).collect();
+            fs::write(&path, &text).unwrap();
+            assert_eq!(read_message(&path), text[text.len() - expect..], "{written}");
+        }
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(read_message(&link), "", "a link may lead anywhere");
     }
 }

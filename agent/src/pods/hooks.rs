@@ -27,7 +27,8 @@ pub async fn run(cx: &Cx, hook: &LifecycleHandler, container: &Container, id: &s
     if let Some(get) = &hook.http_get {
         let ip = cx.ips.first().map(String::as_str).unwrap_or_default();
         let request = target::http(get, container, ip).map_err(|error| error.to_string())?;
-        return http::get(&request, HTTP).await.map(drop).map_err(|failed| failed.0);
+        // Any answer will do, as it does for the kubelet.
+        return http::ask(&request, HTTP).await.map(drop).map_err(|failed| failed.0);
     }
     if let Some(sleep) = &hook.sleep {
         tokio::time::sleep(Duration::from_secs(u64::try_from(sleep.seconds).unwrap_or(0))).await;

@@ -8,7 +8,9 @@ use std::time::Duration;
 use masthead_api::meta::time::Time;
 use tokio_util::sync::CancellationToken;
 
-use crate::images::collect_plan::Policy;
+use crate::images::collect_plan::{Plan, Policy};
+use crate::images::error::Error;
+use crate::images::store::ImageStore;
 use crate::link::handle::Handle;
 use crate::logs::rotate;
 use crate::node::facts;
@@ -47,20 +49,24 @@ pub async fn run(shared: Arc<Shared>, link: Handle, data: PathBuf, stop: Cancell
             link.set_conditions(facts::conditions(now.0.is_none(), &why, pressure, &time));
             before = Some(now);
         }
-        collect(&shared).await;
+        collect(&shared, |store| store.collect(Policy::default())).await;
         turn_logs(&shared).await;
     }
 }
 
-/// Removes images that nobody uses, when the disk is full enough for it.
-async fn collect(shared: &Shared) {
+/// Has images removed that nobody uses.
+async fn collect<F>(shared: &Shared, remove: F)
+where
+    F: FnOnce(&ImageStore) -> Result<Plan, Error> + Send + 'static,
+{
     let Some(store) = shared.image_store.clone() else { return };
     // Containers that an earlier agent has started use images, too.
+    let before = shared.in_use.containers();
     match shared.runtime.list_containers(v1::ContainerFilter::default()).await {
-        Ok(all) => all.iter().for_each(|container| shared.in_use.hold(&container.id, &container.image_id)),
+        Ok(all) => shared.in_use.settle(&before, &all),
         Err(error) => return tracing::warn!(%error, "images are not collected: it is not known which are in use"),
     }
-    match tokio::task::spawn_blocking(move || store.collect(Policy::default())).await {
+    match tokio::task::spawn_blocking(move || remove(&store)).await {
         Ok(Ok(plan)) if plan.remove.is_empty() => {}
         Ok(Ok(plan)) => {
             tracing::info!(images = plan.remove.len(), freed_bytes = plan.freed_bytes, "images were collected")
@@ -94,5 +100,87 @@ async fn turn_logs(shared: &Shared) {
             Ok(Some(Err(error))) => tracing::warn!(id = container.id, %error, "a log can't be turned"),
             Err(error) => tracing::warn!(id = container.id, %error, "a log can't be turned"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use masthead_api::core::pod::Pod;
+    use serde_json::json;
+
+    use super::*;
+    use crate::images::collect_plan::Usage;
+    use crate::images::store::{Options, Ready, now_s};
+    use crate::pods::clock::Clock;
+    use crate::pods::fake::FakeRuntime;
+    use crate::pods::testing;
+    use crate::runtime::contract::{Runtime, SandboxRequest};
+
+    /// Images without a file: one of a container, one of a start that is under way, one that nobody uses, one without a
+    /// registry. Gives back their ids.
+    fn images(store: &ImageStore) -> [String; 4] {
+        ["used", "starting", "idle", "local"].map(|name| {
+            let (scratch, writing) = (store.home().scratch().unwrap(), store.home().writing().unwrap());
+            let config =
+                json!({"os": "linux", "comment": name, "rootfs": {"type": "layers", "diff_ids": []}}).to_string();
+            let ready = Ready {
+                manifest: name.into(),
+                config: config.into_bytes(),
+                chains: Vec::new(),
+                size_bytes: 0,
+                names: vec![format!("docker.io/test/{name}:1")],
+                local: name == "local",
+            };
+            store.commit(&scratch, &writing, ready).unwrap().id.to_string()
+        })
+    }
+
+    async fn container(runtime: &FakeRuntime, image_id: &str) -> String {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p", "uid": "u"}})).unwrap();
+        let config = crate::pods::convert::sandbox::config(&pod, &Default::default(), 0).unwrap();
+        let sandbox = runtime.run_pod_sandbox(SandboxRequest { config, ..SandboxRequest::default() }).await.unwrap();
+        let image = v1::ImageSpec { image: image_id.to_owned(), ..v1::ImageSpec::default() };
+        let config = v1::ContainerConfig { image: Some(image), ..v1::ContainerConfig::default() };
+        let request = v1::CreateContainerRequest {
+            pod_sandbox_id: sandbox,
+            config: Some(config),
+            ..v1::CreateContainerRequest::default()
+        };
+        runtime.create_container(request).await.unwrap()
+    }
+
+    /// Removes what may go, on a full disk and long after all images came.
+    fn full(store: &ImageStore) -> Result<Plan, Error> {
+        let usage = Usage { capacity_bytes: 100, available_bytes: 0 };
+        store.collect_at(Policy::default(), usage, now_s() + 3600)
+    }
+
+    #[tokio::test]
+    async fn images_of_an_earlier_agents_containers_and_local_ones_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = ImageStore::open(&dir.path().join("images"), Options::default()).unwrap();
+        let ids @ [used, starting, _, _] = &images(&store);
+        let left = || -> Vec<bool> { ids.iter().map(|id| store.get(id).is_ok()).collect() };
+        let runtime = FakeRuntime::new(Clock::System);
+        let container = container(&runtime, used).await;
+        // An agent as it begins: it has started nothing yet, and knows of no container.
+        let shared = testing::shared(dir.path(), runtime.clone(), Some(store.clone()));
+        let users = shared.in_use.clone();
+        store.set_users(Arc::new(move |id| users.contains(id.as_str())));
+        shared.in_use.begin("u/other", starting);
+
+        runtime.refuse_lists(true);
+        collect(&shared, full).await;
+        assert_eq!(left(), [true; 4], "it is not known which are in use");
+
+        runtime.refuse_lists(false);
+        collect(&shared, full).await;
+        assert_eq!(left(), [true, true, false, true]);
+
+        // A container that went without a word of ours is no user for ever.
+        shared.in_use.end("u/other", None);
+        runtime.remove_container(&container).await.unwrap();
+        collect(&shared, full).await;
+        assert_eq!(left(), [false, false, false, true]);
     }
 }

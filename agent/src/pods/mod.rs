@@ -35,6 +35,8 @@ pub mod status_input;
 mod status_tests;
 pub mod stop;
 pub mod streams;
+#[cfg(test)]
+mod testing;
 pub mod usage;
 pub mod volumes;
 pub mod worker;

@@ -1,6 +1,6 @@
 //! What all pods of a node share: its runtime, images, network, places on the disk, and who is told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,7 @@ use crate::pods::convert::sandbox::Site;
 use crate::pods::links;
 use crate::runtime::contract::Runtime;
 use crate::runtime::images::Images;
+use crate::runtime::v1;
 
 /// Is told what pods become.
 pub trait Reporter: Send + Sync + 'static {
@@ -78,26 +79,57 @@ pub fn safe(name: &str) -> String {
 
 /// Which images containers were made from, for the image store to keep.
 #[derive(Debug, Default)]
-pub struct ImagesInUse(Mutex<HashMap<String, String>>);
+pub struct ImagesInUse(Mutex<Users>);
+
+#[derive(Debug, Default)]
+struct Users {
+    /// Images that containers are being made from, by pod and container.
+    starts: HashMap<String, String>,
+    /// Images of containers, by their ids.
+    containers: HashMap<String, String>,
+}
 
 impl ImagesInUse {
-    fn map(&self) -> MutexGuard<'_, HashMap<String, String>> {
+    fn users(&self) -> MutexGuard<'_, Users> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A container, or the start of one, uses an image.
-    pub fn hold(&self, user: &str, image_id: &str) {
-        self.map().insert(user.to_owned(), image_id.to_owned());
+    /// A container is to be made from an image.
+    pub fn begin(&self, start: &str, image_id: &str) {
+        self.users().starts.insert(start.to_owned(), image_id.to_owned());
     }
 
-    /// It does not any more.
-    pub fn release(&self, user: &str) {
-        self.map().remove(user);
+    /// The start is over; the container that it has made, if any, uses the image from now on.
+    pub fn end(&self, start: &str, container: Option<&str>) {
+        let mut users = self.users();
+        if let (Some(image_id), Some(container)) = (users.starts.remove(start), container) {
+            users.containers.insert(container.to_owned(), image_id);
+        }
+    }
+
+    /// A container is gone.
+    pub fn release(&self, container: &str) {
+        self.users().containers.remove(container);
+    }
+
+    /// The containers that are known to use images.
+    pub fn containers(&self) -> HashSet<String> {
+        self.users().containers.keys().cloned().collect()
+    }
+
+    /// Takes the runtime's list of containers, among them those that an earlier agent has made. `before` are those that were
+    /// known when it was asked: what it does not list of them is gone.
+    pub fn settle(&self, before: &HashSet<String>, listed: &[v1::Container]) {
+        let named: HashSet<&str> = listed.iter().map(|container| container.id.as_str()).collect();
+        let mut users = self.users();
+        users.containers.retain(|id, _| named.contains(id.as_str()) || !before.contains(id));
+        users.containers.extend(listed.iter().map(|container| (container.id.clone(), container.image_id.clone())));
     }
 
     /// Whether anything uses the image.
     pub fn contains(&self, image_id: &str) -> bool {
-        self.map().values().any(|held| held == image_id)
+        let users = self.users();
+        users.starts.values().chain(users.containers.values()).any(|held| held == image_id)
     }
 }
 

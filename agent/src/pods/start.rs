@@ -105,16 +105,13 @@ async fn begin(
         () = cx.ending.cancelled() => return Err(config_error("the pod ends".to_owned())),
     };
     let user = format!("{}/{}", cx.pod.metadata.uid, container.name);
-    cx.shared.in_use.hold(&user, &image.id);
+    cx.shared.in_use.begin(&user, &image.id);
     let made = make(cx, container, attempt, sandbox_id, &image, slot).await;
     let there = match &made {
         Ok(seen) => Some(seen),
         Err(failed) => failed.0.as_ref(),
     };
-    if let Some(seen) = there {
-        cx.shared.in_use.hold(&seen.id, &image.id);
-    }
-    cx.shared.in_use.release(&user);
+    cx.shared.in_use.end(&user, there.map(|seen| seen.id.as_str()));
     made
 }
 

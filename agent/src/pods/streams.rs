@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use masthead_api::core::pod::Pod;
+use masthead_api::kind::Resource;
 use masthead_wire::manifest::NodeManifest;
 use masthead_wire::pb;
 use masthead_wire::stream::{AgentIo, Exit, PodRef, StreamKind, StreamRequest};
@@ -12,6 +14,7 @@ use tokio::sync::watch;
 use crate::link::state::Streams;
 use crate::logs;
 use crate::pods::convert::labels;
+use crate::pods::plan;
 use crate::runtime::contract::{AttachRequest, ExecRequest, Runtime};
 use crate::runtime::error::Error;
 use crate::runtime::streams::{Session, TerminalSize};
@@ -139,7 +142,8 @@ impl PodStreams {
         if several {
             return Err(Refused::new("BadRequest", format!("a container name must be specified for pod {}", pod.name)));
         }
-        let index = usize::from(previous);
+        // One that has ended and is begun again is the previous one by its status, though no other came yet.
+        let index = usize::from(previous && !self.is_between(uid, found.first()).await);
         let shown = if name.is_empty() { first.unwrap_or_default() } else { name.to_owned() };
         let missing = || {
             let what = if previous {
@@ -150,6 +154,19 @@ impl PodStreams {
             Refused::new("BadRequest", format!("{what} in pod {:?} not found", pod.name))
         };
         (index < found.len()).then(|| found.swap_remove(index)).ok_or_else(missing)
+    }
+
+    /// Whether a container has ended and waits for its next start.
+    async fn is_between(&self, uid: &str, newest: Option<&v1::Container>) -> bool {
+        let Some(newest) = newest.filter(|c| c.state() == v1::ContainerState::ContainerExited) else { return false };
+        let manifest =
+            self.manifest.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|m| m.borrow().clone());
+        let pods = manifest.flatten();
+        let entry = pods.as_ref().and_then(|manifest| manifest.content.pods.get(uid));
+        let Some(pod) = entry.and_then(|entry| Pod::from_json(&entry.bytes).ok()) else { return false };
+        let Ok(status) = self.runtime.container_status(&newest.id).await else { return false };
+        let name = newest.metadata.as_ref().map(|m| m.name.as_str()).unwrap_or_default();
+        plan::is_begun_again(&pod, name, status.exit_code)
     }
 
     async fn logs(&self, uid: &str, pod: &PodRef, wanted: pb::Logs, io: AgentIo) -> Result<i32, Refused> {

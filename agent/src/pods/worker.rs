@@ -160,6 +160,7 @@ impl Worker {
 
     /// Works until the pod's last trace is gone.
     pub async fn run(mut self) {
+        self.reread().await;
         self.follow_order();
         let mut is_news = true;
         loop {
@@ -274,8 +275,10 @@ impl Worker {
         let cx = self.cx();
         match step {
             Step::Fail(ending) => {
-                if ending.reason == "Evicted" {
-                    self.note(&Note::warning("Evicted", ending.message.clone()));
+                match ending.reason.as_str() {
+                    "Evicted" => self.note(&Note::warning("Evicted", ending.message.clone())),
+                    "DeadlineExceeded" => self.note(&Note::normal("DeadlineExceeded", ending.message.clone())),
+                    _ => {}
                 }
                 self.local.ending = Some(ending);
                 self.ending.cancel();
@@ -472,7 +475,18 @@ impl Worker {
         if let Ok(message) = read.await
             && !message.is_empty()
         {
-            seen.message = message;
+            let separator = if seen.message.is_empty() { "" } else { ": " };
+            seen.message.push_str(separator);
+            seen.message.push_str(&message);
+        }
+    }
+
+    /// Reads again what containers left that ended before this agent began.
+    async fn reread(&mut self) {
+        let ended = self.observed.all().filter(|(_, seen)| seen.phase == Phase::Exited);
+        for (name, mut seen) in ended.map(|(name, seen)| (name.clone(), seen.clone())).collect::<Vec<_>>() {
+            self.last_words(&name, &mut seen).await;
+            self.observed.note(&name, seen);
         }
     }
 

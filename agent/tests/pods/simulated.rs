@@ -126,6 +126,25 @@ async fn a_reboot_brings_everything_back() {
 }
 
 #[tokio::test]
+async fn last_words_outlive_the_agent_that_heard_them() {
+    let world = World::new();
+    let agent = world.agent();
+    let pods = [pod("w", json!({"restartPolicy": "Never", "containers": [{"name": "main", "command": ["run"]}]}))];
+    agent.says(&pods, &[]);
+    agent.ready("w").await;
+    std::fs::write(world.dir.path().join("pods/uid-w/main.0.message"), "words").unwrap();
+    world.runtime.crash("main", 3);
+    let ended = async |agent: &Agent| agent.status("w", "ended", |status| status["phase"] == "Failed").await;
+    let before = ended(&agent).await;
+    assert_eq!(before["containerStatuses"][0]["state"]["terminated"]["message"], "words");
+    agent.killed().await;
+    let agent = world.agent();
+    agent.says(&pods, &[]);
+    assert_eq!(ended(&agent).await, before);
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn an_agent_killed_at_any_moment_starts_nothing_twice() {
     for steps in 0..40_u64 {
         let world = World::new();

@@ -115,3 +115,25 @@ fn logs_exec_and_ports() {
         agent.stop().await;
     });
 }
+
+#[test]
+fn what_waits_for_its_next_start_is_the_previous_container() {
+    machine(|bed| async move {
+        let agent = bed.agent().await;
+        let main = json!({
+            "name": "main", "command": ["sh", "-c", "cat /tries/log; echo again >> /tries/log; exit 3"],
+            "volumeMounts": [{"name": "tries", "mountPath": "/tries"}],
+        });
+        let volume = json!({"name": "tries", "emptyDir": {}});
+        agent.says(&[pod("web", json!({"containers": [main], "volumes": [volume]}))], &[]);
+        let held =
+            |s: &serde_json::Value| s["containerStatuses"][0]["state"]["waiting"]["reason"] == "CrashLoopBackOff";
+        agent.status("web", "backing off", held).await;
+        let previous = StreamKind::Logs(pb::Logs { previous: true, ..pb::Logs::default() });
+        let (text, exit) = all(open(&agent, previous)).await;
+        assert!(text.ends_with("again\n"), "the log of the first try: {text:?}, {exit:?}");
+        agent.says(&[], &[]);
+        agent.gone("web").await;
+        agent.stop().await;
+    });
+}

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::pods::probe::target::Http;
+use crate::pods::probe::words;
 
 /// Bytes of an answer that are read (the kubelet's `maxRespBodyLength`).
 const BODY_BYTES_MAX: usize = 10 << 10;
@@ -19,12 +20,24 @@ pub struct Failed(pub String);
 /// # Errors
 /// No answer, or another one.
 pub async fn get(request: &Http, timeout: Duration) -> Result<(), Failed> {
+    match ask(request, timeout).await? {
+        200..400 => Ok(()),
+        status => Err(Failed(format!("HTTP probe failed with statuscode: {status}"))),
+    }
+}
+
+/// Asks, and gives the answer's status, whatever it is.
+///
+/// # Errors
+/// No answer.
+pub async fn ask(request: &Http, timeout: Duration) -> Result<u16, Failed> {
     let client = client()?;
     let mut asking = client.get(&request.url).timeout(timeout);
     for (name, value) in &request.headers {
         asking = asking.header(name, value);
     }
-    let failed = |error: reqwest::Error| Failed(format!("Get {:?}: {}", request.url, chain(&error)));
+    let failed =
+        |error: reqwest::Error| Failed(format!("Get {:?}: {}", request.url, words::http(&request.address, &error)));
     let mut answer = asking.send().await.map_err(failed)?;
     let status = answer.status().as_u16();
     let mut read = 0;
@@ -35,15 +48,14 @@ pub async fn get(request: &Http, timeout: Duration) -> Result<(), Failed> {
             None => break,
         }
     }
-    if (200..400).contains(&status) {
-        Ok(())
-    } else {
-        Err(Failed(format!("HTTP probe failed with statuscode: {status}")))
-    }
+    Ok(status)
 }
 
 /// One client for all probes: it keeps no connection and trusts any certificate, as the kubelet's.
-fn client() -> Result<&'static reqwest::Client, Failed> {
+///
+/// # Errors
+/// It can't be made.
+pub fn client() -> Result<&'static reqwest::Client, Failed> {
     static CLIENT: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
     let made = CLIENT.get_or_init(|| {
         let redirects = reqwest::redirect::Policy::custom(|attempt| {
@@ -69,15 +81,4 @@ fn client() -> Result<&'static reqwest::Client, Failed> {
             .map_err(|error| error.to_string())
     });
     made.as_ref().map_err(|error| Failed(error.clone()))
-}
-
-/// An error with its causes, the innermost last, without what repeats.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = String::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = cause.to_string();
-        next = cause.source();
-    }
-    if text.is_empty() { error.to_string() } else { text }
 }

@@ -7,3 +7,4 @@ pub mod run;
 pub mod target;
 pub mod tcp;
 pub mod threshold;
+pub mod words;

@@ -42,8 +42,16 @@ fn seconds(value: i32, least: u64) -> Duration {
     Duration::from_secs(u64::try_from(value).unwrap_or(0).max(least))
 }
 
-/// Probes until it is dropped, or nothing is left to find out.
-pub async fn run(mut probed: Probed) {
+/// Probes until it is dropped, or nothing is left to find out: whether a pod that ends is alive is no question any more.
+pub async fn run(probed: Probed) {
+    let (ending, kind) = (probed.cx.ending.clone(), probed.kind);
+    tokio::select! {
+        () = rounds(probed) => {}
+        () = ending.cancelled(), if kind != ProbeKind::Readiness => {}
+    }
+}
+
+async fn rounds(mut probed: Probed) {
     let probe = probed.probe.clone();
     if probed.kind != ProbeKind::Startup && probed.started.wait_for(|started| *started).await.is_err() {
         return;

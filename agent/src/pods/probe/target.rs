@@ -20,6 +20,8 @@ pub enum Error {
 pub struct Http {
     /// The whole address.
     pub url: String,
+    /// Host and port of it.
+    pub address: String,
     /// Names and values.
     pub headers: Vec<(String, String)>,
 }
@@ -65,7 +67,8 @@ pub fn http(get: &HTTPGetAction, container: &Container, pod_ip: &str) -> Result<
     }
     // An empty value takes the header away.
     headers.retain(|(_, value)| !value.is_empty());
-    Ok(Http { url: format!("{scheme}://{}{slash}{}", host_port(host, port), get.path), headers })
+    let address = host_port(host, port);
+    Ok(Http { url: format!("{scheme}://{address}{slash}{}", get.path), address, headers })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use crate::pods::probe::http::Failed;
+use crate::pods::probe::words;
 
 /// Connects and hangs up.
 ///
@@ -13,7 +14,7 @@ use crate::pods::probe::http::Failed;
 pub async fn connect(address: &str, timeout: Duration) -> Result<(), Failed> {
     match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(Failed(format!("dial tcp {address}: {error}"))),
+        Ok(Err(error)) => Err(Failed(words::dial(address, &error))),
         Err(_) => Err(Failed(format!("dial tcp {address}: i/o timeout"))),
     }
 }

@@ -135,11 +135,7 @@ impl Files<'_> {
                 }
                 None if optional => {}
                 None => {
-                    return Err(Error(format!(
-                        "{what} references non-existent {}key: {}",
-                        if what == "configmap" { "config " } else { "secret " },
-                        item.key
-                    )));
+                    return Err(Error(format!("{what} key: {}", item.key)));
                 }
             }
         }
@@ -156,7 +152,7 @@ impl Files<'_> {
             text.or_else(|| map.binary_data.get(key).map(|bytes| bytes.0.as_slice()))
         };
         if !items.is_empty() {
-            return self.keys("configmap", items, optional == Some(true), &find);
+            return self.keys("configmap references non-existent config", items, optional == Some(true), &find);
         }
         for key in map.data.keys().chain(map.binary_data.keys()) {
             self.put(key, find(key).unwrap_or_default().to_vec(), self.mode)?;
@@ -171,7 +167,7 @@ impl Files<'_> {
         };
         let find = |key: &str| secret.data.get(key).map(|ByteString(bytes)| bytes.as_slice());
         if !items.is_empty() {
-            return self.keys("secret", items, optional == Some(true), &find);
+            return self.keys("references non-existent secret", items, optional == Some(true), &find);
         }
         for (key, ByteString(bytes)) in &secret.data {
             self.put(key, bytes.clone(), self.mode)?;

@@ -132,48 +132,17 @@ mod tests {
     use std::sync::Arc;
 
     use masthead_api::core::pod::Pod;
-    use masthead_wire::report::{PodGone, PodStatus as Told};
     use serde_json::json;
-    use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::node::host_only::HostOnly;
     use crate::pods::clock::Clock;
-    use crate::pods::convert::sandbox::Site;
     use crate::pods::fake::FakeRuntime;
     use crate::pods::observe::Observed;
     use crate::pods::signal::Order;
-    use crate::pods::site::{Dirs, ImagesInUse, Reporter, Shared};
-
-    struct Silent;
-
-    impl Reporter for Silent {
-        fn status(&self, _: Told) {}
-        fn gone(&self, _: PodGone) {}
-        fn event(&self, _: Bytes) {}
-    }
+    use crate::pods::testing;
 
     fn worker(dir: &std::path::Path, spec: serde_json::Value) -> Worker {
-        let runtime = FakeRuntime::new(Clock::System);
-        let shared = Shared {
-            node: "n".into(),
-            runtime: Arc::new(runtime.clone()),
-            runtime_name: "fake".into(),
-            images: Arc::new(runtime),
-            image_store: None,
-            network: Arc::new(HostOnly),
-            reporter: Arc::new(Silent),
-            clock: Clock::System,
-            dirs: Dirs { pods: dir.join("pods"), logs: dir.join("logs") },
-            site: Site::default(),
-            host_ips: Vec::new(),
-            cpu_milli: 1000,
-            memory_bytes: 1 << 30,
-            slots: Semaphore::new(1),
-            pulls: Semaphore::new(1),
-            in_use: Arc::new(ImagesInUse::default()),
-            manifest: tokio::sync::watch::channel(None).1,
-        };
+        let shared = testing::shared(dir, FakeRuntime::new(Clock::System), None);
         let pod: Pod =
             serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "d", "uid": "u"}, "spec": spec}))
                 .unwrap();
