@@ -11,3 +11,4 @@ pub mod node;
 pub mod pods;
 pub mod runtime;
 pub mod shim;
+pub mod spdy;

@@ -8,6 +8,8 @@ pub mod dial;
 pub mod endpoint;
 pub mod events;
 pub mod known;
+pub mod messages;
+pub mod offer;
 pub mod pump;
 pub mod relist;
 pub mod runtime;
@@ -15,4 +17,8 @@ pub mod server;
 pub mod server_images;
 pub mod spdy;
 pub mod streaming;
+#[cfg(test)]
+mod streaming_tests;
+pub mod streams;
+pub mod tell;
 pub mod wanted;

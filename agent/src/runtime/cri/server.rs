@@ -15,8 +15,9 @@ use tonic::{Request, Response, Status};
 
 use crate::runtime::contract::{Runtime, SandboxRequest};
 use crate::runtime::cri::convert::status;
+use crate::runtime::cri::offer::Stream;
 use crate::runtime::cri::server_images::ImageServer;
-use crate::runtime::cri::streaming::{Stream, Streaming};
+use crate::runtime::cri::streaming::Streaming;
 use crate::runtime::error::{Error, Result};
 use crate::runtime::images::Images;
 use crate::runtime::v1;
@@ -206,12 +207,13 @@ impl RuntimeService for RuntimeServer {
     async fn attach(&self, r: Request<v1::AttachRequest>) -> Answer<v1::AttachResponse> {
         let message = r.into_inner();
         check_streams(message.tty, message.stdin, message.stdout, message.stderr)?;
-        let url = self.streaming.offer(Stream::Attach(crate::runtime::contract::AttachRequest {
+        let request = crate::runtime::contract::AttachRequest {
             container_id: message.container_id,
             stdin: message.stdin,
             stdout: message.stdout,
             stderr: message.stderr,
-        }));
+        };
+        let url = self.streaming.offer(Stream::Attach { request, tty: message.tty });
         give(url.map(|url| v1::AttachResponse { url }))
     }
 

@@ -1,14 +1,13 @@
 //! A session over SPDY/3.1, for servers whose WebSocket cannot tell the end of stdin (Kubernetes before v5.channel.k8s.io).
 //!
-//! Only what `remotecommand` needs: streams are opened, data flows, ends are told. Header blocks
-//! are sent as stored deflate blocks, and those that come are never read, so nothing is compressed here.
+//! Only what `remotecommand` needs: streams are opened, data flows, ends are told. Header blocks that come are never read.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::FutureExt;
 use http::header::{CONNECTION, HOST, UPGRADE};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,19 +16,11 @@ use crate::runtime::cri::pump::{BUFFER, MESSAGE, Outputs, SIZES_MAX, broken, out
 use crate::runtime::cri::wanted::Wanted;
 use crate::runtime::error::{Error, Result};
 use crate::runtime::streams::{Session, TerminalSize};
+use crate::spdy::frame::{self, FIN, Frame, GOAWAY, PING, SYN_REPLY, SYN_STREAM};
+use crate::spdy::headers::Writer;
 
-const SYN_STREAM: u16 = 1;
-const SYN_REPLY: u16 = 2;
-const PING: u16 = 6;
-const GOAWAY: u16 = 7;
-const FLAG_FIN: u8 = 1;
-/// Bytes of one frame that are taken; Kubernetes' servers send 32 KiB.
-const FRAME_MAX: usize = 1 << 20;
 /// Answers to pings that wait.
 const PINGS_MAX: usize = 8;
-/// What every zlib stream of SPDY/3 begins with: deflate, a preset dictionary, and its checksum
-/// (draft-mbelshe-httpbis-spdy-00, 2.6.10.1).
-const ZLIB_HEADER: [u8; 6] = [0x78, 0xbb, 0xe3, 0xc6, 0xa7, 0xc2];
 
 /// The streams of a session by their ids, which are odd and rise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,14 +117,14 @@ async fn open(url: &str) -> Result<TokioIo<hyper::upgrade::Upgraded>> {
 struct Inputs {
     stdin: Option<DuplexStream>,
     sizes: mpsc::Receiver<TerminalSize>,
-    pings: mpsc::Receiver<u32>,
+    pings: mpsc::Receiver<Bytes>,
     all_open: oneshot::Receiver<()>,
 }
 
 async fn write(mut to: impl AsyncWrite + Unpin, ids: Ids, opened: Vec<(u32, &'static str)>, mut inputs: Inputs) {
-    let mut opening = BytesMut::new();
-    for (n, (id, kind)) in opened.into_iter().enumerate() {
-        opening.extend_from_slice(&syn_stream(id, kind, n == 0));
+    let (mut opening, mut blocks) = (Vec::new(), Writer::default());
+    for (id, kind) in opened {
+        opening.extend(syn_stream(id, kind, &mut blocks));
     }
     if to.write_all(&opening).await.is_err() || to.flush().await.is_err() {
         return;
@@ -151,16 +142,16 @@ async fn write(mut to: impl AsyncWrite + Unpin, ids: Ids, opened: Vec<(u32, &'st
                 if n == 0 {
                     inputs.stdin = None;
                 }
-                data(id, if n == 0 { FLAG_FIN } else { 0 }, &buffer[..n])
+                frame::data(id, if n == 0 { FIN } else { 0 }, &buffer[..n])
             }
             size = inputs.sizes.recv(), if has_sizes => match (size, ids.resize) {
-                (Some(size), Some(id)) => data(id, 0, &channel::resize(size)[1..]),
+                (Some(size), Some(id)) => frame::data(id, 0, &channel::resize(size)[1..]),
                 _ => {
                     has_sizes = false;
                     continue;
                 }
             },
-            Some(id) = inputs.pings.recv() => control(PING, &id.to_be_bytes()),
+            Some(id) = inputs.pings.recv() => frame::control(PING, 0, &id),
         };
         if to.write_all(&frame).await.is_err() || to.flush().await.is_err() {
             return;
@@ -179,23 +170,18 @@ async fn read(
     ids: Ids,
     outputs: &Outputs,
     mut replies: Replies,
-    pongs: mpsc::Sender<u32>,
+    pongs: mpsc::Sender<Bytes>,
 ) {
     let unheard = outputs.unheard();
     tokio::pin!(unheard);
     loop {
         let frame = tokio::select! {
             () = &mut unheard => return,
-            frame = next(&mut from) => frame,
+            frame = frame::read(&mut from) => frame,
         };
-        let Some((head, payload)) = frame else { return };
-        let first = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
-        if first & 0x8000_0000 == 0 {
-            give(first, ids, outputs, payload).await;
-            continue;
-        }
-        match (first & 0xffff) as u16 {
-            SYN_REPLY => {
+        match frame {
+            Some(Frame::Data { stream, payload, .. }) => give(stream, ids, outputs, payload).await,
+            Some(Frame::Control { kind: SYN_REPLY, .. }) => {
                 replies.left = replies.left.saturating_sub(1);
                 if replies.left == 0
                     && let Some(ready) = replies.ready.take()
@@ -203,14 +189,12 @@ async fn read(
                     let _ = ready.send(());
                 }
             }
-            PING => {
-                if let Some(id) = payload.get(..4) {
-                    let _ = pongs.try_send(u32::from_be_bytes([id[0], id[1], id[2], id[3]]));
-                }
+            Some(Frame::Control { kind: PING, payload, .. }) => {
+                let _ = pongs.try_send(payload);
             }
-            GOAWAY => return,
+            Some(Frame::Control { kind: GOAWAY, .. }) | None => return,
             // Resets, settings and windows: Kubernetes' servers keep no windows, and every end is told by a flag.
-            _ => {}
+            Some(Frame::Control { .. }) => {}
         }
     }
 }
@@ -235,63 +219,13 @@ async fn give(id: u32, ids: Ids, outputs: &Outputs, payload: Bytes) {
     }
 }
 
-/// The next frame: eight bytes of head, and the payload. None at the end, or for a frame that is too long.
-async fn next(from: &mut (impl AsyncRead + Unpin)) -> Option<([u8; 8], Bytes)> {
-    let mut head = [0; 8];
-    from.read_exact(&mut head).await.ok()?;
-    let length = u32::from_be_bytes([0, head[5], head[6], head[7]]) as usize;
-    if length > FRAME_MAX {
-        return None;
-    }
-    let mut payload = vec![0; length];
-    from.read_exact(&mut payload).await.ok()?;
-    Some((head, payload.into()))
-}
-
-fn length(bytes: usize) -> [u8; 3] {
-    let [_, a, b, c] = (bytes as u32).to_be_bytes();
-    [a, b, c]
-}
-
-fn control(kind: u16, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0x80, 3];
-    frame.extend_from_slice(&kind.to_be_bytes());
-    frame.push(0);
-    frame.extend_from_slice(&length(payload.len()));
-    frame.extend_from_slice(payload);
-    frame
-}
-
-fn data(stream: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = stream.to_be_bytes().to_vec();
-    frame.push(flags);
-    frame.extend_from_slice(&length(payload.len()));
-    frame.extend_from_slice(payload);
-    frame
-}
-
-/// Opens a stream with the header `streamtype`. All header blocks are one zlib stream, so only the first has its head.
-fn syn_stream(id: u32, kind: &str, is_first: bool) -> Vec<u8> {
-    let mut block = 1_u32.to_be_bytes().to_vec();
-    for text in ["streamtype", kind] {
-        block.extend_from_slice(&(text.len() as u32).to_be_bytes());
-        block.extend_from_slice(text.as_bytes());
-    }
+/// Opens a stream with the header `streamtype`.
+fn syn_stream(id: u32, kind: &str, blocks: &mut Writer) -> Vec<u8> {
     let mut payload = id.to_be_bytes().to_vec();
     // No parent stream, priority and slot 0.
     payload.extend_from_slice(&[0; 6]);
-    if is_first {
-        payload.extend_from_slice(&ZLIB_HEADER);
-    }
-    // A stored block that is not the last: flags, length, its complement.
-    let size = block.len() as u16;
-    payload.push(0);
-    payload.extend_from_slice(&size.to_le_bytes());
-    payload.extend_from_slice(&(!size).to_le_bytes());
-    payload.extend_from_slice(&block);
-    // An empty block flushes: without it Go's reader waits for the next one.
-    payload.extend_from_slice(&[0, 0, 0, 0xff, 0xff]);
-    control(SYN_STREAM, &payload)
+    payload.extend(blocks.block(&[("streamtype", kind)]));
+    frame::control(SYN_STREAM, 0, &payload)
 }
 
 #[cfg(test)]
@@ -307,16 +241,5 @@ mod tests {
         let (ids, opened) = Ids::new(Wanted { tty: true, stdin: false, ..all });
         assert_eq!(opened, [(1, "error"), (3, "stdout"), (5, "resize")]);
         assert_eq!((ids.stdout, ids.stderr, ids.resize), (Some(3), None, Some(5)));
-    }
-
-    #[test]
-    fn the_zlib_head_is_valid() {
-        // RFC 1950: the first two bytes are a multiple of 31, and bit 5 of the second says "dictionary".
-        let check = u16::from_be_bytes([ZLIB_HEADER[0], ZLIB_HEADER[1]]);
-        assert_eq!((check % 31, ZLIB_HEADER[1] & 0x20), (0, 0x20));
-        let frame = syn_stream(1, "error", true);
-        assert_eq!(frame.len(), 8 + 10 + 6 + 5 + 4 + 4 + 10 + 4 + 5 + 5);
-        assert_eq!(&frame[..4], [0x80, 3, 0, 1]);
-        assert_eq!(usize::from(frame[7]), frame.len() - 8);
     }
 }

@@ -1,0 +1,7 @@
+//! SPDY/3.1 as Kubernetes' clients and servers speak it: streams that are opened, carry bytes and end, without windows.
+//!
+//! `frame.rs` and `headers.rs` are what goes over the wire, `serve.rs` is the side that streams are opened to.
+
+pub mod frame;
+pub mod headers;
+pub mod serve;
