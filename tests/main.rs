@@ -1,6 +1,7 @@
 //! Tests.
 mod bad_inputs;
 mod charts;
+mod cli;
 mod git;
 mod golden;
 mod hooks;

@@ -10,9 +10,9 @@ use masthead_wire::pki::token::Token;
 use tokio::sync::oneshot;
 
 use crate::cli::serve::stopped;
-use crate::cli::{block_on, exit, words};
+use crate::cli::{block_on, words};
 use crate::daemon::options::DATA_DIR;
-use crate::daemon::preflight;
+use crate::daemon::preflight::Needs;
 
 /// Arguments of `agent`.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub node_name: Option<String>,
     /// Where the node keeps images, logs and state.
-    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
+    #[arg(long, value_name = "DIR", env = "MASTHEAD_DATA", default_value = DATA_DIR)]
     pub data: PathBuf,
     /// Labels that the node registers with, `key=value`, separated by commas.
     #[arg(long, value_name = "LABELS", value_delimiter = ',')]
@@ -51,7 +51,7 @@ pub struct Args {
 /// # Errors
 /// The machine lacks something, the token is refused, or the runtime does not answer.
 pub fn run(args: Args) -> Result<ExitCode> {
-    preflight::check(args.runtime.is_none()).map_err(|lacking| exit::configuration(lacking.what, lacking.hint))?;
+    Needs { git: false, pods: true, embedded: args.runtime.is_none() }.check()?;
     let token = args.token.as_deref().map(str::parse::<Token>).transpose().context("--token")?;
     block_on(async {
         let options = node::Options {

@@ -6,8 +6,9 @@ use anyhow::Result;
 use masthead_api::kind::registry::POD;
 use serde_json::Value;
 
+use crate::cli::block_on;
 use crate::cli::session::{self, Session};
-use crate::cli::target::{Namespace, object, pod_of, remote};
+use crate::cli::target::{Namespace, object, pod_of};
 use crate::cli::words;
 use crate::client::locate;
 use crate::client::rest::{Rest, encode};
@@ -23,7 +24,7 @@ pub struct Args {
     #[command(flatten)]
     pub namespace: Namespace,
     /// The container.
-    #[arg(short = 'c', long, default_value = "")]
+    #[arg(short = 'c', long, default_value = "", hide_default_value = true)]
     pub container: String,
     /// Pass standard input on.
     #[arg(short = 'i', long)]
@@ -63,5 +64,5 @@ impl Args {
 /// # Errors
 /// There is no such pod, or the control plane cannot be reached.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(args.join("attach", ""))
+    block_on(args.join("attach", ""))
 }

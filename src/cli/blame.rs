@@ -6,11 +6,13 @@ use anyhow::{Result, bail};
 use masthead_api::kind::Kind;
 use serde_json::Value;
 
-use crate::cli::paint::{self, Paint};
+use crate::cli::block_on;
+use crate::cli::paint::Paint;
 use crate::cli::status::Output;
-use crate::cli::target::{Namespace, remote, with_query};
+use crate::cli::target::{Namespace, with_query};
 use crate::client::locate;
 use crate::client::rest::Rest;
+use crate::git::text;
 use crate::source::trace;
 
 /// Arguments of `blame`.
@@ -38,7 +40,7 @@ pub struct Args {
 /// # Errors
 /// There is no such object, file or field, or the control plane cannot be reached.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(async move {
+    block_on(async move {
         let rest = Rest::find(&args.server)?;
         let namespace = &args.namespace.namespace;
         let path = match object(&args.what) {
@@ -63,7 +65,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
                 let several = items.len() > 1;
                 for item in items.iter() {
                     if several {
-                        println!("# {}", paint::safe(item["about"].as_str().unwrap_or_default()));
+                        println!("# {}", text::line(item["about"].as_str().unwrap_or_default()));
                     }
                     print!("{}", text(item["lines"].as_array().map_or(&[][..], Vec::as_slice), Paint::of_stdout()));
                 }
@@ -91,14 +93,14 @@ fn text(lines: &[Value], paint: Paint) -> String {
     for (line, head) in lines.iter().zip(&heads) {
         let cell = |i: usize| format!("{}{}", head[i], " ".repeat(widths[i] - head[i].chars().count()));
         let commit = if line["commit"].is_string() { paint.yellow(&cell(0)) } else { cell(0) };
-        let text = paint::safe(line["text"].as_str().unwrap_or_default());
+        let text = text::line(line["text"].as_str().unwrap_or_default());
         out.push_str(&format!("{commit} ({} {} {}) {text}\n", cell(1), cell(2), cell(3)));
     }
     out
 }
 
 fn head(line: &Value) -> [String; 4] {
-    let at = |field: &str| paint::safe(line[field].as_str().unwrap_or_default());
+    let at = |field: &str| text::line(line[field].as_str().unwrap_or_default()).into_owned();
     let commit = at("commit");
     let place = match (at("origin"), at("values"), at("valuesOrigin")) {
         (origin, values, _) if values.is_empty() => origin,

@@ -17,9 +17,9 @@ use masthead_agent::runtime::embedded::networked::Networked;
 use masthead_agent::runtime::embedded::options::Options;
 use masthead_agent::runtime::embedded::runtime::Embedded;
 
+use crate::cli::block_on;
 use crate::cli::serve::stopped;
-use crate::cli::{block_on, exit};
-use crate::daemon::preflight;
+use crate::daemon::preflight::Needs;
 
 /// Arguments of `cri`.
 #[derive(Clone, Debug, clap::Args)]
@@ -40,7 +40,7 @@ pub struct Args {
 /// # Errors
 /// The machine lacks something, a node runs in the directory, or the socket is taken.
 pub fn run(args: Args) -> Result<ExitCode> {
-    preflight::check(true).map_err(|lacking| exit::configuration(lacking.what, lacking.hint))?;
+    Needs { git: false, pods: true, embedded: true }.check()?;
     let socket = socket_path(&args.listen).context("--listen")?;
     block_on(async move {
         let paths = Paths::new(&args.data);

@@ -8,7 +8,8 @@ use masthead_api::kind::Kind;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use crate::cli::target::{self, Namespace, collection, display, object, remote, with_query};
+use crate::cli::block_on;
+use crate::cli::target::{self, Namespace, collection, display, object, with_query};
 use crate::cli::words;
 use crate::client::error::Error;
 use crate::client::locate;
@@ -27,7 +28,7 @@ pub struct Args {
     #[command(flatten)]
     pub namespace: Namespace,
     /// All objects with these labels.
-    #[arg(short = 'l', long, default_value = "")]
+    #[arg(short = 'l', long, default_value = "", hide_default_value = true)]
     pub selector: String,
     /// All objects of the type in the namespace.
     #[arg(long)]
@@ -66,7 +67,7 @@ pub struct Args {
 /// # Errors
 /// The words make no sense, or the control plane cannot be reached.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(async move {
+    block_on(async move {
         let rest = Rest::find(&args.server)?;
         let options = options(&args)?;
         let (mut failed, mut waiting) = (false, Vec::new());
@@ -97,13 +98,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
             let lasts = Some(words::duration(&args.timeout)?).filter(|time| !time.is_zero()).unwrap_or(WAIT_MAX);
             let until = Instant::now() + lasts;
             for (kind, name, uid) in waiting {
-                if timeout_at(until, gone(&rest, kind, &args.namespace.namespace, &name, &uid))
-                    .await
-                    .map(|gone| gone.map(drop))
-                    .is_err()
-                {
+                let Ok(ended) = timeout_at(until, gone(&rest, kind, &args.namespace.namespace, &name, &uid)).await
+                else {
                     bail!("timed out waiting for the condition on {}/{name}", kind.info().plural);
-                }
+                };
+                ended?;
             }
         }
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -1,15 +1,11 @@
-//! `up --demo`: an image made of this very program, and `examples/demo` pushed through git like anybody's commit.
+//! `up --demo`: `examples/demo` pushed through git like anybody's commit, until it answers.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use masthead_agent::images::assemble;
-use masthead_agent::images::manifest::Defaults;
-use masthead_agent::node::ImagesHandle;
 use masthead_api::core::pod::Pod;
 
 use crate::cli::init;
@@ -22,33 +18,8 @@ pub const FILES: [(&str, &str); 3] = [
     ("apps/web.yaml", include_str!("../../examples/demo/apps/web.yaml")),
 ];
 
-/// The versions of the image, so that there is one to roll to.
-const VERSIONS: [&str; 2] = ["v1", "v2"];
-
-/// The image without its tag.
-const IMAGE: &str = "masthead.local/demo";
-
 /// How long the demonstration may take to come up.
 pub const READY_MAX: Duration = Duration::from_secs(60);
-
-/// Makes the images of the demonstration from this program's own files.
-///
-/// # Errors
-/// The files cannot be read, or the image store is full.
-pub async fn images(images: &ImagesHandle) -> Result<()> {
-    let program = std::env::current_exe()?;
-    for version in VERSIONS {
-        let reference = format!("{IMAGE}:{version}");
-        let config = Defaults {
-            entrypoint: vec!["/masthead".to_owned(), "demo-app".to_owned()],
-            env: vec![format!("VERSION={version}")],
-            ..Defaults::default()
-        };
-        let files = assemble::program(Path::new("/masthead"), &program).context("collecting this program's files")?;
-        images.assemble(&reference, files, config).await.with_context(|| format!("making the image {reference}"))?;
-    }
-    Ok(())
-}
 
 /// Commits the demonstration and pushes it; the URL at which it answers.
 ///

@@ -15,7 +15,8 @@ use masthead_api::object::Object;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::cli::target::{self, Namespace, collection, object, remote, with_query};
+use crate::cli::block_on;
+use crate::cli::target::{self, Namespace, collection, object, with_query};
 use crate::client::error::Error;
 use crate::client::locate;
 use crate::client::rest::Rest;
@@ -37,7 +38,7 @@ pub struct Args {
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
     /// Only objects with these labels.
-    #[arg(short = 'l', long, default_value = "")]
+    #[arg(short = 'l', long, default_value = "", hide_default_value = true)]
     pub selector: String,
     /// Leave events out with `--show-events=false`.
     #[arg(long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true)]
@@ -52,10 +53,11 @@ pub struct Args {
 /// # Errors
 /// The control plane cannot be reached.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(async move {
-        let rest = Rest::find(&args.server)?;
+    block_on(async move {
         let asked = target::parse(&args.what)?;
+        let rest = Rest::find(&args.server)?;
         let named = asked.iter().any(|asked| !asked.names.is_empty());
+        let scope: Vec<Kind> = asked.iter().map(|asked| asked.kind).collect();
         let (mut failed, mut texts) = (false, Vec::new());
         for asked in asked {
             if asked.names.is_empty() {
@@ -82,7 +84,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         print!("{}", texts.join("\n\n"));
         if texts.is_empty() && !named {
-            eprintln!("No resources found in {} namespace.", args.namespace.namespace);
+            let place = match args.all_namespaces || scope.iter().all(|kind| !kind.info().namespaced) {
+                true => String::new(),
+                false => format!(" in {} namespace.", args.namespace.namespace),
+            };
+            eprintln!("No resources found{place}");
         }
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     })

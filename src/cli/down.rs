@@ -20,7 +20,7 @@ const STOP_MAX: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The data directory that `up` was given.
-    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
+    #[arg(long, value_name = "DIR", env = "MASTHEAD_DATA", default_value = DATA_DIR)]
     pub data: PathBuf,
     /// Keep the repository (`repo.git`), which holds everything that was asked for.
     #[arg(long)]
@@ -36,6 +36,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         println!("nothing to remove: there is no {}", args.data.display());
         return Ok(ExitCode::SUCCESS);
     }
+    data::refuse_foreign(&args.data)?;
     stop_daemon(args)?;
     // From here on no daemon can start beside us.
     let data = Data::open(&args.data)?;
@@ -50,6 +51,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             kept = true;
             continue;
         }
+        // By its lock the directory is known as ours: it goes last.
+        if path.ends_with(data::LOCK) {
+            continue;
+        }
         let removed = if path.is_dir() && !path.is_symlink() {
             std::fs::remove_dir_all(&path)
         } else {
@@ -57,6 +62,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         };
         removed.with_context(|| format!("removing {}", path.display()))?;
     }
+    std::fs::remove_file(data.root().join(data::LOCK)).context("removing the lock")?;
     if !kept {
         std::fs::remove_dir(data.root()).with_context(|| format!("removing {}", data.root().display()))?;
     }

@@ -9,11 +9,13 @@ use masthead_api::meta::Time;
 use masthead_api::table::age::human;
 use serde_json::Value;
 
+use crate::cli::block_on;
 use crate::cli::tabular::Tabular;
-use crate::cli::target::{self, Namespace, collection, remote, with_query};
+use crate::cli::target::{self, Namespace, collection, with_query};
 use crate::client::locate;
 use crate::client::rest::{JSON, Rest};
 use crate::clock;
+use crate::git::text;
 
 /// How events are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -58,7 +60,7 @@ pub struct Args {
 /// # Errors
 /// The control plane cannot be reached.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(async move {
+    block_on(async move {
         let rest = Rest::find(&args.server)?;
         let namespace = if args.all_namespaces { "" } else { &args.namespace.namespace };
         let fields = fields(&args)?;
@@ -162,7 +164,7 @@ fn header(args: &Args) -> Vec<String> {
 
 fn row(args: &Args, event: &Value) -> Vec<String> {
     let text =
-        |path: &str| crate::cli::paint::safe(event.pointer(path).and_then(Value::as_str).unwrap_or_default().trim());
+        |path: &str| text::line(event.pointer(path).and_then(Value::as_str).unwrap_or_default().trim()).into_owned();
     let mut out = Vec::new();
     if args.all_namespaces {
         out.push(text("/metadata/namespace"));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::cli::attach;
-use crate::cli::target::remote;
+use crate::cli::block_on;
 use crate::client::rest::encode;
 
 /// Arguments of `exec`.
@@ -24,7 +24,7 @@ pub struct Args {
 /// # Errors
 /// There is no such pod, or the control plane cannot be reached.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(async move {
+    block_on(async move {
         let command: String = args.command.iter().map(|word| format!("&command={}", encode(word))).collect();
         args.into.join("exec", &command).await
     })

@@ -1,11 +1,14 @@
 //! What went wrong → one message on standard error and an exit code that says whose fault it is.
 
-use std::fmt;
+use std::io;
 use std::process::ExitCode;
+
+use crate::client::error::Error as Refused;
+use crate::daemon::lacking::Lacking;
 
 /// Whose fault it is; the exit code follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
+enum Blame {
     /// What the user asked for cannot be done, or failed: 1.
     User,
     /// The machine or the configuration lacks something: 78 (`EX_CONFIG` of sysexits).
@@ -17,6 +20,31 @@ pub enum Blame {
 }
 
 impl Blame {
+    /// By what is known of an error's causes.
+    fn of(error: &anyhow::Error) -> Blame {
+        use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied, ReadOnlyFilesystem, StorageFull};
+        let cause = |cause: &(dyn std::error::Error + 'static)| {
+            if cause.is::<Lacking>() {
+                return Some(Blame::Configuration);
+            }
+            if let Some(refused) = cause.downcast_ref::<Refused>() {
+                return Some(match refused {
+                    Refused::Status { code: 409, .. } => Blame::Conflict,
+                    Refused::Status { code: 500.., .. } | Refused::Answer { .. } | Refused::Long { .. } => {
+                        Blame::Internal
+                    }
+                    Refused::Status { .. } => Blame::User,
+                    Refused::Unreachable { .. } => Blame::Configuration,
+                });
+            }
+            let kind = cause.downcast_ref::<io::Error>()?.kind();
+            let lacks =
+                [AddrInUse, AddrNotAvailable, PermissionDenied, ReadOnlyFilesystem, StorageFull].contains(&kind);
+            lacks.then_some(Blame::Configuration)
+        };
+        error.chain().find_map(cause).unwrap_or(Blame::User)
+    }
+
     fn code(self) -> u8 {
         match self {
             Blame::User => 1,
@@ -25,27 +53,6 @@ impl Blame {
             Blame::Internal => 70,
         }
     }
-}
-
-/// An error with its blame and what to do about it.
-#[derive(Debug)]
-pub struct Blamed {
-    blame: Blame,
-    message: String,
-    hint: String,
-}
-
-impl fmt::Display for Blamed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Blamed {}
-
-/// The machine or the configuration lacks something; `hint` says how to get it.
-pub fn configuration(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
-    Blamed { blame: Blame::Configuration, message: message.into(), hint: hint.into() }.into()
 }
 
 /// Ends the program quietly when whoever reads its output has gone (`masthead get pods | head`): the print macros panic
@@ -63,17 +70,57 @@ pub fn quiet_when_nobody_reads() {
 
 /// Prints an error and chooses the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    let blamed = error.downcast_ref::<Blamed>();
     // A reader that went away (`masthead get | head`) is no error.
-    if error
-        .chain()
-        .any(|e| e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe))
-    {
+    let is_gone = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    if error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_gone)) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("error: {error:#}");
-    if let Some(hint) = blamed.map(|b| b.hint.as_str()).filter(|hint| !hint.is_empty()) {
+    match error.downcast_ref::<Refused>() {
+        // The server's own words, as kubectl prints them.
+        Some(refused @ Refused::Status { .. }) => eprintln!("{refused}"),
+        _ => eprintln!("error: {error:#}"),
+    }
+    if let Some(hint) = error.chain().find_map(hint) {
         eprintln!("{hint}");
     }
-    ExitCode::from(blamed.map_or(Blame::User, |b| b.blame).code())
+    ExitCode::from(Blame::of(error).code())
+}
+
+/// What to do about a cause, where it is known.
+fn hint<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a str> {
+    if let Some(lacking) = cause.downcast_ref::<Lacking>() {
+        return Some(&lacking.hint);
+    }
+    if let Some(Refused::Unreachable { .. }) = cause.downcast_ref::<Refused>() {
+        return Some("`masthead up` starts it again if it ran on this machine; --server names another");
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn the_exit_code_says_whose_fault_it_is() {
+        let check = |error: anyhow::Error, expect: Blame| assert_eq!(Blame::of(&error), expect, "{error:#}");
+        let io = |kind: io::ErrorKind| anyhow::Error::from(io::Error::from(kind)).context("doing it");
+        let status = |code: u16| anyhow::Error::from(Refused::of(code, b"{}"));
+        check(anyhow::anyhow!("no such word"), Blame::User);
+        check(io(io::ErrorKind::NotFound), Blame::User);
+        check(io(io::ErrorKind::AddrInUse), Blame::Configuration);
+        check(io(io::ErrorKind::ReadOnlyFilesystem), Blame::Configuration);
+        check(
+            Err::<(), _>(Lacking::error("no git", "install it")).context("starting").unwrap_err(),
+            Blame::Configuration,
+        );
+        check(Refused::Unreachable { url: String::new(), why: String::new() }.into(), Blame::Configuration);
+        check(status(404), Blame::User);
+        check(status(409).context("reverting"), Blame::Conflict);
+        check(status(500), Blame::Internal);
+        let codes = [Blame::User, Blame::Configuration, Blame::Conflict, Blame::Internal].map(Blame::code);
+        assert_eq!(codes, [1, 78, 75, 70]);
+    }
 }

@@ -3,29 +3,18 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
-use clap::ValueEnum;
+use anyhow::{Result, anyhow, bail};
 use masthead_api::kind::Kind;
 use masthead_api::table::text::{Options, Printer};
 use serde_json::{Value, json};
 
+use crate::cli::block_on;
+use crate::cli::chart::jsonpath;
+use crate::cli::output::{Output, Outputs};
 use crate::cli::sort;
-use crate::cli::target::{self, Asked, Namespace, collection, display, object, remote, with_query};
+use crate::cli::target::{self, Asked, Namespace, collection, display, object, with_query};
 use crate::client::locate;
 use crate::client::rest::{Rest, TABLE};
-
-/// How objects are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// A table with more columns.
-    Wide,
-    /// JSON.
-    Json,
-    /// YAML.
-    Yaml,
-    /// Kind and name.
-    Name,
-}
 
 /// Arguments of `get`.
 #[derive(Clone, Debug, clap::Args)]
@@ -40,13 +29,13 @@ pub struct Args {
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
     /// Only objects with these labels.
-    #[arg(short = 'l', long, default_value = "")]
+    #[arg(short = 'l', long, default_value = "", hide_default_value = true)]
     pub selector: String,
     /// Only objects with these fields.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub field_selector: String,
     /// How to print.
-    #[arg(short = 'o', long, value_enum)]
+    #[arg(short = 'o', long, value_name = "FORMAT", value_parser = Outputs)]
     pub output: Option<Output>,
     /// Go on printing changes.
     #[arg(short = 'w', long)]
@@ -76,16 +65,16 @@ pub struct Args {
 /// # Errors
 /// The control plane cannot be reached, or the words make no sense.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(async move {
-        let rest = Rest::find(&args.server)?;
+    block_on(async move {
         let asked = target::parse(&args.what)?;
+        let rest = Rest::find(&args.server)?;
         if args.all_namespaces && asked.iter().any(|asked| !asked.names.is_empty()) {
             bail!("a resource cannot be retrieved by name across all namespaces");
         }
         if args.watch && (asked.len() > 1 || asked.iter().any(|asked| asked.names.len() > 1)) {
             bail!("you may only specify a single resource or type of resource to watch");
         }
-        match args.output {
+        match &args.output {
             None | Some(Output::Wide) => Get { args: &args, rest: &rest }.tables(&asked).await,
             Some(output) => objects(&args, &rest, &asked, output).await,
         }
@@ -228,7 +217,7 @@ fn found(args: &Args, answer: Result<Value>, failed: &mut bool) -> Result<Option
     }
 }
 
-async fn objects(args: &Args, rest: &Rest, asked: &[Asked], output: Output) -> Result<ExitCode> {
+async fn objects(args: &Args, rest: &Rest, asked: &[Asked], output: &Output) -> Result<ExitCode> {
     let mut failed = false;
     let mut items = Vec::new();
     let single = matches!(asked, [one] if one.names.len() == 1);
@@ -255,13 +244,13 @@ async fn objects(args: &Args, rest: &Rest, asked: &[Asked], output: Output) -> R
     if single && items.is_empty() {
         return Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
-    if output == Output::Name {
+    if *output == Output::Name {
         say(&items.iter().map(|item| name_of(item) + "\n").collect::<String>())?;
     } else if single {
-        say(&written(&items[0], output))?;
+        say(&written(&items[0], output)?)?;
     } else {
         let list = json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": "" }, "items": items });
-        say(&written(&list, output))?;
+        say(&written(&list, output)?)?;
     }
     if let (true, [one]) = (args.watch, asked) {
         return watch_objects(args, rest, one, output, &revision).await;
@@ -269,7 +258,7 @@ async fn objects(args: &Args, rest: &Rest, asked: &[Asked], output: Output) -> R
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn watch_objects(args: &Args, rest: &Rest, asked: &Asked, output: Output, revision: &str) -> Result<ExitCode> {
+async fn watch_objects(args: &Args, rest: &Rest, asked: &Asked, output: &Output, revision: &str) -> Result<ExitCode> {
     let namespace = if args.all_namespaces { "" } else { &args.namespace.namespace };
     let by_name = asked.names.first().map(|name| format!("metadata.name={name}")).unwrap_or_default();
     let fields = if by_name.is_empty() { &args.field_selector } else { &by_name };
@@ -288,15 +277,15 @@ async fn watch_objects(args: &Args, rest: &Rest, asked: &Asked, output: Output, 
                 bail!("{}", event.pointer("/object/message").and_then(Value::as_str).unwrap_or("the watch failed"))
             }
             (_, Output::Name) => say(&(name_of(&event["object"]) + "\n"))?,
-            (_, Output::Yaml) => say(&format!("---\n{}", written(&event["object"], output)))?,
-            _ => say(&written(&event["object"], output))?,
+            (_, Output::Yaml) => say(&format!("---\n{}", written(&event["object"], output)?))?,
+            _ => say(&written(&event["object"], output)?)?,
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// An object as JSON or YAML, without the field managers that nobody reads.
-fn written(value: &Value, output: Output) -> String {
+/// An object as JSON, YAML or what a template makes of it, without the field managers that nobody reads.
+fn written(value: &Value, output: &Output) -> Result<String> {
     let mut value = value.clone();
     let strip = |item: &mut Value| {
         if let Some(meta) = item.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -307,15 +296,17 @@ fn written(value: &Value, output: Output) -> String {
     for item in value.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
         strip(item);
     }
-    if output == Output::Yaml {
-        return masthead_yaml::emit::to_string(&value);
+    match output {
+        Output::Yaml => return Ok(masthead_yaml::emit::to_string(&value)),
+        Output::Jsonpath(template) => return jsonpath::print(template, &value).map_err(|why| anyhow!(why)),
+        Output::Json | Output::Name | Output::Wide => {}
     }
     let mut out = Vec::new();
     let mut writer =
         serde_json::Serializer::with_formatter(&mut out, serde_json::ser::PrettyFormatter::with_indent(b"    "));
     // Writing JSON into memory cannot fail: the keys of a Value are texts.
     let _ = serde::Serialize::serialize(&value, &mut writer);
-    String::from_utf8_lossy(&out).into_owned() + "\n"
+    Ok(String::from_utf8_lossy(&out).into_owned() + "\n")
 }
 
 fn name_of(item: &Value) -> String {

@@ -8,13 +8,15 @@ use clap::Subcommand;
 use masthead_agent::node;
 
 use crate::cli::block_on;
+use crate::cli::tabular::Tabular;
+use crate::daemon::lacking::Lacking;
 use crate::daemon::options::DATA_DIR;
 
 /// Arguments of `image`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The data directory of the node.
-    #[arg(long, value_name = "DIR", default_value = DATA_DIR, global = true)]
+    #[arg(long, value_name = "DIR", env = "MASTHEAD_DATA", default_value = DATA_DIR, global = true)]
     pub data: PathBuf,
     /// What to do.
     #[command(subcommand)]
@@ -47,6 +49,10 @@ pub enum Command {
 /// # Errors
 /// The archive is no image, or the image is not here.
 pub fn run(args: Args) -> Result<ExitCode> {
+    if !matches!(args.command, Command::Import { .. }) && !args.data.join("images").exists() {
+        let what = format!("no node keeps images in {}", args.data.display());
+        return Err(Lacking::error(what, "--data names the data directory of a node"));
+    }
     block_on(async {
         let images = node::images(&args.data).await?;
         match args.command {
@@ -60,12 +66,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
                 }
             }
             Command::Ls => {
+                let header = ["NAME", "ID", "SIZE"].map(str::to_owned).to_vec();
                 let rows = images.list().await?.into_iter().map(|image| {
                     let id = image.id.trim_start_matches("sha256:").chars().take(12).collect();
                     let names = if image.names.is_empty() { "<none>".to_owned() } else { image.names.join(", ") };
                     vec![names, id, size(image.size_bytes)]
                 });
-                print!("{}", crate::cli::columns::table(&["NAME", "ID", "SIZE"], rows));
+                print!("{}", Tabular::default().lines(&std::iter::once(header).chain(rows).collect::<Vec<_>>()));
             }
             Command::Rm { images: names } => {
                 for name in names {

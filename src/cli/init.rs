@@ -5,6 +5,10 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
+use crate::cli::{block_on, example};
+use crate::daemon::data;
+use crate::daemon::options::{BRANCH, DATA_DIR};
+
 /// The skeleton: the files of `repo-layout/`, which a test holds to what is accepted.
 pub const LAYOUT: [(&str, &str); 4] = [
     ("README.md", include_str!("../../repo-layout/README.md")),
@@ -20,8 +24,11 @@ pub struct Args {
     #[arg(default_value = ".")]
     pub folder: PathBuf,
     /// The branch that will be tracked.
-    #[arg(long, default_value = crate::daemon::options::BRANCH)]
+    #[arg(long, default_value = BRANCH)]
     pub branch: String,
+    /// The data directory of the control plane that it is for: its nodes get the image that the example runs.
+    #[arg(long, value_name = "DIR", env = "MASTHEAD_DATA", default_value = DATA_DIR)]
+    pub data: PathBuf,
 }
 
 /// Writes the files and makes a git repository with a first commit around them.
@@ -40,7 +47,23 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     for (path, _) in LAYOUT {
         println!("  {path}");
     }
-    println!("next: git commit -m 'first', git remote add origin URL, git push -u origin {}", args.branch);
+    match block_on(example::provide(&args.data)) {
+        Ok(true) => println!("The example runs {}, which this machine's nodes have.", example::NAME),
+        Ok(false) => println!(
+            "The example runs {}, which no node has: there is none with its data in {}. `masthead init` beside a running \
+             `masthead up` makes it; or name an image of your own.",
+            example::NAME,
+            args.data.display()
+        ),
+        Err(error) => eprintln!("warning: the image of the example, {}, can't be made: {error:#}", example::NAME),
+    }
+    let url = data::read(&args.data).map_or_else(|_| "URL".to_owned(), |daemon| daemon.repository_url);
+    println!("Next:");
+    if folder != Path::new(".") {
+        println!("  cd {}", folder.display());
+    }
+    println!("  git commit -m 'first'");
+    println!("  git remote add origin {url} && git push -u origin {}", args.branch);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -42,7 +42,7 @@ const FLAGS: &[Flag] = &[
 
 /// Arguments of `install` and `upgrade`; Helm's own rules read them.
 #[derive(Clone, Debug, clap::Args)]
-#[command(disable_help_flag = true)]
+#[command(disable_help_flag = true, override_help = USAGE)]
 pub struct Args {
     /// RELEASE, CHART (a folder, an archive, oci://…, or a name with --repo), and Helm's flags.
     #[arg(value_name = "RELEASE CHART", trailing_var_arg = true, allow_hyphen_values = true)]
@@ -67,13 +67,13 @@ CHART is a folder, an archive, oci://HOST/PATH/NAME, or a name with --repo URL.
 
 Flags:
   -f, --values FILE            values from a file; may be repeated
-      --set KEY=VALUE          a value (--set-string, --set-json, --set-file, --set-literal as Helm has them)
+      --set KEY=VALUE          a value; --set-string, --set-json, --set-file, --set-literal as with helm
   -n, --namespace NAMESPACE    the namespace of the objects
       --create-namespace       write the Namespace too
       --version RANGE          a version or a range; masthead.lock pins what it is today
       --repo URL               the chart repository
       --username, --password   for the repository or registry
-      --verify                 check the chart's signature, against --keyring FILE; masthead.lock notes who signed it
+      --verify                 check the chart's signature, against --keyring FILE
       --no-hooks               leave the chart's hooks out
       --skip-crds              leave the chart's crds/ out
       --skip-schema-validation do not hold values against values.schema.json
@@ -88,7 +88,7 @@ Flags:
 /// # Errors
 /// The chart can't be had, the name is taken, git fails, or the control plane refuses the push.
 pub fn run(args: &Args, verb: Verb) -> Result<ExitCode> {
-    if args.rest.iter().any(|arg| arg == "--help" || arg == "-h") || args.rest.is_empty() {
+    if args.rest.iter().any(|arg| arg == "--help" || arg == "-h") {
         print!("{USAGE}");
         return Ok(ExitCode::SUCCESS);
     }

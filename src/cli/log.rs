@@ -7,12 +7,13 @@ use masthead_api::meta::Time;
 use masthead_api::table::age::human;
 use serde_json::Value;
 
-use crate::cli::paint::{self, Paint};
+use crate::cli::block_on;
+use crate::cli::paint::Paint;
 use crate::cli::status::{Output, outcome};
-use crate::cli::target::remote;
 use crate::client::locate;
 use crate::client::rest::Rest;
 use crate::clock;
+use crate::git::text;
 
 /// Arguments of `log`.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,7 +34,7 @@ pub struct Args {
 /// # Errors
 /// The control plane cannot be reached.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(async move {
+    block_on(async move {
         let rest = Rest::find(&args.server)?;
         let found = rest.get(&format!("/apis/masthead.dev/v1/commits?limit={}", args.max_count)).await?;
         if args.output == Output::Json {
@@ -52,7 +53,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 fn block(record: &Value, now_s: i64, paint: Paint) -> String {
-    let text = |path: &str| paint::safe(record.pointer(path).and_then(Value::as_str).unwrap_or_default());
+    let text = |path: &str| text::line(record.pointer(path).and_then(Value::as_str).unwrap_or_default());
     let taken_s = record["started_s"].as_i64().unwrap_or_default();
     let mut out =
         format!("{} {}  {}\n", paint.yellow("commit"), paint.yellow(&text("/commit/id")), outcome(record, paint));
@@ -60,11 +61,11 @@ fn block(record: &Value, now_s: i64, paint: Paint) -> String {
     out.push_str(&format!("Taken:  {} ({} ago)\n\n", Time(taken_s), human(now_s - taken_s)));
     out.push_str(&format!("    {}\n", text("/commit/subject")));
     for line in record["hooks"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        out.push_str(&format!("    {}\n", paint::safe(line)));
+        out.push_str(&format!("    {}\n", text::line(line)));
     }
     let detail = record["detail"].as_str().unwrap_or_default();
     for line in detail.lines() {
-        out.push_str(&format!("    {}\n", paint.red(&paint::safe(line))));
+        out.push_str(&format!("    {}\n", paint.red(&text::line(line))));
     }
     out
 }

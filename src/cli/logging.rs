@@ -23,10 +23,10 @@ pub enum Format {
 #[group(skip)]
 pub struct Args {
     /// How log lines look.
-    #[arg(long = "log-format", value_enum, default_value = "text", global = true)]
+    #[arg(long = "log-format", value_enum, default_value = "text", global = true, help_heading = "Logging")]
     pub format: Format,
     /// What is logged: a level, or `target=level` pairs.
-    #[arg(long = "log", env = "MASTHEAD_LOG", default_value = DEFAULT, global = true)]
+    #[arg(long = "log", env = "MASTHEAD_LOG", default_value = DEFAULT, global = true, help_heading = "Logging")]
     pub filter: String,
 }
 

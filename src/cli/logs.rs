@@ -9,7 +9,8 @@ use masthead_api::kind::registry::POD;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::cli::target::{Namespace, collection, object, pod_of, remote, with_query};
+use crate::cli::block_on;
+use crate::cli::target::{Namespace, collection, object, pod_of, with_query};
 use crate::cli::words;
 use crate::client::error::Error;
 use crate::client::locate;
@@ -34,7 +35,7 @@ pub struct Args {
     #[arg(short = 'p', long)]
     pub previous: bool,
     /// The container.
-    #[arg(short = 'c', long, default_value = "")]
+    #[arg(short = 'c', long, default_value = "", hide_default_value = true)]
     pub container: String,
     /// All containers of the pod.
     #[arg(long, conflicts_with = "container")]
@@ -46,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "DURATION")]
     pub since: Option<String>,
     /// Only lines after this time (RFC 3339).
-    #[arg(long, value_name = "TIME", conflicts_with = "since", default_value = "")]
+    #[arg(long, value_name = "TIME", conflicts_with = "since", default_value = "", hide_default_value = true)]
     pub since_time: String,
     /// Begin each line with its time.
     #[arg(long)]
@@ -58,7 +59,7 @@ pub struct Args {
     #[arg(long, default_value_t = 0)]
     pub limit_bytes: u64,
     /// Of all pods with these labels.
-    #[arg(short = 'l', long, default_value = "")]
+    #[arg(short = 'l', long, default_value = "", hide_default_value = true)]
     pub selector: String,
     /// How many logs may be followed at once.
     #[arg(long, default_value_t = 5)]
@@ -73,7 +74,7 @@ pub struct Args {
 /// # Errors
 /// There is no such pod, or the control plane cannot be reached.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(async move {
+    block_on(async move {
         let rest = Arc::new(Rest::find(&args.server)?);
         let sources = sources(&args, &rest).await?;
         if args.follow && sources.len() > args.max_log_requests {

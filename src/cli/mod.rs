@@ -4,7 +4,6 @@ pub mod agent;
 pub mod attach;
 pub mod blame;
 pub mod chart;
-pub mod columns;
 pub mod completion;
 pub mod cri;
 pub mod delete;
@@ -13,6 +12,7 @@ pub mod demo_app;
 pub mod describe;
 pub mod down;
 pub mod events;
+pub mod example;
 pub mod exec;
 pub mod exit;
 pub mod get;
@@ -23,6 +23,7 @@ pub mod log;
 pub mod logging;
 pub mod logs;
 pub mod node;
+pub mod output;
 pub mod paint;
 pub mod plan;
 pub mod port_forward;
@@ -47,7 +48,7 @@ use clap::{Parser, Subcommand};
 
 /// A container orchestrator whose API is a git repository.
 #[derive(Parser)]
-#[command(name = "masthead", version, about, propagate_version = true)]
+#[command(name = "masthead", version, about, max_term_width = 100)]
 pub struct Masthead {
     /// How the program logs.
     #[command(flatten)]

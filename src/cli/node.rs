@@ -6,7 +6,9 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use crate::cli::tabular::Tabular;
 use crate::cli::{block_on, words};
+use crate::client::error::Error;
 use crate::client::locate;
 use crate::client::rest::Rest;
 use crate::fleet::config::{NodeSpec, Role};
@@ -102,7 +104,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
                     // The machine is gone; now its entry among the nodes, which may never have been made.
                     let entry = rest.delete(&format!("/api/v1/nodes/{name}"), &json!({})).await;
                     if let Err(error) = entry
-                        && !error.to_string().contains("not found")
+                        && !error.downcast_ref::<Error>().is_some_and(Error::is_not_found)
                     {
                         return Err(error);
                     }
@@ -150,7 +152,8 @@ async fn list(rest: &Rest) -> Result<()> {
             ports,
         ]
     });
-    print!("{}", crate::cli::columns::table(&["NAME", "STATE", "STATUS", "ROLE", "ADDRESS", "PODS", "PORTS"], rows));
+    let header = ["NAME", "STATE", "STATUS", "ROLE", "ADDRESS", "PODS", "PORTS"].map(str::to_owned).to_vec();
+    print!("{}", Tabular::default().lines(&std::iter::once(header).chain(rows).collect::<Vec<_>>()));
     for machine in machines.iter().filter(|machine| machine.why.is_some()) {
         eprintln!("{}: {}", machine.name, machine.why.as_deref().unwrap_or_default());
     }

@@ -1,4 +1,4 @@
-//! Words → coloured words on a terminal, and text of others without what a terminal would act on.
+//! Words → coloured words on a terminal.
 
 use std::io::IsTerminal;
 
@@ -40,9 +40,4 @@ impl Paint {
     pub fn yellow(self, text: &str) -> String {
         self.with(33, text)
     }
-}
-
-/// Text that others wrote, without control characters.
-pub fn safe(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }

@@ -6,8 +6,9 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::Value;
 
+use crate::cli::block_on;
 use crate::cli::exit;
-use crate::cli::target::{remote, with_query};
+use crate::cli::target::with_query;
 use crate::client::error::Error;
 use crate::client::locate;
 use crate::client::rest::Rest;
@@ -30,7 +31,7 @@ pub enum Output {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// A branch, tag or commit of the repository [default: the tracked branch].
-    #[arg(value_name = "REF", default_value = "")]
+    #[arg(value_name = "REF", default_value = "", hide_default_value = true)]
     pub reference: String,
     /// How to print.
     #[arg(short = 'o', long, value_enum, default_value = "text")]
@@ -45,7 +46,7 @@ pub struct Args {
 /// # Errors
 /// None: they are told with exit code 2.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let done = remote(async move {
+    let done = block_on(async move {
         let rest = Rest::find(&args.server)?;
         let path = |format: &str| {
             with_query("/apis/masthead.dev/v1/plan", &[("ref", args.reference.as_str()), ("format", format)])

@@ -15,7 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::cli::target::{self, Namespace, display, object, pod_of, remote};
+use crate::cli::block_on;
+use crate::cli::target::{self, Namespace, display, object, pod_of};
 use crate::client::locate;
 use crate::client::rest::Rest;
 use crate::server::channel::{self, FORWARD_PROTOCOL};
@@ -55,7 +56,7 @@ pub struct Args {
 /// # Errors
 /// There is no such pod or port, or none can be listened on.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(async move {
+    block_on(async move {
         let rest = Arc::new(Rest::find(&args.server)?);
         let namespace = &args.namespace.namespace;
         let (kind, name) = target::one(&args.what, POD)?;

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
+use crate::cli::block_on;
 use crate::cli::paint::Paint;
 use crate::cli::status::{self, outcome};
-use crate::cli::target::remote;
 use crate::client::locate;
 use crate::client::rest::{JSON, Rest, encode};
+use crate::git::text;
 
 /// Arguments of `revert`.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,7 +34,7 @@ pub struct Args {
 /// # Errors
 /// It cannot be made.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(async move {
+    block_on(async move {
         let rest = Rest::find(&args.server)?;
         let (author, email) = identity();
         // Followed from before, so that nothing is missed.
@@ -66,13 +67,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
                 .map(str::to_owned)
                 .collect();
             for line in rollout.iter().filter(|line| !told.contains(*line)) {
-                println!("  {line}");
+                println!("  {}", text::line(line));
             }
             told = rollout;
             if let Some(code) = ended(&record) {
                 println!("{}", outcome(&record, Paint::of_stdout()));
                 for line in record["detail"].as_str().unwrap_or_default().lines() {
-                    println!("  {line}");
+                    println!("  {}", text::line(line));
                 }
                 return Ok(code);
             }

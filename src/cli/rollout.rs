@@ -10,7 +10,8 @@ use masthead_api::kind::registry::DEPLOYMENT;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::cli::target::{self, Namespace, collection, display, object, remote, with_query};
+use crate::cli::block_on;
+use crate::cli::target::{self, Asked, Namespace, collection, display, object, with_query};
 use crate::cli::words;
 use crate::client::error::Error;
 use crate::client::locate;
@@ -72,11 +73,11 @@ pub struct WaitArgs {
 /// The control plane cannot be reached, or the rollout came to nothing.
 pub fn run(rollout: Rollout) -> Result<ExitCode> {
     let Rollout::Status(args) = rollout;
-    remote(async move {
+    block_on(async move {
         let rest = Rest::find(&args.server)?;
         let lasts = Some(words::duration(&args.timeout)?).filter(|time| !time.is_zero()).unwrap_or(ROLLOUT_MAX);
         let until = Instant::now() + lasts;
-        for asked in target::parse(&args.what)? {
+        for asked in named(&args.what)? {
             if asked.kind != DEPLOYMENT {
                 bail!("no status viewer has been implemented for {}", asked.kind);
             }
@@ -111,11 +112,11 @@ pub fn run(rollout: Rollout) -> Result<ExitCode> {
 /// # Errors
 /// The control plane cannot be reached, or the time is over.
 pub fn wait(args: WaitArgs) -> Result<ExitCode> {
-    remote(async move {
+    block_on(async move {
         let rest = Rest::find(&args.server)?;
         let wish = Wish::parse(&args.wish)?;
         let until = Instant::now() + words::duration(&args.timeout)?;
-        for asked in target::parse(&args.what)? {
+        for asked in named(&args.what)? {
             for name in &asked.names {
                 let mut uid = None;
                 let step = |seen: Option<&Value>| Ok(wish.holds(seen, &mut uid));
@@ -125,6 +126,15 @@ pub fn wait(args: WaitArgs) -> Result<ExitCode> {
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// The objects that words name, each by its name.
+fn named(words: &[String]) -> Result<Vec<Asked>> {
+    let asked = target::parse(words)?;
+    if asked.iter().any(|asked| asked.names.is_empty()) {
+        bail!("resource(s) were provided, but no name was specified");
+    }
+    Ok(asked)
 }
 
 /// Shows each state of an object until `step` says it is done.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::cli::{block_on, start};
+use crate::daemon::preflight::Needs;
 use crate::daemon::serve;
 
 /// The port on which agents dial a control plane of its own.
@@ -21,6 +22,7 @@ pub struct Args {
 /// # Errors
 /// It cannot start.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    Needs { git: true, ..Needs::default() }.check()?;
     block_on(async {
         let mut running = serve::serve(&args.start.options(NODES_PORT)?).await?;
         println!("API          {}", running.daemon.api_url);

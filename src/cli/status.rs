@@ -9,12 +9,13 @@ use masthead_api::meta::Time;
 use masthead_api::table::age::human;
 use serde_json::Value;
 
-use crate::cli::paint::{self, Paint};
+use crate::cli::block_on;
+use crate::cli::paint::Paint;
 use crate::cli::tabular::Tabular;
-use crate::cli::target::remote;
 use crate::client::locate;
 use crate::client::rest::{JSON, Rest};
 use crate::clock;
+use crate::git::text;
 
 /// The path of the status.
 pub const PATH: &str = "/apis/masthead.dev/v1/status";
@@ -47,7 +48,7 @@ pub struct Args {
 /// # Errors
 /// The control plane cannot be reached.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(async move {
+    block_on(async move {
         let rest = Rest::find(&args.server)?;
         if !args.watch {
             show(args.output, &rest.get(PATH).await?)?;
@@ -83,23 +84,20 @@ pub fn text(status: &Value, now_s: i64, paint: Paint) -> String {
     if let Some(why) = status.pointer("/repository/trouble/why").and_then(Value::as_str) {
         let since = Time::parse(at("/repository/trouble/since"))
             .map_or_else(String::new, |since| format!(" for {}", human(now_s - since.0)));
-        out.push_str(&paint.red(&format!("            cannot be read{since}: {why}\n")));
+        out.push_str(&paint.red(&format!("            cannot be read{since}: {}\n", text::line(why))));
         out.push_str("            the last good commit stays applied\n");
     }
     out.push_str(&format!("API         {}\n", at("/apiUrl")));
     out.push_str(&commit(&status["commit"], at("/appliedCommit"), now_s, paint));
-    for line in list(status, "/rollout").iter().filter_map(Value::as_str) {
-        out.push_str(&format!("            {line}\n"));
-    }
-    for line in list(status, "/hooks").iter().filter_map(Value::as_str) {
-        out.push_str(&format!("            {}\n", paint::safe(line)));
+    for line in ["/rollout", "/hooks"].iter().flat_map(|path| list(status, path)).filter_map(Value::as_str) {
+        out.push_str(&format!("            {}\n", text::line(line)));
     }
     for release in list(status, "/suspended").iter().filter_map(Value::as_str) {
-        out.push_str(&paint.yellow(&format!("suspended   {}: nothing of it changes\n", paint::safe(release))));
+        out.push_str(&paint.yellow(&format!("suspended   {}: nothing of it changes\n", text::line(release))));
     }
     out.push_str(&nodes(list(status, "/nodes"), now_s, paint));
     for (key, why) in status["faults"].as_object().into_iter().flatten() {
-        out.push_str(&paint.red(&format!("unreadable  {key}: {}\n", why.as_str().unwrap_or_default())));
+        out.push_str(&paint.red(&format!("unreadable  {key}: {}\n", text::line(why.as_str().unwrap_or_default()))));
     }
     out
 }
@@ -118,15 +116,15 @@ fn commit(record: &Value, applied: &str, now_s: i64, paint: Paint) -> String {
     let mut out = format!(
         "commit      {} {} ({}{age})\n",
         id.get(..10).unwrap_or(id),
-        paint::safe(text("/commit/subject")),
-        paint::safe(text("/commit/author"))
+        text::line(text("/commit/subject")),
+        text::line(text("/commit/author"))
     );
     out.push_str(&format!("            {}\n", outcome(record, paint)));
     if applied != id && !applied.is_empty() {
         out.push_str(&format!("            applied is still {}\n", applied.get(..10).unwrap_or(applied)));
     }
     for line in text("/detail").lines() {
-        out.push_str(&format!("            {}\n", paint::safe(line)));
+        out.push_str(&format!("            {}\n", text::line(line)));
     }
     out
 }

@@ -1,14 +1,10 @@
 //! `pods`, `deploy/web`, `po,svc`, `all` → kinds and names, and the paths of the API that go with them.
 
-use std::process::ExitCode;
-
 use anyhow::{Result, bail};
 use masthead_api::kind::Kind;
 use masthead_api::kind::find::nearest;
 use serde_json::Value;
 
-use crate::cli::block_on;
-use crate::client::error::Error;
 use crate::client::rest::{Rest, encode};
 
 /// In which namespace a command looks.
@@ -129,23 +125,6 @@ pub fn display(kind: Kind, name: &str) -> String {
         format!("{}/{name}", info.singular)
     } else {
         format!("{}.{}/{name}", info.singular, info.group)
-    }
-}
-
-/// Runs a command against the API; what the server refuses is printed as kubectl prints it, with exit code 1.
-///
-/// # Errors
-/// What is no answer of the server.
-pub fn remote(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
-    match block_on(work) {
-        Err(error) => match error.downcast_ref::<Error>() {
-            Some(refused @ Error::Status { .. }) => {
-                eprintln!("{refused}");
-                Ok(ExitCode::FAILURE)
-            }
-            _ => Err(error),
-        },
-        done => done,
     }
 }
 

@@ -7,8 +7,9 @@ use clap::{Parser, ValueEnum};
 use masthead_api::meta::Time;
 use serde_json::{Value, json};
 
+use crate::cli::block_on;
 use crate::cli::exit;
-use crate::cli::target::{Namespace, remote};
+use crate::cli::target::Namespace;
 use crate::cli::words;
 use crate::client::error::Error;
 use crate::client::locate;
@@ -78,7 +79,7 @@ pub fn main(words: &[String]) -> ExitCode {
 /// # Errors
 /// The words make no sense, or the control plane cannot be reached.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(async move {
+    block_on(async move {
         let rest = Rest::find(&args.server)?;
         let path = format!(
             "/apis/masthead.dev/v1/namespaces/{}/releases/{}/test",

@@ -14,7 +14,7 @@ use crate::daemon::options::DATA_DIR;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The data directory of the control plane.
-    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
+    #[arg(long, value_name = "DIR", env = "MASTHEAD_DATA", default_value = DATA_DIR)]
     pub data: PathBuf,
     /// For how many hours it is good; 0 for ever.
     #[arg(long, value_name = "HOURS", default_value_t = 24)]

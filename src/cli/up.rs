@@ -12,12 +12,13 @@ use anyhow::{Context, Result, bail};
 use masthead_agent::node;
 use tokio::task::JoinHandle;
 
-use crate::cli::{block_on, demo, exit, serve as command, start};
+use crate::cli::{block_on, demo, example, serve as command, start};
 use crate::control::view::View;
 use crate::daemon::data::{self, Daemon, Demo};
+use crate::daemon::lacking::Lacking;
 use crate::daemon::network::read_ranges;
-use crate::daemon::options::Options;
-use crate::daemon::preflight;
+use crate::daemon::options::{DATA_DIR, Options};
+use crate::daemon::preflight::Needs;
 use crate::daemon::serve::{self, Running};
 use crate::fleet::config;
 use crate::fleet::handle::Handle as Fleet;
@@ -61,7 +62,7 @@ pub struct Args {
 /// # Errors
 /// The machine lacks something, or the control plane or the node cannot start.
 pub fn run(args: Args) -> Result<ExitCode> {
-    preflight::check(args.runtime.is_none()).map_err(|lacking| exit::configuration(lacking.what, lacking.hint))?;
+    Needs { git: true, pods: true, embedded: args.runtime.is_none() }.check()?;
     if args.detach {
         return detach(&args);
     }
@@ -72,6 +73,8 @@ async fn foreground(args: Args) -> Result<ExitCode> {
     let mut options = args.start.options(0)?;
     options.runs_pods = true;
     let fleet = prepare(&args, &mut options).await?;
+    // All paths are whole by now: whoever runs for long stays in no folder.
+    std::env::set_current_dir("/")?;
     if let Some(fleet) = &fleet {
         options.listen_nodes.set_ip(fleet.listen());
     }
@@ -104,8 +107,9 @@ async fn foreground(args: Args) -> Result<ExitCode> {
     if failed {
         return Ok(ExitCode::FAILURE);
     }
+    let data = data_flag(&options.data);
     eprintln!(
-        "stopped; containers go on running. `masthead up` takes them up again, `masthead down` removes everything."
+        "stopped; containers go on running. `masthead up{data}` takes them up again, `masthead down{data}` removes everything."
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -142,14 +146,14 @@ impl Local {
     async fn demo_images(&self) -> Result<()> {
         match self {
             Local::Machine(node) => match node.images() {
-                Some(images) => demo::images(&images).await,
+                Some(images) => example::images(&images).await,
                 None => {
                     bail!("the demonstration needs the embedded runtime: a CRI runtime takes images from a registry")
                 }
             },
             Local::Fleet(_, nodes) => {
                 for data in nodes {
-                    demo::images(&node::images(data).await?).await?;
+                    example::images(&node::images(data).await?).await?;
                 }
                 Ok(())
             }
@@ -171,7 +175,7 @@ async fn prepare(args: &Args, options: &mut Options) -> Result<Option<Prepared>>
             let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
             let wanted = config::read(&text).map_err(|faults| {
                 let lines: Vec<String> = faults.iter().map(|fault| format!("{}: {fault}", path.display())).collect();
-                exit::configuration(lines.join("\n"), "kind's configuration is read but for what is named above")
+                Lacking::error(lines.join("\n"), "kind's configuration is read but for what is named above")
             })?;
             configure(options, &wanted).with_context(|| path.display().to_string())?;
             wanted.nodes
@@ -179,17 +183,17 @@ async fn prepare(args: &Args, options: &mut Options) -> Result<Option<Prepared>>
         (None, Some(count)) => config::plain(count),
         (None, None) => Vec::new(),
     };
-    let is_fleet = Record::load(&args.start.data)?.is_some();
+    let data = &options.data;
+    let is_fleet = Record::load(data)?.is_some();
     if wanted.is_empty() && !is_fleet {
         return Ok(None);
     }
-    if !is_fleet && args.start.data.join("node").exists() {
-        bail!(
-            "{} has a node already, the machine itself: `masthead down` first, or give another --data",
-            args.start.data.display()
-        );
+    if !is_fleet && data.join("node").exists() {
+        let what = format!("{} has a node already, the machine itself", data.display());
+        let hint = format!("`masthead down{}` first, or give another --data", data_flag(data));
+        return Err(Lacking::error(what, hint));
     }
-    run::prepare(&args.start.data, &wanted).await.map(Some)
+    run::prepare(data, &wanted).await.map(Some)
 }
 
 /// What a kind configuration says of the control plane, where no flag said it.
@@ -237,33 +241,57 @@ fn welcome(running: &Running) {
     let daemon = &running.daemon;
     println!("Masthead is up (process {}, data in {}).", daemon.pid, running.data.root().display());
     println!();
-    println!("  repository  {}   (branch {})", daemon.repository_url, daemon.branch);
-    println!("  API         {}", daemon.api_url);
+    print!("{}", facts(daemon));
     println!();
     println!("What to type next, in another terminal:");
-    println!("  masthead init my-cluster && cd my-cluster");
-    println!("  git remote add origin {} && git push -u origin {}", daemon.repository_url, daemon.branch);
-    println!("  masthead status");
+    print!("{}", next(daemon, running.data.root()));
     println!();
     println!("Ctrl-C stops the control plane and leaves the containers running.");
 }
 
+fn facts(daemon: &Daemon) -> String {
+    format!("  repository  {} (branch {})\n  API         {}\n", daemon.repository_url, daemon.branch, daemon.api_url)
+}
+
+/// What to type next.
+fn next(daemon: &Daemon, root: &Path) -> String {
+    let Daemon { api_url, repository_url: url, branch, .. } = daemon;
+    let mut lines = Vec::new();
+    if root != Path::new(DATA_DIR) {
+        lines.push(format!("export MASTHEAD_DATA={}", root.display()));
+    }
+    // A repository that is watched is elsewhere.
+    if url.starts_with(api_url) {
+        if api_url.starts_with("https:") {
+            let root = root.display();
+            lines.push(format!("git config --global http.{api_url}.sslCAInfo {root}/pki/ca.crt"));
+            lines.push(format!("cat {root}/token    # git asks for it as the password, with any user name"));
+        }
+        lines.push("masthead init my-cluster && cd my-cluster && git commit -m 'first'".to_owned());
+        lines.push(format!("git remote add origin {url} && git push -u origin {branch}"));
+    }
+    lines.push("masthead status".to_owned());
+    lines.iter().map(|line| format!("  {line}\n")).collect()
+}
+
+/// What names a data directory to other commands, where it is not the usual one.
+fn data_flag(root: &Path) -> String {
+    if root == Path::new(DATA_DIR) { String::new() } else { format!(" --data {}", root.display()) }
+}
+
 /// Starts this program again without a terminal, and waits until it answers.
 fn detach(args: &Args) -> Result<ExitCode> {
+    data::refuse_foreign(&args.start.data)?;
     std::fs::create_dir_all(args.start.data.join("logs"))
         .with_context(|| format!("making {}", args.start.data.display()))?;
     let root = std::fs::canonicalize(&args.start.data)?;
     let log_path = root.join("logs/daemon.log");
     let out =
         File::options().create(true).append(true).open(&log_path).with_context(|| log_path.display().to_string())?;
+    let said_before = out.metadata()?.len();
     let again = std::env::args_os().skip(1).filter(|arg| arg != "--detach");
     let mut child = Command::new(std::env::current_exe()?);
-    child.args(again).current_dir("/").stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
-    for (flag, path) in [("--data", Some(&args.start.data)), ("--config", args.config.as_ref())] {
-        if path.is_some_and(|path| !path.is_absolute()) {
-            bail!("with --detach, {flag} must be an absolute path");
-        }
-    }
+    child.args(again).stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
     std::os::unix::process::CommandExt::process_group(&mut child, 0);
     let mut child = child.spawn().context("starting the daemon")?;
     let began = Instant::now();
@@ -272,7 +300,9 @@ fn detach(args: &Args) -> Result<ExitCode> {
     let patience = if args.demo { READY_MAX + demo::READY_MAX } else { READY_MAX };
     while began.elapsed() < patience {
         if let Some(status) = child.try_wait()? {
-            bail!("the daemon ended with {status}:\n{}", tail(&log_path));
+            eprintln!("the daemon did not start; {} says:\n{}", log_path.display(), tail(&log_path, said_before));
+            let code = status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0);
+            return Ok(code.map_or(ExitCode::FAILURE, ExitCode::from));
         }
         let count = Record::load(&root)?.map_or(1, running);
         if let Ok(daemon) = data::read(&root)
@@ -281,20 +311,21 @@ fn detach(args: &Args) -> Result<ExitCode> {
             && daemon.demo.is_some() == args.demo
         {
             println!("Masthead is up (process {}, log in {}).", daemon.pid, log_path.display());
-            println!("  repository  {}   (branch {})", daemon.repository_url, daemon.branch);
-            println!("  API         {}", daemon.api_url);
+            print!("{}What to type next:\n{}", facts(&daemon), next(&daemon, &root));
             daemon.demo.iter().for_each(tell);
             return Ok(ExitCode::SUCCESS);
         }
         std::thread::sleep(LOOK_EVERY);
     }
-    bail!("the daemon was not ready within {} s; its log:\n{}", patience.as_secs(), tail(&log_path))
+    let (seconds, log) = (patience.as_secs(), log_path.display());
+    bail!("the daemon was not ready within {seconds} s, and goes on; {log} says:\n{}", tail(&log_path, said_before))
 }
 
-/// The last lines of a log.
-fn tail(path: &Path) -> String {
+/// The last lines of a log that came after its first `from` bytes.
+fn tail(path: &Path, from: u64) -> String {
     const LINES: usize = 20;
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let bytes = std::fs::read(path).unwrap_or_else(|error| error.to_string().into_bytes());
+    let text = String::from_utf8_lossy(bytes.get(usize::try_from(from).unwrap_or(0)..).unwrap_or_default());
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LINES)..].join("\n")
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::cli::target::remote;
+use crate::cli::block_on;
 use crate::client::locate;
 use crate::client::rest::Rest;
 
@@ -28,7 +28,7 @@ pub struct Args {
 /// # Errors
 /// The control plane cannot be reached.
 pub fn run(args: Args) -> Result<ExitCode> {
-    remote(async move {
+    block_on(async move {
         let mut versions = json!({ "clientVersion": { "gitVersion": concat!("v", env!("CARGO_PKG_VERSION")), "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH) } });
         let server =
             if args.client { None } else { Some(async { Rest::find(&args.server)?.get("/version").await }.await) };

@@ -78,7 +78,7 @@ impl Args {
     pub fn url(&self) -> Result<String> {
         match &self.server {
             Some(url) => Ok(url.clone()),
-            None => Ok(data::read(&self.data).context("give --server, or --data of a running control plane")?.api_url),
+            None => Ok(data::read(&self.data)?.api_url),
         }
     }
 

@@ -1,8 +1,8 @@
 //! The data directory: who owns it now, and where its daemon answers.
 
 use std::fs::{self, File, Permissions};
-use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,14 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
-/// The file that is locked.
-const LOCK: &str = "lock";
+use crate::daemon::lacking::Lacking;
+
+/// The file that is locked, which a data directory is known by.
+pub const LOCK: &str = "lock";
+
+/// What may be in a directory that no daemon had yet: what a node, `image import`, a start of `up --detach` and
+/// `down --keep-repository` leave.
+const WITHOUT_LOCK: [&str; 4] = ["images", "logs", "node", "repo.git"];
 
 /// How long a holder of the directory may take to go.
 const HOLDER_GOES: Duration = Duration::from_secs(2);
@@ -74,6 +80,7 @@ impl Data {
     }
 
     fn open_within(root: &Path, patience: Duration) -> Result<Data> {
+        refuse_foreign(root)?;
         fs::create_dir_all(root).with_context(|| format!("making the data directory {}", root.display()))?;
         let root = fs::canonicalize(root)?;
         fs::set_permissions(&root, Permissions::from_mode(0o700))?;
@@ -162,7 +169,8 @@ fn lock(mut file: File, root: &Path, patience: Duration) -> Result<Flock<File>> 
         let holder =
             read(root).map_or_else(|_| "another process".to_owned(), |daemon| format!("process {}", daemon.pid));
         if Instant::now() >= until {
-            bail!("{} is in use by {holder}; stop it first, or give another --data", root.display());
+            let what = format!("{} is in use by {holder}", root.display());
+            return Err(Lacking::error(what, "stop it first, or give another --data"));
         }
         if !is_told {
             is_told = true;
@@ -191,9 +199,46 @@ pub fn announce(root: &Path, daemon: &Daemon) -> Result<()> {
 /// There is none.
 pub fn read(root: &Path) -> Result<Daemon> {
     let path = file(root);
-    let body =
-        fs::read(&path).with_context(|| format!("no daemon runs on {} (no {})", root.display(), path.display()))?;
+    let body = fs::read(&path).map_err(|error| {
+        let root = root.display();
+        match error.kind() {
+            io::ErrorKind::NotFound => Lacking {
+                what: format!("no control plane runs here with its data in {root}"),
+                hint: "`masthead up` starts one; --data DIR or --server URL names another".to_owned(),
+            },
+            io::ErrorKind::PermissionDenied => Lacking {
+                what: format!("{root} may not be read: it is that of another user's control plane"),
+                hint: "run this as that user (sudo), or give --server URL, and the token in MASTHEAD_TOKEN".to_owned(),
+            },
+            _ => Lacking { what: format!("{}: {error}", path.display()), hint: "the file is needed".to_owned() },
+        }
+    })?;
     serde_json::from_slice(&body).with_context(|| path.display().to_string())
+}
+
+/// Refuses a directory that holds what is not ours: `down` removes everything in a data directory.
+///
+/// # Errors
+/// It does, or it cannot be read.
+pub fn refuse_foreign(root: &Path) -> Result<()> {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| root.display().to_string()),
+    };
+    if root.join(LOCK).exists() {
+        return Ok(());
+    }
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        // A socket is nobody's data: `cri` may have had one here.
+        if !entry.file_type()?.is_socket() && !WITHOUT_LOCK.iter().any(|ours| name == *ours) {
+            let what = format!("{} is no data directory of Masthead: it holds {}", root.display(), name.display());
+            return Err(Lacking::error(what, "give --data a directory that is empty or not there yet"));
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file that only its owner may read, in one step.
@@ -223,7 +268,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let held = Data::open(dir.path()).unwrap();
         let text = Data::open(dir.path()).unwrap_err().to_string();
-        assert!(text.contains("is in use by another process; stop it first"), "{text}");
+        assert!(text.contains("is in use by another process"), "{text}");
         let daemon = Daemon {
             pid: 4711,
             api_url: String::new(),
@@ -234,10 +279,27 @@ mod tests {
         };
         held.announce(&daemon).unwrap();
         let text = Data::open_within(dir.path(), LOOK_AGAIN).unwrap_err().to_string();
-        assert!(text.contains("is in use by process 4711; stop it first"), "{text}");
+        assert!(text.contains("is in use by process 4711"), "{text}");
         let root = dir.path().to_owned();
         let waits = std::thread::spawn(move || Data::open_within(&root, Duration::from_secs(60)).map(drop));
         drop(held);
         waits.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_directory_of_somebody_else_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("data");
+        refuse_foreign(&root).unwrap();
+        fs::create_dir_all(root.join("images")).unwrap();
+        refuse_foreign(&root).unwrap();
+        fs::write(root.join("thesis.tex"), "").unwrap();
+        let text = Data::open(&root).unwrap_err().to_string();
+        assert!(text.ends_with("is no data directory of Masthead: it holds thesis.tex"), "{text}");
+        assert!(!root.join(LOCK).exists(), "nothing is written there");
+        fs::remove_file(root.join("thesis.tex")).unwrap();
+        drop(Data::open(&root).unwrap());
+        fs::write(root.join("other"), "").unwrap();
+        refuse_foreign(&root).unwrap();
     }
 }

@@ -3,55 +3,58 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What is missing.
-#[derive(Debug)]
-pub struct Lacking {
-    /// What, one line each.
-    pub what: String,
-    /// How to get it.
-    pub hint: String,
+use crate::daemon::lacking::Lacking;
+
+/// What is to run on this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Needs {
+    /// A repository that is pushed to or fetched.
+    pub git: bool,
+    /// Pods.
+    pub pods: bool,
+    /// The embedded runtime, which needs more than a CRI one.
+    pub embedded: bool,
 }
 
-/// Checks what `up` needs; the embedded runtime needs more than a CRI one.
-///
-/// # Errors
-/// Everything that is missing.
-pub fn check(embedded: bool) -> Result<(), Lacking> {
-    let mut missing: Vec<(&str, &str)> = Vec::new();
-    if !nix::unistd::geteuid().is_root() {
-        missing.push(("root: pods need namespaces, mounts and cgroups", "run it with sudo, or as root"));
-    }
-    let git =
-        Command::new("git").arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !git.is_ok_and(|status| status.success()) {
-        missing.push(("git: pushes are served by its http-backend", "install git, on Debian: apt-get install git"));
-    }
-    if embedded {
-        if !has("overlay") {
+impl Needs {
+    /// Checks the machine.
+    ///
+    /// # Errors
+    /// Everything that is missing.
+    pub fn check(self) -> Result<(), Lacking> {
+        let mut missing: Vec<(&str, &str)> = Vec::new();
+        if self.pods && !nix::unistd::geteuid().is_root() {
+            missing.push(("root: pods need namespaces, mounts and cgroups", "run it with sudo, or as root"));
+        }
+        if self.git && !runs("git", "--version") {
+            missing.push(("git: pushes are served by its http-backend", "install git, on Debian: apt-get install git"));
+        }
+        if self.embedded {
             // Many kernels have it as a module that nothing has asked for yet.
-            let _ = Command::new("modprobe")
-                .arg("overlay")
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
+            if !has("overlay") && !(runs("modprobe", "overlay") && has("overlay")) {
+                missing.push(("overlayfs: containers stand on it", "load it: modprobe overlay"));
+            }
+            if !has("cgroup") && !has("cgroup2") {
+                missing.push(("cgroups: limits are kept by them", "use a kernel with CONFIG_CGROUPS"));
+            }
+            if !Path::new("/proc/self/ns/net").exists() {
+                missing.push(("network namespaces: each pod has one", "use a kernel with CONFIG_NET_NS"));
+            }
         }
-        if !has("overlay") {
-            missing.push(("overlayfs: containers stand on it", "load it: modprobe overlay"));
+        if missing.is_empty() {
+            return Ok(());
         }
-        if !has("cgroup") && !has("cgroup2") {
-            missing.push(("cgroups: limits are kept by them", "use a kernel with CONFIG_CGROUPS"));
-        }
-        if !Path::new("/proc/self/ns/net").exists() {
-            missing.push(("network namespaces: each pod has one", "use a kernel with CONFIG_NET_NS"));
-        }
+        let what = missing.iter().map(|(what, _)| *what).collect::<Vec<_>>().join("\n  ");
+        let hint = missing.iter().map(|(_, hint)| format!("  {hint}")).collect::<Vec<_>>().join("\n");
+        Err(Lacking { what: format!("this machine lacks\n  {what}"), hint: format!("How to get it:\n{hint}") })
     }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let what = missing.iter().map(|(what, _)| *what).collect::<Vec<_>>().join("\n  ");
-    let hint = missing.iter().map(|(_, hint)| format!("  {hint}")).collect::<Vec<_>>().join("\n");
-    Err(Lacking { what: format!("this machine lacks\n  {what}"), hint: format!("How to get it:\n{hint}") })
+}
+
+/// Runs a program quietly; whether it is there and content.
+fn runs(program: &str, argument: &str) -> bool {
+    let mut command = Command::new(program);
+    command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// Whether the kernel knows a file system now.

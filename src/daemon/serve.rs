@@ -1,6 +1,7 @@
 //! Options → a control plane that runs: store, nodes, control loop, repository, sync and API, joined in this order.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -22,6 +23,7 @@ use crate::control::clock::{Clock, System};
 use crate::control::run::Control;
 use crate::control::view::View;
 use crate::daemon::data::{Daemon, Data, write_private};
+use crate::daemon::lacking::Lacking;
 use crate::daemon::network;
 use crate::daemon::options::Options;
 use crate::daemon::repository;
@@ -84,9 +86,7 @@ pub async fn serve(options: &Options) -> Result<Running> {
 
     let authority = Arc::new(Authority::open(&data.pki(), SystemTime::now()).context("opening the certificates")?);
     let tokens = Arc::new(Tokens::new(kv.clone()));
-    let agents = TcpListener::bind(options.listen_nodes)
-        .await
-        .with_context(|| format!("listening for agents on {}", options.listen_nodes))?;
+    let agents = listening(options.listen_nodes, "--listen-nodes").await?;
     let nodes_address = agents.local_addr()?;
     let (nodes, _) = dispatcher::start(dispatcher::Options {
         listener: agents,
@@ -116,8 +116,7 @@ pub async fn serve(options: &Options) -> Result<Running> {
         }
     });
 
-    let api_listener =
-        TcpListener::bind(options.listen).await.with_context(|| format!("listening on {}", options.listen))?;
+    let api_listener = listening(options.listen, "--listen").await?;
     let address = api_listener.local_addr()?;
     let api_url = format!("{}://{address}", if options.is_public() { "https" } else { "http" });
     let (repository, tracked, path) = repository::open(options, &data, &api_url).await?;
@@ -210,6 +209,14 @@ impl Running {
     }
 }
 
+/// Listens; the error names the flag that says where.
+async fn listening(address: SocketAddr, flag: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = format!("stop what has that port, or give another {flag} ADDRESS:PORT");
+        Lacking::error(format!("{address} cannot be listened on: {error}"), hint)
+    })
+}
+
 /// Leads, with a shared store after whoever leads now; alone on a store of its own.
 async fn lead(options: &Options, kv: &Arc<dyn Kv>) -> Result<(Option<Compare>, Option<JoinHandle<()>>)> {
     if options.store.is_none() {
@@ -237,21 +244,27 @@ async fn lead(options: &Options, kv: &Arc<dyn Kv>) -> Result<(Option<Compare>, O
 /// The secret from which charts' random values are derived. The store has it for all control planes; a copy stays with the
 /// data directory, so that a store that is lost takes no password with it.
 async fn entropy(kv: &dyn Kv, data: &Data) -> Result<[u8; 32]> {
-    let copy = match std::fs::read(data.charts_secret()) {
-        Ok(bytes) => bytes.as_slice().try_into().ok(),
+    let of =
+        |bytes: &[u8]| <[u8; 32]>::try_from(bytes).context("the secret for charts' random values has another length");
+    let (path, key) = (data.charts_secret(), format!("{OWN_ROOT}entropy"));
+    let copy = match std::fs::read(&path) {
+        Ok(bytes) => Some(of(&bytes).with_context(|| path.display().to_string())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error).with_context(|| data.charts_secret().display().to_string()),
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
     };
-    let key = format!("{OWN_ROOT}entropy");
+    let copy = match copy {
+        // What the store has makes a copy that is broken good again.
+        Some(Err(_)) if kv.get(key.clone().into()).await?.is_some() => None,
+        copy => copy.transpose()?,
+    };
     let secret: [u8; 32] = copy.unwrap_or_else(rand::random);
     let put = Op::put(key.clone(), secret.to_vec());
     // Whoever was faster has said it.
     kv.txn(Txn::of(vec![put]).when(Compare::absent(key.clone()))).await?;
     let found = kv.get(key.into()).await?.context("the store does not keep what it was given")?;
-    let found: [u8; 32] =
-        (&*found.value).try_into().context("the secret for charts' random values has another length")?;
+    let found = of(&found.value)?;
     if copy != Some(found) {
-        write_private(&data.charts_secret(), &found)?;
+        write_private(&path, &found)?;
     }
     Ok(found)
 }

@@ -114,12 +114,14 @@ pub struct Watched {
     all: BTreeSet<ObjectKey>,
     /// Those that were not up when they were looked at last.
     open: Vec<ObjectKey>,
+    /// Whether all of those were looked at: nobody has heard of one that was up from the first look on.
+    is_looked_at: bool,
 }
 
 impl Watched {
     /// All of these, none of which was looked at.
     pub fn new(all: BTreeSet<ObjectKey>) -> Watched {
-        Watched { open: all.iter().cloned().collect(), all }
+        Watched { open: all.iter().cloned().collect(), all, is_looked_at: false }
     }
 
     /// All objects.
@@ -131,19 +133,30 @@ impl Watched {
     pub fn add(&mut self, keys: impl Iterator<Item = ObjectKey>) {
         self.all.extend(keys);
         self.open = self.all.iter().cloned().collect();
+        self.is_looked_at = false;
     }
 
-    /// Looks at what was not up. Once nothing is left of that, all are looked at together: what was up before may be down.
+    /// Looks at what was not up: a line for each that is not, then one for each that has come up since the last look. Once
+    /// nothing is left, all are looked at together: what was up before may be down.
     pub fn assess(&mut self, cluster: &Cluster) -> (Vec<String>, Assessed) {
-        let (lines, assessed, open) = look(cluster, &self.open);
+        let (mut lines, mut assessed, open) = look(cluster, &self.open);
+        let mut up = Vec::new();
         if open.len() != self.open.len() {
+            let mut left = open.iter().peekable();
+            let no_more = self.open.iter().filter(|key| left.next_if(|left| ***left == **key).is_none());
+            let is_up = |key: &&ObjectKey| matches!(assess::assess(cluster, key), Some(Health::Healthy));
+            if self.is_looked_at {
+                up.extend(no_more.filter(is_up).map(|key| assess::line(cluster, key)));
+            }
             self.open = open.into_iter().cloned().collect();
         }
-        if assessed != Assessed::Healthy {
-            return (lines, assessed);
+        self.is_looked_at = true;
+        if assessed == Assessed::Healthy {
+            let open;
+            (lines, assessed, open) = look(cluster, &self.all);
+            self.open = open.into_iter().cloned().collect();
         }
-        let (lines, assessed, open) = look(cluster, &self.all);
-        self.open = open.into_iter().cloned().collect();
+        lines.extend(up);
         (lines, assessed)
     }
 }
@@ -183,13 +196,15 @@ mod tests {
         let mut watched = Watched::new(keys);
         assert_eq!(watched.assess(&cluster).1, Assessed::Progressing);
         put(&mut cluster, "a", "Running", "True");
-        assert_eq!(watched.assess(&cluster).1, Assessed::Progressing);
+        let (lines, assessed) = watched.assess(&cluster);
+        assert_eq!((lines[1].as_str(), assessed), ("Pod default/a: healthy", Assessed::Progressing), "{lines:?}");
         assert_eq!(watched.open.len(), 1, "the one that is up is not looked at again");
         put(&mut cluster, "a", "Running", "False");
         put(&mut cluster, "b", "Running", "True");
         let (lines, assessed) = watched.assess(&cluster);
-        assert_eq!((lines.len(), assessed), (1, Assessed::Progressing), "{lines:?}");
+        assert_eq!((lines.len(), assessed), (2, Assessed::Progressing), "{lines:?}");
         put(&mut cluster, "a", "Running", "True");
-        assert_eq!(watched.assess(&cluster), (Vec::new(), Assessed::Healthy));
+        assert_eq!(watched.assess(&cluster), (vec!["Pod default/a: healthy".to_owned()], Assessed::Healthy));
+        assert_eq!(watched.assess(&cluster), (Vec::new(), Assessed::Healthy), "told once");
     }
 }

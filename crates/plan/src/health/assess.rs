@@ -45,13 +45,10 @@ pub fn assess(cluster: &Cluster, key: &ObjectKey) -> Option<Health> {
     })
 }
 
-/// One line on an object for a user who watches: `web: 3 of 5 updated, 2 available`.
+/// One line on an object for a user who watches: `Deployment default/web: 3 of 5 updated, 2 available`.
 pub fn line(cluster: &Cluster, key: &ObjectKey) -> String {
-    // These are often called as what they lead to: lines are told apart by how they begin.
-    let is_way_in = [GATEWAY_CLASS, GATEWAY, HTTP_ROUTE, GRPC_ROUTE, INGRESS].contains(&key.kind);
-    let name = if is_way_in { key.to_string() } else { key.name.clone() };
     match assess(cluster, key) {
-        None => format!("{name}: gone"),
+        None => format!("{key}: gone"),
         Some(health) => {
             let numbers = match key.kind {
                 DEPLOYMENT => cluster.typed::<Deployment>(key).map(|d| workload::deployment_numbers(&d)),
@@ -60,12 +57,12 @@ pub fn line(cluster: &Cluster, key: &ObjectKey) -> String {
                 _ => None,
             };
             match (numbers, health) {
-                (Some(numbers), Health::Healthy) => format!("{name}: {numbers}"),
+                (Some(numbers), Health::Healthy) => format!("{key}: {numbers}"),
                 (Some(numbers), Health::Progressing { message }) if message.starts_with(&numbers) => {
-                    format!("{name}: {message}")
+                    format!("{key}: {message}")
                 }
-                (Some(numbers), health) => format!("{name}: {numbers}; {health}"),
-                (None, health) => format!("{name}: {health}"),
+                (Some(numbers), health) => format!("{key}: {numbers}; {health}"),
+                (None, health) => format!("{key}: {health}"),
             }
         }
     }

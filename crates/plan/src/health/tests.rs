@@ -93,17 +93,17 @@ fn deployments_tell_how_far_they_are() {
         assert_eq!(is, healthy, "{expect}");
     };
     let done = json!({"observedGeneration": 2, "replicas": 5, "updatedReplicas": 5, "readyReplicas": 5, "availableReplicas": 5});
-    check(2, done.clone(), vec![], Some(true), "web: 5 of 5 updated, 5 available");
-    check(3, done, vec![], None, "web: 5 of 5 updated, 5 available; waits to be seen by its controller");
+    check(2, done.clone(), vec![], Some(true), "Deployment d/web: 5 of 5 updated, 5 available");
+    check(3, done, vec![], None, "Deployment d/web: 5 of 5 updated, 5 available; waits to be seen by its controller");
     let part = json!({"observedGeneration": 2, "replicas": 6, "updatedReplicas": 3, "availableReplicas": 2});
-    check(2, part.clone(), vec![], None, "web: 3 of 5 updated, 2 available, 3 old to go");
+    check(2, part.clone(), vec![], None, "Deployment d/web: 3 of 5 updated, 2 available, 3 old to go");
     let bad = || vec![pod(bound(), waiting("ErrImagePull", "not found"))];
     check(
         2,
         part,
         bad(),
         None,
-        "web: 3 of 5 updated, 2 available, 3 old to go; p: ErrImagePull: container c: not found",
+        "Deployment d/web: 3 of 5 updated, 2 available, 3 old to go; p: ErrImagePull: container c: not found",
     );
     let late = json!({"observedGeneration": 2, "replicas": 6, "updatedReplicas": 1, "availableReplicas": 5, "conditions":
         [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "ReplicaSet \"web-x\" has timed out progressing."}]});
@@ -112,7 +112,7 @@ fn deployments_tell_how_far_they_are() {
         late,
         bad(),
         Some(false),
-        "web: 1 of 5 updated, 5 available, 5 old to go; ProgressDeadlineExceeded: ReplicaSet \"web-x\" has timed out progressing. p: ErrImagePull: container c: not found",
+        "Deployment d/web: 1 of 5 updated, 5 available, 5 old to go; ProgressDeadlineExceeded: ReplicaSet \"web-x\" has timed out progressing. p: ErrImagePull: container c: not found",
     );
 }
 
@@ -123,10 +123,10 @@ fn other_objects_are_healthy_when_stored() {
     assert_eq!(assess(&cluster([leaving.clone()]), &key), Some(Health::Healthy));
     leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     leaving["metadata"]["finalizers"] = json!(["x/y"]);
-    assert_eq!(line(&cluster([leaving]), &key), "c: being deleted, waits for x/y");
-    assert_eq!(line(&cluster([]), &key), "c: gone");
+    assert_eq!(line(&cluster([leaving]), &key), "ConfigMap d/c: being deleted, waits for x/y");
+    assert_eq!(line(&cluster([]), &key), "ConfigMap d/c: gone");
     let rs = ObjectKey::new(REPLICA_SET, "d", "web-x");
-    assert_eq!(line(&cluster([set()]), &rs), "web-x: 2 of 5 ready");
+    assert_eq!(line(&cluster([set()]), &rs), "ReplicaSet d/web-x: 2 of 5 ready");
 }
 
 #[test]
@@ -149,35 +149,35 @@ fn jobs_tell_how_they_ended_and_what_holds_them_up() {
     };
     let done = |kind: &str, reason: &str, message: &str| json!({"conditions": [{"type": kind, "status": "True", "reason": reason, "message": message}], "succeeded": 2});
     let pending = || vec![pod(bound(), waiting("ImagePullBackOff", "no such image"))];
-    check(json!({}), json!({}), vec![], None, "once: 0 of 2 succeeded, 0 active");
+    check(json!({}), json!({}), vec![], None, "Job d/once: 0 of 2 succeeded, 0 active");
     check(json!({"completions": null}), json!({"active": 3}), vec![], None, "once: 0 succeeded, 3 active");
     check(
         json!({}),
         json!({"succeeded": 1, "active": 1, "failed": 2}),
         pending(),
         None,
-        "once: 1 of 2 succeeded, 1 active, 2 failed; p: ImagePullBackOff: container c: no such image",
+        "Job d/once: 1 of 2 succeeded, 1 active, 2 failed; p: ImagePullBackOff: container c: no such image",
     );
     check(
         json!({}),
         done("Complete", "CompletionsReached", ""),
         vec![],
         Some(true),
-        "once: 2 of 2 succeeded, 0 active",
+        "Job d/once: 2 of 2 succeeded, 0 active",
     );
     check(
         json!({}),
         done("FailureTarget", "DeadlineExceeded", "too long"),
         vec![],
         None,
-        "once: 2 of 2 succeeded, 0 active; DeadlineExceeded: too long",
+        "Job d/once: 2 of 2 succeeded, 0 active; DeadlineExceeded: too long",
     );
     check(
         json!({}),
         done("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit"),
         vec![],
         Some(false),
-        "once: 2 of 2 succeeded, 0 active; BackoffLimitExceeded: Job has reached the specified backoff limit",
+        "Job d/once: 2 of 2 succeeded, 0 active; BackoffLimitExceeded: Job has reached the specified backoff limit",
     );
     let mut indexes = done("Failed", "FailedIndexes", "Job has failed indexes");
     indexes["failedIndexes"] = "1,4-6".into();
@@ -186,14 +186,14 @@ fn jobs_tell_how_they_ended_and_what_holds_them_up() {
         indexes,
         vec![],
         Some(false),
-        "once: 2 of 2 succeeded, 0 active; FailedIndexes: Job has failed indexes (failed indexes: 1,4-6)",
+        "Job d/once: 2 of 2 succeeded, 0 active; FailedIndexes: Job has failed indexes (failed indexes: 1,4-6)",
     );
-    check(json!({"suspend": true}), json!({}), vec![], Some(true), "once: 0 of 2 succeeded, 0 active");
+    check(json!({"suspend": true}), json!({}), vec![], Some(true), "Job d/once: 0 of 2 succeeded, 0 active");
     check(
         json!({"managedBy": "example.com/queue"}),
         json!({}),
         vec![],
         Some(false),
-        "once: 0 of 2 succeeded, 0 active; ManagedByOther: its pods are left to the controller example.com/queue, which is not here",
+        "Job d/once: 0 of 2 succeeded, 0 active; ManagedByOther: its pods are left to the controller example.com/queue, which is not here",
     );
 }
