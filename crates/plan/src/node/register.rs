@@ -17,6 +17,7 @@ use crate::network::cidr::Cidr;
 use crate::network::nodes::Blocks;
 use crate::network::ranges::Network;
 use crate::node::facts::Facts;
+use crate::node::taints::SILENT_TAINTS;
 
 /// The namespace of the leases of nodes.
 pub const LEASE_NAMESPACE: &str = "kube-node-lease";
@@ -158,7 +159,7 @@ pub(super) fn connected(node: &mut Node, cx: &Context) {
     ] {
         set_condition(&mut node.status.conditions, kind, status, reason, message, cx);
     }
-    node.spec.taints.retain(|taint| !super::taints::SILENT_TAINTS.contains(&taint.key.as_str()));
+    node.spec.taints.retain(|taint| !SILENT_TAINTS.contains(&taint.key.as_str()));
 }
 
 /// Sets one condition; the time of transition moves only when the status does.

@@ -6,6 +6,7 @@ use crate::validate::error::Errors;
 use crate::validate::name;
 use crate::validate::path::Path;
 use crate::validate::pod::common::visit_containers;
+use crate::validate::pod::place::validate_local_path;
 
 /// Fields that a variable can take, sorted.
 pub const ENV_FIELDS: &[&str] = &[
@@ -92,7 +93,7 @@ fn validate_value_from(path: &Path<'_>, var: &EnvVar, errors: &mut Errors) {
             errors.invalid_each(&at.child("volumeName"), &file.volume_name, name::dns_label(&file.volume_name));
         }
         if !errors.required_text(&at.child("path"), &file.path) {
-            super::place::validate_local_path(&at.child("path"), &file.path, errors);
+            validate_local_path(&at.child("path"), &file.path, errors);
         }
     }
     if sources == 0 {
