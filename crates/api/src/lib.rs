@@ -21,6 +21,7 @@ pub mod kind;
 pub mod meta;
 pub mod networking;
 pub mod object;
+pub mod patch;
 pub mod problem;
 pub mod quantity;
 pub mod release;

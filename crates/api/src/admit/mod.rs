@@ -62,18 +62,14 @@ pub fn create(value: Value, default_namespace: &str) -> Result<Value, Vec<FieldP
 /// # Errors
 /// As for [`create`].
 pub fn create_for(value: Value, default_namespace: &str, families: Families) -> Result<Value, Vec<FieldProblem>> {
-    made(value, default_namespace, Unknown::Refuse, families).map(|outcome| outcome.object)
+    create_with(value, default_namespace, Unknown::Refuse, families).map(|outcome| outcome.object)
 }
 
-/// As [`create`], with a choice of what becomes of unknown fields.
+/// As [`create_for`], with a choice of what becomes of unknown fields.
 ///
 /// # Errors
 /// As for [`create`].
-pub fn create_with(value: Value, default_namespace: &str, unknown: Unknown) -> Result<Outcome, Vec<FieldProblem>> {
-    made(value, default_namespace, unknown, Families::default())
-}
-
-fn made(
+pub fn create_with(
     mut value: Value,
     default_namespace: &str,
     unknown: Unknown,
@@ -100,18 +96,19 @@ pub fn update(old: &Value, new: Value) -> Result<Value, Vec<FieldProblem>> {
 /// # Errors
 /// As for [`update`].
 pub fn update_for(old: &Value, new: Value, families: Families) -> Result<Value, Vec<FieldProblem>> {
-    changed(old, new, Unknown::Refuse, families).map(|outcome| outcome.object)
+    update_with(old, new, Unknown::Refuse, families).map(|outcome| outcome.object)
 }
 
-/// As [`update`], with a choice of what becomes of unknown fields.
+/// As [`update_for`], with a choice of what becomes of unknown fields.
 ///
 /// # Errors
 /// As for [`update`].
-pub fn update_with(old: &Value, new: Value, unknown: Unknown) -> Result<Outcome, Vec<FieldProblem>> {
-    changed(old, new, unknown, Families::default())
-}
-
-fn changed(old: &Value, mut new: Value, unknown: Unknown, families: Families) -> Result<Outcome, Vec<FieldProblem>> {
+pub fn update_with(
+    old: &Value,
+    mut new: Value,
+    unknown: Unknown,
+    families: Families,
+) -> Result<Outcome, Vec<FieldProblem>> {
     let kind = decode::kind_of(&new).map_err(|problem| vec![problem])?;
     let (problems, dropped) = shape(kind, &mut new, unknown)?;
     let object = kinds::with(kind, Update { old, new, problems, families })?;

@@ -2,7 +2,21 @@
 
 use serde_json::Value;
 
+use crate::decode::syntax;
 use crate::kind::Kind;
+use crate::problem::FieldProblem;
+
+/// A JSON body, and its fields that stand twice.
+///
+/// # Errors
+/// It is no JSON, in the API server's words for its 400.
+pub fn read(kind: Kind, body: &[u8]) -> Result<(Value, Vec<FieldProblem>), String> {
+    syntax::parse(body).map_err(|fault| {
+        let why = format!("couldn't get version/kind; json parse error: {fault}");
+        let shown = if body.is_empty() { "<empty>".into() } else { String::from_utf8_lossy(body) };
+        unrecognized(kind, &why, &shown)
+    })
+}
 
 /// What of a body does not fit the path it was sent to, in the API server's words for its 400.
 ///
@@ -10,7 +24,11 @@ use crate::kind::Kind;
 pub fn fit_kind(kind: Kind, body: &mut Value) -> Option<String> {
     let info = kind.info();
     let Some(map) = body.as_object_mut() else {
-        return Some(unrecognized(kind, "couldn't get version/kind; json parse error: not an object", body));
+        return Some(unrecognized(
+            kind,
+            "couldn't get version/kind; json parse error: not an object",
+            &body.to_string(),
+        ));
     };
     for (field, value) in [("apiVersion", info.api_version()), ("kind", info.kind.to_owned())] {
         let given = map.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -25,7 +43,7 @@ pub fn fit_kind(kind: Kind, body: &mut Value) -> Option<String> {
     }
     if api_version.matches('/').count() > 1 {
         let why = format!("unexpected GroupVersion string: {api_version}");
-        return Some(unrecognized(kind, &why, body));
+        return Some(unrecognized(kind, &why, &body.to_string()));
     }
     let begin = format!("{found} in version {:?} cannot be handled as a {}: ", version(&api_version), info.kind);
     Some(match Kind::by_gvk(&api_version, &found) {
@@ -69,12 +87,11 @@ fn internal_package(group: &str) -> &str {
     }
 }
 
-fn unrecognized(kind: Kind, why: &str, body: &Value) -> String {
-    let text = body.to_string();
+fn unrecognized(kind: Kind, why: &str, body: &str) -> String {
     // The server shows the first 30 bytes of what it was sent.
-    let shown = match text.char_indices().nth(30) {
-        Some((end, _)) => format!("{} ...", &text[..end]),
-        None => text,
+    let shown = match body.char_indices().nth(30) {
+        Some((end, _)) => format!("{} ...", &body[..end]),
+        None => body.to_owned(),
     };
     format!("the object provided is unrecognized (must be of type {}): {why} ({shown})", kind.info().kind)
 }

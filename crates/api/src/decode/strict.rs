@@ -16,6 +16,13 @@ pub fn check_shape(schema: &'static Schema, value: &mut Value) -> Vec<FieldProbl
     walk.problems
 }
 
+/// The first wrong type of a value alone, in Go's words.
+pub fn check_value(shape: &'static Shape, value: &mut Value) -> Option<String> {
+    let mut walk = Walk { path: String::new(), names: String::new(), holder: "", problems: Vec::new() };
+    walk.value(shape, value, None);
+    walk.problems.into_iter().find(|problem| problem.kind == ProblemKind::Type).map(|problem| problem.message)
+}
+
 struct Walk {
     /// Where we are, with indexes: `spec.containers[0].image`.
     path: String,

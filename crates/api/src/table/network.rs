@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::core::endpoints::{EndpointSubset, Endpoints};
 use crate::discovery::endpoint_slice::{DiscoveryPort, EndpointSlice};
 use crate::meta::time::Time;
-use crate::networking::ingress::{Ingress, IngressClass, IngressLoadBalancerStatus};
+use crate::networking::ingress::{Ingress, IngressClass, IngressLoadBalancerStatus, IngressRule};
 use crate::networking::network_policy::NetworkPolicy;
 use crate::table::column::{AGE, Column, NAME, Printed, column};
 use crate::table::objects::age;
@@ -86,6 +86,17 @@ pub fn ingress_addresses(status: &IngressLoadBalancerStatus) -> String {
     points.into_iter().collect::<Vec<_>>().join(",")
 }
 
+/// The first hosts that rules name. Kubernetes counts rules without a host among those that it does not show.
+fn hosts(rules: &[IngressRule]) -> String {
+    let named = || rules.iter().enumerate().filter(|(_, rule)| !rule.host.is_empty());
+    let shown: Vec<&str> = named().take(SHOWN).map(|(_, rule)| rule.host.as_str()).collect();
+    match named().nth(SHOWN - 1) {
+        Some((last, _)) if last + 1 < rules.len() => format!("{} + {} more...", shown.join(","), rules.len() - SHOWN),
+        _ if shown.is_empty() => "*".to_owned(),
+        _ => shown.join(","),
+    }
+}
+
 impl Printed for Ingress {
     const COLUMNS: &'static [Column] = &[
         NAME,
@@ -97,11 +108,10 @@ impl Printed for Ingress {
     ];
 
     fn cells(&self, now: Time) -> Vec<Value> {
-        let hosts = self.spec.rules.iter().map(|rule| rule.host.clone()).filter(|host| !host.is_empty());
         vec![
             self.metadata.name.as_str().into(),
             self.spec.ingress_class_name.as_deref().unwrap_or("<none>").into(),
-            few(hosts, "*").into(),
+            hosts(&self.spec.rules).into(),
             ingress_addresses(&self.status.load_balancer).into(),
             if self.spec.tls.is_empty() { "80" } else { "80, 443" }.into(),
             age(&self.metadata, now),
@@ -140,5 +150,26 @@ impl Printed for NetworkPolicy {
     fn cells(&self, now: Time) -> Vec<Value> {
         let selector = self.spec.pod_selector.to_string();
         vec![self.metadata.name.as_str().into(), selector.into(), age(&self.metadata, now)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hosts;
+    use crate::networking::ingress::IngressRule;
+
+    #[test]
+    fn three_hosts_are_shown() {
+        for (names, expect) in [
+            ("", "*"),
+            ("a", "a"),
+            ("a//b", "a,b"),
+            ("a/b/c", "a,b,c"),
+            ("a/b/c/", "a,b,c + 1 more..."),
+            ("a//b/c/d", "a,b,c + 2 more..."),
+        ] {
+            let rule = |host: &str| IngressRule { host: host.to_owned(), ..IngressRule::default() };
+            assert_eq!(hosts(&names.split('/').map(rule).collect::<Vec<_>>()), expect, "{names}");
+        }
     }
 }

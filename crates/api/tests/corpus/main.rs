@@ -2,6 +2,7 @@
 
 mod defaults;
 mod describe;
+mod patches;
 mod raw;
 mod read;
 mod refuse;

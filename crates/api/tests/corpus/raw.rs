@@ -1,7 +1,8 @@
 //! JSON bodies as text → what a real server answered, warnings included.
 
+use masthead_api::admit::families::Families;
 use masthead_api::admit::{Unknown, create_with};
-use masthead_api::decode::{self, request, syntax};
+use masthead_api::decode::{self, request};
 use masthead_api::kind::Kind;
 use masthead_api::problem::ProblemKind;
 use masthead_api::status;
@@ -29,20 +30,9 @@ fn target(path: &str) -> Option<(Kind, String)> {
 /// The Status and the warnings for a body.
 fn answer(kind: Kind, namespace: &str, body: &str, mode: &str) -> (Value, Vec<String>) {
     let bad = |message: String| (serde_json::to_value(status::bad_request(message)).unwrap(), Vec::new());
-    let (mut value, mut strict) = match syntax::parse(body.as_bytes()) {
+    let (mut value, mut strict) = match request::read(kind, body.as_bytes()) {
         Ok(read) => read,
-        Err(fault) => {
-            let shown = match body {
-                "" => "<empty>".to_owned(),
-                body if body.len() > 30 => format!("{} ...", &body[..30]),
-                body => body.to_owned(),
-            };
-            let kind = kind.info().kind;
-            return bad(format!(
-                "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse \
-                 error: {fault} ({shown})"
-            ));
-        }
+        Err(message) => return bad(message),
     };
     if let Some(message) = request::fit_kind(kind, &mut value) {
         return bad(message);
@@ -57,7 +47,7 @@ fn answer(kind: Kind, namespace: &str, body: &str, mode: &str) -> (Value, Vec<St
     }
     let warnings = if mode == "Warn" { decode::strict_faults(&strict) } else { Vec::new() };
     let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    match create_with(value, namespace, Unknown::Drop) {
+    match create_with(value, namespace, Unknown::Drop, Families::V4) {
         Ok(_) => (json!(null), warnings),
         Err(problems) => (serde_json::to_value(status::refused(kind, &name, &problems)).unwrap(), warnings),
     }
