@@ -1,7 +1,7 @@
 //! Text → domain names as they stand on the wire, lower-case, within RFC 1035's bounds.
 
 /// Bytes of a label (RFC 1035, 2.3.4).
-pub const LABEL_BYTES_MAX: usize = 63;
+const LABEL_BYTES_MAX: usize = 63;
 /// Bytes of a name on the wire, with its root (RFC 1035, 2.3.4).
 pub const NAME_BYTES_MAX: usize = 255;
 /// Labels of a name: what fits in [`NAME_BYTES_MAX`] with labels of one byte.

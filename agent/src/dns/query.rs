@@ -5,7 +5,7 @@ use crate::dns::name::Name;
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = 12;
 /// A UDP answer without EDNS (RFC 1035, 4.2.1).
-pub const PLAIN_BYTES: usize = 512;
+const PLAIN_BYTES: usize = 512;
 /// The largest UDP answer that is sent, whatever a client says (DNS flag day 2020: no fragment on any path).
 pub const EDNS_BYTES: u16 = 1232;
 /// Records of the additional section that are read; more is nothing that a resolver sends.

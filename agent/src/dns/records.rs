@@ -162,7 +162,7 @@ fn host(endpoint: &Endpoint, ip: IpAddr) -> Option<Vec<u8>> {
 }
 
 /// An address as a label: dashes for its dots or colons.
-pub fn dashed(ip: IpAddr) -> String {
+fn dashed(ip: IpAddr) -> String {
     ip.to_string().replace(['.', ':'], "-")
 }
 

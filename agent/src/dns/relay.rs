@@ -26,7 +26,7 @@ pub enum Error {
 ///
 /// # Errors
 /// It is no name.
-pub fn wire_name(bytes: &[u8]) -> Result<WireName, Error> {
+fn wire_name(bytes: &[u8]) -> Result<WireName, Error> {
     WireName::read(&mut BinDecoder::new(bytes)).map_err(|error| Error::Name(error.to_string()))
 }
 

@@ -71,6 +71,9 @@ impl Bed {
                 {"addresses": ["10.88.1.5"], "conditions": {"ready": true}},
                 {"addresses": ["10.88.1.6"], "hostname": "pg-2", "conditions": {"ready": false, "serving": true, "terminating": true}}
             ])))
+            .put("EndpointSlice", &json!({"metadata": {"namespace": "db", "name": "pg-6",
+                "labels": {"kubernetes.io/service-name": "pg"}}, "addressType": "IPv6", "ports": [{"name": "sql", "port": 5432}],
+                "endpoints": [{"addresses": ["fd00:88::4"], "hostname": "pg-0"}]}))
             .put("Service", &service("db", "empty", &json!({"clusterIP": "None", "ports": [{"name": "x", "port": 1}]})))
             .put("Service", &service("default", "out", &json!({"type": "ExternalName", "externalName": "www.Example.com"})))
             .put("Service", &service("default", "in", &json!({"type": "ExternalName", "externalName": "web.default.svc.cluster.local."})))
@@ -111,6 +114,13 @@ fn question(name: &str, kind: RecordType, edns: Option<u16>) -> Vec<u8> {
     message.to_vec().unwrap()
 }
 
+/// The name that stands for an address of IPv6 (RFC 3596, 2.5).
+fn reverse(ip: &str) -> String {
+    let bytes = ip.parse::<std::net::Ipv6Addr>().unwrap().octets();
+    let digits = bytes.iter().rev().map(|byte| format!("{:x}.{:x}.", byte & 15, byte >> 4));
+    digits.collect::<String>() + "ip6.arpa."
+}
+
 /// Records as text, sorted: `owner TYPE data`.
 fn text(records: &[Record]) -> Vec<String> {
     let mut lines: Vec<String> = records.iter().map(|r| format!("{} {} {}", r.name, r.record_type(), r.data)).collect();
@@ -123,6 +133,7 @@ fn the_specification_record_by_record() {
     let bed = Bed::full();
     let web = "web.default.svc.cluster.local.";
     let pg = "pg.db.svc.cluster.local.";
+    let (web_v6, pod_v6) = (reverse("fd00:96::7"), reverse("fd00:88::4"));
     let cases: Vec<(String, RecordType, Vec<String>)> = vec![
         ("dns-version.cluster.local.".into(), RecordType::TXT, vec!["dns-version.cluster.local. TXT 1.1.0".into()]),
         (web.into(), RecordType::A, vec![format!("{web} A 10.96.0.7")]),
@@ -141,6 +152,13 @@ fn the_specification_record_by_record() {
                 format!("_sql._tcp.{pg} SRV 0 50 5432 pg-0.{pg}"),
             ],
         ),
+        (pg.into(), RecordType::AAAA, vec![format!("{pg} AAAA fd00:88::4")]),
+        (format!("pg-0.{pg}"), RecordType::AAAA, vec![format!("pg-0.{pg} AAAA fd00:88::4")]),
+        (web_v6.clone(), RecordType::PTR, vec![format!("{web_v6} PTR {web}")]),
+        (pod_v6.clone(), RecordType::PTR, vec![format!("{pod_v6} PTR pg-0.{pg}")]),
+        // Of ANY one kind is enough (RFC 8482); a name with nothing but ports has these.
+        (web.into(), RecordType::ANY, vec![format!("{web} A 10.96.0.7")]),
+        (format!("_http._tcp.{web}"), RecordType::ANY, vec![format!("_http._tcp.{web} SRV 0 100 80 {web}")]),
         ("4.1.88.10.in-addr.arpa.".into(), RecordType::PTR, vec![format!("4.1.88.10.in-addr.arpa. PTR pg-0.{pg}")]),
         (
             "in.default.svc.cluster.local.".into(),
@@ -180,6 +198,17 @@ fn what_is_not_there_is_told_with_its_zone() {
     let (none, nx) = (ResponseCode::NoError, ResponseCode::NXDomain);
     for (name, kind, code, zone) in [
         ("web.default.svc.cluster.local.", RecordType::MX, none, "cluster.local."),
+        // What browsers ask along, what nobody has heard of, and what belongs to the zone alone.
+        ("web.default.svc.cluster.local.", RecordType::HTTPS, none, "cluster.local."),
+        ("web.default.svc.cluster.local.", RecordType::Unknown(65_280), none, "cluster.local."),
+        ("web.default.svc.cluster.local.", RecordType::SOA, none, "cluster.local."),
+        ("web.default.svc.cluster.local.", RecordType::NS, none, "cluster.local."),
+        ("no.default.svc.cluster.local.", RecordType::HTTPS, nx, "cluster.local."),
+        ("no.default.svc.cluster.local.", RecordType::ANY, nx, "cluster.local."),
+        ("_none._tcp.web.default.svc.cluster.local.", RecordType::SRV, nx, "cluster.local."),
+        ("_http._udp.web.default.svc.cluster.local.", RecordType::SRV, nx, "cluster.local."),
+        ("10-88-3-4.default.pod.cluster.local.", RecordType::AAAA, none, "cluster.local."),
+        ("cluster.local.", RecordType::A, none, "cluster.local."),
         ("plain.default.svc.cluster.local.", RecordType::AAAA, none, "cluster.local."),
         ("_tcp.web.default.svc.cluster.local.", RecordType::SRV, none, "cluster.local."),
         ("default.svc.cluster.local.", RecordType::A, none, "cluster.local."),
@@ -196,6 +225,7 @@ fn what_is_not_there_is_told_with_its_zone() {
         ("what.cluster.local.", RecordType::A, nx, "cluster.local."),
         ("9.0.96.10.in-addr.arpa.", RecordType::PTR, nx, "96.10.in-addr.arpa."),
         ("7.0.96.10.in-addr.arpa.", RecordType::A, none, "96.10.in-addr.arpa."),
+        (&*reverse("fd00:88::5"), RecordType::PTR, nx, "0.0.0.0.0.0.0.0.8.8.0.0.0.0.d.f.ip6.arpa."),
     ] {
         let got = bed.ask(name, kind);
         assert_eq!((got.metadata.response_code, got.answers.len()), (code, 0), "{name} {kind}");
@@ -211,7 +241,8 @@ fn services_tell_their_hosts_addresses_along() {
     let bed = Bed::full();
     let got = bed.ask("_sql._tcp.pg.db.svc.cluster.local.", RecordType::SRV);
     let pg = "pg.db.svc.cluster.local.";
-    assert_eq!(text(&got.additionals), [format!("10-88-1-5.{pg} A 10.88.1.5"), format!("pg-0.{pg} A 10.88.1.4")]);
+    let expect = ["10-88-1-5.{pg} A 10.88.1.5", "pg-0.{pg} A 10.88.1.4", "pg-0.{pg} AAAA fd00:88::4"];
+    assert_eq!(text(&got.additionals), expect.map(|line| line.replace("{pg}", pg)));
 }
 
 #[test]
@@ -280,7 +311,7 @@ fn records_follow_each_change_and_nothing_is_left() {
     ] {
         bed.remove("Service", namespace, name);
     }
-    for (namespace, name) in [("db", "pg-1"), ("db", "pg-2"), ("default", "web-1")] {
+    for (namespace, name) in [("db", "pg-1"), ("db", "pg-2"), ("db", "pg-6"), ("default", "web-1")] {
         bed.remove("EndpointSlice", namespace, name);
     }
     assert_eq!(bed.zone.size(), (0, 0));

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 /// Servers that are asked (three is what the C library reads).
-pub const SERVERS_MAX: usize = 3;
+const SERVERS_MAX: usize = 3;
 /// Failures in a row after which a server is asked last.
 const FAILURES_MAX: u32 = 2;
 /// How long it is asked last.

@@ -45,17 +45,7 @@ pub async fn ensure_local_address(data_dir: &Path, ip: IpAddr) -> Result<()> {
 /// Takes such an address away; succeeds when it is not there.
 ///
 /// # Errors
-/// The kernel, or the record.
-pub async fn remove_local_address(data_dir: &Path, ip: IpAddr) -> Result<()> {
-    let records = Records::open(&records::home(data_dir))?;
-    let host = Connection::<Route>::new().doing(|| "open netlink".to_owned())?;
-    take_away(&host, ip).await?;
-    let mut known = records.local_ips()?;
-    known.retain(|other| *other != ip);
-    records.keep_local_ips(&known)
-}
-
-/// Takes it from the loopback link.
+/// The kernel.
 pub async fn take_away(host: &Connection<Route>, ip: IpAddr) -> Result<()> {
     let bits = if ip.is_ipv4() { 32 } else { 128 };
     let done = host.del_address_if_exists(LOOPBACK, ip, bits).await;

@@ -26,3 +26,4 @@ pub mod routes;
 pub mod rules;
 pub mod run;
 pub mod services;
+pub mod wait;

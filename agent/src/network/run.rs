@@ -31,28 +31,13 @@ use crate::network::reserve::{self, Reservations};
 use crate::network::rules;
 use crate::network::rules::ports::{Elements, HostPort, Protocol};
 use crate::network::rules::watch::Watch;
+use crate::network::wait::{due, heard};
 
 /// Addresses given out between two writes of where the search goes on.
 const CURSOR_STRIDE: u32 = 32;
 
 /// How long after a change of nftables others' tables are looked at.
 const QUIET: Duration = Duration::from_millis(100);
-
-/// Waits for a change of nftables, for ever where that is not known.
-async fn heard(watch: Option<&mut Watch>) -> Result<()> {
-    match watch {
-        Some(watch) => watch.changed().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for a moment, for ever when there is none.
-async fn due(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
 
 /// A pod whose place has been taken away.
 struct Departure {

@@ -55,15 +55,16 @@ impl Told {
     }
 
     /// The slice of a service's endpoints of IPv6; the service itself is told as any other.
-    pub fn slice_v6(&mut self, name: &str, endpoints: Value, port: u16) {
-        self.put(
-            "EndpointSlice",
-            &json!({
-                "metadata": {"namespace": "n", "name": format!("{name}-v6"),
-                    "labels": {"kubernetes.io/service-name": name}},
-                "addressType": "IPv6", "ports": [{"port": port, "protocol": "TCP"}], "endpoints": endpoints,
-            }),
-        );
+    pub fn slice_v6(&mut self, name: &str, endpoints: Value, port: u16, protocol: &str) {
+        let rest = json!({"addressType": "IPv6", "ports": [{"port": port, "protocol": protocol}]});
+        self.slice(&format!("{name}-v6"), name, rest, endpoints);
+    }
+
+    fn slice(&mut self, name: &str, of: &str, mut slice: Value, endpoints: Value) {
+        let labels = json!({"kubernetes.io/service-name": of});
+        slice["metadata"] = json!({"namespace": "n", "name": name, "labels": labels});
+        slice["endpoints"] = endpoints;
+        self.put("EndpointSlice", &slice);
     }
 
     /// Adds or replaces an object.
@@ -84,17 +85,10 @@ impl Told {
         if let Some(status) = service["spec"].as_object_mut().and_then(|spec| spec.remove("status")) {
             service["status"] = status;
         }
-        let protocol = service["spec"]["ports"][0]["protocol"].clone();
+        let protocol = service["spec"]["ports"][0]["protocol"].as_str().unwrap_or("TCP");
+        let rest = json!({"addressType": "IPv4", "ports": [{"port": port, "protocol": protocol}]});
         self.put("Service", &service);
-        self.put(
-            "EndpointSlice",
-            &json!({
-                "metadata": {"namespace": "n", "name": name, "labels": {"kubernetes.io/service-name": name}},
-                "addressType": "IPv4",
-                "ports": [{"port": port, "protocol": if protocol.is_null() { json!("TCP") } else { protocol }}],
-                "endpoints": endpoints,
-            }),
-        );
+        self.slice(name, name, rest, endpoints);
     }
 
     /// Tells it, and waits until it is done without a problem.
@@ -175,7 +169,8 @@ impl Server {
 
     /// On UDP, in the namespace at `netns`.
     pub fn udp(netns: &Path, name: &str, port: u16) -> Self {
-        let socket = inside(netns, move || UdpSocket::bind(("0.0.0.0", port)).unwrap());
+        let bind = move || UdpSocket::bind(("::", port)).or_else(|_| UdpSocket::bind(("0.0.0.0", port)));
+        let socket = inside(netns, move || bind().unwrap());
         let (stop, name, at) = (Arc::new(AtomicBool::new(false)), name.to_owned(), netns.to_owned());
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
@@ -184,7 +179,7 @@ impl Server {
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                let _ = socket.send_to(format!("{name} {}", from.ip()).as_bytes(), from);
+                let _ = socket.send_to(format!("{name} {}", from.ip().to_canonical()).as_bytes(), from);
             }
         });
         let wake = move || {

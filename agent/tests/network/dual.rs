@@ -1,14 +1,12 @@
 //! Both families at once in a real kernel: across nodes, through services and node ports, with policies.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use masthead_agent::network::contract::{Attachment, PodNetwork};
-use masthead_agent::network::datapath::handle::Datapath;
+use masthead_agent::network::contract::Attachment;
 use masthead_agent::network::options::Options;
-use masthead_agent::network::routed::RoutedNetwork;
 use masthead_agent::network::{kernel, netns};
 use nlink::netlink::addr::Ipv6Address;
 use nlink::netlink::route::Ipv6Route;
@@ -16,27 +14,15 @@ use nlink::netlink::{Connection, Route};
 use serde_json::{Value, json};
 
 use super::bed::{Bed, inside, machine};
-use super::cluster::{PATIENCE, Server, Told, connect, hello, is_dropped, on, who};
-use super::nodes::{default_by, join, routes, space};
+use super::cluster::{PATIENCE, Server, Told, is_dropped, on, who};
+use super::nodes::{Node, default_by, join, much, routes, space};
 
 const SERVICE_V4: &str = "10.96.0.40";
 const SERVICE_V6: &str = "fd00:96::40";
 
-/// One node with a pod.
-struct Node {
-    ns: PathBuf,
-    told: Told,
-    datapath: Datapath,
-    pod: Attachment,
-    _network: RoutedNetwork,
-    _server: Server,
-}
-
-impl Node {
-    fn pod(&self, v6: bool) -> String {
-        let ip = self.pod.ips.iter().find(|ip| ip.is_ipv6() == v6);
-        ip.expect("an address of each family").to_string()
-    }
+/// The pod's address of a family.
+fn own(pod: &Attachment, v6: bool) -> IpAddr {
+    *pod.ips.iter().find(|ip| ip.is_ipv6() == v6).expect("an address of each family")
 }
 
 fn ranges(number: u8) -> (Vec<String>, Vec<String>) {
@@ -45,23 +31,8 @@ fn ranges(number: u8) -> (Vec<String>, Vec<String>) {
 }
 
 fn node(bed: &Bed, ns: PathBuf, name: &str, number: u8) -> Node {
-    let data = bed.data.join(format!("data-{name}"));
-    std::fs::create_dir_all(&data).unwrap();
-    let told = Told::dual(number);
-    let options = Options { pool_size: 0, ..Options::new(&data) };
-    let network = inside(&ns, move || RoutedNetwork::start(options).unwrap());
     let (own, cluster) = ranges(number);
-    bed.wait(network.set_ranges(own, cluster)).unwrap();
-    let pod = bed.wait(network.attach(&format!("pod-{name}"))).unwrap();
-    let datapath = std::thread::scope(|scope| {
-        let run = || {
-            nix::sched::setns(std::fs::File::open(&ns).unwrap(), nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-            told.start_in(&data, name)
-        };
-        scope.spawn(run).join().unwrap()
-    });
-    let server = Server::tcp(&pod.netns, name, 80);
-    Node { ns, told, datapath, pod, _network: network, _server: server }
+    Node::start(bed, ns, name, Told::dual(number), own, cluster)
 }
 
 /// An address of IPv6 for a link that is there.
@@ -81,7 +52,7 @@ fn default_v6(bed: &Bed, ns: &Path, gateway: &str, link: &str) {
 
 /// Tells both nodes of each other, and of a service of both families whose endpoint is on the second.
 fn introduce(bed: &Bed, nodes: &mut [Node; 2], ips: [&[&str]; 2]) {
-    let (v4, v6) = (nodes[1].pod(false), nodes[1].pod(true));
+    let [v4, v6] = [false, true].map(|v6| own(&nodes[1].pod, v6));
     for node in nodes.iter_mut() {
         for (at, (name, ips)) in ["a", "b"].into_iter().zip(ips).enumerate() {
             let addresses: Vec<Value> = ips.iter().map(|ip| json!({"type": "InternalIP", "address": ip})).collect();
@@ -94,9 +65,8 @@ fn introduce(bed: &Bed, nodes: &mut [Node; 2], ips: [&[&str]; 2]) {
         }
         let spec = json!({"type": "NodePort", "clusterIP": SERVICE_V4, "clusterIPs": [SERVICE_V4, SERVICE_V6],
             "ipFamilies": ["IPv4", "IPv6"], "ports": [{"port": 80, "nodePort": 30080}]});
-        let endpoint = |ip: &str| json!([on("b", ip.parse().unwrap())]);
-        node.told.service("web", spec, endpoint(&v4), 80);
-        node.told.slice_v6("web", endpoint(&v6), 80);
+        node.told.service("web", spec, json!([on("b", v4)]), 80);
+        node.told.slice_v6("web", json!([on("b", v6)]), 80, "TCP");
         node.told.tell(bed, &node.datapath);
     }
 }
@@ -105,40 +75,24 @@ fn introduce(bed: &Bed, nodes: &mut [Node; 2], ips: [&[&str]; 2]) {
 fn talk(nodes: &[Node; 2], node_ips: &[&str]) {
     let [a, b] = nodes;
     for v6 in [false, true] {
-        let (pod_a, pod_b) = (a.pod(v6), b.pod(v6));
+        let [pod_a, pod_b] = [a, b].map(|node| own(&node.pod, v6).to_string());
         let service = if v6 { SERVICE_V6 } else { SERVICE_V4 };
         assert_eq!(who(Some(&a.pod.netns), &pod_b, 80).unwrap(), ("b".to_owned(), pod_a.clone()), "pod to pod");
         assert_eq!(who(Some(&a.pod.netns), service, 80).unwrap(), ("b".to_owned(), pod_a), "through {service}");
         assert_eq!(who(Some(&a.ns), &pod_b, 80).unwrap().0, "b", "the node to a pod of the other");
         assert_eq!(who(Some(&a.ns), service, 80).unwrap().0, "b", "the node through {service}");
         assert_eq!(who(Some(&b.pod.netns), service, 80).unwrap().0, "b", "back to itself through {service}");
-        // More than a packet, each way: what is too large for the way is made to fit.
-        let text = vec![b'x'; 256 << 10];
-        inside(&a.pod.netns, move || {
-            let mut stream = connect(service, 80, PATIENCE).unwrap();
-            hello(&mut stream).unwrap();
-            let mut back = stream.try_clone().unwrap();
-            let sent = text.clone();
-            let writer = std::thread::spawn(move || stream.write_all(&sent).unwrap());
-            let mut heard = vec![0; text.len()];
-            back.read_exact(&mut heard).unwrap();
-            writer.join().unwrap();
-            assert!(heard == text);
-        });
+        much(&a.pod.netns, service);
     }
     for node_ip in node_ips {
         assert_eq!(who(Some(&b.pod.netns), node_ip, 30080).unwrap().0, "b", "through the other node's port");
     }
 }
 
-/// A node that is gone takes the ways to its pods along.
 fn part(bed: &Bed, nodes: &mut [Node; 2]) {
     for (node, peer) in nodes.iter_mut().zip(["b", "a"]) {
         assert_eq!(routes(bed, &node.ns).len(), 2, "a way to the pods of each family");
-        node.told.take("Node", "", peer);
-        let datapath = node.datapath.clone();
-        node.told.tell(bed, &datapath);
-        assert!(routes(bed, &node.ns).is_empty());
+        node.forget(bed, peer);
     }
 }
 
@@ -155,8 +109,7 @@ fn nodes_on_a_shared_link_speak_both_families() {
         let mut nodes = [node(bed, one, "a", 0), node(bed, other, "b", 1)];
         introduce(bed, &mut nodes, [&["192.0.2.1", "2001:db8::1"], &["192.0.2.2", "2001:db8::2"]]);
         talk(&nodes, &["192.0.2.1", "2001:db8::1"]);
-        let links = inside(&nodes[0].ns, || std::fs::read_to_string("/proc/net/dev").unwrap());
-        assert!(!links.contains("vx:"), "nobody is behind a router: {links}");
+        assert!(!nodes[0].has_overlay(), "nobody is behind a router");
         part(bed, &mut nodes);
     });
 }
@@ -187,8 +140,7 @@ fn beyond_a_router(v6: bool) {
         introduce(bed, &mut nodes, known);
         talk(&nodes, known[0]);
         part(bed, &mut nodes);
-        let links = inside(&nodes[0].ns, || std::fs::read_to_string("/proc/net/dev").unwrap());
-        assert!(!links.contains("vx:"), "the overlay's link is gone with its last node: {links}");
+        assert!(!nodes[0].has_overlay(), "the overlay's link is gone with its last node");
     });
 }
 
@@ -200,6 +152,62 @@ fn pods_speak_both_families_over_nodes_that_speak_ipv4() {
 #[test]
 fn pods_speak_both_families_over_nodes_that_speak_ipv6() {
     beyond_a_router(true);
+}
+
+#[test]
+fn datagrams_of_both_families_leave_an_endpoint_that_is_gone() {
+    machine(|bed| {
+        let network = bed.start(Options { pool_size: 0, ..Options::new(&bed.data) });
+        let (first, cluster) = ranges(0);
+        bed.wait(network.set_ranges(first, cluster)).unwrap();
+        let pods = ["pod-a", "pod-b", "pod-c"].map(|uid| bed.attach(&network, uid));
+        let _servers = [Server::udp(&pods[0].netns, "a", 53), Server::udp(&pods[1].netns, "b", 53)];
+        let mut told = Told::dual(0);
+        let datapath = told.start(bed, "here");
+        let mut lead_to = |pods: &[&Attachment]| {
+            let spec = json!({"type": "NodePort", "clusterIP": SERVICE_V4, "clusterIPs": [SERVICE_V4, SERVICE_V6],
+                "ipFamilies": ["IPv4", "IPv6"], "ports": [{"port": 53, "nodePort": 30053, "protocol": "UDP"}]});
+            let endpoints = |v6| -> Value { pods.iter().map(|pod| on("here", own(pod, v6))).collect() };
+            told.service("dns", spec, endpoints(false), 53);
+            told.slice_v6("dns", endpoints(true), 53, "UDP");
+            told.tell(bed, &datapath);
+        };
+        lead_to(&[&pods[0]]);
+        let places: Vec<SocketAddr> = [(SERVICE_V4, 53), (SERVICE_V6, 53), ("10.42.0.1", 30053), ("fd00:42::1", 30053)]
+            .map(|(ip, port)| SocketAddr::new(ip.parse().unwrap(), port))
+            .into();
+        // Each is one flow that never ends.
+        let flows: Vec<UdpSocket> = places
+            .iter()
+            .map(|place| {
+                let any = if place.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
+                let socket = inside(&pods[2].netns, move || UdpSocket::bind(any).unwrap());
+                socket.set_read_timeout(Some(PATIENCE)).unwrap();
+                socket.connect(place).unwrap();
+                socket
+            })
+            .collect();
+        let ask = |flow: &UdpSocket| {
+            let mut heard = [0; 64];
+            flow.send(b"?")?;
+            flow.recv(&mut heard).map(|size| String::from_utf8_lossy(&heard[..size]).into_owned())
+        };
+        let from = |v6| own(&pods[2], v6).to_string();
+        for (flow, place) in flows.iter().zip(&places).take(2) {
+            assert_eq!(ask(flow).unwrap(), format!("a {}", from(place.is_ipv6())), "{place}");
+        }
+        for (flow, place) in flows.iter().zip(&places).skip(2) {
+            assert!(ask(flow).unwrap().starts_with("a "), "{place}");
+        }
+        lead_to(&[&pods[1]]);
+        for (flow, place) in flows.iter().zip(&places) {
+            assert!(ask(flow).unwrap().starts_with("b "), "the flow to {place} went on to who is there");
+        }
+        lead_to(&[]);
+        for (flow, place) in flows.iter().zip(&places) {
+            assert_eq!(ask(flow).unwrap_err().kind(), ErrorKind::ConnectionRefused, "{place}");
+        }
+    });
 }
 
 #[test]

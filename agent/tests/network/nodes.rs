@@ -20,13 +20,62 @@ use super::bed::{Bed, inside, machine};
 use super::cluster::{PATIENCE, Server, Told, connect, hello, on, who};
 
 /// One node with a pod.
-struct Node {
-    ns: PathBuf,
-    told: Told,
-    datapath: Datapath,
-    pod: Attachment,
+pub(super) struct Node {
+    pub ns: PathBuf,
+    pub told: Told,
+    pub datapath: Datapath,
+    pub pod: Attachment,
     _network: RoutedNetwork,
     _server: Server,
+}
+
+impl Node {
+    /// Starts one with these ranges of its own, in a cluster with those.
+    pub fn start(bed: &Bed, ns: PathBuf, name: &str, told: Told, own: Vec<String>, cluster: Vec<String>) -> Self {
+        let data = bed.data.join(format!("data-{name}"));
+        std::fs::create_dir_all(&data).unwrap();
+        let options = Options { pool_size: 0, ..Options::new(&data) };
+        let network = inside(&ns, move || RoutedNetwork::start(options).unwrap());
+        bed.wait(network.set_ranges(own, cluster)).unwrap();
+        let pod = bed.wait(network.attach(&format!("pod-{name}"))).unwrap();
+        let datapath = std::thread::scope(|scope| {
+            let run = || {
+                nix::sched::setns(std::fs::File::open(&ns).unwrap(), nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+                told.start_in(&data, name)
+            };
+            scope.spawn(run).join().unwrap()
+        });
+        let server = Server::tcp(&pod.netns, name, 80);
+        Self { ns, told, datapath, pod, _network: network, _server: server }
+    }
+
+    /// A node that is gone takes the ways to its pods along.
+    pub fn forget(&mut self, bed: &Bed, peer: &str) {
+        self.told.take("Node", "", peer);
+        self.told.tell(bed, &self.datapath);
+        assert!(routes(bed, &self.ns).is_empty());
+    }
+
+    /// Whether it has a link of the overlay.
+    pub fn has_overlay(&self) -> bool {
+        inside(&self.ns, || std::fs::read_to_string("/proc/net/dev").unwrap()).contains("vx:")
+    }
+}
+
+/// More than a packet, each way: what is too large for the way is made to fit.
+pub(super) fn much(from: &Path, ip: &'static str) {
+    inside(from, move || {
+        let text = vec![b'x'; 256 << 10];
+        let mut stream = connect(ip, 80, PATIENCE).unwrap();
+        hello(&mut stream).unwrap();
+        let mut back = stream.try_clone().unwrap();
+        let sent = text.clone();
+        let writer = std::thread::spawn(move || stream.write_all(&sent).unwrap());
+        let mut heard = vec![0; text.len()];
+        back.read_exact(&mut heard).unwrap();
+        writer.join().unwrap();
+        assert!(heard == text);
+    });
 }
 
 pub(super) fn space(bed: &Bed, name: &str) -> PathBuf {
@@ -59,22 +108,7 @@ pub(super) fn default_by(bed: &Bed, ns: &Path, gateway: Ipv4Addr) {
 
 fn node(bed: &Bed, ns: PathBuf, name: &str, number: u8) -> Node {
     let cidr = format!("10.42.{number}.0/24");
-    let data = bed.data.join(format!("data-{name}"));
-    std::fs::create_dir_all(&data).unwrap();
-    let told = Told::new(&cidr);
-    let options = Options { pool_size: 0, ..Options::new(&data) };
-    let network = inside(&ns, move || RoutedNetwork::start(options).unwrap());
-    bed.wait(network.set_ranges(vec![cidr], vec!["10.42.0.0/16".into()])).unwrap();
-    let pod = bed.wait(network.attach(&format!("pod-{name}"))).unwrap();
-    let datapath = std::thread::scope(|scope| {
-        let run = || {
-            nix::sched::setns(std::fs::File::open(&ns).unwrap(), nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-            told.start_in(&data, name)
-        };
-        scope.spawn(run).join().unwrap()
-    });
-    let server = Server::tcp(&pod.netns, name, 80);
-    Node { ns, told, datapath, pod, _network: network, _server: server }
+    Node::start(bed, ns, name, Told::new(&cidr), vec![cidr], vec!["10.42.0.0/16".into()])
 }
 
 /// Tells both nodes of each other, and of a service with an endpoint on each.
@@ -102,19 +136,7 @@ fn talk(nodes: &[Node; 2], node_ip: &str) {
     assert_eq!(who(Some(&a.ns), &pod_b, 80).unwrap().0, "b", "the node to a pod of the other");
     assert_eq!(who(Some(&a.ns), "10.96.0.40", 80).unwrap().0, "b", "the node through the service");
     assert_eq!(who(Some(&b.pod.netns), node_ip, 30080).unwrap().0, "b", "back through the other node's port");
-    // More than a packet, each way: what is too large for the way is made to fit.
-    let (netns, text) = (a.pod.netns.clone(), vec![b'x'; 64 << 10]);
-    inside(&netns, move || {
-        let mut stream = connect("10.96.0.40", 80, PATIENCE).unwrap();
-        hello(&mut stream).unwrap();
-        let mut back = stream.try_clone().unwrap();
-        let sent = text.clone();
-        let writer = std::thread::spawn(move || stream.write_all(&sent).unwrap());
-        let mut heard = vec![0; text.len()];
-        back.read_exact(&mut heard).unwrap();
-        writer.join().unwrap();
-        assert!(heard == text);
-    });
+    much(&a.pod.netns, "10.96.0.40");
 }
 
 pub(super) fn routes(bed: &Bed, ns: &Path) -> Vec<String> {
@@ -139,10 +161,7 @@ fn nodes_on_a_shared_link_are_reached_directly() {
         introduce(bed, &mut nodes, ips);
         talk(&nodes, "192.0.2.1");
         assert_eq!(routes(bed, &nodes[0].ns).len(), 1);
-        nodes[0].told.take("Node", "", "b");
-        let (told, datapath) = (&mut nodes[0].told, nodes[0].datapath.clone());
-        told.tell(bed, &datapath);
-        assert!(routes(bed, &nodes[0].ns).is_empty(), "the node is gone, and the way with it");
+        nodes[0].forget(bed, "b");
     });
 }
 
@@ -160,14 +179,7 @@ fn nodes_beyond_a_router_are_reached_by_the_overlay() {
         let mut nodes = [node(bed, one, "a", 0), node(bed, other, "b", 1)];
         introduce(bed, &mut nodes, ips);
         talk(&nodes, "192.0.2.1");
-        for node in &mut nodes {
-            let peer = if node.ns.ends_with("ns-a") { "b" } else { "a" };
-            node.told.take("Node", "", peer);
-            let datapath = node.datapath.clone();
-            node.told.tell(bed, &datapath);
-            assert!(routes(bed, &node.ns).is_empty());
-        }
-        let links = inside(&nodes[0].ns, || std::fs::read_to_string("/proc/net/dev").unwrap());
-        assert!(!links.contains("vx:"), "the overlay's link is gone with its last node: {links}");
+        nodes.iter_mut().zip(["b", "a"]).for_each(|(node, peer)| node.forget(bed, peer));
+        assert!(!nodes[0].has_overlay(), "the overlay's link is gone with its last node");
     });
 }

@@ -22,6 +22,7 @@ use crate::network::names::Names;
 use crate::network::records;
 use crate::network::rules::watch::{Large, Watch};
 use crate::network::services::model::Here;
+use crate::network::wait::{due, heard};
 
 /// First wait after the kernel refused something; doubles up to [`BACKOFF_MAX`].
 const BACKOFF: Duration = Duration::from_millis(250);
@@ -196,22 +197,6 @@ impl Engine {
         let refused = self.state.borrow().refused.clone();
         self.say(None, refused);
         Ok(())
-    }
-}
-
-/// Waits for a change of nftables, for ever where that is not known.
-async fn heard(watch: Option<&mut Watch>) -> Result<()> {
-    match watch {
-        Some(watch) => watch.changed().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for a moment, for ever when there is none.
-async fn due(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -46,7 +46,7 @@ pub fn ips(pod: &Pod) -> impl Iterator<Item = &str> {
 }
 
 /// The address of a pod of a family.
-pub fn ip_of<'p>(pod: &'p Pod, family: &str) -> Option<&'p str> {
+fn ip_of<'p>(pod: &'p Pod, family: &str) -> Option<&'p str> {
     ips(pod).find(|ip| ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4() == (family == "IPv4")))
 }
 
