@@ -1,6 +1,8 @@
-//! The endpoints of a service's port → the one that gets the next request: the least busy, those that failed lately last.
+//! The endpoints of a service's port → the one that gets the next request: the least busy, or a client's own; those that failed
+//! lately last.
 
-use std::net::SocketAddr;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -53,8 +55,12 @@ impl Endpoint {
         self.is_gone.load(Ordering::Relaxed)
     }
 
+    fn rests(&self, now_ms: u64) -> bool {
+        self.rests_until_ms.load(Ordering::Relaxed) > now_ms
+    }
+
     fn cost(&self, now_ms: u64) -> (bool, usize) {
-        (self.rests_until_ms.load(Ordering::Relaxed) > now_ms, self.busy.load(Ordering::Relaxed))
+        (self.rests(now_ms), self.busy.load(Ordering::Relaxed))
     }
 }
 
@@ -83,13 +89,15 @@ pub struct Backend {
     pub fault: Option<String>,
     /// Pods that may come are all that is missing.
     pub is_waiting: bool,
+    /// A client stays with its endpoint.
+    is_sticky: bool,
     turn: AtomicU32,
 }
 
 impl Backend {
     /// Endpoints, or a reason why there is none.
     pub fn new(name: String, protocol: Protocol, endpoints: Vec<Arc<Endpoint>>, fault: Option<String>) -> Self {
-        Self { name, protocol, endpoints, fault, is_waiting: false, turn: AtomicU32::new(0) }
+        Self { name, protocol, endpoints, fault, is_waiting: false, is_sticky: false, turn: AtomicU32::new(0) }
     }
 
     /// The same, while pods come up.
@@ -97,11 +105,20 @@ impl Backend {
         Self { is_waiting: true, ..self }
     }
 
-    /// The endpoint for a request that `tried` could not be reached for.
-    pub fn choose(&self, tried: &[SocketAddr], now_ms: u64) -> Option<&Arc<Endpoint>> {
+    /// The same, whose clients stay with their endpoints or do not.
+    pub fn sticky(self, is_sticky: bool) -> Self {
+        Self { is_sticky, ..self }
+    }
+
+    /// The endpoint for a client's request that `tried` could not be reached for.
+    pub fn choose(&self, tried: &[SocketAddr], now_ms: u64, client: IpAddr) -> Option<&Arc<Endpoint>> {
         let count = self.endpoints.len();
         if count == 1 {
             return self.endpoints.first().filter(|only| !tried.contains(&only.address));
+        }
+        if self.is_sticky {
+            let left = self.endpoints.iter().filter(|endpoint| !tried.contains(&endpoint.address));
+            return left.max_by_key(|endpoint| (!endpoint.rests(now_ms), nearness(client, endpoint.address)));
         }
         // Equal ones take turns: each search begins one further.
         let begin = self.turn.fetch_add(1, Ordering::Relaxed) as usize % count.max(1);
@@ -110,6 +127,14 @@ impl Backend {
             .take(COMPARED_MAX)
             .min_by_key(|endpoint| endpoint.cost(now_ms))
     }
+}
+
+/// How near an endpoint is to a client: the same to all workers and nodes, and others' comings and goings change nothing of
+/// it (rendezvous hashing, Thaler and Ravishankar 1998).
+fn nearness(client: IpAddr, endpoint: SocketAddr) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (client, endpoint).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A request under way, counted as long as it lives.
@@ -132,14 +157,51 @@ impl Drop for Busy {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::net::Ipv4Addr;
+
     use super::*;
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9));
+
+    #[test]
+    fn a_client_stays_while_its_endpoint_is_there() {
+        let with = |numbers: &[u8]| {
+            let endpoint = |n: &u8| Arc::new(Endpoint::new(SocketAddr::from(([10, 0, 0, *n], 80))));
+            Backend::new("a/b:80".into(), Protocol::Http, numbers.iter().map(endpoint).collect(), None).sticky(true)
+        };
+        let of = |backend: &Backend, client: u8| {
+            let client = IpAddr::from([192, 0, 2, client]);
+            let chosen = backend.choose(&[], 0, client).unwrap();
+            let _busy = Busy::new(chosen);
+            assert_eq!(backend.choose(&[], 0, client).unwrap().address, chosen.address, "busy or not");
+            chosen.address
+        };
+        let (all, less) = (with(&[1, 2, 3, 4]), with(&[1, 2, 4]));
+        let gone = all.endpoints[2].address;
+        let mut used = HashSet::new();
+        for client in 0..=255 {
+            let own = of(&all, client);
+            used.insert(own);
+            let after = of(&less, client);
+            assert!(after == own || own == gone, "{client} moved from {own} to {after}");
+        }
+        assert_eq!(used.len(), 4);
+        // One that can't be reached is left for as long as it rests.
+        let own = all.choose(&[], 0, CLIENT).unwrap();
+        let other = all.choose(&[own.address], 0, CLIENT).unwrap().address;
+        assert_ne!(other, own.address);
+        own.failed(100);
+        assert_eq!(all.choose(&[], 500, CLIENT).unwrap().address, other);
+        assert_eq!(all.choose(&[], 1200, CLIENT).unwrap().address, own.address);
+    }
 
     #[test]
     fn the_least_busy_is_chosen_and_equal_ones_take_turns() {
         let endpoints: Vec<Arc<Endpoint>> =
             (0..3).map(|n| Arc::new(Endpoint::new(SocketAddr::from(([10, 0, 0, n], 80))))).collect();
         let backend = Backend::new("a/b:80".into(), Protocol::Http, endpoints.clone(), None);
-        let chosen = |tried: &[SocketAddr], now| backend.choose(tried, now).map(|e| e.address);
+        let chosen = |tried: &[SocketAddr], now| backend.choose(tried, now, CLIENT).map(|e| e.address);
         let mut seen: Vec<_> = (0..3).map(|_| chosen(&[], 0).unwrap()).collect();
         seen.sort();
         assert_eq!(seen, endpoints.iter().map(|e| e.address).collect::<Vec<_>>());

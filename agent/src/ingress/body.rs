@@ -9,7 +9,8 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
 use crate::ingress::exchange::Exchange;
 use crate::ingress::pool::Lease;
-use crate::ingress::request::{Error, Stall};
+use crate::ingress::request::{Error, next_part};
+use crate::ingress::stall::Stall;
 
 /// A body of an answer.
 pub enum Body {
@@ -36,7 +37,8 @@ impl Body {
     }
 
     /// A pod's answer. Its connection is free for the next request at its end.
-    pub fn pod(incoming: Incoming, lease: Option<Lease>, exchange: Exchange, stall: Duration) -> Self {
+    pub fn pod(incoming: Incoming, lease: Option<Lease>, mut exchange: Exchange, stall: Duration) -> Self {
+        exchange.give();
         let mut pod = Pod { incoming, stall: Stall::new(stall), lease, exchange: Some(exchange) };
         if pod.incoming.is_end_stream() {
             pod.end();
@@ -60,12 +62,12 @@ impl HttpBody for Body {
         match self.get_mut() {
             Self::Text(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Pod(pod) => {
-                let polled = pod.stall.poll(&mut pod.incoming, cx);
+                let polled = next_part(&mut pod.incoming, &mut pod.stall, cx);
                 match &polled {
                     Poll::Ready(None) => pod.end(),
                     Poll::Ready(Some(Ok(frame))) => {
-                        if let (Some(exchange), Some(data)) = (&mut pod.exchange, frame.data_ref()) {
-                            exchange.bytes += data.len() as u64;
+                        if let Some(exchange) = &mut pod.exchange {
+                            exchange.moved(frame.data_ref().map_or(0, |data| data.len() as u64));
                         }
                         // The last frame is often known to be it; nobody may ask for another.
                         if pod.incoming.is_end_stream() {

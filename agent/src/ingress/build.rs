@@ -305,7 +305,8 @@ impl Draft<'_> {
             return none(fault).waiting();
         }
         let endpoints = addresses.into_iter().map(|address| self.endpoint(address)).collect();
-        Backend::new(full, protocol, endpoints, None)
+        let is_sticky = service.spec.session_affinity == "ClientIP";
+        Backend::new(full, protocol, endpoints, None).sticky(is_sticky)
     }
 
     fn endpoint(&mut self, address: SocketAddr) -> Arc<Endpoint> {

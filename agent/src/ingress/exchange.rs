@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::ingress::access::{Done, Line};
 use crate::ingress::backend::Busy;
-use crate::ingress::guard::Shared;
 use crate::ingress::metrics::metrics;
 use crate::ingress::route::Route;
+use crate::ingress::shared::Shared;
 
 /// A request from its head to the end of its answer; counted and logged when it ends.
 pub struct Exchange {
@@ -27,7 +26,8 @@ pub struct Exchange {
     pub pod: Option<SocketAddr>,
     /// The endpoint's count.
     pub busy: Option<Busy>,
-    guard: Option<Arc<Shared>>,
+    shared: Option<Arc<Shared>>,
+    is_given: bool,
     line: Option<Box<Line>>,
 }
 
@@ -42,19 +42,31 @@ impl Exchange {
             route: None,
             pod: None,
             busy: None,
-            guard: None,
+            shared: None,
+            is_given: false,
             line,
         }
     }
 
-    /// One that begins now, of which the reader of its connection is told.
-    pub fn guarded(line: Option<Box<Line>>, guard: Option<Arc<Shared>>) -> Self {
-        guard.iter().for_each(|guard| {
-            guard.answering.fetch_add(1, Ordering::Relaxed);
-        });
+    /// One that begins now, of which who reads its connection is told.
+    pub fn shared(line: Option<Box<Line>>, shared: Arc<Shared>) -> Self {
+        shared.begin();
         let mut exchange = Self::begin(line);
-        exchange.guard = guard;
+        exchange.shared = Some(shared);
         exchange
+    }
+
+    /// The client has the head of a pod's answer.
+    pub fn give(&mut self) {
+        if !std::mem::replace(&mut self.is_given, true) {
+            self.shared.iter().for_each(|shared| shared.give());
+        }
+    }
+
+    /// So many bytes more go to the client.
+    pub fn moved(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        self.shared.iter().for_each(|shared| shared.moved());
     }
 
     /// The answer's last byte has been given away.
@@ -63,9 +75,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.guard.iter().for_each(|guard| {
-            guard.answering.fetch_sub(1, Ordering::Relaxed);
-        });
+        self.shared.iter().for_each(|shared| shared.end(self.is_given));
         let took = self.end.unwrap_or_else(Instant::now).saturating_duration_since(self.begin);
         metrics().iter().for_each(|m| m.seconds.observe(took.as_secs_f64()));
         if let Some(counters) = self.route.as_ref().and_then(|route| route.counters.as_ref()) {

@@ -3,7 +3,6 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,21 +12,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::ingress::layer::Reading;
 use crate::ingress::metrics::metrics;
 use crate::ingress::scan::Scanner;
+use crate::ingress::shared::Shared;
 use crate::ingress::words;
 
 /// What a refused client may still send, so that it reads the refusal instead of a reset.
 const LINGER_BYTES_MAX: usize = 1 << 20;
 /// How long it may do so.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// What the connection's requests and its reader tell each other.
-#[derive(Debug, Default)]
-pub struct Shared {
-    /// Requests that are being answered.
-    pub answering: AtomicUsize,
-    /// The connection speaks something else now: nothing is read along any more.
-    pub is_upgraded: AtomicBool,
-}
 
 /// Reads along on a connection, and takes it over to refuse.
 pub struct Guard {
@@ -63,7 +54,7 @@ impl Guard {
             return Poll::Ready(error);
         }
         // Answers to what came before go out first; hyper reads again after each, which is what wakes this up.
-        if self.shared.answering.load(Ordering::Relaxed) > 0 {
+        if self.shared.is_answering() {
             return Poll::Pending;
         }
         let end = refusal.end.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
@@ -98,14 +89,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Reading<T> for Guard {
         if self.refusal.is_none() {
             let before = buf.filled().len();
             ready!(Pin::new(&mut *io).poll_read(cx, buf))?;
-            if self.shared.is_upgraded.load(Ordering::Relaxed) {
+            if self.shared.is_upgraded() {
                 return Poll::Ready(Ok(()));
             }
             let Err((good, fault)) = self.scanner.scan(&buf.filled()[before..]) else { return Poll::Ready(Ok(())) };
             metrics().iter().for_each(|m| m.malformed.inc());
             // Only before the first request it is sure that no other answer is on its way through hyper's buffers.
             let is_first = self.scanner.heads == 0;
-            let bytes = if is_first { words::raw(fault.status, fault.why) } else { Vec::new() };
+            let bytes = if is_first { words::raw(fault.status, fault.why, false) } else { Vec::new() };
             self.refusal = Some(Refusal {
                 bytes,
                 written: 0,

@@ -1,25 +1,29 @@
 //! One request → its answer: the route, the pod, and what is said when there is none.
 
 use http::header::{HeaderValue, LOCATION};
-use http::{Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::ingress::access::Line;
 use crate::ingress::body::Body;
 use crate::ingress::exchange::Exchange;
 use crate::ingress::gateway::serve::{self as gateway, Served};
-use crate::ingress::headers;
 use crate::ingress::host::{clean_host, has_dot_segment, host_text, host_value};
 use crate::ingress::refusal::{Refusal, bad};
 use crate::ingress::reply;
 use crate::ingress::request::{Request as PodBody, Sent};
-use crate::ingress::send::{Ask, Conn, Found, send, upgraded};
+use crate::ingress::send::{Ask, Conn, Found, passed_on, send, upgraded};
 use crate::ingress::table::Table;
 use crate::ingress::words::shown;
 
 /// Answers a request.
 pub async fn handle(conn: &Conn, request: Request<Incoming>) -> Response<Body> {
-    let exchange = begin(conn, &request);
+    let mut exchange = begin(conn, &request);
+    if let Some(refusal) = doubt(request.method(), request.uri().path()) {
+        let response = refused(conn, refusal);
+        exchange.status = response.status().as_u16();
+        return response;
+    }
     let table = conn.worker.table();
     let of_gateways = table.gateways.as_ref().filter(|gateways| gateways.claims(conn.client.local_port));
     let (request, mut exchange) = match of_gateways {
@@ -31,26 +35,14 @@ pub async fn handle(conn: &Conn, request: Request<Incoming>) -> Response<Body> {
         },
     };
     let response = match answer(conn, &table, request, &mut exchange).await {
-        Ok(Answered::Found(Found::Pod(answer))) => {
-            let (mut parts, incoming) = answer.response.into_parts();
-            headers::strip_hop_by_hop(&mut parts.headers);
-            parts.version = Version::HTTP_11;
-            exchange.status = parts.status.as_u16();
-            exchange.pod = Some(answer.address);
-            exchange.busy = Some(answer.busy);
-            let body = Body::pod(incoming, answer.lease, exchange, conn.worker.options.stall);
-            return Response::from_parts(parts, body);
-        }
+        Ok(Answered::Found(Found::Pod(answer))) => return passed_on(conn, *answer, exchange),
         Ok(Answered::Found(Found::Upgraded(answer, upgrade))) => return upgraded(conn, *answer, *upgrade, exchange),
         Ok(Answered::Redirect(location)) => {
             let mut response = reply::text(StatusCode::PERMANENT_REDIRECT, "this is served by HTTPS");
             response.headers_mut().insert(LOCATION, location);
             response
         }
-        Err((status, words)) if status == StatusCode::BAD_REQUEST && conn.guard.is_some() => {
-            reply::closing(status, &words)
-        }
-        Err((status, words)) => reply::text(status, &words),
+        Err(refusal) => refused(conn, refusal),
     };
     exchange.status = response.status().as_u16();
     response
@@ -63,7 +55,25 @@ fn begin(conn: &Conn, request: &Request<Incoming>) -> Exchange {
         let line = Line::new(log.clone(), (client.ip, client.is_tls), how);
         Box::new(line.of(&host_text(request), request.uri().path()))
     };
-    Exchange::guarded(log.is_read().then(line), conn.guard.clone())
+    Exchange::shared(log.is_read().then(line), conn.shared.clone())
+}
+
+/// Why no pod gets a request for such a target (RFC 9112, 3.2): what is no path could mean another host to it.
+fn doubt(method: &Method, path: &str) -> Option<Refusal> {
+    if *method == Method::CONNECT {
+        return Some((StatusCode::NOT_IMPLEMENTED, "CONNECT is not supported".to_owned()));
+    }
+    if !path.starts_with('/') && (path, method) != ("*", &Method::OPTIONS) {
+        return Some(bad("the request's target is no path"));
+    }
+    has_dot_segment(path).then(|| bad("the request's path has \".\" or \"..\" as a part"))
+}
+
+fn refused(conn: &Conn, (status, words): Refusal) -> Response<Body> {
+    match status == StatusCode::BAD_REQUEST && conn.is_http1 {
+        true => reply::closing(status, &words),
+        false => reply::text(status, &words),
+    }
 }
 
 enum Answered {
@@ -83,9 +93,6 @@ async fn answer(
     let text = authority.to_str().map_err(|_| bad("the request's host can't be read"))?;
     let host = clean_host(text).ok_or_else(|| bad("the request's host can't be read"))?;
     let path = request.uri().path();
-    if has_dot_segment(path) {
-        return Err(bad("the request's path has \".\" or \"..\" as a part"));
-    }
     let Some(route) = table.find(&host, path) else {
         let words = format!("no Ingress has a rule for host {:?} and path {:?}", shown(&host), shown(path));
         return Err((StatusCode::NOT_FOUND, words));

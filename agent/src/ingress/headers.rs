@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -58,7 +58,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
             .take(CONNECTION_NAMES_MAX)
             .collect();
         // A client could have us take off what we put on, or the host itself.
-        for name in named.iter().filter(|name| **name != HOST && !is_forwarding(name)) {
+        for name in named.iter().filter(|name| **name != HOST && !is_of_proxy(name.as_str())) {
             headers.remove(name);
         }
         headers.remove(CONNECTION);
@@ -68,8 +68,18 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-fn is_forwarding(name: &HeaderName) -> bool {
-    [&X_FORWARDED_FOR, &X_FORWARDED_HOST, &X_FORWARDED_PORT, &X_FORWARDED_PROTO, &X_REAL_IP, &FORWARDED].contains(&name)
+/// Whether a header is one in which proxies tell pods who asks, and how. Many pods take `_` in a name for `-`.
+pub fn is_of_proxy(name: &str) -> bool {
+    let begins = |with: &str| {
+        let same = |(a, b): (u8, u8)| a.eq_ignore_ascii_case(&b) || (a == b'_' && b == b'-');
+        name.len() >= with.len() && name.bytes().zip(with.bytes()).all(same)
+    };
+    let is = |other: &str| name.len() == other.len() && begins(other);
+    match name.as_bytes().first() {
+        Some(b'x' | b'X') => begins("x-forwarded-") || is("x-real-ip") || is("x-scheme"),
+        Some(b'f' | b'F') => is("forwarded"),
+        _ => false,
+    }
 }
 
 /// Makes a client's headers a pod's.
@@ -83,9 +93,13 @@ pub fn to_pod(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
         // gRPC's clients say it, and its servers ask for it.
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
+    merge(headers);
+    let is_lie = |name: &&HeaderName| is_of_proxy(name.as_str()) && (!client.is_trusted || name.as_str().contains('_'));
+    let lies: Vec<HeaderName> = headers.keys().filter(is_lie).cloned().collect();
+    lies.iter().for_each(|name| drop(headers.remove(name)));
     let proto = HeaderValue::from_static(if client.is_tls { "https" } else { "http" });
     if client.is_trusted {
-        append(headers, X_FORWARDED_FOR, &client.shown.clone());
+        append(headers, X_FORWARDED_FOR, &client.shown);
         for (name, value) in [(X_FORWARDED_PROTO, &proto), (X_FORWARDED_HOST, host), (X_FORWARDED_PORT, &client.port)] {
             headers.entry(name).or_insert_with(|| value.clone());
         }
@@ -95,12 +109,25 @@ pub fn to_pod(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
         }
         return;
     }
-    headers.remove(FORWARDED);
     headers.insert(X_FORWARDED_FOR, client.shown.clone());
     headers.insert(X_FORWARDED_PROTO, proto);
     headers.insert(X_FORWARDED_HOST, host.clone());
     headers.insert(X_FORWARDED_PORT, client.port.clone());
     headers.insert(X_REAL_IP, client.shown.clone());
+}
+
+/// Makes one line of what may come in several by HTTP/2 (RFC 9113, 8.2.3) and is one thing to a pod.
+fn merge(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(whole) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, whole);
+    }
+    // Several lengths are the same one: others have been refused.
+    if let Some(length) = headers.get(CONTENT_LENGTH).cloned() {
+        headers.insert(CONTENT_LENGTH, length);
+    }
 }
 
 /// One step of `Forwarded` (RFC 7239): addresses of IPv6 stand in brackets and quotes.

@@ -1,6 +1,7 @@
 //! Ingress on this node: Ingresses, Services, EndpointSlices and certificates → requests from outside, given to pods.
 
 pub mod access;
+pub mod alive;
 pub mod backend;
 pub mod body;
 pub mod build;
@@ -18,6 +19,7 @@ pub mod live;
 pub mod metrics;
 pub mod objects;
 pub mod options;
+pub mod patience;
 pub mod pool;
 pub mod proxy_protocol;
 pub mod refusal;
@@ -28,6 +30,8 @@ pub mod run;
 pub mod scan;
 pub mod send;
 pub mod serve;
+pub mod shared;
+pub mod stall;
 pub mod table;
 pub mod tls;
 pub mod upstream;

@@ -153,6 +153,8 @@ pub struct ServiceSpec {
     pub ports: Vec<ServicePort>,
     /// Families of its addresses, the preferred one first.
     pub ip_families: Vec<String>,
+    /// `ClientIP` where a client stays with its endpoint.
+    pub session_affinity: String,
 }
 
 /// A port of a service.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep};
+
+use crate::ingress::stall::{Stall, Stalled};
 
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +72,7 @@ impl HttpBody for Request {
         match self.get_mut() {
             Self::None => Poll::Ready(None),
             Self::Client(incoming, stall, sent) => {
-                let polled = stall.poll(incoming, cx);
+                let polled = next_part(incoming, stall, cx);
                 if matches!(polled, Poll::Ready(None)) || incoming.is_end_stream() {
                     sent.now();
                 }
@@ -104,36 +105,18 @@ impl HttpBody for Request {
     }
 }
 
-/// Notices a body that stands still. The timer is made when a body has to wait for the first time.
-pub struct Stall {
-    after: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
-    is_waiting: bool,
-}
-
-impl Stall {
-    /// It may stand still for so long.
-    pub fn new(after: Duration) -> Self {
-        Self { after, timer: None, is_waiting: false }
-    }
-
-    /// The next part of a body.
-    ///
-    /// # Errors
-    /// It broke off, or stands still.
-    pub fn poll(&mut self, body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) {
-            self.is_waiting = false;
-            return Poll::Ready(frame.map(|frame| frame.map_err(Error::Http)));
-        }
-        let end = Instant::now() + self.after;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
-        if !std::mem::replace(&mut self.is_waiting, true) {
-            timer.as_mut().reset(end);
-        }
-        match timer.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Some(Err(Error::Stalled(self.after.as_secs())))),
-            Poll::Pending => Poll::Pending,
-        }
-    }
+/// The next part of a body.
+///
+/// # Errors
+/// It broke off, or stands still.
+pub fn next_part(
+    body: &mut Incoming,
+    stall: &mut Stall,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    let frame = Pin::new(body).poll_frame(cx);
+    stall.watch(frame, cx).map(|step| match step {
+        Ok(frame) => frame.map(|frame| frame.map_err(Error::Http)),
+        Err(Stalled(seconds)) => Some(Err(Error::Stalled(seconds))),
+    })
 }

@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::ingress::access::{To, Writer};
+use crate::ingress::alive;
 use crate::ingress::build::Problem;
 use crate::ingress::follow::Follower;
 use crate::ingress::live::Live;
@@ -25,7 +26,7 @@ use crate::ingress::metrics::metrics;
 use crate::ingress::options::Options;
 use crate::ingress::tls;
 use crate::ingress::worker::Common;
-use crate::ingress::workers::{self, Listen};
+use crate::ingress::workers::{self, Listen, SOCKETS_MAX};
 
 /// The wait before a port that is taken is tried again, and its bound.
 const BIND_RETRY: Duration = Duration::from_millis(200);
@@ -108,7 +109,7 @@ struct Run {
     told: watch::Sender<Vec<Problem>>,
     count: watch::Sender<u64>,
     threads: Vec<std::thread::JoinHandle<()>>,
-    workers: Vec<mpsc::UnboundedSender<Listen>>,
+    workers: Vec<mpsc::Sender<Listen>>,
     log: Option<Writer>,
     /// There has been an Ingress: its ports stay open.
     has_ingresses: bool,
@@ -187,7 +188,7 @@ impl Run {
         }
         let open = Arc::default();
         for number in 0..self.options.workers.max(1) {
-            let (give, sockets) = mpsc::unbounded_channel();
+            let (give, sockets) = mpsc::channel(SOCKETS_MAX);
             let common = Common {
                 options: self.options.clone(),
                 live: self.live.clone(),
@@ -285,7 +286,7 @@ fn event(problem: &Problem) -> report::Problem {
 struct Opening {
     place: SocketAddr,
     tls: Option<TlsAcceptor>,
-    workers: Vec<mpsc::UnboundedSender<Listen>>,
+    workers: Vec<mpsc::Sender<Listen>>,
     places: Arc<watch::Sender<Vec<Place>>>,
     stop: CancellationToken,
 }
@@ -306,7 +307,7 @@ impl Opening {
         let address = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(place);
         for (worker, listener) in self.workers.iter().zip(sockets) {
             let listen = Listen { listener, tls: self.tls.clone(), stop: self.stop.child_token() };
-            if worker.send(listen).is_err() {
+            if worker.send(listen).await.is_err() {
                 tracing::error!("an Ingress worker has ended");
             }
         }
@@ -337,6 +338,8 @@ fn shared_socket(place: SocketAddr) -> io::Result<TcpListener> {
     let fd = socket(family, SockType::Stream, flags, None)?;
     setsockopt(&fd, sockopt::ReuseAddr, &true)?;
     setsockopt(&fd, sockopt::ReusePort, &true)?;
+    // Connections that it takes have it from the socket.
+    alive::ask(&fd)?;
     bind(fd.as_raw_fd(), &SockaddrStorage::from(place))?;
     listen(&fd, Backlog::new(BACKLOG)?)?;
     Ok(TcpListener::from(fd))

@@ -2,21 +2,23 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{Request, Response, StatusCode, Version};
+use hyper::body::Body as _;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use crate::ingress::backend::{Backend, Protocol};
 use crate::ingress::body::Body;
 use crate::ingress::exchange::Exchange;
-use crate::ingress::guard::Shared;
 use crate::ingress::headers::{self, Client};
 use crate::ingress::refusal::{Refusal, bad, refusal};
 use crate::ingress::request::{Request as PodBody, Sent};
+use crate::ingress::shared::Shared;
 use crate::ingress::upstream::{Answer, Asker, address_for};
 use crate::ingress::worker::Worker;
 
@@ -31,8 +33,10 @@ pub struct Conn {
     pub client: Client,
     /// The host that TLS was begun for, in lower case.
     pub sni: Option<Box<str>>,
-    /// What is read along, for HTTP/1.
-    pub guard: Option<Arc<Shared>>,
+    /// It speaks HTTP/1.
+    pub is_http1: bool,
+    /// What is under way on it.
+    pub shared: Arc<Shared>,
 }
 
 /// What was found for a request.
@@ -77,9 +81,14 @@ pub async fn send(
         parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         parts.headers.insert(UPGRADE, wanted);
     }
+    if protocol == Protocol::Http && !body.is_end_stream() && !parts.headers.contains_key(CONTENT_LENGTH) {
+        // hyper takes a GET for one without a body where nothing says that there is one.
+        parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     address_for(protocol, &mut parts).map_err(|_| bad("the request's host can't be read"))?;
     let request = Request::from_parts(parts, body);
-    let asker = Asker { pool: &conn.worker.pool, options: &conn.worker.options, response: ask.response };
+    let worker = &conn.worker;
+    let asker = Asker { pool: &worker.pool, options: &worker.options, response: ask.response, client: conn.client.ip };
     let answer = asker.ask(backend, protocol, request, sent).await;
     let mut answer = answer.map_err(|failure| refusal(&backend.name, failure))?;
     if answer.response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -90,6 +99,18 @@ pub async fn send(
         (Some(side), Some(named)) => Ok(Found::Upgraded(Box::new(answer), Box::new((side, named)))),
         _ => Err((StatusCode::BAD_GATEWAY, format!("{} changed to a protocol that was not asked for", backend.name))),
     }
+}
+
+/// A pod's answer as a client gets it.
+pub fn passed_on(conn: &Conn, answer: Answer, mut exchange: Exchange) -> Response<Body> {
+    let (mut parts, incoming) = answer.response.into_parts();
+    headers::strip_hop_by_hop(&mut parts.headers);
+    parts.version = Version::HTTP_11;
+    exchange.status = parts.status.as_u16();
+    exchange.pod = Some(answer.address);
+    exchange.busy = Some(answer.busy);
+    let body = Body::pod(incoming, answer.lease, exchange, conn.worker.options.stall);
+    Response::from_parts(parts, body)
 }
 
 /// gRPC is spoken by HTTP/2 only, whatever the port says.
@@ -116,7 +137,7 @@ pub fn upgraded(
     exchange.status = parts.status.as_u16();
     exchange.pod = Some(answer.address);
     exchange.busy = Some(answer.busy);
-    conn.guard.iter().for_each(|guard| guard.is_upgraded.store(true, Ordering::Relaxed));
+    conn.shared.upgrade();
     let stop = conn.worker.stop.clone();
     let drain = conn.worker.options.drain;
     tokio::task::spawn_local(async move {

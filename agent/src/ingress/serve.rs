@@ -12,18 +12,20 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::ingress::direct::connection::{self as direct, Ended};
 use crate::ingress::direct::rewind::Rewind;
-use crate::ingress::guard::{Guard, Shared};
+use crate::ingress::guard::Guard;
 use crate::ingress::handle::handle;
 use crate::ingress::headers::Client;
 use crate::ingress::layer::Layer;
 use crate::ingress::metrics::metrics;
+use crate::ingress::patience::Patient;
 use crate::ingress::proxy_protocol;
 use crate::ingress::send::Conn;
+use crate::ingress::shared::Shared;
 use crate::ingress::worker::{Local, Worker};
 
 /// How long the first bytes may take: a PROXY header, the beginning of TLS.
@@ -109,9 +111,9 @@ where
 {
     let shared = Arc::new(Shared::default());
     let options = worker.options.clone();
-    let guarded = Layer::new(io, Guard::new(options.head_bytes_max, shared.clone()));
+    let guarded = Layer::new(Patient::new(io, options.stall), Guard::new(options.head_bytes_max, shared.clone()));
     let stop = worker.stop.clone();
-    let conn = Rc::new(Conn { worker, client, sni, guard: Some(shared) });
+    let conn = Rc::new(Conn { worker, client, sni, is_http1: true, shared });
     let service = service_fn(move |request| {
         let conn = conn.clone();
         async move { Ok::<_, Infallible>(handle(&conn, request).await) }
@@ -134,7 +136,8 @@ where
 {
     let options = worker.options.clone();
     let stop = worker.stop.clone();
-    let conn = Rc::new(Conn { worker, client, sni, guard: None });
+    let shared = Arc::new(Shared::default());
+    let conn = Rc::new(Conn { worker, client, sni, is_http1: false, shared: shared.clone() });
     let service = service_fn(move |request| {
         let conn = conn.clone();
         async move { Ok::<_, Infallible>(handle(&conn, request).await) }
@@ -149,11 +152,25 @@ where
         .max_header_list_size(head_bytes_max)
         .keep_alive_interval(options.idle)
         .keep_alive_timeout(BEGIN);
-    let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(Patient::new(io, options.stall)), service));
+    // A client that answers pings and asks nothing, or gives no room for its answers, is no end to hyper.
+    let is_over = async {
+        let mut looks = interval(options.idle.min(options.stall).max(LOOK));
+        loop {
+            looks.tick().await;
+            if shared.is_stuck(options.stall * 2) {
+                return Err("the client takes nothing of its answers");
+            }
+            if shared.is_idle(options.idle) {
+                return Ok(());
+            }
+        }
+    };
     tokio::select! {
         biased;
         ended = serving.as_mut() => return Ok(ended?),
         () = stop.cancelled() => {}
+        over = is_over => over?,
     }
     serving.as_mut().graceful_shutdown();
     Ok(timeout(options.drain, serving).await??)

@@ -1,6 +1,6 @@
 //! A request and a backend → the answer of one of its endpoints; another one is asked when the first can't be reached.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,9 +13,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::ingress::alive;
 use crate::ingress::backend::{Backend, Busy, Endpoint, Protocol, now_ms};
 use crate::ingress::metrics::metrics;
 use crate::ingress::options::Options;
+use crate::ingress::patience::Patient;
 use crate::ingress::pool::{Http1, Http2, Lease, Pool};
 use crate::ingress::request::{Request as Body, Sent};
 use crate::ingress::worker::Local;
@@ -62,6 +64,8 @@ pub struct Asker<'a> {
     pub options: &'a Options,
     /// How long a pod may take until it begins to answer.
     pub response: Duration,
+    /// Who asks.
+    pub client: IpAddr,
 }
 
 /// One try.
@@ -90,7 +94,7 @@ impl Asker<'_> {
         let can_repeat = matches!(request.body(), Body::None) && is_idempotent(request.method());
         let (mut tried, mut kept, mut last) = (Vec::new(), 0, Failure::Nobody);
         while tried.len() < ENDPOINTS_MAX {
-            let Some(endpoint) = backend.choose(&tried, now_ms()).cloned() else { break };
+            let Some(endpoint) = backend.choose(&tried, now_ms(), self.client).cloned() else { break };
             let address = endpoint.address;
             let busy = Busy::new(&endpoint);
             let spare = can_repeat.then(|| copy(&request));
@@ -194,8 +198,10 @@ impl Asker<'_> {
 
     async fn connect1(&self, address: SocketAddr) -> Result<Http1, String> {
         let stream = dial(address, self.options.connect).await?;
-        let (sender, connection) =
-            http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        // It may become a connection of something else, which nobody has a clock for.
+        alive::ask(&stream).map_err(|error| error.to_string())?;
+        let stream = TokioIo::new(Patient::new(stream, self.options.stall));
+        let (sender, connection) = http1::Builder::new().handshake(stream).await.map_err(|error| error.to_string())?;
         tokio::task::spawn_local(async move {
             // What broke it, its request is told; a connection without one may end as it likes.
             if let Err(error) = connection.with_upgrades().await {
@@ -210,7 +216,8 @@ impl Asker<'_> {
         let stream = dial(address, self.options.connect).await?;
         let mut builder = http2::Builder::new(Local);
         builder.timer(TokioTimer::new()).adaptive_window(true).keep_alive_interval(PING).keep_alive_timeout(PING);
-        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        let stream = TokioIo::new(Patient::new(stream, self.options.stall));
+        let (sender, connection) = builder.handshake(stream).await.map_err(|error| error.to_string())?;
         tokio::task::spawn_local(async move {
             if let Err(error) = connection.await {
                 tracing::trace!(%error, %address, "a connection to a pod ended");

@@ -23,6 +23,9 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// How often unused connections are looked through.
 const SWEEP: Duration = Duration::from_secs(15);
 
+/// Sockets that wait for a worker to take them; who opens more waits.
+pub const SOCKETS_MAX: usize = 64;
+
 /// A socket to listen on.
 pub struct Listen {
     /// The socket.
@@ -37,11 +40,7 @@ pub struct Listen {
 ///
 /// # Errors
 /// The system gives no thread.
-pub fn start(
-    number: usize,
-    common: Common,
-    sockets: mpsc::UnboundedReceiver<Listen>,
-) -> std::io::Result<JoinHandle<()>> {
+pub fn start(number: usize, common: Common, sockets: mpsc::Receiver<Listen>) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(format!("ingress-{number}")).spawn(move || {
         let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
@@ -54,7 +53,7 @@ pub fn start(
     })
 }
 
-async fn run(common: Common, mut sockets: mpsc::UnboundedReceiver<Listen>) {
+async fn run(common: Common, mut sockets: mpsc::Receiver<Listen>) {
     let mut tables = common.live.follow();
     let worker = Rc::new(Worker::new(common));
     spawn_local(worker.log.clone().flush());

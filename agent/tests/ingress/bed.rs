@@ -249,7 +249,12 @@ impl Pod {
     }
 
     pub fn header(&self, name: &str) -> Option<String> {
-        self.last.lock().unwrap().get(name).map(|value| value.to_str().unwrap().to_owned())
+        self.headers(name).into_iter().next()
+    }
+
+    pub fn headers(&self, name: &str) -> Vec<String> {
+        let last = self.last.lock().unwrap();
+        last.get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
     }
 }
 

@@ -3,7 +3,9 @@
 mod access;
 mod bed;
 mod direct;
+mod frames;
 mod gateways;
 mod life;
 mod passes;
 mod refuses;
+mod stuck;

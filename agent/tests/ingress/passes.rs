@@ -225,5 +225,30 @@ async fn a_request_with_a_body_keeps_its_length() {
     let got = raw(bed.place(false), chunks.as_bytes()).await;
     assert!(got.starts_with("HTTP/1.1 200") && got.contains("abc") && got.contains("de"), "{got}");
     assert_eq!(pod.header("transfer-encoding").as_deref(), Some("chunked"));
+    // GET seldom has one; some searches do.
+    let got = raw(bed.place(false), chunks.replace("POST", "GET").as_bytes()).await;
+    assert!(got.starts_with("HTTP/1.1 200") && got.contains("abc") && got.contains("de"), "{got}");
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn who_asks_before_the_body_is_told_to_go_on() {
+    let pod = Pod::start("one").await;
+    let bed = Bed::start(patient(), &[pod.place]).await;
+    let mut stream = TcpStream::connect(bed.place(false)).await.unwrap();
+    let head =
+        "POST /echo HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\nConnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut got = Vec::new();
+    while !got.ends_with(b"\r\n\r\n") {
+        got.push(timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap());
+    }
+    assert!(got.starts_with(b"HTTP/1.1 100 "), "{}", String::from_utf8_lossy(&got));
+    stream.write_all(b"hello").await.unwrap();
+    got.clear();
+    timeout(PATIENCE, stream.read_to_end(&mut got)).await.unwrap().unwrap();
+    let got = String::from_utf8(got).unwrap();
+    assert!(got.starts_with("HTTP/1.1 200 ") && got.contains("hello"), "{got}");
+    assert_eq!(pod.header("expect"), None);
     bed.end().await;
 }

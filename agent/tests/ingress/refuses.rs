@@ -22,6 +22,12 @@ async fn doubtful_requests_reach_no_pod() {
         (large, 431),
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
         ("CONNECT a.test:1 HTTP/1.1\r\nHost: a.test\r\n\r\n".to_owned(), 501),
+        ("GET evil HTTP/1.1\r\nHost: a.test\r\n\r\n".to_owned(), 400),
+        ("GET a.test:80 HTTP/1.1\r\nHost: a.test\r\n\r\n".to_owned(), 400),
+        ("GET * HTTP/1.1\r\nHost: a.test\r\n\r\n".to_owned(), 400),
+        ("GET x/y HTTP/1.1\r\nHost: a.test\r\n\r\n".to_owned(), 400),
+        ("GET http://user@a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n".to_owned(), 400),
+        (format!("{head}Transfer-Encoding: \u{c}chunked\r\n\r\n{smuggled}"), 400),
         ("\x16\x03\x01\x02\0 what a TLS client says\r\n".to_owned(), 400),
     ] {
         let got = raw(bed.place(false), request.as_bytes()).await;
@@ -29,11 +35,22 @@ async fn doubtful_requests_reach_no_pod() {
         assert!(got.to_lowercase().contains("connection: close"), "{got}");
     }
     assert_eq!(pod.count(), 0);
+    // The target's host counts, whatever the header says (RFC 9112, 3.2.2).
+    for (target, host, expect) in [
+        ("http://b.test/x", "a.test", "no Ingress has a rule for host \"b.test\""),
+        ("http://a.test/x", "b.test", "one GET /x"),
+        ("http://a.test", "b.test", "one GET /"),
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let got = raw(bed.place(false), request.as_bytes()).await;
+        assert!(got.contains(expect), "{target}: {got}");
+    }
+    assert_eq!((pod.count(), pod.header("host").as_deref()), (2, Some("a.test")));
     // After a good request a bad one ends the connection without an answer of its own.
     let both = "GET /x HTTP/1.1\r\nHost: a.test\r\n\r\nGET /y HTTP/1.1\r\nHost: a.test\r\nA: b\n\r\n";
     let got = raw(bed.place(false), both.as_bytes()).await;
     assert!(got.contains("one GET /x") && !got.contains("/y"), "{got}");
-    assert_eq!(pod.count(), 1);
+    assert_eq!(pod.count(), 3);
     assert_eq!(get(bed.place(false), "a.test", "/x").await.status, 200);
     bed.end().await;
 }

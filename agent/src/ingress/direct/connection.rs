@@ -80,7 +80,7 @@ where
         let mut exchange = Exchange::begin(line(worker, &side, client, &head));
         exchange.route = Some(route.clone());
         side.consume(head.len);
-        match ask(worker, &mut side, &head, &route.backend, &mut exchange).await {
+        match ask(worker, &mut side, (&head, client), &route.backend, &mut exchange).await {
             Outcome::Next(end) => side.clock.set(tokio::time::Instant::from_std(end) + worker.options.idle),
             Outcome::Last => {
                 drop(exchange);
@@ -91,7 +91,7 @@ where
             Outcome::Refused((status, words)) => {
                 exchange.status = status.as_u16();
                 drop(exchange);
-                let bytes = words::raw(status.as_u16(), &words);
+                let bytes = words::raw(status.as_u16(), &words, head.is_head);
                 // Who does not take it is gone.
                 if side.io.write_all(&bytes).await.is_ok() {
                     close(side.io).await;
@@ -169,7 +169,7 @@ where
 async fn ask<T>(
     worker: &Rc<Worker>,
     side: &mut Side<T>,
-    head: &Head,
+    (head, client): (&Head, &Client),
     backend: &Backend,
     exchange: &mut Exchange,
 ) -> Outcome
@@ -180,7 +180,7 @@ where
     let (mut tried, mut kept, mut last) = (Vec::new(), 0, Failure::Nobody);
     let mut now = exchange.begin;
     while tried.len() < ENDPOINTS_MAX {
-        let Some(endpoint) = backend.choose(&tried, ms_at(now)).cloned() else { break };
+        let Some(endpoint) = backend.choose(&tried, ms_at(now), client.ip).cloned() else { break };
         let address = endpoint.address;
         exchange.pod = Some(address);
         let busy = Busy::new(&endpoint);

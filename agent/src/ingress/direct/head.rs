@@ -6,7 +6,7 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use crate::ingress::headers::Client;
+use crate::ingress::headers::{Client, is_of_proxy};
 use crate::ingress::scan::HEADERS_MAX;
 
 /// Lines of `X-Forwarded-For` that are joined.
@@ -56,6 +56,8 @@ enum Kind {
     Port,
     RealIp,
     Forwarded,
+    /// Others in which proxies tell of their clients.
+    OfProxy,
     /// For this connection only.
     Drop,
     /// It asks for more than is done here.
@@ -83,6 +85,7 @@ fn kind(name: &str) -> Kind {
         17 if is("x-forwarded-proto") => Kind::Proto,
         18 if is("proxy-authenticate") => Kind::Drop,
         19 if is("proxy-authorization") => Kind::Drop,
+        _ if is_of_proxy(name) => Kind::OfProxy,
         _ => Kind::Other,
     }
 }
@@ -222,6 +225,7 @@ fn take<'a>(header: &httparse::Header<'a>, client: &Client, said: &mut Said<'a>)
         Kind::ForwardedHost => seen(&mut said.has_host),
         Kind::Port => seen(&mut said.has_port),
         Kind::RealIp => seen(&mut said.has_ip),
+        Kind::OfProxy => !header.name.contains('_'),
     })
 }
 

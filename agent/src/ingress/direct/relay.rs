@@ -15,7 +15,7 @@ use crate::ingress::direct::clock::Clock;
 use crate::ingress::worker::{ANSWER_BYTES, Worker};
 
 /// Bytes that are held of a client: the longest head that is read here.
-pub const INPUT_MAX: usize = 16 << 10;
+const INPUT_MAX: usize = 16 << 10;
 /// Bytes that a client's connection begins with.
 const INPUT_FIRST: usize = 4 << 10;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::header::{HOST, HeaderMap, HeaderValue, LOCATION, ORIGIN};
 use http::uri::{PathAndQuery, Uri};
-use http::{Request, Response, StatusCode, Version, request};
+use http::{Request, Response, StatusCode, request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -20,7 +20,7 @@ use crate::ingress::gateway::matches::Head;
 use crate::ingress::gateway::place::{self, At};
 use crate::ingress::gateway::table::{Actions, Gateways, Hit, Mirror, Rule, Target};
 use crate::ingress::headers;
-use crate::ingress::host::{clean_host, has_dot_segment, host_value};
+use crate::ingress::host::{clean_host, host_value};
 use crate::ingress::pool::Lease;
 use crate::ingress::refusal::Refusal;
 use crate::ingress::reply;
@@ -62,9 +62,6 @@ pub async fn handle(
     let (Some(authority), Some(host)) = (authority.clone(), host) else {
         return Served::Other(Box::new(request), exchange);
     };
-    if has_dot_segment(request.uri().path()) {
-        return Served::Other(Box::new(request), exchange);
-    }
     let is_call = is_grpc(request.headers());
     match decide(conn, gateways, table, &host, &request) {
         Decision::Ingress => Served::Other(Box::new(request), exchange),
@@ -124,7 +121,7 @@ fn decide<'a>(
 }
 
 fn refused(conn: &Conn, (status, words): Refusal, is_call: bool, mut exchange: Exchange) -> Response<Body> {
-    let response = match status == StatusCode::BAD_REQUEST && conn.guard.is_some() && !is_call {
+    let response = match status == StatusCode::BAD_REQUEST && conn.is_http1 && !is_call {
         true => reply::closing(status, &words),
         false => refusal(status, &words, is_call),
     };
@@ -204,20 +201,10 @@ impl Asked<'_> {
             },
         };
         let response = match found {
-            Ok(Found::Pod(answer)) => {
-                let (mut parts, incoming) = answer.response.into_parts();
-                headers::strip_hop_by_hop(&mut parts.headers);
-                parts.version = Version::HTTP_11;
-                exchange.status = parts.status.as_u16();
-                exchange.pod = Some(answer.address);
-                exchange.busy = Some(answer.busy);
-                let body = Body::pod(incoming, answer.lease, exchange, self.conn.worker.options.stall);
-                let body = match within {
-                    Some(within) => deadline::until(body, begin + within, within),
-                    None => body,
-                };
-                Response::from_parts(parts, body)
-            }
+            Ok(Found::Pod(answer)) => send::passed_on(self.conn, *answer, exchange).map(|body| match within {
+                Some(within) => deadline::until(body, begin + within, within),
+                None => body,
+            }),
             Ok(Found::Upgraded(mut answer, upgrade)) => {
                 self.edit_answer(&[&rule.actions, &target.actions], answer.response.headers_mut());
                 return send::upgraded(self.conn, *answer, *upgrade, exchange);
@@ -335,7 +322,8 @@ impl Asked<'_> {
         request.uri_mut().clone_from(&parts.uri);
         *request.version_mut() = parts.version;
         request.headers_mut().clone_from(&parts.headers);
-        let conn = Conn { worker: self.conn.worker.clone(), client: self.conn.client.clone(), sni: None, guard: None };
+        let (worker, client) = (self.conn.worker.clone(), self.conn.client.clone());
+        let conn = Conn { worker, client, sni: None, is_http1: false, shared: Arc::default() };
         let (backend, authority) = (mirror.backend.clone(), self.authority.clone());
         let count = Counted::new();
         tokio::task::spawn_local(async move {
