@@ -7,7 +7,7 @@ use masthead_plan::cluster::event::{Changed, Event};
 use masthead_plan::cluster::view::Cluster;
 use masthead_plan::network::ranges::Network;
 use masthead_plan::sync::installed::Installed;
-use masthead_store::objects::Stored;
+use masthead_store::objects::{OWN_ROOT, Stored, record_key};
 use tokio::sync::watch;
 
 use crate::control::record;
@@ -16,19 +16,21 @@ use crate::sync::record::{self as commit, CommitRecord};
 /// The cluster as the store had it at one revision; readers hold it only for as long as they read.
 pub struct View {
     cluster: RwLock<Cluster>,
-    faults: RwLock<BTreeMap<String, String>>,
-    commits: RwLock<BTreeMap<String, Arc<CommitRecord>>>,
+    beside: RwLock<Beside>,
     revision: watch::Sender<u64>,
+}
+
+/// What is known beside the cluster.
+#[derive(Default)]
+struct Beside {
+    /// Keys that hold nothing readable, and why.
+    faults: BTreeMap<String, String>,
+    commits: BTreeMap<String, Arc<CommitRecord>>,
 }
 
 impl Default for View {
     fn default() -> View {
-        View {
-            cluster: RwLock::default(),
-            faults: RwLock::default(),
-            commits: RwLock::default(),
-            revision: watch::Sender::new(0),
-        }
+        View { cluster: RwLock::default(), beside: RwLock::default(), revision: watch::Sender::new(0) }
     }
 }
 
@@ -46,41 +48,23 @@ impl View {
 
     /// Keys of the store that hold no readable object, and why.
     pub fn faults(&self) -> BTreeMap<String, String> {
-        self.faults.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.beside().faults.clone()
     }
 
     /// What became of each commit that was taken up, by its id.
     pub fn commit(&self, id: &str) -> Option<Arc<CommitRecord>> {
-        self.commits.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.beside().commits.get(id).cloned()
     }
 
     /// All commits that were taken up, the newest last.
     pub fn commits(&self) -> Vec<Arc<CommitRecord>> {
-        let mut all: Vec<_> = self.commits.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let mut all: Vec<_> = self.beside().commits.values().cloned().collect();
         all.sort_by_key(|record| record.sequence);
         all
     }
 
-    /// Takes in a key that is no object.
-    fn own(&self, cluster: &mut Cluster, name: &str, body: Option<&[u8]>) {
-        if name == commit::REPOSITORY {
-            match body.map(commit::read_applied).transpose() {
-                Ok(applied) => cluster.set_applied_commit(applied.as_ref().map(|a| a.commit.as_str())),
-                Err(why) => self.fault(name.to_owned(), why.to_string()),
-            }
-        } else if let Some(key) = name.strip_prefix(commit::INSTALLED).and_then(commit::release_of) {
-            match body.map(serde_json::from_slice::<Installed>).transpose() {
-                Ok(installed) => cluster.set_installed(key, installed.map(Arc::new)),
-                Err(why) => self.fault(name.to_owned(), why.to_string()),
-            }
-        } else if let Some(id) = name.strip_prefix(commit::COMMITS) {
-            let mut commits = self.commits.write().unwrap_or_else(PoisonError::into_inner);
-            match body.map(serde_json::from_slice::<CommitRecord>).transpose() {
-                Ok(Some(record)) => drop(commits.insert(id.to_owned(), Arc::new(record))),
-                Ok(None) => drop(commits.remove(id)),
-                Err(why) => self.fault(name.to_owned(), why.to_string()),
-            }
-        }
+    fn beside(&self) -> RwLockReadGuard<'_, Beside> {
+        self.beside.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The revision that the view stands at.
@@ -100,42 +84,154 @@ impl View {
         let _ = seen.wait_for(|now| *now >= revision).await;
     }
 
-    /// Takes in what a load or one batch of the watch found, at `revision`.
+    /// Takes in what one batch of the watch found, at `revision`.
     pub fn take(&self, stored: Vec<Stored>, revision: u64) -> Vec<Changed> {
-        let mut touched = Vec::new();
-        {
+        let touched = {
             let mut cluster = self.cluster.write().unwrap_or_else(PoisonError::into_inner);
-            for one in stored {
-                match one {
-                    Stored::Object(object) => touched.extend(cluster.apply(Event::Put(object))),
-                    Stored::Gone(key) => touched.extend(cluster.apply(Event::Gone(key, revision))),
-                    Stored::Record(key, body) => match body.map(|body| record::read(&body)).transpose() {
-                        Ok(record) => cluster.set_applied(key, record),
-                        Err(why) => self.fault(key.to_string(), why.to_string()),
-                    },
-                    Stored::Own(name, body) => self.own(&mut cluster, &name, body.as_deref()),
-                    Stored::Fault { key, why } => self.fault(key, why.to_string()),
-                }
-            }
-            cluster.advance(revision);
-        }
+            let mut beside = self.beside.write().unwrap_or_else(PoisonError::into_inner);
+            fill(&mut cluster, &mut beside, stored, revision)
+        };
         self.revision.send_modify(|now| *now = revision.max(*now));
         touched
     }
 
-    /// Forgets everything, before a load that replaces it.
+    /// Takes in what a load found, at `revision`, in place of everything before: nobody sees a part of it.
     pub fn replace(&self, stored: Vec<Stored>, revision: u64) -> Vec<Changed> {
+        let (mut cluster, mut beside) = (Cluster::default(), Beside::default());
+        cluster.set_network(self.read().network().clone());
+        let touched = fill(&mut cluster, &mut beside, stored, revision);
         {
-            let mut cluster = self.cluster.write().unwrap_or_else(PoisonError::into_inner);
-            let network = cluster.network().clone();
-            *cluster = Cluster::default();
-            cluster.set_network(network);
+            let mut before = self.cluster.write().unwrap_or_else(PoisonError::into_inner);
+            *self.beside.write().unwrap_or_else(PoisonError::into_inner) = beside;
+            *before = cluster;
         }
-        self.take(stored, revision)
+        self.revision.send_modify(|now| *now = revision.max(*now));
+        touched
+    }
+}
+
+/// Takes in what is stored; what it says of the objects is returned.
+fn fill(cluster: &mut Cluster, beside: &mut Beside, stored: Vec<Stored>, revision: u64) -> Vec<Changed> {
+    let mut touched = Vec::new();
+    for one in stored {
+        if !beside.faults.is_empty() {
+            beside.faults.remove(&name_of(&one));
+        }
+        match one {
+            Stored::Object(object) => touched.extend(cluster.apply(Event::Put(object))),
+            Stored::Gone(key) => touched.extend(cluster.apply(Event::Gone(key, revision))),
+            Stored::Record(key, body) => match body.map(|body| record::read(&body)).transpose() {
+                Ok(record) => cluster.set_applied(key, record),
+                Err(why) => beside.fault(record_key(&key), &why),
+            },
+            Stored::Own(name, body) => beside.own(cluster, &name, body.as_deref()),
+            Stored::Fault { key, why } => beside.fault(key, &why),
+        }
+    }
+    cluster.advance(revision);
+    touched
+}
+
+/// The store's name of something stored.
+fn name_of(one: &Stored) -> String {
+    match one {
+        Stored::Object(object) => object.key().store_key(),
+        Stored::Gone(key) => key.store_key(),
+        Stored::Record(key, _) => record_key(key),
+        Stored::Own(name, _) => format!("{OWN_ROOT}{name}"),
+        Stored::Fault { key, .. } => key.clone(),
+    }
+}
+
+impl Beside {
+    /// Takes in a key that is no object.
+    fn own(&mut self, cluster: &mut Cluster, name: &str, body: Option<&[u8]>) {
+        let taken = if name == commit::REPOSITORY {
+            let applied = body.map(commit::read_applied).transpose();
+            applied.map(|applied| cluster.set_applied_commit(applied.as_ref().map(|a| a.commit.as_str())))
+        } else if let Some(key) = name.strip_prefix(commit::INSTALLED).and_then(commit::release_of) {
+            let installed = body.map(serde_json::from_slice::<Installed>).transpose();
+            installed.map(|installed| cluster.set_installed(key, installed.map(Arc::new)))
+        } else if let Some(id) = name.strip_prefix(commit::COMMITS) {
+            body.map(serde_json::from_slice::<CommitRecord>).transpose().map(|record| match record {
+                Some(record) => drop(self.commits.insert(id.to_owned(), Arc::new(record))),
+                None => drop(self.commits.remove(id)),
+            })
+        } else {
+            Ok(())
+        };
+        if let Err(why) = taken {
+            self.fault(format!("{OWN_ROOT}{name}"), &why);
+        }
     }
 
-    fn fault(&self, key: String, why: String) {
+    fn fault(&mut self, key: String, why: &dyn std::fmt::Display) {
+        let why = why.to_string();
         tracing::warn!(key, why, "a stored key holds no readable object; it is left alone");
-        self.faults.write().unwrap_or_else(PoisonError::into_inner).insert(key, why);
+        self.faults.insert(key, why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use masthead_api::object::Object;
+    use masthead_store::kv::Revision;
+    use masthead_store::objects::read;
+    use serde_json::json;
+
+    use super::*;
+
+    fn stored(key: &str, body: &str) -> Stored {
+        let body = body.to_owned().into();
+        read(key.as_bytes(), Some(&body), Revision(1)).unwrap()
+    }
+
+    fn map(name: &str) -> String {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "n", "uid": name}})
+            .to_string()
+    }
+
+    #[test]
+    fn what_can_be_read_again_or_is_gone_is_no_fault() {
+        let view = View::default();
+        let (good, own) = ("/masthead/core/configmaps/n/a", "/masthead/masthead.dev/repository");
+        let applied = "/masthead/masthead.dev/applied/core/configmaps/n/a";
+        let faults = |view: &View| view.faults().into_keys().collect::<Vec<_>>();
+        view.take(vec![stored(good, "{"), stored(own, "{"), stored(applied, "{")], 1);
+        assert_eq!(faults(&view), [good, applied, own]);
+        view.take(vec![stored(good, &map("a"))], 2);
+        assert_eq!(faults(&view), [applied, own]);
+        view.take(vec![read(applied.as_bytes(), None, Revision(3)).unwrap()], 3);
+        assert_eq!(faults(&view), [own]);
+        view.take(vec![stored(own, r#"{"commit": "c", "branch": "main"}"#)], 4);
+        assert!(faults(&view).is_empty());
+        assert_eq!(view.read().applied_commit(), Some("c"));
+    }
+
+    #[test]
+    fn a_load_takes_the_place_of_all_that_was_known() {
+        let view = View::default();
+        let record = CommitRecord {
+            sequence: 1,
+            commit: Default::default(),
+            outcome: commit::Outcome::Healthy,
+            summary: String::new(),
+            detail: String::new(),
+            started_s: 0,
+            finished_s: None,
+            took_ms: None,
+            changed: Vec::new(),
+            changed_more: 0,
+            hooks: Vec::new(),
+        };
+        let kept =
+            |id: &str| stored(&format!("{OWN_ROOT}{}{id}", commit::COMMITS), &serde_json::to_string(&record).unwrap());
+        let (a, b) = ("/masthead/core/configmaps/n/a", "/masthead/core/configmaps/n/b");
+        view.take(vec![stored(a, &map("a")), stored("/masthead/core/configmaps/n/x", "{"), kept("one")], 1);
+        view.replace(vec![stored(b, &map("b")), kept("two")], 2);
+        let names: Vec<String> = view.read().objects().map(|object: &Arc<Object>| object.key().name.clone()).collect();
+        assert_eq!(names, ["b"]);
+        assert!(view.faults().is_empty() && view.commit("one").is_none() && view.commit("two").is_some());
+        assert_eq!(view.revision(), 2);
     }
 }

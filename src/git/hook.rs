@@ -5,7 +5,7 @@
 
 use std::env;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -67,11 +67,19 @@ fn push() -> Result<Push, Error> {
     let mut line = Vec::new();
     loop {
         line.clear();
-        let read = input.read_until(b'\n', &mut line).what(|| "reading git's list of refs".into())?;
+        let mut limited = (&mut input).take(LINE_BYTES_MAX as u64 + 1);
+        let read = limited.read_until(b'\n', &mut line).what(|| "reading git's list of refs".into())?;
         if read == 0 {
             break;
         }
-        if updates.len() == UPDATES_MAX || line.len() > LINE_BYTES_MAX {
+        if line.len() > LINE_BYTES_MAX {
+            return Err(Error::Limit {
+                what: "a line of git's list of refs".into(),
+                limit: LINE_BYTES_MAX as u64,
+                name: "LINE_BYTES_MAX",
+            });
+        }
+        if updates.len() == UPDATES_MAX {
             return Err(Error::Limit {
                 what: "the number of refs in one push".into(),
                 limit: UPDATES_MAX as u64,

@@ -7,6 +7,9 @@ use masthead_wire::manifest::NodeContent;
 use super::dispatcher::{Error, Handle};
 use super::plan::Tables;
 
+/// How often a node is asked for its pods in one session; each time it has a while to take the question.
+const RECALLS_MAX: usize = 6;
+
 /// What the control loop asks of whoever talks to the nodes. None of it waits.
 pub trait Channel: Send + Sync {
     /// Says what a node should hold now ([`Handle::set_node`]).
@@ -32,12 +35,13 @@ impl Channel for Handle {
         let (nodes, node) = (self.clone(), node.to_owned());
         // It ends with the session at the latest: a node that is back says hello, and is asked anew.
         tokio::spawn(async move {
-            while let Err(error) = nodes.recall(&node, uids.clone()).await {
-                tracing::warn!(node, %error, "the node was asked for its pods");
-                if matches!(error, Error::NotConnected(_)) {
-                    return;
+            for _ in 0..RECALLS_MAX {
+                match nodes.recall(&node, uids.clone()).await {
+                    Ok(()) | Err(Error::NotConnected(_)) => return,
+                    Err(error) => tracing::warn!(node, %error, "the node was asked for its pods"),
                 }
             }
+            nodes.end_session(&node, "the node takes no messages");
         });
     }
 

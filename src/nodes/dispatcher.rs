@@ -57,7 +57,7 @@ pub struct Options {
     pub names: Vec<String>,
     /// Join tokens.
     pub tokens: Arc<dyn TokenStore>,
-    /// Higher than that of every control plane that led before; see [`What::Ahead`].
+    /// Higher than that of every control plane that led before; see [`super::report::What::Ahead`].
     pub term: u64,
     /// A node that is silent for this long is taken for lost; agents beat four times as often.
     pub lease_s: u32,
@@ -130,18 +130,13 @@ pub fn start(options: Options) -> Result<(Handle, JoinHandle<()>), Error> {
 impl Handle {
     /// Says what a node should hold. Level-triggered: the newest wins, only the difference is
     /// sent, and it may be said before the node connects. Before the first call nothing is sent:
-    /// a node keeps what it has, so learn what it holds first ([`What::Hello`], [`Handle::recall`]).
+    /// a node keeps what it has, so learn what it holds first ([`super::report::What::Hello`], [`Handle::recall`]).
     pub fn set_node(&self, name: &str, content: impl Into<Arc<NodeContent>>) {
         let wanted = Event::Wanted(content.into());
         self.0.nodes().entry(name).step(wanted);
     }
 
-    /// Forgets what a node should hold. A session goes on; the node keeps what it has.
-    pub fn forget_node(&self, name: &str) {
-        self.0.nodes().forget(name);
-    }
-
-    /// Raises the term; a lower one changes nothing. See [`What::Ahead`].
+    /// Raises the term; a lower one changes nothing. See [`super::report::What::Ahead`].
     pub fn set_term(&self, term: u64) {
         self.0.nodes().set_term(term);
     }
@@ -154,7 +149,7 @@ impl Handle {
         unclaimed.take().ok_or(Error::Subscribed)
     }
 
-    /// Asks a node for the pods that it holds (no uids: for all); [`What::Recalled`] answers.
+    /// Asks a node for the pods that it holds (no uids: for all); [`super::report::What::Recalled`] answers.
     pub async fn recall(&self, node: &str, uids: Vec<String>) -> Result<(), Error> {
         let recall = pb::to_agent::Message::Recall(pb::Recall { uids });
         self.tell(node, recall).await
@@ -214,6 +209,11 @@ impl Handle {
         let nodes = self.0.nodes();
         let live = nodes.iter().filter(|(_, n)| n.instance().is_some());
         live.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Ends the session of a node, which dials again.
+    pub fn end_session(&self, node: &str, why: &str) {
+        self.0.nodes().end(node, why);
     }
 
     /// Ends every session and stream and stops to listen. Nodes keep what they run.

@@ -76,17 +76,6 @@ impl Nodes {
         self.nodes.get_mut(name).expect("it was inserted above")
     }
 
-    pub(super) fn forget(&mut self, name: &str) {
-        let Some(node) = self.nodes.get_mut(name) else {
-            return;
-        };
-        node.has_content = false;
-        node.sender.forget();
-        if node.live.is_none() {
-            self.nodes.remove(name);
-        }
-    }
-
     pub(super) fn set_term(&mut self, term: u64) {
         self.term = self.term.max(term);
         for node in self.nodes.values_mut() {
@@ -103,12 +92,14 @@ impl Nodes {
         self.nodes.get(name).is_some_and(|n| n.live.is_some())
     }
 
-    pub(super) fn end_all(&mut self, why: &str) {
-        for node in self.nodes.values_mut() {
-            if let Some(live) = &node.live {
-                live.end(why);
-            }
+    pub(super) fn end(&self, name: &str, why: &str) {
+        if let Some(live) = self.nodes.get(name).and_then(|node| node.live.as_ref()) {
+            live.end(why);
         }
+    }
+
+    pub(super) fn end_all(&self, why: &str) {
+        self.nodes.values().filter_map(|node| node.live.as_ref()).for_each(|live| live.end(why));
     }
 
     /// Lets a session in. One of the same agent, or of another with the same key, takes the

@@ -6,12 +6,12 @@
 pub mod channel;
 pub mod convert;
 pub mod dispatcher;
-pub mod members;
+mod members;
 pub mod plan;
 pub mod report;
 pub mod service;
 pub mod session;
-pub mod shared;
+mod shared;
 #[cfg(test)]
 mod simulation;
 pub mod streams;

@@ -231,11 +231,6 @@ impl Sender {
         Some(there.map_or(Tables::Unknown, |(_, content)| Tables::Are(content.clone())))
     }
 
-    /// Forgets what the node should hold: nothing is sent until it is said anew.
-    pub fn forget(&mut self) {
-        self.wanted = None;
-    }
-
     /// Takes one event.
     pub fn step(&mut self, event: Event) -> Vec<Action> {
         match event {

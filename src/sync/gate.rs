@@ -6,11 +6,11 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::git::commit::CommitId;
 use crate::git::keep::OWN_REFS;
-use crate::git::names;
 use crate::git::protocol::{Push, RefUpdate};
 use crate::git::reader::Reader;
 use crate::git::receive::{self, Lines, Receiver, Verdict};
 use crate::git::text;
+use crate::git::{names, notes};
 use crate::sync::apply;
 use crate::sync::handle::Handle;
 use crate::sync::observe::{Fault, Observed, count};
@@ -38,7 +38,7 @@ impl Gate {
 
     /// Decides about one ref; false refuses the whole push.
     async fn check(&self, push: &Push, update: &RefUpdate, lines: &Lines) -> bool {
-        if update.name.starts_with("refs/notes/masthead") || update.name.starts_with(OWN_REFS) {
+        if update.name.starts_with(notes::REF) || update.name.starts_with(OWN_REFS) {
             lines.send(&format!("{} is written by Masthead alone", update.name)).await;
             return false;
         }

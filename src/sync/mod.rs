@@ -10,7 +10,7 @@ pub mod logs;
 pub mod lookup;
 pub mod notes;
 pub mod observe;
-pub mod problem;
+mod problem;
 pub mod progress;
 pub mod record;
 pub mod run;

@@ -11,8 +11,7 @@ use masthead_plan::delete::{self, Propagation};
 use masthead_plan::sync::hooks::object_of;
 use masthead_plan::sync::installed::{Active, Installed};
 use masthead_plan::sync::outcome::{self, End};
-use masthead_plan::sync::release::RELEASE_ANNOTATION;
-use masthead_plan::sync::release::{Hook, HookEvent, ReleaseKey, in_order};
+use masthead_plan::sync::release::{Hook, HookEvent, RELEASE_ANNOTATION, ReleaseKey, in_order};
 use masthead_store::objects::{self, Batch, Objects};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -24,6 +23,9 @@ use crate::sync::logs;
 
 /// Lines that may wait for a slow reader.
 pub const TOLD_WAITING_MAX: usize = 16;
+
+/// How long one test may take at most, in seconds: a week.
+const TIMEOUT_MAX_S: u64 = 604_800;
 
 /// How often a write is tried again when the object keeps changing under it.
 const ATTEMPTS: usize = 16;
@@ -111,6 +113,10 @@ pub fn prepare(
     let installed = installed.filter(|installed| installed.applied.is_some()).ok_or(Error::NotFound)?;
     if !installed.broken_tests.is_empty() {
         return Err(Error::Broken(key.clone(), installed.broken_tests.join("; ")));
+    }
+    if asked.timeout_s > TIMEOUT_MAX_S {
+        let why = format!("{} s for each are more than {TIMEOUT_MAX_S} (TIMEOUT_MAX_S)", asked.timeout_s);
+        return Err(Error::Broken(key.clone(), why));
     }
     if !sync.testing().insert(key.clone()) {
         return Err(Error::Busy(key.clone()));

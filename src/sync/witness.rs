@@ -51,7 +51,7 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// What a repository keeps; `now` may be an empty one.
+    /// What a repository keeps.
     ///
     /// # Errors
     /// It cannot be read.

@@ -1,6 +1,7 @@
 //! Where secrets for a repository come from into what git is given for one host, never on a command line.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
@@ -25,15 +26,14 @@ impl Secret {
 
     /// Reads a secret from a file, without the newline at its end.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let size = fs::metadata(path).what(|| format!("reading {}", path.display()))?.len();
-        if size > SECRET_BYTES_MAX {
-            return Err(Error::Limit {
-                what: format!("{} ({size} bytes)", path.display()),
-                limit: SECRET_BYTES_MAX,
-                name: "SECRET_BYTES_MAX",
-            });
+        let mut text = String::new();
+        // The size that a file tells is not that of a device or a pipe.
+        let limited = File::open(path).map(|file| file.take(SECRET_BYTES_MAX + 1));
+        let read = limited.and_then(|mut file| file.read_to_string(&mut text));
+        if read.what(|| format!("reading {}", path.display()))? as u64 > SECRET_BYTES_MAX {
+            let what = format!("the size of {}", path.display());
+            return Err(Error::Limit { what, limit: SECRET_BYTES_MAX, name: "SECRET_BYTES_MAX" });
         }
-        let text = fs::read_to_string(path).what(|| format!("reading {}", path.display()))?;
         Ok(Self(text.trim_end_matches(['\n', '\r']).to_owned()))
     }
 

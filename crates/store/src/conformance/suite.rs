@@ -48,6 +48,7 @@ impl<'a> Case<'a> {
     pub fn new(fixture: &'a dyn Fixture, name: &str) -> Self {
         Self { kv: fixture.kv(), fixture, prefix: format!("/conformance/{name}/") }
     }
+
     /// A key of this case.
     #[must_use]
     pub fn key(&self, name: &str) -> Bytes {
