@@ -21,6 +21,7 @@ pub mod process;
 pub mod protocol;
 pub mod reader;
 pub mod receive;
+pub mod ref_events;
 pub mod revert;
 pub mod snapshot;
 pub mod text;

@@ -1,166 +1,18 @@
-//! The refs of a repository on this machine into a signal at each change of a branch's tip.
-//!
-//! The file system's events only say "look again": a path is never trusted, since git moves refs between loose files
-//! and `packed-refs`. Reading raises events too; those are filtered, so that a look never causes the next one.
+//! The tip of a branch of a repository on this machine, whenever it changes.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use git2::{Repository, RepositoryOpenFlags};
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::mpsc;
-
 use crate::git::commit::CommitId;
-use crate::git::error::{Context, Error};
+use crate::git::error::Error;
 use crate::git::names;
 use crate::git::reader::Reader;
+use crate::git::ref_events::RefEvents;
 
 /// Seconds between looks without any event: for file systems whose changes the kernel doesn't tell.
 const SLOW_LOOK_S: u64 = 60;
 /// Seconds until a repository that can't be read is tried again.
 const RETRY_S: u64 = 1;
-
-/// The folders and files in which a repository keeps its refs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefPlaces {
-    /// Its own git folder: HEAD.
-    pub git_dir: PathBuf,
-    /// The folder shared by linked work trees: `refs/`, `packed-refs`.
-    pub common_dir: PathBuf,
-}
-
-/// Where the refs of a bare repository, a work tree, or a linked work tree stand.
-pub fn ref_places(path: &Path) -> Result<RefPlaces, Error> {
-    let repo = Repository::open_ext(path, RepositoryOpenFlags::NO_SEARCH, std::iter::empty::<&Path>())
-        .what(|| format!("opening the repository {}", path.display()))?;
-    Ok(RefPlaces { git_dir: repo.path().to_owned(), common_dir: repo.commondir().to_owned() })
-}
-
-/// Wakes its owner when files that may hold refs change, when the repository goes away and when it comes back; several
-/// changes wake once.
-#[derive(Debug)]
-pub struct RefEvents {
-    _watcher: RecommendedWatcher,
-    woken: mpsc::Receiver<()>,
-    path: PathBuf,
-    /// Whether there was a repository to watch, or only its place.
-    is_whole: bool,
-    /// Folders as they were when the watch began: device and inode; none for one that was not there.
-    watched: Vec<(PathBuf, Option<(u64, u64)>)>,
-}
-
-impl RefEvents {
-    /// Watches a repository's refs and the way to it; of one that is not there, or not whole yet, what will be its place.
-    pub fn new(path: &Path) -> Result<Self, Error> {
-        let places = ref_places(path).ok();
-        let concern = Concern::new(path, places.as_ref());
-        // Taken before the watch begins: who is replaced in between is not current.
-        let watched = concern.folders().map(|folder| (folder.clone(), identity(folder))).collect();
-        let (wake, woken) = mpsc::channel(1);
-        let notify = |e: notify::Error| Error::Io {
-            what: format!("watching {}", path.display()),
-            source: std::io::Error::other(e),
-        };
-        let heard = concern.clone();
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // An error (the queue overflowed) means that anything may have changed.
-            if event.map_or(true, |e| e.need_rescan() || is_write(&e.kind) && heard.is_news(&e.paths)) {
-                // Full means that a wake-up is waiting already.
-                let _ = wake.try_send(());
-            }
-        })
-        .map_err(notify)?;
-        for folder in &concern.way {
-            match watcher.watch(folder, RecursiveMode::NonRecursive) {
-                Ok(()) => {}
-                // What lies above it tells when it comes; what may not be watched is looked at now and then.
-                Err(error) => tracing::trace!(folder = %folder.display(), %error, "not watched"),
-            }
-        }
-        for folder in &concern.insides {
-            match watcher.watch(folder, RecursiveMode::NonRecursive) {
-                Err(error) if places.is_some() => return Err(notify(error)),
-                _ => {}
-            }
-        }
-        if let Some(refs) = &concern.refs {
-            watcher.watch(refs, RecursiveMode::Recursive).map_err(notify)?;
-        }
-        Ok(Self { _watcher: watcher, woken, path: path.to_owned(), is_whole: places.is_some(), watched })
-    }
-
-    /// Whether what is watched is still what is there: no folder was replaced, and no repository came to be.
-    pub fn is_current(&self) -> bool {
-        self.watched.iter().all(|(path, id)| identity(path) == *id)
-            && (self.is_whole || ref_places(&self.path).is_err())
-    }
-
-    /// Waits for the next change; false when no more can come.
-    pub async fn changed(&mut self) -> bool {
-        self.woken.recv().await.is_some()
-    }
-}
-
-/// Which paths' events concern a repository.
-#[derive(Clone, Debug)]
-struct Concern {
-    /// The folders on the way to it, itself the last: renaming or removing any takes it away.
-    way: BTreeSet<PathBuf>,
-    /// Its own folders, whose files matter.
-    insides: BTreeSet<PathBuf>,
-    /// The folder of its refs, with all below.
-    refs: Option<PathBuf>,
-}
-
-impl Concern {
-    fn new(path: &Path, places: Option<&RefPlaces>) -> Self {
-        let insides: BTreeSet<PathBuf> = match places {
-            Some(places) => [&places.git_dir, &places.common_dir].map(|p| p.components().collect()).into(),
-            // What becomes a repository here is being made in one of the two.
-            None => [path.to_owned(), path.join(".git")].into(),
-        };
-        let refs = places.map(|places| places.common_dir.join("refs"));
-        let mut way = BTreeSet::new();
-        for end in insides.iter().map(PathBuf::as_path).chain([path]) {
-            // The path as it is written, and where its links lead.
-            let real = std::fs::canonicalize(end).ok();
-            for end in [Some(end), real.as_deref()].into_iter().flatten() {
-                way.extend(end.ancestors().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_owned));
-            }
-        }
-        Self { way, insides, refs }
-    }
-
-    fn folders(&self) -> impl Iterator<Item = &PathBuf> {
-        self.way.iter().chain(&self.refs)
-    }
-
-    /// Whether an event of these paths may mean another tip, or another repository.
-    fn is_news(&self, paths: &[PathBuf]) -> bool {
-        let is_inside = |path: &Path| {
-            path.parent().is_some_and(|folder| self.insides.contains(folder))
-                || self.refs.as_ref().is_some_and(|refs| path.starts_with(refs))
-        };
-        // Git writes beside a file and renames: the lock alone tells nothing.
-        let is_lock = |path: &Path| path.extension().is_some_and(|extension| extension == "lock");
-        paths.is_empty() || paths.iter().any(|path| self.way.contains(path) || is_inside(path) && !is_lock(path))
-    }
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()))
-}
-
-fn is_write(kind: &EventKind) -> bool {
-    match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
-        EventKind::Access(_) => false,
-        _ => true,
-    }
-}
 
 /// The tip of a branch whenever it changes, for a repository that is written by others: also the hosted one, where it
 /// catches what a killed hook did not tell.
@@ -191,6 +43,7 @@ impl TipWatch {
             if let Ok(Some(new)) = tip
                 && self.last != Some(new)
             {
+                tracing::debug!(branch = self.branch, commit = %new.short(), "another tip");
                 return (self.last.replace(new), new);
             }
             let wait = Duration::from_secs(if tip.is_ok() { SLOW_LOOK_S } else { RETRY_S });
@@ -212,45 +65,5 @@ impl TipWatch {
         tokio::task::spawn_blocking(move || Reader::open(&path)?.tip(&branch))
             .await
             .map_err(|e| Error::Protocol(e.to_string()))?
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use notify::event::{CreateKind, ModifyKind, RemoveKind, RenameMode};
-
-    #[test]
-    fn reading_does_not_wake() {
-        let check = |kind: EventKind, expect: bool| assert_eq!(is_write(&kind), expect, "{kind:?}");
-        check(EventKind::Access(AccessKind::Open(AccessMode::Any)), false);
-        check(EventKind::Access(AccessKind::Close(AccessMode::Read)), false);
-        check(EventKind::Access(AccessKind::Close(AccessMode::Write)), true);
-        check(EventKind::Create(CreateKind::File), true);
-        check(EventKind::Modify(ModifyKind::Name(RenameMode::To)), true);
-        check(EventKind::Remove(RemoveKind::File), true);
-    }
-
-    #[test]
-    fn what_concerns_a_repository() {
-        let places = RefPlaces { git_dir: "/srv/git/a/.git/".into(), common_dir: "/srv/git/a/.git/".into() };
-        let there = Concern::new(Path::new("/srv/git/a"), Some(&places));
-        let away = Concern::new(Path::new("/srv/git/a"), None);
-        let check = |paths: &[&str], expect: (bool, bool)| {
-            let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-            assert_eq!((there.is_news(&paths), away.is_news(&paths)), expect, "{paths:?}");
-        };
-        check(&["/srv/git/a/.git/refs/heads/team/main"], (true, false));
-        check(&["/srv/git/a/.git/refs/heads/main.lock"], (false, false));
-        check(&["/srv/git/a/.git/refs/heads/main.lock", "/srv/git/a/.git/refs/heads/main"], (true, false));
-        check(&["/srv/git/a/.git/packed-refs"], (true, true));
-        check(&["/srv/git/a/.git/objects/ab/cd"], (false, false));
-        check(&["/srv/git/a/web.yaml"], (false, true));
-        check(&["/srv/git/a"], (true, true));
-        check(&["/srv/git/a", "/srv/git/b"], (true, true));
-        check(&["/srv/git"], (true, true));
-        check(&["/srv/git/b"], (false, false));
-        check(&["/srv/git/a/.git"], (true, true));
-        check(&[], (true, true));
     }
 }

@@ -18,7 +18,7 @@ use crate::git::mirror::store::{self, Judgement};
 use crate::git::mirror::url::Source;
 use crate::git::names;
 use crate::git::reader::Reader;
-use crate::git::watch::RefEvents;
+use crate::git::ref_events::RefEvents;
 
 /// Moves of the branch after which the mirror is offered to git for packing.
 const TIDY_EVERY: u32 = 200;
