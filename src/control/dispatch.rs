@@ -1,7 +1,8 @@
 //! Changes of the view → the content of each node that they concern, handed to the link as a whole.
 //!
-//! What all nodes have is kept once ([`Common`]) and shared. What a node alone needs is put together anew when its pods come
-//! to refer to other objects, one of these changes, or other policies select them: a change of one pod costs that pod.
+//! What all nodes have is kept once ([`Common`]) and shared. What a node alone needs is kept up to date object by object, as
+//! its pods come to refer to others, one of these changes, or other policies select them: a change of one pod costs that
+//! pod.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use masthead_wire::object::{Attachment, AttachmentKey, PodEntry};
 
 use crate::control::common::{Common, key_of};
 use crate::control::leaving::{self, Leaving};
-use crate::control::references::References;
+use crate::control::references::{Needs, References};
 use crate::nodes::plan::Tables;
 
 type Own = BTreeMap<AttachmentKey, Arc<Attachment>>;
@@ -42,9 +43,9 @@ pub struct Dispatch {
     nodes: BTreeMap<String, Told>,
     /// Nodes that have to be told.
     dirty: BTreeSet<String>,
-    /// Of these, those whose own attachments must be put together anew.
-    own: BTreeSet<String>,
-    /// Of these, those for which other policies may count.
+    /// Objects that nodes may need, need no more, or need as they are now.
+    needs: Needs,
+    /// Nodes for which other policies may count.
     policed: BTreeSet<String>,
     common: Common,
     common_changed: bool,
@@ -71,10 +72,9 @@ impl Dispatch {
     pub fn take(&mut self, cluster: &Cluster, changed: &Changed) {
         self.common_changed |= self.common.take(cluster, changed);
         let touched = self.policies.take(cluster, changed);
-        for (node, uses) in &self.uses {
-            if uses.intersection(&touched.sets).next().is_some() {
-                self.policed.insert(node.clone());
-            }
+        if !touched.sets.is_empty() {
+            let concerned = self.uses.iter().filter(|(_, uses)| !uses.is_disjoint(&touched.sets));
+            self.policed.extend(concerned.map(|(node, _)| node.clone()));
         }
         self.policed.extend(touched.nodes);
         for (side, is_new) in [(&changed.old, false), (&changed.new, true)] {
@@ -95,7 +95,9 @@ impl Dispatch {
                 if changed.new.is_none() {
                     self.parsed.remove(object.key());
                 }
-                self.own.extend(self.references.nodes_of(object.key()).cloned());
+                for node in self.references.nodes_of(object.key()) {
+                    self.needs.entry(node.clone()).or_default().insert(object.key().clone());
+                }
             } else if object.kind() == ServiceAccount::KIND {
                 self.account(cluster, object.key());
             } else if object.kind() == Node::KIND {
@@ -129,9 +131,7 @@ impl Dispatch {
     /// Notes what a pod refers to.
     fn refers(&mut self, cluster: &Cluster, pod: &Pod) {
         let keys = dispatch::references(cluster, pod);
-        if self.references.set(&pod.metadata.uid, &pod.spec.node_name, keys) {
-            self.own.insert(pod.spec.node_name.clone());
-        }
+        self.references.set(&pod.metadata.uid, &pod.spec.node_name, keys, &mut self.needs);
     }
 
     /// An account changed: the pods that go by it may refer to other secrets.
@@ -149,11 +149,6 @@ impl Dispatch {
             content.insert_pod(entry);
             self.dirty.insert(node.to_owned());
         }
-    }
-
-    /// Whether ends of pods are held back: then [`Dispatch::release`] is due at each word of a node.
-    pub fn is_holding_back(&self) -> bool {
-        !self.leaving.is_empty()
     }
 
     /// When [`Dispatch::release`] is due at the latest, on the clock of [`Dispatch::at`].
@@ -179,9 +174,7 @@ impl Dispatch {
 
     fn remove(&mut self, node: &str, uid: &str) {
         self.leaving.forget(uid);
-        if self.references.forget(uid) {
-            self.own.insert(node.to_owned());
-        }
+        self.references.forget(uid, &mut self.needs);
         if let Some(told) = self.nodes.get_mut(node)
             && told.content.pods.remove(uid)
         {
@@ -204,6 +197,7 @@ impl Dispatch {
     /// Marks a node, which connected, as one to be told.
     pub fn touch(&mut self, node: &str) {
         self.nodes.entry(node.to_owned()).or_default();
+        self.dirty.insert(node.to_owned());
         self.policed.insert(node.to_owned());
     }
 
@@ -213,16 +207,20 @@ impl Dispatch {
         if std::mem::take(&mut self.common_changed) {
             dirty.extend(self.nodes.keys().cloned());
         }
-        let policed = std::mem::take(&mut self.policed);
-        for node in &policed {
-            self.police(cluster, node);
+        for node in std::mem::take(&mut self.policed) {
+            if self.police(cluster, &node) {
+                dirty.insert(node);
+            }
         }
-        let mut own = std::mem::take(&mut self.own);
-        own.extend(policed);
-        for node in &own {
-            self.attach(cluster, node);
+        for (node, keys) in std::mem::take(&mut self.needs) {
+            let mut is_news = false;
+            for key in keys {
+                is_news |= self.attach(cluster, &node, &key);
+            }
+            if is_news {
+                dirty.insert(node);
+            }
         }
-        dirty.extend(own);
         let mut out = Vec::new();
         for node in dirty {
             let Some(told) = self.nodes.get_mut(&node) else { continue };
@@ -232,20 +230,25 @@ impl Dispatch {
         out
     }
 
-    /// Puts the node's own attachments together: what its pods refer to, and policies.
-    fn attach(&mut self, cluster: &Cluster, node: &str) {
-        let keys: Vec<ObjectKey> = self.references.of_node(node).cloned().collect();
-        let referred = keys.into_iter().filter_map(|key| Some((key_of(&key), self.parsed(cluster.get(&key)?)?)));
-        let mut own: Own = referred.collect();
-        if let Some(told) = self.nodes.get_mut(node) {
-            own.extend(told.policies.iter().map(|(key, attachment)| (key.clone(), attachment.clone())));
-            told.content.attachments.set_own(own);
+    /// Gives a node an object as it is now, if its pods refer to it, and takes it away otherwise. Says whether that changed
+    /// anything.
+    fn attach(&mut self, cluster: &Cluster, node: &str, key: &ObjectKey) -> bool {
+        let is_needed = self.references.is_needed(node, key);
+        let attachment = cluster.get(key).filter(|_| is_needed).and_then(|object| self.parsed(object));
+        if self.references.nodes_of(key).next().is_none() {
+            self.parsed.remove(key);
+        }
+        let Some(told) = self.nodes.get_mut(node) else { return false };
+        match attachment {
+            Some(attachment) => told.content.attachments.insert_own(attachment),
+            None => told.content.attachments.remove_own(&key_of(key)),
         }
     }
 
-    /// Finds the policies that select the node's pods anew; what is the same stays the same allocation.
-    fn police(&mut self, cluster: &Cluster, node: &str) {
-        let Some(told) = self.nodes.get_mut(node) else { return };
+    /// Finds the policies that select the node's pods anew; what is the same stays the same allocation. Says whether that
+    /// changed anything.
+    fn police(&mut self, cluster: &Cluster, node: &str) -> bool {
+        let Some(told) = self.nodes.get_mut(node) else { return false };
         let (policies, sets) = self.policies.of_node(cluster, node);
         let mut wanted = Own::new();
         let mut add = |kind: &str, body: serde_json::Result<Vec<u8>>| {
@@ -263,6 +266,14 @@ impl Dispatch {
         };
         policies.iter().for_each(|policy| add(POLICY, serde_json::to_vec(policy)));
         sets.iter().filter_map(|of| self.policies.set(of)).for_each(|set| add(ADDRESS_SET, serde_json::to_vec(&set)));
+        let attachments = &mut told.content.attachments;
+        let mut is_news = false;
+        for key in told.policies.keys().filter(|key| !wanted.contains_key(key)) {
+            is_news |= attachments.remove_own(key);
+        }
+        for attachment in wanted.values() {
+            is_news |= attachments.insert_own(attachment.clone());
+        }
         told.policies = wanted;
         let uses = self.policies.named_of_node(cluster, node);
         if uses.is_empty() {
@@ -270,6 +281,7 @@ impl Dispatch {
         } else {
             self.uses.insert(node.to_owned(), uses);
         }
+        is_news
     }
 
     /// An object as an attachment, read once for all nodes.
@@ -334,6 +346,15 @@ mod tests {
         fn put(&mut self, value: Value) -> Vec<String> {
             let revision = self.cluster.revision() + 1;
             self.event(Event::Put(Arc::new(Object::from_value(value).unwrap().at(revision))))
+        }
+
+        /// Removes an object, if it is there.
+        fn remove(&mut self, value: Value) {
+            let key = Object::from_value(value).unwrap().key().clone();
+            if self.cluster.get(&key).is_some() {
+                let revision = self.cluster.revision() + 1;
+                self.event(Event::Gone(key, revision));
+            }
         }
 
         fn get(&self, node: &str, kind: &str, namespace: &str, name: &str) -> Option<&Arc<Attachment>> {
@@ -456,6 +477,59 @@ mod tests {
         assert!(Arc::ptr_eq(&policy, world.get("n1", POLICY, "n", "p").unwrap()), "the policy is the same");
     }
 
+    /// Against what the pods of each node refer to, put together from nothing, by seed.
+    #[test]
+    fn what_nodes_have_of_their_own_is_what_their_pods_refer_to_now() {
+        for seed in 1..60_u64 {
+            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            let mut random = |below: u64| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state % below
+            };
+            let mut world = World::new(Dispatch::default());
+            let map = |name: &str, version: u64| {
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "n", "uid": name},
+                    "data": {"version": version.to_string()}})
+            };
+            for _ in 0..60 {
+                let (name, number) = (format!("c{}", random(4)), random(5));
+                let volume = |n: u64| json!({"name": format!("v{n}"), "configMap": {"name": format!("c{n}")}});
+                let volumes: Vec<Value> = (0..4).filter(|_| random(3) == 0).map(volume).collect();
+                let pod = pod(
+                    &format!("p{number}"),
+                    ["n1", "n2"][(number % 2) as usize],
+                    json!({"spec": {"volumes": volumes}}),
+                );
+                match random(6) {
+                    0 => world.remove(map(&name, 0)),
+                    1 => world.remove(pod),
+                    2 | 3 => drop(world.put(map(&name, random(3)))),
+                    _ => drop(world.put(pod)),
+                }
+                for node in ["n1", "n2"] {
+                    let pods = world.cluster.list::<Pod>("n").filter(|pod| pod.spec.node_name == node);
+                    let named: BTreeSet<ObjectKey> =
+                        pods.flat_map(|pod| dispatch::references(&world.cluster, &pod)).collect();
+                    let there = named.iter().filter_map(|key| world.cluster.get(key));
+                    let expect: BTreeMap<String, String> = there
+                        .map(|object| (object.key().name.clone(), object.value()["data"]["version"].to_string()))
+                        .collect();
+                    let has: BTreeMap<String, String> = world.told[node]
+                        .attachments
+                        .of_kind("ConfigMap")
+                        .map(|one| {
+                            let value: Value = serde_json::from_slice(&one.bytes).unwrap();
+                            (one.key.name.clone(), value["data"]["version"].to_string())
+                        })
+                        .collect();
+                    assert_eq!(has, expect, "seed {seed}: {node}");
+                }
+            }
+        }
+    }
+
     /// The order that a rollout without loss needs: endpoint out of all nodes' tables, then the containers' end.
     #[test]
     fn the_end_of_a_pod_waits_for_the_nodes_to_take_its_endpoint_out() {
@@ -487,7 +561,7 @@ mod tests {
         let unknown = vec![Tables::Are(new[0].clone()), Tables::Unknown];
         assert!(!told(&mut world, 2, unknown), "one has not said");
         assert!(release(&mut world, 3, new), "both do");
-        assert!(!world.dispatch.is_holding_back());
+        assert!(world.dispatch.leaving.is_empty());
         // A node whose kernel refuses, and says so.
         let mut world = start();
         world.put(pod("a", "n1", marked()));
@@ -507,9 +581,7 @@ mod tests {
         assert!(world.is_marked("n1"), "no service selects it");
         let mut world = start();
         world.put(pod("a", "n1", marked()));
-        let key = Object::from_value(pod("a", "n1", json!({}))).unwrap().key().clone();
-        let revision = world.cluster.revision() + 1;
-        world.event(Event::Gone(key, revision));
-        assert!(world.told["n1"].pods.is_empty() && !world.dispatch.is_holding_back());
+        world.remove(pod("a", "n1", json!({})));
+        assert!(world.told["n1"].pods.is_empty() && world.dispatch.leaving.is_empty());
     }
 }

@@ -20,63 +20,62 @@ struct Referring {
     keys: BTreeSet<ObjectKey>,
 }
 
+/// Objects that nodes need now and did not, or need no more, by node.
+pub type Needs = BTreeMap<String, BTreeSet<ObjectKey>>;
+
 impl References {
-    /// Notes what a pod refers to now. Says whether its node needs other objects than before.
-    pub fn set(&mut self, uid: &str, node: &str, keys: BTreeSet<ObjectKey>) -> bool {
+    /// Notes what a pod refers to now. What its node may need, or need no more, is added to `needs`.
+    pub fn set(&mut self, uid: &str, node: &str, keys: BTreeSet<ObjectKey>, needs: &mut Needs) {
         let known = self.pods.get(uid);
         if known.is_some_and(|known| known.node == node && known.keys == keys) {
-            return false;
+            return;
         }
         // What both name must not seem to go in between.
-        let came = self.count(node, &keys);
-        let went = self.forget(uid);
+        self.count(node, &keys, needs);
+        self.forget(uid, needs);
         if !keys.is_empty() {
             self.pods.insert(uid.to_owned(), Referring { node: node.to_owned(), keys });
         }
-        came || went
     }
 
-    /// Forgets a pod. Says whether its node needs fewer objects.
-    pub fn forget(&mut self, uid: &str) -> bool {
-        let Some(Referring { node, keys }) = self.pods.remove(uid) else { return false };
-        let Some(counts) = self.nodes.get_mut(&node) else { return false };
-        let mut went = false;
-        for key in &keys {
-            let Some(count) = counts.get_mut(key) else { continue };
+    /// Forgets a pod. What its node needs no more is added to `needs`.
+    pub fn forget(&mut self, uid: &str, needs: &mut Needs) {
+        let Some(Referring { node, keys }) = self.pods.remove(uid) else { return };
+        let Some(counts) = self.nodes.get_mut(&node) else { return };
+        for key in keys {
+            let Some(count) = counts.get_mut(&key) else { continue };
             *count -= 1;
-            if *count == 0 {
-                counts.remove(key);
-                went = true;
-                if let Some(nodes) = self.objects.get_mut(key) {
-                    nodes.remove(&node);
-                    if nodes.is_empty() {
-                        self.objects.remove(key);
-                    }
+            if *count > 0 {
+                continue;
+            }
+            counts.remove(&key);
+            if let Some(nodes) = self.objects.get_mut(&key) {
+                nodes.remove(&node);
+                if nodes.is_empty() {
+                    self.objects.remove(&key);
                 }
             }
+            needs.entry(node.clone()).or_default().insert(key);
         }
         if counts.is_empty() {
             self.nodes.remove(&node);
         }
-        went
     }
 
-    fn count(&mut self, node: &str, keys: &BTreeSet<ObjectKey>) -> bool {
-        let mut came = false;
+    fn count(&mut self, node: &str, keys: &BTreeSet<ObjectKey>, needs: &mut Needs) {
         for key in keys {
             let count = self.nodes.entry(node.to_owned()).or_default().entry(key.clone()).or_default();
             *count += 1;
             if *count == 1 {
-                came = true;
                 self.objects.entry(key.clone()).or_default().insert(node.to_owned());
+                needs.entry(node.to_owned()).or_default().insert(key.clone());
             }
         }
-        came
     }
 
-    /// The objects that pods of a node refer to.
-    pub fn of_node(&self, node: &str) -> impl Iterator<Item = &ObjectKey> {
-        self.nodes.get(node).into_iter().flat_map(BTreeMap::keys)
+    /// Whether pods of a node refer to an object.
+    pub fn is_needed(&self, node: &str, key: &ObjectKey) -> bool {
+        self.nodes.get(node).is_some_and(|counts| counts.contains_key(key))
     }
 
     /// The nodes with pods that refer to an object.
@@ -91,7 +90,7 @@ mod tests {
 
     use super::*;
 
-    /// Against plain maps, by seed: counts never go wrong, and a change is told when the set of a node is another.
+    /// Against plain maps, by seed: counts never go wrong, and what a node needs or needs no more is told.
     #[test]
     fn references_are_those_of_plain_maps() {
         for seed in 1..100_u64 {
@@ -110,27 +109,31 @@ mod tests {
                 };
             for _ in 0..200 {
                 let (uid, node) = (format!("u{}", random(4)), format!("n{}", random(2)));
-                let before = [of_node(&plain, "n0"), of_node(&plain, "n1")];
-                let told = if random(3) == 0 {
+                let before = ["n0", "n1"].map(|node| of_node(&plain, node));
+                let mut needs = Needs::new();
+                if random(3) == 0 {
                     plain.remove(&uid);
-                    references.forget(&uid)
+                    references.forget(&uid, &mut needs);
                 } else {
                     let keys: BTreeSet<ObjectKey> =
                         (0..random(3)).map(|_| ObjectKey::new(SECRET, "n", format!("s{}", random(3)))).collect();
                     plain.insert(uid.clone(), (node.clone(), keys.clone()));
-                    references.set(&uid, &node, keys)
-                };
-                let after = [of_node(&plain, "n0"), of_node(&plain, "n1")];
-                for (node, wanted) in ["n0", "n1"].into_iter().zip(&after) {
-                    assert_eq!(references.of_node(node).cloned().collect::<BTreeSet<_>>(), *wanted, "seed {seed}");
-                    let named = |key: &ObjectKey| references.nodes_of(key).any(|on| on == node);
-                    assert!(wanted.iter().all(named), "seed {seed}");
+                    references.set(&uid, &node, keys, &mut needs);
                 }
-                // What a node needs no more and needs again at once may be told of needlessly, never the other way round.
-                assert!(told || before == after, "seed {seed}: {before:?} → {after:?}");
+                for (node, before) in ["n0", "n1"].into_iter().zip(before) {
+                    let after = of_node(&plain, node);
+                    for key in (0..3).map(|n| ObjectKey::new(SECRET, "n", format!("s{n}"))) {
+                        assert_eq!(references.is_needed(node, &key), after.contains(&key), "seed {seed}");
+                        assert_eq!(references.nodes_of(&key).any(|on| on == node), after.contains(&key), "seed {seed}");
+                        // What a node needs no more and needs again at once may be told of needlessly, never the other
+                        // way round.
+                        let is_told = needs.get(node).is_some_and(|keys| keys.contains(&key));
+                        assert!(is_told || before.contains(&key) == after.contains(&key), "seed {seed}: {key}");
+                    }
+                }
             }
             for uid in plain.keys() {
-                references.forget(uid);
+                references.forget(uid, &mut Needs::new());
             }
             assert!(references.nodes.is_empty() && references.objects.is_empty() && references.pods.is_empty());
         }

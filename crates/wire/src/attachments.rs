@@ -1,39 +1,42 @@
 //! Attachments by key, in buckets that clones share: a change copies one bucket, a comparison reads what differs.
 //!
 //! Every node holds all services of the cluster, and most changes are of one endpoint. So a map of all nodes' common
-//! attachments is kept once and shared, and neither the control plane nor an agent walks it for a change.
+//! attachments is kept once and shared, and neither the control plane nor an agent walks it for a change. What a node alone
+//! has changes with each of its pods, and is kept in the same way, in fewer buckets.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::object::{Attachment, AttachmentKey};
 
-/// How many parts the map has: with 15,000 entries a change copies about sixty.
+/// How many parts the map of all nodes has: with 15,000 entries a change copies about sixty.
 const BUCKETS: usize = 256;
+/// How many parts the map of one node has: with 1,000 entries a change copies about sixteen.
+const OWN_BUCKETS: usize = 64;
 
 type Bucket = BTreeMap<AttachmentKey, Arc<Attachment>>;
 
 /// Attachments by key. A clone costs nothing, and a change after it copies a bucket.
 #[derive(Clone, Default)]
-pub struct Shared {
-    /// Empty, or [`BUCKETS`] of them.
+pub struct Shared<const COUNT: usize = BUCKETS> {
+    /// Empty, or `COUNT` of them.
     buckets: Arc<Vec<Arc<Bucket>>>,
     len: usize,
 }
 
-/// Which bucket a key is in (FNV-1a).
-fn bucket_of(key: &AttachmentKey) -> usize {
+/// Which of so many buckets a key is in (FNV-1a).
+fn bucket_of(key: &AttachmentKey, count: usize) -> usize {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in [&key.kind, &key.namespace, &key.name].into_iter().flat_map(|text| text.bytes().chain([0xff])) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
-    ((hash ^ (hash >> 32)) % BUCKETS as u64) as usize
+    ((hash ^ (hash >> 32)) % count as u64) as usize
 }
 
-impl Shared {
+impl<const COUNT: usize> Shared<COUNT> {
     /// The attachment of a key.
     pub fn get(&self, key: &AttachmentKey) -> Option<&Arc<Attachment>> {
-        self.buckets.get(bucket_of(key))?.get(key)
+        self.buckets.get(bucket_of(key, COUNT))?.get(key)
     }
 
     /// Adds or replaces one; what is the same stays the same allocation. Says whether that changed anything.
@@ -43,9 +46,10 @@ impl Shared {
         }
         let buckets = Arc::make_mut(&mut self.buckets);
         if buckets.is_empty() {
-            buckets.resize_with(BUCKETS, Arc::default);
+            // All are the same empty one until something is in them.
+            buckets.resize(COUNT, Arc::default());
         }
-        let bucket = Arc::make_mut(&mut buckets[bucket_of(&attachment.key)]);
+        let bucket = Arc::make_mut(&mut buckets[bucket_of(&attachment.key, COUNT)]);
         if bucket.insert(attachment.key.clone(), attachment).is_none() {
             self.len += 1;
         }
@@ -57,7 +61,7 @@ impl Shared {
         if self.get(key).is_none() {
             return false;
         }
-        let bucket = &mut Arc::make_mut(&mut self.buckets)[bucket_of(key)];
+        let bucket = &mut Arc::make_mut(&mut self.buckets)[bucket_of(key, COUNT)];
         Arc::make_mut(bucket).remove(key);
         self.len -= 1;
         true
@@ -79,11 +83,11 @@ impl Shared {
     }
 
     /// Keys that may differ from those of `other`: all of the buckets that are not the same allocation.
-    fn suspects<'a>(&'a self, other: &'a Shared, keys: &mut Vec<&'a AttachmentKey>) {
+    fn suspects<'a>(&'a self, other: &'a Self, keys: &mut Vec<&'a AttachmentKey>) {
         if Arc::ptr_eq(&self.buckets, &other.buckets) {
             return;
         }
-        for at in 0..BUCKETS {
+        for at in 0..COUNT {
             let (mine, theirs) = (self.buckets.get(at), other.buckets.get(at));
             if let (Some(mine), Some(theirs)) = (mine, theirs)
                 && Arc::ptr_eq(mine, theirs)
@@ -112,7 +116,7 @@ fn is_same(a: &Arc<Attachment>, b: &Arc<Attachment>) -> bool {
 #[derive(Clone, Default)]
 pub struct Attachments {
     common: Shared,
-    own: Arc<Bucket>,
+    own: Shared<OWN_BUCKETS>,
 }
 
 /// One attachment before and after; at least one side is there.
@@ -132,21 +136,19 @@ impl Difference {
 }
 
 impl Attachments {
-    /// Those that all nodes have, and those of one.
-    pub fn new(common: Shared, own: BTreeMap<AttachmentKey, Arc<Attachment>>) -> Self {
-        Self { common, own: Arc::new(own) }
-    }
-
     /// Exchanges the layer that all nodes have.
     pub fn set_common(&mut self, common: Shared) {
         self.common = common;
     }
 
-    /// Exchanges the node's own layer; an equal one changes nothing.
-    pub fn set_own(&mut self, own: BTreeMap<AttachmentKey, Arc<Attachment>>) {
-        if *self.own != own {
-            self.own = Arc::new(own);
-        }
+    /// Adds or replaces one of the node's own. Says whether that changed anything.
+    pub fn insert_own(&mut self, attachment: Arc<Attachment>) -> bool {
+        self.own.insert(attachment)
+    }
+
+    /// Takes out one of the node's own. Says whether it was there.
+    pub fn remove_own(&mut self, key: &AttachmentKey) -> bool {
+        self.own.remove(key)
     }
 
     /// The attachment of a key.
@@ -161,18 +163,14 @@ impl Attachments {
 
     /// Adds or replaces one.
     pub fn insert(&mut self, attachment: Arc<Attachment>) {
-        if self.own.contains_key(&attachment.key) {
-            Arc::make_mut(&mut self.own).remove(&attachment.key);
-        }
+        self.own.remove(&attachment.key);
         self.common.insert(attachment);
     }
 
     /// Takes one out.
     pub fn remove(&mut self, key: &AttachmentKey) {
         self.common.remove(key);
-        if self.own.contains_key(key) {
-            Arc::make_mut(&mut self.own).remove(key);
-        }
+        self.own.remove(key);
     }
 
     /// All, each key once.
@@ -197,7 +195,7 @@ impl Attachments {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.common.len() + self.own.keys().filter(|key| self.common.get(key).is_none()).count()
+        self.common.len() + self.own.iter().filter(|(key, _)| self.common.get(key).is_none()).count()
     }
 
     /// Whether there are none.
@@ -209,13 +207,7 @@ impl Attachments {
     pub fn since(&self, old: &Attachments) -> Vec<Difference> {
         let mut keys = Vec::new();
         old.common.suspects(&self.common, &mut keys);
-        if !Arc::ptr_eq(&old.own, &self.own) {
-            let differs = |there: &Bucket, key: &AttachmentKey, here: &Arc<Attachment>| {
-                there.get(key).is_none_or(|there| !is_same(there, here))
-            };
-            keys.extend(old.own.iter().filter(|(key, here)| differs(&self.own, key, here)).map(|(key, _)| key));
-            keys.extend(self.own.iter().filter(|(key, here)| differs(&old.own, key, here)).map(|(key, _)| key));
-        }
+        old.own.suspects(&self.own, &mut keys);
         keys.sort_unstable();
         keys.dedup();
         let pairs = keys.into_iter().map(|key| (old.get(key).cloned(), self.get(key).cloned()));
@@ -247,7 +239,7 @@ impl FromIterator<Arc<Attachment>> for Attachments {
         for attachment in all {
             common.insert(attachment);
         }
-        Self { common, own: Arc::default() }
+        Self { common, own: Shared::default() }
     }
 }
 
@@ -272,22 +264,22 @@ mod tests {
                 state % below
             };
             let mut pick = || {
-                let mut common = Shared::default();
-                let mut own = BTreeMap::new();
+                let (mut common, mut all) = (Shared::default(), Attachments::default());
                 let mut plain = BTreeMap::new();
                 for name in 0..12 {
                     let one = attachment(name, random(3));
-                    match random(4) {
+                    match random(5) {
                         0 => drop(common.insert(one)),
-                        1 => drop(own.insert(one.key.clone(), one)),
+                        1 => assert!(all.insert_own(one.clone()) && !all.insert_own(one)),
                         2 => {
-                            common.insert(one.clone());
-                            own.insert(one.key.clone(), attachment(name, 9));
+                            common.insert(one);
+                            all.insert_own(attachment(name, 9));
                         }
-                        _ => {}
+                        3 => assert!(all.insert_own(one.clone()) && all.remove_own(&one.key)),
+                        _ => assert!(!all.remove_own(&one.key)),
                     }
                 }
-                let all = Attachments::new(common, own);
+                all.set_common(common);
                 plain.extend(all.iter().map(|(key, one)| (key.clone(), one.digest)));
                 assert_eq!(all.len(), plain.len());
                 assert!(plain.iter().all(|(key, digest)| all.get(key).unwrap().digest == *digest));
@@ -327,5 +319,13 @@ mod tests {
         let mut again = new.clone();
         again.insert(attachment(7, 1));
         assert!(Arc::ptr_eq(&again.common.buckets, &new.common.buckets));
+        // What a node alone has is shared in the same way.
+        let mut old = Attachments::default();
+        (0..2000).for_each(|name| assert!(old.insert_own(attachment(name, 0))));
+        let mut new = old.clone();
+        assert!(new.insert_own(attachment(7, 1)) && new.remove_own(&attachment(8, 0).key));
+        let pairs = old.own.buckets.iter().zip(new.own.buckets.iter());
+        assert!(pairs.filter(|(a, b)| Arc::ptr_eq(a, b)).count() >= OWN_BUCKETS - 2);
+        assert_eq!((new.since(&old).len(), new.len()), (2, 1999));
     }
 }
