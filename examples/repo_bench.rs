@@ -1,10 +1,11 @@
 //! A repository of 10,000 objects → how long a cold start and one changed file take until the plan is there.
 //!
 //! `cargo run --release --example repo_bench -- [OBJECTS] [FILES]`; 10,000 objects in 2,000 files unless told otherwise.
-//! With `RUST_LOG=masthead=debug` it tells when each stage of a commit ends.
+//! What the daemon logs at the end of each stage of a commit is timed; with `RUST_LOG` it is shown as well.
 
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -21,14 +22,71 @@ use masthead_plan::cluster::view::{Applied, Cluster};
 use masthead_plan::context::Context;
 use masthead_plan::sync::entry::{Record, SyncPlan};
 use masthead_plan::sync::plan::{Rules, plan};
+use tracing::field::{Field, Visit};
+use tracing::{Event as Logged, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::layer::{Context as Layered, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Changed files whose times are taken.
 const ROUNDS: usize = 20;
 
-fn main() -> Result<()> {
-    if std::env::var_os("RUST_LOG").is_some() {
-        tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
+/// The stages from a ref's move to the plan in the store, by what is logged at the end of each.
+const STAGES: [(&str, &str); 8] = [
+    ("another tip", "the move is noticed"),
+    ("taken up", "the sync has the tip"),
+    ("listed", "the tree is listed"),
+    ("rendered", "changed files are read and rendered"),
+    ("read", "the desired state is put together"),
+    ("planned", "the plan is made"),
+    ("stored", "it is durable"),
+    ("seen", "the view has it"),
+];
+
+/// When stages ended.
+#[derive(Clone, Default)]
+struct Ends(Arc<Mutex<Vec<(Instant, usize)>>>);
+
+impl<S: Subscriber> Layer<S> for Ends {
+    fn on_event(&self, event: &Logged<'_>, _: Layered<'_, S>) {
+        struct Stage(Option<usize>);
+        impl Visit for Stage {
+            fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+                if field.name() == "message" {
+                    let said = format!("{value:?}");
+                    self.0 = STAGES.iter().position(|(end, _)| *end == said);
+                }
+            }
+        }
+        let now = Instant::now();
+        let mut stage = Stage(None);
+        event.record(&mut stage);
+        if let Some(stage) = stage.0 {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push((now, stage));
+        }
     }
+}
+
+impl Ends {
+    /// How long each stage took since a moment; what was logged is forgotten.
+    fn split(&self, began: Instant) -> Vec<Duration> {
+        let ends = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut last = began;
+        let took = |stage: usize| {
+            let end = ends.iter().find(|(end, of)| *of == stage && *end >= last).map_or(last, |(end, _)| *end);
+            end - std::mem::replace(&mut last, end)
+        };
+        (0..STAGES.len()).map(took).collect()
+    }
+}
+
+fn main() -> Result<()> {
+    let ends = Ends::default();
+    let of_sync = |target: &str| target.starts_with("masthead::sync") || target.starts_with("masthead::git");
+    let timed = ends.clone().with_filter(filter_fn(move |told| told.is_event() && of_sync(told.target())));
+    let is_shown = std::env::var_os("RUST_LOG").is_some();
+    let shown = is_shown.then(|| tracing_subscriber::fmt::layer().with_filter(EnvFilter::from_default_env()));
+    tracing_subscriber::registry().with(timed).with(shown).init();
     let mut args = std::env::args().skip(1).map(|arg| arg.parse::<usize>());
     let objects = args.next().transpose()?.unwrap_or(10_000);
     let files = args.next().transpose()?.unwrap_or(2_000).clamp(1, objects);
@@ -38,7 +96,7 @@ fn main() -> Result<()> {
     println!("{objects} objects in {files} files, {} KiB", bed.bytes / 1024);
     cold_and_warm(&mut bed)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(daemon(&mut bed, &dir.path().join("data")))
+    runtime.block_on(daemon(&mut bed, &dir.path().join("data"), &ends))
 }
 
 /// A work tree of manifests; each round changes one file.
@@ -200,7 +258,7 @@ fn cold_and_warm(bed: &mut Bed) -> Result<()> {
 }
 
 /// The same through a running control plane that hosts the repository: from the ref's move to the plan in the store.
-async fn daemon(bed: &mut Bed, data: &Path) -> Result<()> {
+async fn daemon(bed: &mut Bed, data: &Path, ends: &Ends) -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let hosted = data.join("repo.git");
     let address: std::net::SocketAddr = "127.0.0.1:0".parse()?;
@@ -224,7 +282,7 @@ async fn daemon(bed: &mut Bed, data: &Path) -> Result<()> {
     std::fs::write(hosted.join("objects/info/alternates"), format!("{}\n", bed.path.join("objects").display()))?;
     let repository = Repository::open_bare(&hosted)?;
     let view = running.api.view.clone();
-    let mut times = Vec::new();
+    let (mut times, mut splits) = (Vec::new(), vec![Vec::new(); STAGES.len()]);
     for round in 0..=ROUNDS {
         let tip = if round == 0 { bed.tip } else { bed.change()? };
         tracing::debug!(round, "the ref moves");
@@ -237,9 +295,19 @@ async fn daemon(bed: &mut Bed, data: &Path) -> Result<()> {
         }
         let took = began.elapsed();
         tracing::debug!(round, took_ms = ms(took), "the plan is stored");
+        let split = ends.split(began);
         match round {
             0 => println!("daemon: the first commit's plan is stored after {:.0} ms", ms(took)),
             _ => times.push(took),
+        }
+        if round == 1 {
+            println!("daemon: one changed file right after it: {:.1} ms", ms(took));
+            for ((_, what), took) in STAGES.iter().zip(&split) {
+                println!("    {what}: {:.1} ms", ms(*took));
+            }
+        }
+        if round > 0 {
+            splits.iter_mut().zip(split).for_each(|(of, took)| of.push(took));
         }
         // At rest before the next one.
         while view.commit(&id).is_none_or(|record| !record.outcome.is_final()) {
@@ -247,6 +315,9 @@ async fn daemon(bed: &mut Bed, data: &Path) -> Result<()> {
         }
     }
     println!("daemon: one changed file, from the ref's move to the stored plan: {} (at most 20)", told(times));
+    for ((_, what), times) in STAGES.iter().zip(splits) {
+        println!("    {what}: {}", told(times));
+    }
     running.stop().await;
     Ok(())
 }

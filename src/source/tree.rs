@@ -7,7 +7,7 @@ use std::sync::Arc;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::registry::RELEASE;
 use masthead_plan::desired::{CommitFacts, Desired, Problem, Wanted};
-use masthead_plan::sync::release::{ReleaseKey, WantedRelease};
+use masthead_plan::sync::release::WantedRelease;
 
 use crate::git::commit::BlobId;
 use crate::source::{desire, render};
@@ -47,8 +47,7 @@ pub struct Cache {
 #[derive(Default)]
 struct Last {
     listed: Vec<Listed>,
-    objects: BTreeMap<ObjectKey, Wanted>,
-    releases: BTreeMap<ReleaseKey, Arc<WantedRelease>>,
+    desired: Arc<Desired>,
 }
 
 /// Files of the first list that are not in the second, and the other way round; both are sorted by path.
@@ -123,14 +122,21 @@ impl Cache {
         self.files.insert(listed, Arc::new(file));
     }
 
-    /// The desired state of a snapshot all of whose files were read, or every problem of it.
+    /// The desired state of a snapshot all of whose files were read, or every problem of it. Where nobody has the last one
+    /// any more, that becomes this one, and what is the same in both costs nothing.
     ///
     /// # Errors
     /// All problems of all files, in the order of paths and lines, and objects that two files ask for.
-    pub fn desired(&mut self, commit: CommitFacts, listed: &[Listed]) -> Result<Desired, Vec<Problem>> {
+    pub fn desired(&mut self, commit: CommitFacts, listed: &[Listed]) -> Result<Arc<Desired>, Vec<Problem>> {
         // Put back only when all is well: after a fault the next snapshot is put together from nothing.
-        let Last { listed: before, mut objects, mut releases } = std::mem::take(&mut self.last);
+        let Last { listed: before, mut desired } = std::mem::take(&mut self.last);
         let (gone, new) = differing(&before, listed);
+        if gone.is_empty() && new.is_empty() && desired.commit == commit {
+            self.last = Last { listed: before, desired: desired.clone() };
+            return Ok(desired);
+        }
+        let Desired { commit: facts, objects, releases } = Arc::make_mut(&mut desired);
+        facts.clone_from(&commit);
         for file in gone.iter().filter_map(|file| self.files.get(*file)) {
             for wanted in &file.wanted {
                 objects.remove(wanted.object.key());
@@ -154,7 +160,8 @@ impl Cache {
                 problems.push(installed_twice(&other, release));
             }
         }
-        problems.extend(releases.values().flat_map(|release| taken_names(release, &objects)));
+        let objects = &*objects;
+        problems.extend(releases.values().flat_map(|release| taken_names(release, objects)));
         if self.files.len() > listed.len() + SPARE_FILES {
             let keep: HashSet<&Listed> = listed.iter().collect();
             self.files.retain(|file, _| keep.contains(file));
@@ -168,8 +175,8 @@ impl Cache {
             problems.sort();
             return Err(problems);
         }
-        self.last = Last { listed: listed.to_vec(), objects: objects.clone(), releases: releases.clone() };
-        Ok(Desired { commit, objects, releases })
+        self.last = Last { listed: listed.to_vec(), desired: desired.clone() };
+        Ok(desired)
     }
 }
 

@@ -41,8 +41,8 @@ pub fn count(n: usize, noun: &str) -> String {
 pub struct Observed {
     /// The commit.
     pub commit: Commit,
-    /// What it asks for.
-    pub desired: Desired,
+    /// What it asks for; who keeps it makes the next commit copy it.
+    pub desired: Arc<Desired>,
     /// What is worth telling about the tree without refusing it.
     pub notes: Vec<String>,
 }
@@ -85,6 +85,7 @@ impl Source {
         // The state is a cache: after a panic in a reader it is whole, for each entry is put in one step.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = Arc::new(reader.snapshot(id, &self.folder, &self.limits, state.last.as_deref())?);
+        tracing::debug!(files = snapshot.entries.len(), "listed");
         let mut problems: Vec<Problem> = Vec::new();
         let mut notes = Vec::new();
         for problem in &snapshot.problems {
@@ -112,6 +113,7 @@ impl Source {
             let around = Around { reader, limits: &self.limits, snapshot: &snapshot, time_s: commit.committer.time_s };
             problems.extend(charts.join(&around, self.surroundings.get(), &folders, cache, &mut listed)?);
         }
+        tracing::debug!(files = unread.len(), "rendered");
         let facts = facts(&commit);
         let desired = match state.cache.desired(facts, &listed) {
             Ok(desired) if problems.is_empty() => desired,

@@ -13,7 +13,7 @@ use masthead_plan::sync::release::ReleaseKey;
 use masthead_plan::sync::rollout::{self, Rollout};
 use masthead_store::kv::Op;
 use masthead_store::objects::{Batch, Objects};
-use tokio::sync::{Mutex, broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::control::clock::{Clock, System};
 use crate::control::view::View;
@@ -28,7 +28,7 @@ use crate::sync::witness::Witness;
 use crate::sync::{apply, logs};
 
 /// How long a rollout may take whose objects have no deadline of their own.
-pub const ROLLOUT_MAX_MS: u64 = 900_000;
+const ROLLOUT_MAX_MS: u64 = 900_000;
 
 /// How long nodes have to tell what they run, where the store may have been lost: agents dial again within ten seconds.
 const NODES_TELL_MAX_MS: u64 = 15_000;
@@ -56,7 +56,7 @@ pub struct Sync {
     /// Outcomes as git notes, where the repository is ours to write.
     notes: Option<Notes>,
     /// What is kept of releases outside of the store.
-    witness: Mutex<Option<Witness>>,
+    witness: Option<Witness>,
 }
 
 impl Sync {
@@ -93,15 +93,7 @@ impl Sync {
             testing,
             witness: Arc::default(),
         };
-        Sync {
-            commits: commits(handle.clone()),
-            past: None,
-            handle,
-            store,
-            tips,
-            notes: None,
-            witness: Mutex::default(),
-        }
+        Sync { commits: commits(handle.clone()), past: None, handle, store, tips, notes: None, witness: None }
     }
 
     /// The handle.
@@ -139,7 +131,7 @@ impl Sync {
     }
 
     /// Learns what became of releases before, which a store that was lost does not know.
-    async fn recall(&self, may_be_lost: bool) {
+    async fn recall(&mut self, may_be_lost: bool) {
         let Some(path) = self.handle.witness.get() else { return };
         match Witness::open(path.clone()).await {
             Ok(witness) => {
@@ -149,15 +141,15 @@ impl Sync {
                         Err(error) => tracing::error!(%error, "what became of releases before is not known here"),
                     }
                 }
-                *self.witness.lock().await = Some(witness);
+                self.witness = Some(witness);
             }
             Err(error) => tracing::error!(%error, "what becomes of releases is kept in the store alone"),
         }
     }
 
     /// Keeps what has become of releases.
-    async fn witness(&self) {
-        if let Some(witness) = &mut *self.witness.lock().await
+    async fn witness(&mut self) {
+        if let Some(witness) = &mut self.witness
             && let Err(error) = witness.keep(&self.handle.view, self.handle.clock.now_s()).await
         {
             tracing::warn!(%error, "what became of releases is kept in the store alone");
@@ -200,14 +192,17 @@ impl Sync {
     /// Takes one commit to its outcome; returns the newer commit that came meanwhile.
     #[tracing::instrument(name = "commit", skip_all, fields(commit = %commit.short()))]
     async fn roll(&mut self, commit: CommitId) -> Option<CommitId> {
+        tracing::debug!("taken up");
         let observed = match self.observe(commit).await {
             Ok(observed) => observed,
             Err(newer) => return newer,
         };
         let mut rolling = Rolling::new(self, observed.desired.commit.clone(), commit);
         let newer = self.take(&mut rolling, &observed).await;
-        // The newer commit is in a hurry: what is left of this one is freed when the plan of that one is stored.
-        self.let_go(Some(Box::new((observed, rolling))));
+        // The newer commit is put together from what this one asked for, which nobody may hold then.
+        drop(observed);
+        // It is in a hurry: what is left of this one is freed when the plan of that one is stored.
+        self.let_go(Some(Box::new(rolling)));
         newer
     }
 
@@ -248,7 +243,7 @@ impl Sync {
     }
 
     /// Applies a commit, planned anew whenever the state has moved on; the record of the commit is written with the plan.
-    async fn apply(&self, rolling: &mut Rolling, observed: &Observed) -> Result<SyncPlan, apply::Error> {
+    async fn apply(&mut self, rolling: &mut Rolling, observed: &Observed) -> Result<SyncPlan, apply::Error> {
         let branch = self.handle.tracked.branch.clone();
         let applied = AppliedCommit { commit: rolling.id.to_string(), branch };
         for _ in 0..apply::ATTEMPTS {

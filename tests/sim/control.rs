@@ -197,7 +197,7 @@ impl Commits for Branch {
             body: String::new(),
             trailers: vec![confirms("delete"), confirms("replace")],
         };
-        ready(Ok(Observed { commit, desired, notes: Vec::new() })).boxed()
+        ready(Ok(Observed { commit, desired: Arc::new(desired), notes: Vec::new() })).boxed()
     }
 
     fn free(&self, past: Box<dyn Any + Send>) {
