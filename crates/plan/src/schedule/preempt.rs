@@ -70,10 +70,10 @@ fn victims(
     index: usize,
 ) -> Result<Vec<Arc<Pod>>, Vec<String>> {
     let is_below = |other: &Arc<Pod>| priority(other) < priority(pod);
-    let (mut below, others): (Vec<_>, Vec<_>) = nodes[index].pods.iter().cloned().partition(is_below);
-    if below.is_empty() {
+    if !nodes[index].pods.iter().any(is_below) {
         return Err(vec![NO_VICTIMS.to_owned()]);
     }
+    let (mut below, others): (Vec<_>, Vec<_>) = nodes[index].pods.iter().cloned().partition(is_below);
     let mut node = nodes[index].with_pods(others);
     prepared.admits_changed(pod, nodes, index, &node).map_err(|rejection| rejection.reasons)?;
     below.sort_by_key(|other| (Reverse(priority(other)), started(other), other.metadata.name.clone()));

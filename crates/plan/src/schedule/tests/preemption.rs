@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use masthead_api::admit;
+use masthead_api::core::pod::Pod;
 use serde_json::{Value, json};
 
+use crate::context::Context;
+use crate::round::{self, Round, Task};
 use crate::schedule::tests::world::{World, decides, node, pod};
 
 fn worth(name: &str, priority: i32, mut spec: Value) -> Value {
@@ -154,6 +158,55 @@ fn two_that_need_room_in_one_round_drive_out_each_its_own() {
         worth("q", 100, json!({"cpu": "1"})),
     ]);
     assert_eq!(world.victims(), BTreeSet::from(["e1".to_owned(), "e2".to_owned()]));
+}
+
+/// The whole control loop: a deployment fills the cluster, a pod that the system needs takes what it needs of it, and the
+/// deployment's new pods wait.
+#[test]
+fn a_critical_pod_comes_in_beside_a_deployment_that_fills_the_cluster() {
+    let mut world = World::default();
+    let admitted = |value: Value| admit::settle(admit::create(value, "sched").expect("valid")).expect("valid");
+    world.put(node("n1", None, "4"));
+    world.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "sched"}}));
+    let container = |cpu: &str| json!([{"name": "c", "image": "i", "resources": {"requests": {"cpu": cpu}}}]);
+    world.put(admitted(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
+        "replicas": 4, "selector": {"matchLabels": {"app": "web"}}, "strategy": {"type": "Recreate"},
+        "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": container("1")}}}})));
+    settle(&mut world);
+    let bound = |world: &World| world.cluster.pods_on("n1").count();
+    assert_eq!(bound(&world), 4);
+    let mut critical = admitted(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "dns"},
+        "spec": {"priorityClassName": "system-cluster-critical", "containers": container("2")}}));
+    critical["spec"]["priority"] = json!(2_000_000_000);
+    world.put(critical);
+    settle(&mut world);
+    assert_eq!(world.pod("dns").spec.node_name, "n1");
+    assert_eq!((bound(&world), world.cluster.pods_unscheduled().count()), (3, 2));
+    assert_eq!(world.events.iter().filter(|event| event.reason == "Preempted").count(), 2);
+}
+
+/// Decides and writes until nothing is wanted any more; a pod that is told to go is gone in the next round.
+fn settle(world: &mut World) {
+    for seed in 0..50 {
+        let mut tasks = round::all_tasks(&world.cluster);
+        tasks.retain(|task| matches!(task, Task::Object(_) | Task::Schedule));
+        let mut round = Round::default();
+        round::decide(&world.cluster, &tasks, &mut Context::new(1_000, seed), &mut round);
+        assert_eq!(round.faults, []);
+        let leaving: Vec<String> = world
+            .cluster
+            .list_all::<Pod>()
+            .filter(|pod| pod.metadata.deletion_timestamp.is_some())
+            .map(|pod| pod.metadata.name.clone())
+            .collect();
+        if round.is_empty() && leaving.is_empty() {
+            return;
+        }
+        world.events.append(&mut round.events);
+        world.take(round.changes);
+        leaving.iter().for_each(|name| world.remove(name));
+    }
+    panic!("it never comes to rest");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn free_room_and_balance_are_counted_in_whole_percents() {
     // A pod that evens out: 40 % and 0 % become 40 % and 40 %.
     check("10", "10Gi", asks("4", "0"), asks("0", "4Gi"), 60, 50 + (50 + 100 - 80) / 2);
     // More than there is counts as all of it, and the free share as none.
-    check("1", "10Gi", asks("1", "0"), asks("1", "1Gi"), (0 + 90) / 2, 50 + (50 + 55 - 50) / 2);
+    check("1", "10Gi", asks("1", "0"), asks("1", "1Gi"), 90 / 2, 50 + (50 + 55 - 50) / 2);
     // Who asks for nothing still counts 100m and 200Mi, on the node and as new; balance leaves it alone.
     check("1", "2000Mi", json!({}), json!({}), 80, 0);
     // A resource that the node has none of counts nowhere.

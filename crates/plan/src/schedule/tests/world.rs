@@ -1,6 +1,6 @@
 //! Nodes, pods and a case of them → whether the scheduler decides as the case says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use masthead_api::change::{Change, EventNote};
@@ -38,8 +38,13 @@ impl World {
         self.events.extend(reaction.events);
         let keys: BTreeSet<_> = reaction.changes.iter().map(|change| change.key().clone()).collect();
         assert_eq!(keys.len(), reaction.changes.len(), "an object is written twice");
-        let writes = keys.len();
-        for change in reaction.changes {
+        self.take(reaction.changes);
+        keys.len()
+    }
+
+    /// Takes in writes.
+    pub fn take(&mut self, changes: Vec<Change>) {
+        for change in changes {
             self.revision += 1;
             let event = match change {
                 Change::Update { object, .. } | Change::Create { object, .. } => {
@@ -49,7 +54,6 @@ impl World {
             };
             self.cluster.apply(event);
         }
-        writes
     }
 
     pub fn pod(&self, name: &str) -> Arc<Pod> {
@@ -89,27 +93,11 @@ pub fn run(case: &Value) -> Result<(), String> {
         let labels = json!({"kubernetes.io/metadata.name": name});
         world.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}));
     }
-    let classes: BTreeMap<String, Value> = list("extra")
-        .into_iter()
-        .filter(|one| one["kind"] == "PriorityClass")
-        .filter_map(|one| Some((one["metadata"]["name"].as_str()?.to_owned(), one)))
-        .collect();
-    // What admission makes of the name of a class.
-    let admitted = |mut pod: Value| {
-        if let Some(class) =
-            pod.pointer("/spec/priorityClassName").and_then(Value::as_str).and_then(|name| classes.get(name))
-        {
-            pod["spec"]["priority"] = class["value"].clone();
-            if class["preemptionPolicy"].is_string() {
-                pod["spec"]["preemptionPolicy"] = class["preemptionPolicy"].clone();
-            }
-        }
-        pod
-    };
+    let extra = list("extra");
     list("nodes").into_iter().for_each(|node| world.put(node));
-    list("existing").into_iter().for_each(|pod| world.put(admitted(pod)));
+    list("existing").into_iter().for_each(|pod| world.put(admitted(pod, &extra)));
     for (i, pod) in list("pending").into_iter().enumerate() {
-        let mut pod = admitted(pod);
+        let mut pod = admitted(pod, &extra);
         pod["metadata"]["creationTimestamp"] = json!(masthead_api::meta::Time(i as i64));
         world.put(pod);
         if !cordoned {
@@ -118,6 +106,33 @@ pub fn run(case: &Value) -> Result<(), String> {
     }
     world.round();
     check(case, &world)
+}
+
+/// What admission makes of the names of a priority class and a runtime class.
+fn admitted(mut pod: Value, classes: &[Value]) -> Value {
+    let named = |kind: &str, name: &Value| {
+        name.is_string().then(|| classes.iter().find(|c| c["kind"] == kind && c["metadata"]["name"] == *name)).flatten()
+    };
+    if let Some(class) = named("PriorityClass", &pod["spec"]["priorityClassName"]) {
+        pod["spec"]["priority"] = class["value"].clone();
+        if class["preemptionPolicy"].is_string() {
+            pod["spec"]["preemptionPolicy"] = class["preemptionPolicy"].clone();
+        }
+    }
+    if let Some(class) = named("RuntimeClass", &pod["spec"]["runtimeClassName"]) {
+        if class["overhead"]["podFixed"].is_object() {
+            pod["spec"]["overhead"] = class["overhead"]["podFixed"].clone();
+        }
+        for (key, value) in class["scheduling"]["nodeSelector"].as_object().into_iter().flatten() {
+            pod["spec"]["nodeSelector"][key] = value.clone();
+        }
+        let more = class["scheduling"]["tolerations"].as_array().cloned().unwrap_or_default();
+        if !more.is_empty() {
+            let own = pod["spec"]["tolerations"].as_array().cloned().unwrap_or_default();
+            pod["spec"]["tolerations"] = own.into_iter().chain(more).collect();
+        }
+    }
+    pod
 }
 
 fn check(case: &Value, world: &World) -> Result<(), String> {
