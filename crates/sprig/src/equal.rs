@@ -1,5 +1,6 @@
 //! Two values compared as `reflect.DeepEqual` compares them: same types, same contents.
 
+use masthead_gotmpl::kind::Kind;
 use masthead_gotmpl::value::Value;
 
 /// How deep a comparison looks into nested values before it says no.
@@ -40,12 +41,14 @@ fn equal(left: &Value, right: &Value, depth: u32) -> bool {
                 return false;
             }
             match left.equals(&**right) {
-                Some(equal) => equal,
-                None => match (left.underlying(), right.underlying()) {
+                // Pointers that are not the same one may point to what is.
+                Some(equal) if equal || left.kind() != Kind::Ptr => equal,
+                _ => match (left.underlying(), right.underlying()) {
                     (Some(left), Some(right)) => equal(&left, &right, depth),
                     _ => {
                         let (left, right) = (left.fields(), right.fields());
-                        left.len() == right.len()
+                        !left.is_empty()
+                            && left.len() == right.len()
                             && left.iter().zip(&right).all(|(l, r)| l.0 == r.0 && equal(&l.1, &r.1, depth))
                     }
                 },

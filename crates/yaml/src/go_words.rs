@@ -1,5 +1,7 @@
 //! The faults of a text to the words Go's libraries report: sigs.k8s.io/yaml over goyaml v2.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use crate::error::{Error, Fault};
@@ -17,7 +19,7 @@ use crate::split;
 pub fn text(text: &[u8], errors: &[Error], limits: &Limits) -> String {
     let Some(error) = errors.iter().min_by_key(|error| rank(&error.fault)) else { return String::new() };
     // A fault of types may have kept the rest of the text from being read, where the grammar is broken too.
-    let broken = (rank(&error.fault) > 1).then(|| first_broken(text, limits)).flatten();
+    let broken = (rank(&error.fault) > 0).then(|| first_broken(text, limits)).flatten();
     let error = broken.as_ref().unwrap_or(error);
     match &error.fault {
         Fault::InvalidKey(_) => match offending(text, limits, Wanted::Tree) {
@@ -50,7 +52,7 @@ fn rank(fault: &Fault) -> u8 {
     }
 }
 
-/// The first fault of the grammar in the first document.
+/// The first fault of the grammar in the first document, or the first alias before it that names nothing.
 fn first_broken(text: &[u8], limits: &Limits) -> Option<Error> {
     let bytes = input::decode(text).ok()?;
     let mut first_line = 0;
@@ -63,11 +65,19 @@ fn first_broken(text: &[u8], limits: &Limits) -> Option<Error> {
             first_line += input::count_breaks(part);
             continue;
         }
+        let mut anchors: HashSet<String> = HashSet::new();
         for _ in 0..limits.nodes {
             match event {
                 Err(error) => return matches!(error.fault, Fault::Syntax(_)).then_some(error),
                 Ok(event) if event.kind == EventKind::DocumentEnd => return None,
-                Ok(_) => event = events.next_event(),
+                Ok(event) if event.kind == EventKind::Alias && !anchors.contains(&*event.value) => {
+                    let fault = Fault::UnknownAnchor(event.value.into_owned());
+                    return Some(events.scanner.fault_at(event.mark, fault));
+                }
+                Ok(found) => {
+                    anchors.extend(found.anchor.map(Cow::into_owned));
+                    event = events.next_event();
+                }
             }
         }
         return None;
@@ -324,5 +334,8 @@ mod tests {
         check("? [a]\n: b\nc: [", "yaml: line 3: did not find expected node content");
         check("a: *x\nb: ]", "yaml: unknown anchor 'x' referenced");
         check("a: b\nc\nd: e", "yaml: line 3: could not find expected ':'");
+        check("a: b\nc:\"d\n\n  e\"", "yaml: line 4: could not find expected ':'");
+        check("a:\n  - -\n\n  -1 # c\n ", "yaml: line 6: could not find expected ':'");
+        check("[1]: *x\nb: %", "yaml: unknown anchor 'x' referenced");
     }
 }

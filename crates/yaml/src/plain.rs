@@ -212,7 +212,7 @@ impl<'t> Lines<'t> {
         loop {
             match *bytes.get(at)? {
                 b'\\' if mark == b'"' => {
-                    if !matches!(bytes.get(at + 1)?, b'n' | b't' | b'"' | b'\\' | b'/' | b'r' | b' ' | b'\n') {
+                    if !matches!(bytes.get(at + 1)?, b'n' | b't' | b'"' | b'\\' | b'r' | b' ' | b'\n') {
                         return None;
                     }
                     odd = true;

@@ -174,7 +174,7 @@ impl<'a> Scanner<'a> {
         }
         let mut error = self.error_at(mark, "could not find expected ':'");
         // At the end libyaml stands in a line of its own.
-        if self.pos >= self.bytes.len() && self.pos > self.line_start {
+        if self.ended && self.pos > self.line_start {
             error.go_line = Some(self.first_line + self.line + 2);
         }
         error
@@ -381,10 +381,10 @@ impl<'a> Scanner<'a> {
     }
 
     fn fetch_end(&mut self) -> Result<(), Error> {
+        self.ended = true;
         self.unroll_indent(-1);
         self.remove_simple_key()?;
         self.simple_key_allowed = false;
-        self.ended = true;
         self.push(Kind::StreamEnd, self.mark());
         Ok(())
     }

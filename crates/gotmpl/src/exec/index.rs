@@ -51,7 +51,7 @@ fn one(item: Value, index: &Value) -> Result<Typed, String> {
             let value = map.get(key.as_bytes()).unwrap_or_else(|| zero(elem));
             Ok(Typed { value, interface: matches!(elem, Elem::Any) })
         }
-        other => Err(format!("can't index item of type {}", other.type_name())),
+        other => Err(format!("can't index item of type {}", other.type_name().trim_start_matches('*'))),
     }
 }
 

@@ -29,7 +29,8 @@ pub fn read(text: &[u8]) -> Result<Read, String> {
 pub fn type_fault(value: &Value, wanted: &str) -> String {
     let found = match value {
         Value::Bool(_) => "bool",
-        Value::Float(_) => "number",
+        // One that is out of range became nil; null itself is of every type.
+        Value::Float(_) | Value::Nil => "number",
         Value::Str(_) => "string",
         Value::List(_) => "array",
         _ => "object",

@@ -90,10 +90,10 @@ fn from_json_array(_: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
     Ok(match json_read::read(text(a, 0)) {
         Err(error) => fault(error),
         Ok(read) => match (read.value, read.fault) {
-            (_, Some(error)) => fault(error),
+            (Value::List(_), Some(error)) => fault(error),
             (Value::List(list), None) => Value::List(list),
             (Value::Nil, None) => Value::List(List::nil(&masthead_gotmpl::kind::LIST_ANY)),
-            (other, None) => fault(json_read::type_fault(&other, "[]interface {}")),
+            (other, _) => fault(json_read::type_fault(&other, "[]interface {}")),
         },
     })
 }
@@ -101,7 +101,7 @@ fn from_json_array(_: &mut Call<'_>, a: &[Value]) -> Result<Value, String> {
 /// The first YAML document, as `sigs.k8s.io/yaml.Unmarshal` reads it, or its error.
 fn read_yaml(source: &[u8]) -> Result<Value, String> {
     let limits = Limits { duplicates: Duplicates::LastWins, ..Limits::default() };
-    match parse::value(source, &limits) {
+    match parse::value_keeping_floats(source, &limits) {
         Ok(json) => Ok(json::from_json(&json, Numbers::Float)),
         Err(errors) => {
             Err(format!("error converting YAML to JSON: {}", masthead_yaml::go_words::text(source, &errors, &limits)))

@@ -113,9 +113,8 @@ impl Parser<'_> {
                 Some('.') => {}
                 Some(']') => break,
                 other => {
-                    return self
-                        .cursor
-                        .fault(format!("expected '.' or ']' to end table name, but got {} instead", quoted(other)));
+                    let message = format!("expected '.' or ']' to end table name, but got {} instead", quoted(other));
+                    return self.cursor.fault_after(other, message);
                 }
             }
         }
@@ -124,7 +123,7 @@ impl Parser<'_> {
             if next != Some(']') {
                 let message =
                     format!("expected end of table array name delimiter ']', but got {} instead", quoted(next));
-                return self.cursor.fault(message);
+                return self.cursor.fault_after(next, message);
             }
         }
         let entered = self.tables.enter(&key, array);

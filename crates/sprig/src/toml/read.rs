@@ -84,6 +84,14 @@ impl<'t> Cursor<'t> {
         Err(Fault { line: self.line - back, message: message.into() })
     }
 
+    /// A fault about a character that was just taken, or about the end: at a line break, on the line behind it.
+    pub fn fault_after<T>(&self, taken: Option<char>, message: impl Into<String>) -> Result<T, Fault> {
+        match taken {
+            Some(_) => Err(Fault { line: self.line, message: message.into() }),
+            None => self.fault(message),
+        }
+    }
+
     /// A fault about a line break that was just taken: on the line that it ends.
     pub fn fault_before<T>(&self, message: impl Into<String>) -> Result<T, Fault> {
         Err(Fault { line: self.line.saturating_sub(1), message: message.into() })

@@ -11,15 +11,15 @@ const NO_BREAKS: &str = "strings cannot contain newlines";
 impl Parser<'_> {
     /// A basic string behind its quote.
     pub(super) fn string(&mut self) -> Result<Vec<u8>, Fault> {
-        let mut out = Vec::new();
+        let mut text = Escaped { start: self.cursor.at, out: Vec::new(), fault: None };
         loop {
             match self.cursor.next()? {
                 None => return self.cursor.fault("unexpected EOF; expected '\"'"),
-                Some('"') => return Ok(out),
-                Some('\\') => self.escape(&mut out)?,
+                Some('"') => return self.whole(text),
+                Some('\\') => self.escape(&mut text)?,
                 Some('\r') => return Err(Fault { line: self.cursor.line - 1, message: NO_BREAKS.into() }),
                 Some('\n') => return self.cursor.fault_before(NO_BREAKS),
-                Some(c) => runes::push(&mut out, c),
+                Some(c) => runes::push(&mut text.out, c),
             }
         }
     }
@@ -40,14 +40,14 @@ impl Parser<'_> {
 
     /// A basic string of several lines behind its three quotes.
     pub(super) fn multiline_string(&mut self) -> Result<Vec<u8>, Fault> {
-        let mut out = Vec::new();
+        let mut text = Escaped { start: self.cursor.at, out: Vec::new(), fault: None };
         self.first_break()?;
         loop {
             match self.cursor.next()? {
                 None => return self.cursor.fault("unexpected EOF; expected '\"\"\"'"),
                 Some('"') => {
-                    if self.quotes('"', &mut out)? {
-                        return Ok(out);
+                    if self.quotes('"', &mut text.out)? {
+                        return self.whole(text);
                     }
                 }
                 Some('\\') => {
@@ -57,10 +57,10 @@ impl Parser<'_> {
                         self.cursor.skip(|c| matches!(c, ' ' | '\t' | '\r' | '\n'))?;
                     } else {
                         (self.cursor.at, self.cursor.line) = before;
-                        self.escape(&mut out)?;
+                        self.escape(&mut text)?;
                     }
                 }
-                Some(c) => runes::push(&mut out, c),
+                Some(c) => runes::push(&mut text.out, c),
             }
         }
     }
@@ -107,8 +107,12 @@ impl Parser<'_> {
         Ok(count >= 3)
     }
 
-    fn escape(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
-        let start = self.cursor.at - 1;
+    /// A string at its end.
+    fn whole(&self, text: Escaped) -> Result<Vec<u8>, Fault> {
+        text.fault.map_or(Ok(text.out), |message| self.cursor.fault(message))
+    }
+
+    fn escape(&mut self, text: &mut Escaped) -> Result<(), Fault> {
         let c = match self.cursor.next()? {
             Some('e') => '\x1b',
             Some('b') => '\x08',
@@ -118,42 +122,45 @@ impl Parser<'_> {
             Some('r') => '\r',
             Some('"') => '"',
             Some('\\') => '\\',
-            Some('x') => return self.code_point(start, 2, "two", 'x', out),
-            Some('u') => return self.code_point(start, 4, "four", 'u', out),
-            Some('U') => return self.code_point(start, 8, "eight", 'U', out),
+            Some('x') => return self.code_point(text, 2, "two", 'x'),
+            Some('u') => return self.code_point(text, 4, "four", 'u'),
+            Some('U') => return self.code_point(text, 8, "eight", 'U'),
             Some(c @ (' ' | '\t')) => return self.cursor.fault(format!("invalid escape: '\\{c}'")),
             other => {
-                return self.cursor.fault(format!("invalid escape in string '\\{}'", other.unwrap_or('\0')));
+                let message = format!("invalid escape in string '\\{}'", other.unwrap_or('\0'));
+                return self.cursor.fault_after(other, message);
             }
         };
-        runes::push(out, c);
+        runes::push(&mut text.out, c);
         Ok(())
     }
 
-    fn code_point(
-        &mut self,
-        start: usize,
-        digits: usize,
-        count: &str,
-        letter: char,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
+    fn code_point(&mut self, text: &mut Escaped, digits: usize, count: &str, letter: char) -> Result<(), Fault> {
         let first = self.cursor.at;
         for _ in 0..digits {
-            if !self.cursor.next()?.is_some_and(|c| c.is_ascii_hexdigit()) {
-                let text = quote(self.cursor.since(start));
-                return self
-                    .cursor
-                    .fault(format!("expected {count} hexadecimal digits after '\\{letter}', but got {text} instead"));
+            let next = self.cursor.next()?;
+            if !next.is_some_and(|c| c.is_ascii_hexdigit()) {
+                let got = quote(self.cursor.since(text.start));
+                let message = format!("expected {count} hexadecimal digits after '\\{letter}', but got {got} instead");
+                return self.cursor.fault_after(next, message);
             }
         }
-        let text = String::from_utf8_lossy(self.cursor.since(first)).into_owned();
-        match u32::from_str_radix(&text, 16).ok().and_then(char::from_u32) {
-            Some(c) => {
-                runes::push(out, c);
-                Ok(())
+        let code = String::from_utf8_lossy(self.cursor.since(first)).into_owned();
+        match u32::from_str_radix(&code, 16).ok().and_then(char::from_u32) {
+            Some(c) => runes::push(&mut text.out, c),
+            None => {
+                text.fault.get_or_insert_with(|| format!("Escaped character '\\u{code}' is not valid UTF-8."));
             }
-            None => self.cursor.fault(format!("Escaped character '\\u{text}' is not valid UTF-8.")),
         }
+        Ok(())
     }
+}
+
+/// A string with escapes while it is read.
+struct Escaped {
+    /// Where it begins.
+    start: usize,
+    out: Vec<u8>,
+    /// An escape that is no character; the library tells it at the string's end.
+    fault: Option<String>,
 }
