@@ -134,13 +134,15 @@ async fn last_words_outlive_the_agent_that_heard_them() {
     agent.ready("w").await;
     std::fs::write(world.dir.path().join("pods/uid-w/main.0.message"), "words").unwrap();
     world.runtime.crash("main", 3);
-    let ended = async |agent: &Agent| agent.status("w", "ended", |status| status["phase"] == "Failed").await;
-    let before = ended(&agent).await;
-    assert_eq!(before["containerStatuses"][0]["state"]["terminated"]["message"], "words");
+    let words = async |agent: &Agent| {
+        let status = agent.status("w", "ended", |status| status["phase"] == "Failed").await;
+        status["containerStatuses"][0]["state"]["terminated"]["message"].clone()
+    };
+    assert_eq!(words(&agent).await, "words");
     agent.killed().await;
     let agent = world.agent();
     agent.says(&pods, &[]);
-    assert_eq!(ended(&agent).await, before);
+    assert_eq!(words(&agent).await, "words");
     agent.stop().await;
 }
 
