@@ -14,8 +14,9 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 /// Subresources that are served, of those that a kind has.
 const SERVED: &[&str] = &["attach", "eviction", "exec", "log", "portforward"];
 
-/// The verbs of every resource. Objects are made and changed in git: `create` judges with `dryRun=All`.
-const VERBS: &[&str] = &["create", "delete", "get", "list", "watch"];
+/// The verbs of every resource. Objects are made and changed in git: `create`, `patch` and `update` judge with
+/// `dryRun=All`.
+const VERBS: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
 
 static CORE: LazyLock<Document> = LazyLock::new(|| Document::of(&aggregated(true)));
 static GROUPS: LazyLock<Document> = LazyLock::new(|| Document::of(&aggregated(false)));
@@ -87,9 +88,11 @@ fn json(body: &Value) -> Response {
 }
 
 /// A group with its versions, the preferred one first, and the kinds of each.
-struct Group {
-    name: &'static str,
-    versions: Vec<(&'static str, Vec<&'static KindInfo>)>,
+pub(in crate::server) struct Group {
+    /// Its name; empty for the core group.
+    pub name: &'static str,
+    /// Its versions with their kinds.
+    pub versions: Vec<(&'static str, Vec<&'static KindInfo>)>,
 }
 
 impl Group {
@@ -100,7 +103,7 @@ impl Group {
 }
 
 /// The groups, in the registry's order. Of their versions those come first in which kinds are stored.
-fn by_group(is_core: bool) -> Vec<Group> {
+pub(in crate::server) fn by_group(is_core: bool) -> Vec<Group> {
     let infos = || Kind::all().iter().map(|kind| kind.info()).filter(|info| info.group.is_empty() == is_core);
     let mut out: Vec<Group> = Vec::new();
     for info in infos() {

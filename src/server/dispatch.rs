@@ -13,7 +13,7 @@ use crate::server::path::{self, Asked, Target, Verb};
 use crate::server::query::Query;
 use crate::server::state::State;
 use crate::server::status::Failure;
-use crate::server::{discovery, exec, forward, logs, metrics, read, watch, write};
+use crate::server::{discovery, exec, forward, judge, logs, metrics, openapi, read, watch, write};
 
 /// Bytes of a request's body at most (Kubernetes' `MaxRequestBodyBytes`).
 const BODY_MAX: usize = 3 * 1024 * 1024;
@@ -61,7 +61,8 @@ fn document(asked: &Asked, parts: &Parts) -> Result<Response, Failure> {
         Asked::Groups => Some(discovery::groups(&parts.headers)),
         Asked::Group(group) => discovery::group(group),
         Asked::Version(group, version) => discovery::version(group, version),
-        Asked::Resource(_) | Asked::Other => None,
+        Asked::Other => openapi::answer(parts.uri.path()),
+        Asked::Resource(_) => None,
     };
     found.ok_or_else(Failure::no_such_path)
 }
@@ -89,8 +90,11 @@ async fn resource_request(
         Verb::List => read::list(state, kind, target, query, &parts.headers).await,
         Verb::Watch => watch::watch(state, kind, target, query, &parts.headers).await,
         Verb::Delete => write::delete(state, kind, target, query, &whole(body).await?).await,
-        Verb::Create | Verb::Update | Verb::Patch if !is_collection || target.verb == Verb::Create => {
-            write::refuse_or_judge(state, kind, target, query, &parts.headers, &whole(body).await?).await
+        Verb::Create if is_collection => {
+            judge::judge(state, kind, target, query, &parts.headers, &whole(body).await?).await
+        }
+        Verb::Update | Verb::Patch if !is_collection => {
+            judge::judge(state, kind, target, query, &parts.headers, &whole(body).await?).await
         }
         Verb::Create | Verb::Update | Verb::Patch | Verb::DeleteCollection => Err(not_allowed()),
     }
@@ -130,7 +134,7 @@ async fn subresource(
             return write::delete(state, kind, target, query, &evicted(&whole(body).await?)?).await;
         }
         (_, Verb::Get) => return Err(not_allowed()),
-        _ => return write::refuse_or_judge(state, kind, target, query, &parts.headers, &whole(body).await?).await,
+        _ => return Err(write::refuse(state, kind, target, &whole(body).await?)),
     }
     state.settle(None).await?;
     let pod = read::live(state, kind, target)?.typed::<Pod>().map_err(Failure::internal)?;

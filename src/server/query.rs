@@ -1,5 +1,7 @@
 //! The query of a request → its parameters, read as Kubernetes reads them.
 
+use masthead_api::patch::apply::Validation;
+
 use crate::server::path::decode;
 use crate::server::status::Failure;
 
@@ -57,18 +59,31 @@ impl Query {
         self.get(name).map(number).transpose()
     }
 
-    /// Whether the change is to be judged and not made.
+    /// Whether the change is to be judged and not made; `options` is the kind of the options, as in `CreateOptions`.
     ///
     /// # Errors
-    /// 400: a value of `dryRun` other than `All`.
-    pub fn dry_run(&self) -> Result<bool, Failure> {
-        match self.get("dryRun") {
-            None => Ok(false),
-            Some("All") => Ok(true),
-            Some(other) => {
-                Err(Failure::bad_request(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\"")))
-            }
+    /// 422: a value of `dryRun` other than `All`.
+    pub fn dry_run(&self, options: &str) -> Result<bool, Failure> {
+        let values: Vec<&str> = self.all("dryRun").filter(|value| !value.is_empty()).collect();
+        if values.iter().all(|value| *value == "All") {
+            return Ok(!values.is_empty());
         }
+        let shown = serde_json::json!(values);
+        let message = format!("Unsupported value: {shown}: supported values: \"All\"");
+        Err(Failure::invalid_options(options, &[("FieldValueNotSupported", message, "dryRun")]))
+    }
+
+    /// What becomes of fields that are unknown or stand twice.
+    ///
+    /// # Errors
+    /// 422: an unknown word.
+    pub fn validation(&self, options: &str) -> Result<Validation, Failure> {
+        let word = self.get("fieldValidation").unwrap_or_default();
+        Validation::of(word).ok_or_else(|| {
+            let message =
+                format!("Unsupported value: {word:?}: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"");
+            Failure::invalid_options(options, &[("FieldValueNotSupported", message, "fieldValidation")])
+        })
     }
 }
 
@@ -90,7 +105,12 @@ mod tests {
         assert!(query.int("bad").is_err());
         assert!(Query::parse("a=%").is_err());
         assert!(Query::parse(&"a&".repeat(10_001)).is_err());
-        assert!(Query::parse("dryRun=All").unwrap().dry_run().unwrap());
-        assert!(Query::parse("dryRun=some").unwrap().dry_run().is_err());
+        let dry_run = |text: &str| Query::parse(text).unwrap().dry_run("CreateOptions").map_err(|fault| fault.body());
+        assert_eq!((dry_run("dryRun=All"), dry_run("dryRun="), dry_run("")), (Ok(true), Ok(false), Ok(false)));
+        let message = "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: [\"All\",\"some\"]: supported \
+                       values: \"All\"";
+        assert_eq!(dry_run("dryRun=All&dryRun=some").unwrap_err()["message"], message);
+        let fault = Query::parse("fieldValidation=Loud").unwrap().validation("PatchOptions").unwrap_err().body();
+        assert_eq!((&fault["code"], &fault["details"]["kind"]), (&422.into(), &"PatchOptions".into()));
     }
 }

@@ -187,10 +187,7 @@ pub async fn list(
     };
     let asked = revision(query)?;
     let matched = query.get("resourceVersionMatch");
-    check_match(matched, asked, query)?;
-    if query.get("sendInitialEvents").is_some() {
-        return Err(no_initial_events("sendInitialEvents is forbidden for list"));
-    }
+    check_options(query)?;
     if let Some(token) = query.get("continue") {
         let next = Next::read(token).ok_or_else(|| Failure::bad_request("continue key is not valid"))?;
         let (head, objects) = page(state, kind, &target.namespace, &selector, limit, &next).await?;
@@ -216,32 +213,41 @@ pub async fn list(
     Ok(json_response(&table::list(style, kind, &head, objects)))
 }
 
-/// Kubernetes' rules for `resourceVersionMatch` (`apimachinery/pkg/apis/meta/internalversion/validation`).
-fn check_match(matched: Option<&str>, revision: Option<u64>, query: &Query) -> Result<(), Failure> {
-    let wrong = |message: &str| Err(Failure::bad_request(format!("resourceVersionMatch: {message}")));
-    match matched {
-        None => Ok(()),
-        Some(_) if query.get("continue").is_some() => {
-            wrong("Forbidden: resourceVersionMatch is forbidden when continue is provided")
+/// Kubernetes' rules for `resourceVersionMatch` and `sendInitialEvents` of a list
+/// (`apimachinery/pkg/apis/meta/internalversion/validation`).
+fn check_options(query: &Query) -> Result<(), Failure> {
+    let mut faults = Vec::new();
+    if let Some(matched) = query.get("resourceVersionMatch") {
+        let revision = query.get("resourceVersion");
+        if revision.is_none() {
+            faults.push(forbidden_match("resourceVersionMatch is forbidden unless resourceVersion is provided"));
         }
-        Some("Exact") if revision == Some(0) => {
-            wrong("Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")
+        if query.get("continue").is_some() {
+            faults.push(forbidden_match("resourceVersionMatch is forbidden when continue is provided"));
         }
-        Some("Exact" | "NotOlderThan") if revision.is_some() => Ok(()),
-        Some("Exact" | "NotOlderThan") => {
-            wrong("Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided")
+        if !["Exact", "NotOlderThan"].contains(&matched) {
+            faults.push(unsupported_match(matched, r#""Exact", "NotOlderThan", """#));
         }
-        Some(other) => wrong(&format!("Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\"")),
+        if matched == "Exact" && revision == Some("0") {
+            faults.push(forbidden_match(r#"resourceVersionMatch "exact" is forbidden for resourceVersion "0""#));
+        }
     }
+    if query.get("sendInitialEvents").is_some() {
+        let message = "Forbidden: sendInitialEvents is forbidden for list".to_owned();
+        faults.push(("FieldValueForbidden", message, "sendInitialEvents"));
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Failure::invalid_options("ListOptions", &faults)) }
 }
 
-/// 422: streaming lists are not served; clients then list and watch.
-pub fn no_initial_events(why: &str) -> Failure {
-    let message = format!("ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: {why}");
-    Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).details(json!({
-        "group": "meta.k8s.io", "kind": "ListOptions",
-        "causes": [{ "reason": "FieldValueForbidden", "message": format!("Forbidden: {why}"), "field": "sendInitialEvents" }],
-    }))
+/// A fault of `resourceVersionMatch` where it may not stand.
+pub(in crate::server) fn forbidden_match(why: &str) -> (&'static str, String, &'static str) {
+    ("FieldValueForbidden", format!("Forbidden: {why}"), "resourceVersionMatch")
+}
+
+/// A `resourceVersionMatch` that is none of these.
+pub(in crate::server) fn unsupported_match(found: &str, supported: &str) -> (&'static str, String, &'static str) {
+    let message = format!("Unsupported value: {found:?}: supported values: {supported}");
+    ("FieldValueNotSupported", message, "resourceVersionMatch")
 }
 
 /// One page as the store had it at a revision.

@@ -34,13 +34,17 @@ impl Failure {
     /// 404 of an object, `pods "web" not found`.
     pub fn not_found(resource: &str, group: &str, name: &str) -> Failure {
         let qualified = if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
-        Failure::new(StatusCode::NOT_FOUND, "NotFound", format!("{qualified} {name:?} not found"))
-            .details(json!({ "name": name, "group": (!group.is_empty()).then_some(group), "kind": resource }))
+        let mut details = json!({ "name": name, "kind": resource });
+        if !group.is_empty() {
+            details["group"] = group.into();
+        }
+        Failure::new(StatusCode::NOT_FOUND, "NotFound", format!("{qualified} {name:?} not found")).details(details)
     }
 
     /// 404 of a path that is no resource.
     pub fn no_such_path() -> Failure {
         Failure::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource")
+            .details(json!({}))
     }
 
     /// 403, with the reason in words.
@@ -51,6 +55,17 @@ impl Failure {
     /// 409.
     pub fn conflict(message: impl Into<String>) -> Failure {
         Failure::new(StatusCode::CONFLICT, "Conflict", message)
+    }
+
+    /// 422 of the options of a request: a reason, a message and a parameter for each fault.
+    pub fn invalid_options(kind: &str, faults: &[(&'static str, String, &'static str)]) -> Failure {
+        let texts: Vec<String> = faults.iter().map(|(_, message, field)| format!("{field}: {message}")).collect();
+        let list = if let [only] = texts.as_slice() { only.clone() } else { format!("[{}]", texts.join(", ")) };
+        let cause = |(reason, message, field): &(&str, String, &str)| json!({ "reason": reason, "message": message, "field": field });
+        let causes: Vec<Value> = faults.iter().map(cause).collect();
+        let message = format!("{kind}.meta.k8s.io \"\" is invalid: {list}");
+        Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
+            .details(json!({ "group": "meta.k8s.io", "kind": kind, "causes": causes }))
     }
 
     /// 500.

@@ -39,6 +39,55 @@ const LASTS_MAX_S: u64 = 86_400;
 /// Pieces that wait for a slow client before the store's own queue fills.
 const WAITING_MAX: usize = 16;
 
+/// The annotation of the bookmark behind what was there at the start.
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
+
+/// What a watch begins with (`sendInitialEvents`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begin {
+    /// What is there, unless a revision is named to start from.
+    Unsaid,
+    /// What is there, and a bookmark behind it.
+    Present,
+    /// Changes alone.
+    Changes,
+}
+
+impl Begin {
+    fn of(query: &Query) -> Begin {
+        match query.get("sendInitialEvents") {
+            None => Begin::Unsaid,
+            Some(_) if query.flag("sendInitialEvents") => Begin::Present,
+            Some(_) => Begin::Changes,
+        }
+    }
+}
+
+/// Kubernetes' rules for `resourceVersionMatch` and `sendInitialEvents` of a watch.
+fn check_options(query: &Query) -> Result<(), Failure> {
+    const NOT_OLDER: &str = "NotOlderThan";
+    let matched = query.get("resourceVersionMatch");
+    let is_said = query.get("sendInitialEvents").is_some();
+    let mut faults = Vec::new();
+    if is_said && matched != Some(NOT_OLDER) {
+        let why = format!("sendInitialEvents requires setting resourceVersionMatch to {NOT_OLDER}");
+        faults.push(read::forbidden_match(&why));
+    }
+    if let Some(matched) = matched {
+        if !is_said {
+            let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            faults.push(read::forbidden_match(why));
+        }
+        if matched != NOT_OLDER {
+            faults.push(read::unsupported_match(matched, r#""NotOlderThan""#));
+        }
+        if query.get("continue").is_some() {
+            faults.push(read::forbidden_match("resourceVersionMatch is forbidden when continue is provided"));
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Failure::invalid_options("ListOptions", &faults)) }
+}
+
 /// What happened to an object, as a watcher with selectors sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
@@ -76,11 +125,8 @@ pub async fn watch(
     }
     let labels = query.get("labelSelector").unwrap_or_default();
     let selector = Selector::parse(kind, labels, &fields).map_err(|error| Failure::bad_request(error.to_string()))?;
-    if query.flag("sendInitialEvents") {
-        return Err(read::no_initial_events(
-            "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled",
-        ));
-    }
+    check_options(query)?;
+    let begin = Begin::of(query);
     let revision = read::revision(query)?;
     let lasts_s = query
         .int("timeoutSeconds")?
@@ -89,13 +135,14 @@ pub async fn watch(
         .unwrap_or(LASTS_S)
         .min(LASTS_MAX_S);
 
-    let (from, present) = match revision {
-        Some(revision) if revision > 0 => (revision, Vec::new()),
-        any => {
+    let (from, present) = match (begin, revision) {
+        (Begin::Changes | Begin::Unsaid, Some(revision)) if revision > 0 => (revision, Vec::new()),
+        (begin, revision) => {
             // Without a start the watch begins with what is there.
-            state.settle(any).await?;
+            state.settle(revision).await?;
             let cluster = state.view.read();
-            (cluster.revision(), read::matching(&cluster, kind, &target.namespace, &selector))
+            let present = || read::matching(&cluster, kind, &target.namespace, &selector);
+            (cluster.revision(), if begin == Begin::Changes { Vec::new() } else { present() })
         }
     };
     let request = WatchRequest::new(KeyRange::prefix(read::prefix(kind, &target.namespace)), Revision(from).next())
@@ -110,6 +157,7 @@ pub async fn watch(
         headed: false,
         revision: from,
         bookmarks: query.flag("allowWatchBookmarks"),
+        tells_end: begin == Begin::Present,
         tx,
     };
     tokio::spawn(watching.run(present, stream, Instant::now() + Duration::from_secs(lasts_s)));
@@ -128,6 +176,8 @@ struct Watching {
     /// The newest revision that was seen.
     revision: u64,
     bookmarks: bool,
+    /// Whether a bookmark says that what was there at the start has been told.
+    tells_end: bool,
     tx: mpsc::Sender<Bytes>,
 }
 
@@ -137,6 +187,9 @@ impl Watching {
         let mut out = Vec::new();
         for object in &present {
             self.write(&mut out, Seen::Added, object);
+        }
+        if self.tells_end {
+            self.bookmark(&mut out, &json!({ INITIAL_EVENTS_END: "true" }));
         }
         let mut tick = interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -150,10 +203,10 @@ impl Watching {
             tokio::select! {
                 () = closed.closed() => return,
                 () = &mut ends => {
-                    self.bookmark(&mut out);
+                    self.bookmark(&mut out, &Value::Null);
                     last = true;
                 }
-                _ = tick.tick(), if self.bookmarks => self.bookmark(&mut out),
+                _ = tick.tick(), if self.bookmarks => self.bookmark(&mut out, &Value::Null),
                 batch = stream.next() => match batch {
                     Some(Ok(batch)) => self.take(&mut out, batch),
                     Some(Err(error)) => {
@@ -185,21 +238,30 @@ impl Watching {
         line(out, seen.word(), &body);
     }
 
-    fn bookmark(&self, out: &mut Vec<u8>) {
+    /// How far the watch has seen, with annotations where there are any.
+    fn bookmark(&self, out: &mut Vec<u8>, annotations: &Value) {
         if !self.bookmarks {
             return;
         }
-        let revision = self.revision.to_string();
+        let mut meta = json!({ "resourceVersion": self.revision.to_string(), "creationTimestamp": null });
+        if !annotations.is_null() {
+            meta["annotations"] = annotations.clone();
+        }
         let body = match self.style.form {
             Form::Object => {
-                json!({ "kind": self.kind.info().kind, "apiVersion": table::api_version(self.style, self.kind), "metadata": { "resourceVersion": revision, "creationTimestamp": null } })
+                json!({ "kind": self.kind.info().kind, "apiVersion": table::api_version(self.style, self.kind), "metadata": meta })
             }
             Form::Metadata(version) => {
-                json!({ "kind": "PartialObjectMetadata", "apiVersion": version, "metadata": { "resourceVersion": revision, "creationTimestamp": null } })
+                json!({ "kind": "PartialObjectMetadata", "apiVersion": version, "metadata": meta })
             }
-            Form::Table(_) => {
+            Form::Table(version) => {
                 let head = ListHead { revision: self.revision, ..ListHead::default() };
-                table::list(self.style, self.kind, &head, std::iter::empty::<Object>())
+                let mut table = table::list(self.style, self.kind, &head, std::iter::empty::<Object>());
+                if !annotations.is_null() {
+                    // A table itself has no annotations: its one row carries them, as Kubernetes' does.
+                    table["rows"] = json!([{ "cells": [], "object": { "kind": "PartialObjectMetadata", "apiVersion": version, "metadata": meta } }]);
+                }
+                table
             }
         };
         line(out, "BOOKMARK", &body);

@@ -1,25 +1,23 @@
-//! Deletes → guarded writes; every other write → the place in git where it belongs, or with `dryRun` a judgement.
+//! Deletes → guarded writes; every other write → the place in git where it belongs.
 
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use masthead_api::change::Change;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Kind;
-use masthead_api::kind::registry::{EVENT, LEASE, NAMESPACE, NODE, POD, REPLICA_SET};
-use masthead_api::meta::{DeleteOptions, Status, Time};
+use masthead_api::kind::registry::{EVENT, LEASE, NODE, POD, REPLICA_SET};
+use masthead_api::meta::{DeleteOptions, Time};
 use masthead_api::object::Object;
-use masthead_api::{admit, status};
 use masthead_plan::cluster::view::{Applied, controller_of};
 use masthead_plan::delete::{self, Propagation};
 use masthead_store::objects::{Batch, Error};
-use masthead_yaml::limits::Limits;
 use serde_json::{Value, json};
 
 use crate::clock;
-use crate::server::path::{Target, Verb};
+use crate::server::path::Target;
 use crate::server::query::Query;
 use crate::server::read;
 use crate::server::state::State;
@@ -109,7 +107,7 @@ fn options(query: &Query, body: &Bytes) -> Result<DeleteOptions, Failure> {
     if options.propagation_policy.is_none() {
         options.propagation_policy = query.get("propagationPolicy").map(str::to_owned);
     }
-    if query.dry_run()? {
+    if query.dry_run("DeleteOptions")? {
         options.dry_run = vec!["All".to_owned()];
     }
     Ok(options)
@@ -182,21 +180,8 @@ fn forbidden(kind: Kind, name: &str, why: &str) -> Failure {
     Failure::forbidden(format!("{subject} is forbidden: {why}")).details(details)
 }
 
-/// Answers a create, update or patch: with `dryRun=All` a create is judged, everything else belongs into git.
-///
-/// # Errors
-/// 403 with the file to edit; with `dryRun` what Kubernetes would answer.
-pub async fn refuse_or_judge(
-    state: &State,
-    kind: Kind,
-    target: &Target,
-    query: &Query,
-    headers: &HeaderMap,
-    body: &Bytes,
-) -> Result<Response, Failure> {
-    if target.verb == Verb::Create && target.name.is_empty() && query.dry_run()? {
-        return judge(state, kind, target, headers, body).await;
-    }
+/// Refuses a create, update or patch: it belongs into git.
+pub fn refuse(state: &State, kind: Kind, target: &Target, body: &Bytes) -> Failure {
     let key = ObjectKey::new(kind, target.namespace.as_str(), name_of(target, body));
     let applied = state.view.read().applied_of(&key).cloned();
     let repository = format!("{} (branch {})", state.sync.tracked.url, state.sync.tracked.branch);
@@ -209,7 +194,7 @@ pub async fn refuse_or_judge(
             format!("the API of this cluster is the git repository {repository}: add a manifest there, commit and push")
         }
     };
-    Err(forbidden(kind, &key.name, &why))
+    forbidden(kind, &key.name, &why)
 }
 
 fn name_of(target: &Target, body: &Bytes) -> String {
@@ -218,89 +203,4 @@ fn name_of(target: &Target, body: &Bytes) -> String {
     }
     let value: Option<Value> = serde_json::from_slice(body).ok();
     value.as_ref().and_then(|v| v.pointer("/metadata/name")).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// What Kubernetes would answer to a create, without making anything.
-async fn judge(
-    state: &State,
-    kind: Kind,
-    target: &Target,
-    headers: &HeaderMap,
-    body: &Bytes,
-) -> Result<Response, Failure> {
-    let value = manifest(headers, body)?;
-    let text = |path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let info = kind.info();
-    if text("/apiVersion") != info.api_version_of(&target.version) || text("/kind") != info.kind {
-        let why = format!(
-            "{} in version {:?} cannot be handled as a {}: no kind is registered for the path",
-            text("/kind"),
-            text("/apiVersion"),
-            info.kind
-        );
-        return Err(Failure::bad_request(why));
-    }
-    let namespace = text("/metadata/namespace");
-    if info.namespaced && !namespace.is_empty() && namespace != target.namespace {
-        let why = "the namespace of the provided object does not match the namespace sent on the request";
-        return Err(Failure::bad_request(why));
-    }
-    let name = text("/metadata/name");
-    let generated = text("/metadata/generateName");
-    let families = state.view.read().network().families();
-    let admitted = match admit::create_for(value, &target.namespace, families) {
-        Ok(admitted) => admitted,
-        Err(problems) => return Ok(answer_status(&status::refused(kind, &name, &problems))),
-    };
-    state.settle(None).await?;
-    let mut object = Object::from_value(admitted).map_err(Failure::internal)?.value();
-    let mut cx = clock::context();
-    {
-        let cluster = state.view.read();
-        if info.namespaced && cluster.get(&ObjectKey::new(NAMESPACE, "", target.namespace.as_str())).is_none() {
-            return Err(Failure::not_found("namespaces", "", &target.namespace));
-        }
-        if cluster.get(&ObjectKey::new(kind, target.namespace.as_str(), name.as_str())).is_some() {
-            return Ok(answer_status(&status::already_exists(kind, &name)));
-        }
-    }
-    if name.is_empty() && !generated.is_empty() {
-        object["metadata"]["name"] = format!("{generated}{}", cx.ids.suffix()).into();
-    }
-    object["metadata"]["uid"] = cx.ids.uid().into();
-    object["metadata"]["creationTimestamp"] = json!(cx.now);
-    // What follows from the uid, as a Job's selector.
-    let object = admit::settle(object).map_err(|fault| Failure::internal(fault.message))?;
-    let mut response = read::json_response(&object);
-    *response.status_mut() = StatusCode::CREATED;
-    Ok(response)
-}
-
-fn answer_status(status: &Status) -> Response {
-    let code = u16::try_from(status.code)
-        .ok()
-        .and_then(|code| StatusCode::from_u16(code).ok())
-        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (code, axum::Json(status)).into_response()
-}
-
-/// The body as JSON or YAML; without a content type it is JSON.
-fn manifest(headers: &HeaderMap, body: &Bytes) -> Result<Value, Failure> {
-    let form = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json");
-    match form.split(';').next().unwrap_or_default().trim() {
-        "" | "application/json" => serde_json::from_slice(body)
-            .map_err(|error| Failure::bad_request(format!("couldn't get version/kind; json parse error: {error}"))),
-        "application/yaml" => {
-            let first =
-                |errors: Vec<masthead_yaml::error::Error>| errors.first().map(ToString::to_string).unwrap_or_default();
-            masthead_yaml::parse::value(body, &Limits::default())
-                .map_err(|errors| Failure::bad_request(format!("error converting YAML to JSON: {}", first(errors))))
-        }
-        other => {
-            let why = format!(
-                "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml (it is {other})"
-            );
-            Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", why))
-        }
-    }
 }

@@ -6,3 +6,4 @@ mod requests;
 mod server;
 mod streams;
 mod verbs;
+mod writes;

@@ -79,15 +79,24 @@ async fn revisions_mean_what_kubernetes_says() {
     assert_eq!(count(&format!("resourceVersion={before}&resourceVersionMatch=NotOlderThan")).await, 2);
     assert_eq!(refused(&rest, "/api/v1/pods?resourceVersion=x").await.0, 400);
     assert_eq!(refused(&rest, "/api/v1/pods?resourceVersion=999999").await, (504, "Timeout".to_owned()));
-    assert_eq!(refused(&rest, "/api/v1/pods?resourceVersionMatch=Exact").await.0, 400);
+    let message = async |query: &str| code(&rest.get(&format!("/api/v1/pods?{query}")).await.expect_err(query)).2;
+    let options = "ListOptions.meta.k8s.io \"\" is invalid:";
+    let forbidden = |field: &str, why: &str| format!("{field}: Forbidden: {why}");
+    let matched = |why: &str| forbidden("resourceVersionMatch", why);
+    let unless = matched("resourceVersionMatch is forbidden unless resourceVersion is provided");
+    assert_eq!(message("resourceVersionMatch=Exact").await, format!("{options} {unless}"));
+    let initial = forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
     assert_eq!(
-        refused(
-            &rest,
-            "/api/v1/pods?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+        message("resourceVersionMatch=New&sendInitialEvents=true").await,
+        format!(
+            "{options} [{unless}, resourceVersionMatch: Unsupported value: \"New\": supported values: \"Exact\", \
+             \"NotOlderThan\", \"\", {initial}]"
         )
-        .await,
-        (422, "Invalid".to_owned())
     );
+    let requires = matched("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+    assert_eq!(message("watch=true&sendInitialEvents=true").await, format!("{options} {requires}"));
+    let unless = matched("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+    assert_eq!(message("watch=true&resourceVersionMatch=NotOlderThan").await, format!("{options} {unless}"));
     // A watch from before sees what came after, and a compacted start is told.
     let mut events = rest
         .stream(&format!("/api/v1/namespaces/default/configmaps?watch=true&resourceVersion={before}"), JSON)
@@ -110,6 +119,28 @@ async fn revisions_mean_what_kubernetes_says() {
     assert_eq!(events.line().await.unwrap().unwrap()["type"], "ADDED");
     assert_eq!(events.line().await.unwrap().unwrap()["type"], "BOOKMARK");
     assert_eq!(events.line().await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_begins_with_what_is_there_where_that_is_asked_for() {
+    let server = Server::start().await;
+    let rest = Rest::to(&server.url, None).unwrap();
+    let path = "/api/v1/nodes?watch=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=60";
+    for revision in ["", "&resourceVersion=1"] {
+        let mut events = rest.stream(&format!("{path}&sendInitialEvents=true{revision}"), JSON).await.unwrap();
+        let first = events.line().await.unwrap().unwrap();
+        assert_eq!((&first["type"], &first["object"]["metadata"]["name"]), (&json!("ADDED"), &json!("one")));
+        let end = events.line().await.unwrap().unwrap();
+        assert_eq!((&end["type"], &end["object"]["kind"]), (&json!("BOOKMARK"), &json!("Node")));
+        assert_eq!(end["object"]["metadata"]["annotations"], json!({ "k8s.io/initial-events-end": "true" }));
+        assert!(end["object"]["metadata"]["resourceVersion"].as_str().is_some_and(|text| text != "0"));
+    }
+    let mut events = rest.stream(&format!("{path}&sendInitialEvents=false"), JSON).await.unwrap();
+    let mut later = rest.get("/api/v1/nodes/one").await.unwrap();
+    later["metadata"]["name"] = "later".into();
+    server.put(later).await;
+    let first = events.line().await.unwrap().unwrap();
+    assert_eq!((&first["type"], &first["object"]["metadata"]["name"]), (&json!("ADDED"), &json!("later")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,7 +167,7 @@ async fn answers_come_in_the_form_that_is_asked_for() {
         ("/api/v1/namespaces/%2e%2e/pods", 400),
         ("/api/v1/pods?labelSelector=a+b", 400),
         ("/api/v1/pods?fieldSelector=spec.x%3D1", 400),
-        ("/openapi/v3", 404),
+        ("/openapi/v2", 404),
         ("/api/v1/namespaces/default/pods/web-5d8f-aaaaa/log?tailLines=-1", 422),
         ("/api/v1/namespaces/default/pods/web-5d8f-aaaaa/log?container=x", 400),
         ("/api/v1/namespaces/default/pods/web-5d8f-aaaaa/log", 500),
@@ -165,10 +196,21 @@ async fn a_dry_run_judges_and_nothing_else_is_written() {
     );
     wrong = pod("fresh");
     wrong["spec"]["nope"] = 1.into();
-    assert_eq!(status(&format!("{path}?dryRun=All"), &wrong).await.0, 400);
+    assert_eq!(status(&format!("{path}?dryRun=All&fieldValidation=Strict"), &wrong).await.0, 400);
+    let made = rest.post(&format!("{path}?dryRun=All"), &wrong).await.unwrap();
+    assert_eq!(made["spec"]["nope"], Value::Null, "it is told in a warning, and dropped");
     assert_eq!(status(&format!("{path}?dryRun=All"), &pod("web-5d8f-aaaaa")).await.0, 409);
     assert_eq!(status("/api/v1/namespaces/absent/pods?dryRun=All", &pod("a")).await.0, 404);
-    assert_eq!(status(&format!("{path}?dryRun=Some"), &pod("a")).await.0, 400);
+    assert_eq!(status(&format!("{path}?dryRun=Some"), &pod("a")).await.0, 422);
+    let (code_, _, message) = status(&format!("{path}?dryRun=All&fieldValidation=Loud"), &pod("a")).await;
+    assert_eq!(
+        (code_, message.as_str()),
+        (
+            422,
+            "CreateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Unsupported value: \"Loud\": supported values: \
+             \"\", \"Ignore\", \"Strict\", \"Warn\""
+        )
+    );
     let (code_, _, message) = status(path, &pod("fresh")).await;
     assert_eq!(code_, 403);
     assert!(
