@@ -73,8 +73,7 @@ fn give_up(run: &mut Run<'_>, index: usize, why: String) {
 /// The pods that are given up: those with an index that another has, or with none, and the least useful of the rest.
 fn surplus(run: &Run<'_>, at_least: usize) -> Vec<usize> {
     let mut left: Vec<usize> = run.active().collect();
-    let nodes = rank::OnNode::new();
-    left.sort_by(|a, b| rank::compare(&run.members[*a].pod, &run.members[*b].pod, &nodes, 0, run.now));
+    left.sort_by(|a, b| rank::compare_by_work(&run.members[*a].pod, &run.members[*b].pod));
     let mut out = Vec::new();
     if is_indexed(&run.job.spec) {
         let mut kept = BTreeSet::new();

@@ -47,6 +47,25 @@ pub fn compare(a: &Pod, b: &Pod, nodes: &OnNode<'_>, min_ready_s: i32, now: Time
         .then_with(|| a.metadata.name.cmp(&b.metadata.name))
 }
 
+/// As [`compare`] for pods that are no replicas of one another (`ActivePods`), as those of jobs: of two that run the one
+/// that has run longer stays, whatever it cost and wherever it is.
+pub fn compare_by_work(a: &Pod, b: &Pod) -> Ordering {
+    let assigned = |pod: &Pod| !pod.spec.node_name.is_empty();
+    // What is not known counts as the latest, and the later goes first.
+    let at = |time: Option<Time>| time.unwrap_or(Time(i64::MAX));
+    let later = |a: Option<Time>, b: Option<Time>| at(b).cmp(&at(a));
+    let by_ready_time =
+        || if is_ready(a) && is_ready(b) { later(ready_since(a), ready_since(b)) } else { Ordering::Equal };
+    assigned(a)
+        .cmp(&assigned(b))
+        .then_with(|| phase(a).cmp(&phase(b)))
+        .then_with(|| is_ready(a).cmp(&is_ready(b)))
+        .then_with(by_ready_time)
+        .then_with(|| restarts(b).cmp(&restarts(a)))
+        .then_with(|| later(a.metadata.creation_timestamp, b.metadata.creation_timestamp))
+        .then_with(|| a.metadata.name.cmp(&b.metadata.name))
+}
+
 fn phase(pod: &Pod) -> u8 {
     match pod.status.phase.as_str() {
         "Running" => 2,
@@ -104,6 +123,26 @@ mod tests {
             *value.pointer_mut(&format!("/{path}")).unwrap() = extra.clone();
         }
         serde_json::from_value(value).unwrap()
+    }
+
+    /// Of two that have run for about as long, one by the logarithm of the time, the longer stays.
+    #[test]
+    fn of_work_the_youngest_goes_first() {
+        let none = || json!({});
+        let costly = json!({"metadata": {"name": "x", "annotations": {DELETION_COST: "9"}}});
+        let created = |at: i64| json!({"metadata": {"name": "x", "creationTimestamp": Time(at)}});
+        let pairs = [
+            (pod("a", "", "Pending", None, none()), pod("b", "n", "Pending", None, none())),
+            (pod("b", "n", "Pending", None, none()), pod("a", "n", "Running", None, none())),
+            (pod("b", "n", "Running", None, none()), pod("a", "n", "Running", Some(10), none())),
+            (pod("b", "n", "Running", Some(11), costly), pod("a", "n", "Running", Some(10), none())),
+            (pod("b", "n", "Running", None, created(11)), pod("a", "n", "Running", None, created(10))),
+            (pod("a", "n", "Running", None, none()), pod("b", "n", "Running", None, none())),
+        ];
+        for (first, second) in &pairs {
+            assert_eq!(compare_by_work(first, second), Ordering::Less, "{first:?}\n{second:?}");
+            assert_eq!(compare_by_work(second, first), Ordering::Greater);
+        }
     }
 
     #[test]
