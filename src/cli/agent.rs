@@ -10,7 +10,7 @@ use masthead_wire::pki::token::Token;
 use tokio::sync::oneshot;
 
 use crate::cli::serve::stopped;
-use crate::cli::{block_on, words};
+use crate::cli::{block_on, logging, words};
 use crate::daemon::options::DATA_DIR;
 use crate::daemon::preflight::Needs;
 
@@ -73,7 +73,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         };
         let name = options.name.clone();
         let node = node::start(options).await.context("starting the node")?;
-        println!("node {name} is joined to {}", args.join.join(", "));
+        logging::tell(&format!("node {name} is joined to {}", args.join.join(", ")));
         tokio::select! {
             () = stopped() => {}
             () = abandoned(), if args.supervised => {}

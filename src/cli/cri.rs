@@ -17,8 +17,8 @@ use masthead_agent::runtime::embedded::networked::Networked;
 use masthead_agent::runtime::embedded::options::Options;
 use masthead_agent::runtime::embedded::runtime::Embedded;
 
-use crate::cli::block_on;
 use crate::cli::serve::stopped;
+use crate::cli::{block_on, logging};
 use crate::daemon::preflight::Needs;
 
 /// Arguments of `cri`.
@@ -62,7 +62,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let network = network.context("starting the pods' network")?;
         network.set_cidrs(args.pod_cidr.split(',').map(str::to_owned).collect()).await.context("--pod-cidr")?;
         let runtime = Networked::open(runtime, network.clone()).await.context("joining runtime and network")?;
-        println!("CRI at unix://{}", socket.display());
+        logging::tell(&format!("CRI at unix://{}", socket.display()));
         server::serve(&socket, Arc::new(runtime), Arc::new(images), stopped()).await?;
         network.close().await.context("closing the pods' network")?;
         Ok(ExitCode::SUCCESS)

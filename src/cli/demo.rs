@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use masthead_api::core::pod::Pod;
 
-use crate::cli::init;
+use crate::cli::{init, logging};
 use crate::control::view::View;
 
 /// The demonstration's repository: the files of `examples/demo`.
@@ -35,7 +35,7 @@ pub async fn push(url: &str, branch: &str, view: &Arc<View>) -> Result<String> {
         init::git(&path, &["add", "--all"])?;
         let who = ["-c", "user.name=Masthead demo", "-c", "user.email=demo@localhost"];
         init::git(&path, &[&who[..], &["commit", "--quiet", "-m", "The demonstration"]].concat())?;
-        println!("\n$ git push {url} {branch}");
+        logging::tell(&format!("\n$ git push {url} {branch}"));
         let pushed = Command::new("git")
             .current_dir(&path)
             .args(["push", &url, &branch])

@@ -1,6 +1,6 @@
 //! What went wrong → one message on standard error and an exit code that says whose fault it is.
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::client::error::Error as Refused;
@@ -55,17 +55,27 @@ impl Blame {
     }
 }
 
-/// Ends the program quietly when whoever reads its output has gone (`masthead get pods | head`): the print macros panic
-/// then, and nothing is wrong.
-pub fn quiet_when_nobody_reads() {
+/// Ends the program when its output cannot be written, where the print macros panic: quietly when whoever reads it has gone
+/// (`masthead get pods | head`), with an error when the disk is full.
+pub fn end_with_output() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let said = panic.payload_as_str().unwrap_or_default();
-        if said.starts_with("failed printing to") && said.contains("Broken pipe") {
-            std::process::exit(0);
+        match said.strip_prefix("failed printing to stdout: ") {
+            Some(why) if why.contains("Broken pipe") => std::process::exit(0),
+            Some(why) => {
+                tell(&format!("error: writing the output: {why}"));
+                std::process::exit(Blame::Configuration.code().into());
+            }
+            None => hook(panic),
         }
-        hook(panic);
     }));
+}
+
+/// Writes to standard error, if that takes it.
+fn tell(line: &str) {
+    // There is nobody else to tell.
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Prints an error and chooses the exit code.
@@ -77,11 +87,11 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     }
     match error.downcast_ref::<Refused>() {
         // The server's own words, as kubectl prints them.
-        Some(refused @ Refused::Status { .. }) => eprintln!("{refused}"),
-        _ => eprintln!("error: {error:#}"),
+        Some(refused @ Refused::Status { .. }) => tell(&refused.to_string()),
+        _ => tell(&format!("error: {error:#}")),
     }
     if let Some(hint) = error.chain().find_map(hint) {
-        eprintln!("{hint}");
+        tell(hint);
     }
     ExitCode::from(Blame::of(error).code())
 }

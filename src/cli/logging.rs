@@ -1,6 +1,6 @@
 //! `--log-format` and `--log` → where and how traces are written.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
@@ -30,13 +30,21 @@ pub struct Args {
     pub filter: String,
 }
 
+/// Tells whoever started something that runs for long; it goes on where that can't be written.
+pub fn tell(text: &str) {
+    // There is nobody else to tell.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
 /// Writes traces to standard error from now on.
 pub fn start(args: &Args) {
     let filter = EnvFilter::try_new(&args.filter).unwrap_or_else(|error| {
         eprintln!("--log {:?} is not understood ({error}); logging warnings", args.filter);
         EnvFilter::new(DEFAULT)
     });
-    let to = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that takes no more, such as a file on a full disk, is no reason to end: its errors would be printed there too,
+    // and printing panics.
+    let to = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // The one subscriber of the process; a second start would be a fault of ours, and changes nothing.
     let _ = match args.format {
         Format::Text => to.with_ansi(std::io::stderr().is_terminal()).try_init(),

@@ -130,7 +130,7 @@ pub enum Command {
 
 /// Runs the command line to its end.
 pub fn main() -> ExitCode {
-    exit::quiet_when_nobody_reads();
+    exit::end_with_output();
     let line = Masthead::parse();
     // A provider can only be set once, and this is the first.
     let _ = rustls::crypto::ring::default_provider().install_default();

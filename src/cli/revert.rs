@@ -1,8 +1,10 @@
 //! `masthead revert`: makes the commit that takes another back, pushes it, and follows it to its outcome.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
+use masthead_plan::sync::guard::CONFIRM_TRAILER;
 use serde_json::{Value, json};
 
 use crate::cli::block_on;
@@ -11,6 +13,7 @@ use crate::cli::status::{self, outcome};
 use crate::client::locate;
 use crate::client::rest::{JSON, Rest, encode};
 use crate::git::text;
+use crate::sync::telling::Telling;
 
 /// Arguments of `revert`.
 #[derive(Clone, Debug, clap::Args)]
@@ -40,13 +43,24 @@ pub fn run(args: Args) -> Result<ExitCode> {
         // Followed from before, so that nothing is missed.
         let mut lines = rest.stream(&format!("{}?watch=true", status::PATH), JSON).await?;
         let body = json!({ "author": author, "email": email, "confirm": args.confirm });
-        let made = rest.post(&format!("/apis/masthead.dev/v1/commits/{}/revert", encode(&args.commit)), &body).await?;
+        let path = format!("/apis/masthead.dev/v1/commits/{}/revert", encode(&args.commit));
+        let made = match rest.post(&path, &body).await {
+            Ok(made) => made,
+            Err(error) => {
+                // What is told of trailers is for those who write the message themselves.
+                if let Some(word) = confirmation(&error.to_string()) {
+                    eprintln!("{error}\n`masthead revert {} --confirm {word}` confirms it", args.commit);
+                    return Ok(ExitCode::FAILURE);
+                }
+                return Err(error);
+            }
+        };
         let Some(id) = made["commit"].as_str() else { bail!("the control plane did not say which commit it made") };
         println!("{} takes {} back", id.get(..10).unwrap_or(id), args.commit);
         if args.no_wait {
             return Ok(ExitCode::SUCCESS);
         }
-        let mut told = Vec::new();
+        let (mut telling, began) = (Telling::default(), Instant::now());
         while let Some(status) = lines.line().await? {
             let record = if status.pointer("/commit/commit/id").and_then(Value::as_str) == Some(id) {
                 status["commit"].clone()
@@ -66,11 +80,16 @@ pub fn run(args: Args) -> Result<ExitCode> {
                 .filter_map(Value::as_str)
                 .map(str::to_owned)
                 .collect();
-            for line in rollout.iter().filter(|line| !told.contains(*line)) {
-                println!("  {}", text::line(line));
+            let now_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let mut lines = telling.take(now_ms, rollout);
+            let code = ended(&record);
+            if code.is_some() {
+                lines.extend(telling.rest());
             }
-            told = rollout;
-            if let Some(code) = ended(&record) {
+            for line in lines {
+                println!("  {}", text::line(&line));
+            }
+            if let Some(code) = code {
                 println!("{}", outcome(&record, Paint::of_stdout()));
                 for line in record["detail"].as_str().unwrap_or_default().lines() {
                     println!("  {}", text::line(line));
@@ -80,6 +99,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         bail!("the control plane ended the answer before the outcome was known; see masthead log")
     })
+}
+
+/// What a refusal asks to be confirmed, if anything.
+fn confirmation(refusal: &str) -> Option<&str> {
+    let (_, rest) = refusal.split_once(&format!("{CONFIRM_TRAILER}: "))?;
+    rest.split(|c: char| !c.is_ascii_alphanumeric()).next().filter(|word| !word.is_empty())
 }
 
 fn ended(record: &Value) -> Option<ExitCode> {
@@ -95,4 +120,17 @@ fn identity() -> (Option<String>, Option<String>) {
     let config = git2::Config::open_default().ok();
     let get = |name: &str| config.as_ref().and_then(|config| config.get_string(name).ok());
     (get("user.name"), get("user.email"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::confirmation;
+
+    #[test]
+    fn what_is_to_be_confirmed_is_found_in_the_refusal() {
+        let refusal =
+            "needs a confirmation: …; to confirm, add the trailer \"Masthead-Confirm: delete\" to the commit message";
+        assert_eq!(confirmation(refusal), Some("delete"));
+        assert_eq!(confirmation("pods \"a\" not found"), None);
+    }
 }

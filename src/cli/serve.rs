@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::cli::{block_on, start};
+use crate::cli::{block_on, logging, start};
 use crate::daemon::preflight::Needs;
 use crate::daemon::serve;
 
@@ -25,13 +25,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Needs { git: true, ..Needs::default() }.check()?;
     block_on(async {
         let mut running = serve::serve(&args.start.options(NODES_PORT)?).await?;
-        println!("API          {}", running.daemon.api_url);
-        println!("repository   {} (branch {})", running.daemon.repository_url, running.daemon.branch);
-        println!(
-            "agents dial  {}   (masthead token --data {} makes their token)",
-            running.daemon.nodes_address,
+        let daemon = &running.daemon;
+        logging::tell(&format!(
+            "API          {}\nrepository   {} (branch {})\nagents dial  {}   (masthead token --data {} makes their token)",
+            daemon.api_url,
+            daemon.repository_url,
+            daemon.branch,
+            daemon.nodes_address,
             args.start.data.display()
-        );
+        ));
         let failed = tokio::select! {
             () = stopped() => false,
             () = running.ended() => true,

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use masthead_agent::node;
 use tokio::task::JoinHandle;
 
-use crate::cli::{block_on, demo, example, serve as command, start};
+use crate::cli::{block_on, demo, example, logging, serve as command, start};
 use crate::control::view::View;
 use crate::daemon::data::{self, Daemon, Demo};
 use crate::daemon::lacking::Lacking;
@@ -108,9 +108,10 @@ async fn foreground(args: Args) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let data = data_flag(&options.data);
-    eprintln!(
+    let said = format!(
         "stopped; containers go on running. `masthead up{data}` takes them up again, `masthead down{data}` removes everything."
     );
+    logging::tell(&said);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -120,7 +121,6 @@ async fn demonstrate(daemon: Daemon, root: PathBuf, view: Arc<View>) {
         Ok(url) => Demo::Answers(url),
         Err(error) => Demo::Failed(format!("{error:#}")),
     };
-    println!();
     tell(&demo);
     if let Err(error) = data::announce(&root, &Daemon { demo: Some(demo), ..daemon }) {
         tracing::warn!(%error, "where the demo answers can't be written down");
@@ -129,8 +129,8 @@ async fn demonstrate(daemon: Daemon, root: PathBuf, view: Arc<View>) {
 
 fn tell(demo: &Demo) {
     match demo {
-        Demo::Answers(url) => println!("The demo answers at {url}   (curl {url})"),
-        Demo::Failed(why) => eprintln!("the demo was not pushed: {why}"),
+        Demo::Answers(url) => logging::tell(&format!("\nThe demo answers at {url}   (curl {url})")),
+        Demo::Failed(why) => logging::tell(&format!("\nthe demo was not pushed: {why}")),
     }
 }
 
@@ -239,14 +239,15 @@ async fn start_node(args: &Args, running: &Running) -> Result<node::Node> {
 
 fn welcome(running: &Running) {
     let daemon = &running.daemon;
-    println!("Masthead is up (process {}, data in {}).", daemon.pid, running.data.root().display());
-    println!();
-    print!("{}", facts(daemon));
-    println!();
-    println!("What to type next, in another terminal:");
-    print!("{}", next(daemon, running.data.root()));
-    println!();
-    println!("Ctrl-C stops the control plane and leaves the containers running.");
+    let root = running.data.root();
+    logging::tell(&format!(
+        "Masthead is up (process {}, data in {}).\n\n{}\nWhat to type next, in another terminal:\n{}\n\
+         Ctrl-C stops the control plane and leaves the containers running.",
+        daemon.pid,
+        root.display(),
+        facts(daemon),
+        next(daemon, root)
+    ));
 }
 
 fn facts(daemon: &Daemon) -> String {

@@ -207,7 +207,7 @@ pub fn read(root: &Path) -> Result<Daemon> {
                 hint: "`masthead up` starts one; --data DIR or --server URL names another".to_owned(),
             },
             io::ErrorKind::PermissionDenied => Lacking {
-                what: format!("{root} may not be read: it is that of another user's control plane"),
+                what: format!("{root} may not be read: it is another user's"),
                 hint: "run this as that user (sudo), or give --server URL, and the token in MASTHEAD_TOKEN".to_owned(),
             },
             _ => Lacking { what: format!("{}: {error}", path.display()), hint: "the file is needed".to_owned() },
@@ -224,6 +224,10 @@ pub fn refuse_foreign(root: &Path) -> Result<()> {
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let what = format!("{} may not be read: it is another user's", root.display());
+            return Err(Lacking::error(what, "run this as that user (sudo)"));
+        }
         Err(error) => return Err(error).with_context(|| root.display().to_string()),
     };
     if root.join(LOCK).exists() {

@@ -1,6 +1,7 @@
 //! A push before it is accepted → its plan, or every reason to refuse it; after it is accepted → its progress, live.
 
 use futures::future::BoxFuture;
+use masthead_plan::desired::Problem;
 use masthead_plan::report;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -135,26 +136,30 @@ impl Judged {
 pub async fn judge(sync: &Handle, reader: Reader, commit: CommitId, tracked: bool) -> Judged {
     match sync.observe(reader, commit).await {
         Ok(observed) => show(sync, &observed, tracked),
-        Err(Fault::Invalid(problems)) => {
-            let verb = if tracked { "refused" } else { "not applicable" };
-            let mut lines = vec![format!("{} is {verb}: {}", commit.short(), count(problems.len(), "problem"))];
-            lines.extend(
-                problems.iter().take(PROBLEMS_SHOWN).map(|problem| text::line(&format!("  {problem}")).into_owned()),
-            );
-            if problems.len() > PROBLEMS_SHOWN {
-                lines.push(format!("  … and {} more", problems.len() - PROBLEMS_SHOWN));
-            }
-            Judged { lines, accepted: !tracked }
-        }
+        Err(Fault::Invalid(problems)) => Judged { lines: refusal(commit, &problems, tracked), accepted: !tracked },
         Err(Fault::Git(error)) => Judged::unreadable(commit, &error, tracked),
     }
 }
 
-/// The plan of a commit, and whether it may run.
+/// All that is wrong with a commit.
+fn refusal(commit: CommitId, problems: &[Problem], tracked: bool) -> Vec<String> {
+    let verb = if tracked { "refused" } else { "not applicable" };
+    let mut lines = vec![format!("{} is {verb}: {}", commit.short(), count(problems.len(), "problem"))];
+    let shown = problems.iter().take(PROBLEMS_SHOWN);
+    lines.extend(shown.map(|problem| text::line(&format!("  {problem}")).into_owned()));
+    if problems.len() > PROBLEMS_SHOWN {
+        lines.push(format!("  … and {} more", problems.len() - PROBLEMS_SHOWN));
+    }
+    lines
+}
+
+/// The plan of a commit, after what the cluster has no place for, and whether it may run.
 fn show(sync: &Handle, observed: &Observed, tracked: bool) -> Judged {
     let mut lines: Vec<String> = observed.notes.iter().map(|note| format!("note: {note}")).collect();
     let (plan, problems) = apply::plan(sync, observed);
-    lines.extend(problems.iter().take(PROBLEMS_SHOWN).map(|problem| text::line(&format!("  {problem}")).into_owned()));
+    if !problems.is_empty() {
+        lines.extend(refusal(observed.commit.id, &problems, tracked));
+    }
     lines.extend(report::text::plan(&plan, true));
     if !tracked {
         lines.push(format!("nothing is applied: only {} is", sync.tracked.branch));

@@ -14,5 +14,6 @@ mod problem;
 pub mod progress;
 pub mod record;
 pub mod run;
+pub mod telling;
 pub mod test;
 pub mod witness;

@@ -3,7 +3,7 @@
 //! The simulation runs this very loop, on commits and a clock of its own.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,6 +24,7 @@ use crate::sync::notes::Notes;
 use crate::sync::observe::{Fault, Observed, Source};
 use crate::sync::progress::{self, Assessed, Watched};
 use crate::sync::record::{AppliedCommit, CommitRecord, HOOKS_MAX, Outcome, RECORDS_MAX};
+use crate::sync::telling::Telling;
 use crate::sync::witness::Witness;
 use crate::sync::{apply, logs};
 
@@ -341,7 +342,9 @@ impl Sync {
                 None => return Followed::PlanAgain,
             };
             let open = progress::first_of(&lines);
-            rolling.lines(self, lines);
+            for line in rolling.telling.take(self.now_ms(), lines) {
+                rolling.say(self, line);
+            }
             let done = rolling.record.outcome;
             match assessed {
                 Assessed::Healthy if done != Outcome::Healthy && !waits => {
@@ -359,6 +362,7 @@ impl Sync {
             let open = !rolling.record.outcome.is_final();
             let told = self.handle.lost_until.get().filter(|_| self.handle.recovery() == Recovery::Waiting).copied();
             let due_ms = told.unwrap_or(u64::MAX).min(if open { deadline_ms } else { u64::MAX });
+            let due_ms = due_ms.min(rolling.telling.due_ms());
             let due = self.handle.clock.until(due_ms);
             tokio::select! {
                 biased;
@@ -435,7 +439,7 @@ struct Rolling {
     releases: BTreeSet<ReleaseKey>,
     /// Whether a plan of it was applied before.
     continues: bool,
-    said: BTreeMap<String, String>,
+    telling: Telling,
 }
 
 impl Rolling {
@@ -462,24 +466,13 @@ impl Rolling {
             None => record,
         };
         let watched = Watched::new(progress::recorded(&record, &sync.handle.view.read()));
-        let (releases, said) = (BTreeSet::new(), BTreeMap::new());
-        Rolling { id, started_ms: sync.now_ms(), record, watched, releases, continues: false, said }
+        let (releases, telling) = (BTreeSet::new(), Telling::default());
+        Rolling { id, started_ms: sync.now_ms(), record, watched, releases, continues: false, telling }
     }
 
     fn say(&self, sync: &Sync, line: String) {
         // Nobody has to listen.
         let _ = sync.handle.progress.send(Progress { commit: self.id, line, outcome: None });
-    }
-
-    /// Says the lines that are new.
-    fn lines(&mut self, sync: &Sync, lines: Vec<String>) {
-        for line in lines {
-            let what = line.split(": ").next().unwrap_or_default().to_owned();
-            if self.said.get(&what) != Some(&line) {
-                self.say(sync, line.clone());
-                self.said.insert(what, line);
-            }
-        }
     }
 
     /// Notes what a plan changes.
@@ -543,6 +536,9 @@ impl Rolling {
         self.record.took_ms = Some(took);
         self.write(sync).await;
         tracing::info!(commit = self.id.short(), %outcome, detail = self.record.detail, took_ms = took, "outcome");
+        for line in self.telling.rest() {
+            self.say(sync, line);
+        }
         let line = format!("{} {}", self.record.commit.short(), self.record.line());
         let _ = sync.handle.progress.send(Progress { commit: self.id, line, outcome: Some(outcome) });
         if let Some(notes) = &sync.notes {
