@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use masthead_api::core::pod::Pod;
 
 use crate::schedule::node_info::NodeInfo;
-use crate::schedule::score::total::BEST;
+use crate::schedule::score::scale::BEST;
 
 /// Images that are smaller than this together make no difference, in bytes.
 const LEAST_BYTES: i64 = 23 * 1024 * 1024;

@@ -3,5 +3,6 @@
 pub mod image;
 pub mod near;
 pub mod resources;
+pub mod scale;
 pub mod spread;
 pub mod total;

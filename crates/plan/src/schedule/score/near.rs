@@ -8,7 +8,7 @@ use masthead_api::core::pod::Pod;
 use crate::cluster::view::Cluster;
 use crate::schedule::near::{self, Places};
 use crate::schedule::node_info::NodeInfo;
-use crate::schedule::score::total::BEST;
+use crate::schedule::score::scale::spanned;
 
 /// What a required term of another pod counts towards this one (`hardPodAffinityWeight`).
 const REQUIRED_WEIGHT: i64 = 1;
@@ -43,14 +43,4 @@ fn preferences(pod: &Pod) -> impl Iterator<Item = (&PodAffinityTerm, i64)> {
     near.iter()
         .map(|t| (&t.pod_affinity_term, i64::from(t.weight)))
         .chain(far.iter().map(|t| (&t.pod_affinity_term, -i64::from(t.weight))))
-}
-
-/// Raw scores spread from the lowest to the highest; the order of the operations is the scheduler's, for it shows in
-/// the last digit.
-fn spanned(raw: Vec<i64>) -> Vec<i64> {
-    let (most, least) = (raw.iter().copied().max().unwrap_or(0), raw.iter().copied().min().unwrap_or(0));
-    let span = most.saturating_sub(least);
-    raw.into_iter()
-        .map(|score| if span > 0 { (BEST as f64 * ((score - least) as f64 / span as f64)) as i64 } else { 0 })
-        .collect()
 }

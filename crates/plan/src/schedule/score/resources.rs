@@ -2,7 +2,7 @@
 
 use crate::schedule::node_info::NodeInfo;
 use crate::schedule::request::Amounts;
-use crate::schedule::score::total::BEST;
+use crate::schedule::score::scale::BEST;
 
 /// The resources that count, each as much as the other.
 const COUNTED: [&str; 2] = ["cpu", "memory"];

@@ -6,7 +6,7 @@ use masthead_api::core::pod::{Pod, TopologySpreadConstraint};
 
 use crate::cluster::view::Cluster;
 use crate::schedule::node_info::NodeInfo;
-use crate::schedule::score::total::BEST;
+use crate::schedule::score::scale::BEST;
 use crate::schedule::spread::{self, HOSTNAME};
 
 /// A soft constraint with the pods of each domain that a possible node lies in; for hosts each node is asked itself.

@@ -7,10 +7,8 @@ use crate::cluster::view::Cluster;
 use crate::schedule::node_info::NodeInfo;
 use crate::schedule::node_match;
 use crate::schedule::request;
+use crate::schedule::score::scale::{BEST, reversed, scaled};
 use crate::schedule::score::{image, near, resources, spread};
-
-/// The best score a plugin gives (`MaxNodeScore`).
-pub const BEST: i64 = 100;
 
 /// The weights of the default profile; those of resources and images are 1.
 const TAINTS: i64 = 3;
@@ -39,17 +37,6 @@ pub fn total(cluster: &Cluster, pod: &Pod, possible: &[&NodeInfo], all: &[&NodeI
                 + resources::balanced(possible[i], &asked)
         })
         .collect()
-}
-
-/// Raw scores as shares of the highest.
-fn scaled(raw: Vec<i64>) -> Vec<i64> {
-    let most = raw.iter().copied().max().unwrap_or(0).max(1);
-    raw.into_iter().map(|score| score * BEST / most).collect()
-}
-
-/// As [`scaled`], where less is better.
-fn reversed(raw: Vec<i64>) -> Vec<i64> {
-    scaled(raw).into_iter().map(|score| BEST - score).collect()
 }
 
 fn disliked_taints(pod: &Pod, node: &NodeInfo) -> i64 {

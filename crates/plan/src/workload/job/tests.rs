@@ -148,6 +148,23 @@ fn a_job_that_ends_is_gone_after_its_time() {
     world.assert_silent();
 }
 
+/// By the magnitude of their ages, by which replicas are given up, the pods would be equals.
+#[test]
+fn fewer_pods_at_once_leaves_the_one_that_has_run_longest() {
+    let mut world = world(1, json!({"parallelism": 1, "completions": 9}), "j:run");
+    let mut at_once = |parallelism: i32, s: i64| {
+        let before = world.get(&key());
+        let mut after = before.clone();
+        after["spec"]["parallelism"] = parallelism.into();
+        world.put(manifest::written(&before, after));
+        world.pass(s * 1000);
+        pods(&world).iter().map(|pod| pod.metadata.name.clone()).collect::<BTreeSet<String>>()
+    };
+    let first = at_once(1, 20);
+    assert_eq!((first.len(), at_once(6, 40).len()), (1, 6));
+    assert_eq!(at_once(1, 5), first);
+}
+
 #[test]
 fn suspending_stops_pods_and_counts_none() {
     let mut world = world(1, json!({"parallelism": 2, "completions": 2, "activeDeadlineSeconds": 50}), "j:run");
