@@ -67,7 +67,7 @@ CHART is a folder, an archive, oci://HOST/PATH/NAME, or a name with --repo URL.
 
 Flags:
   -f, --values FILE            values from a file; may be repeated
-      --set KEY=VALUE          a value; --set-string, --set-json, --set-file, --set-literal as with helm
+      --set KEY=VALUE          a value; --set-string, --set-json, --set-file, --set-literal too
   -n, --namespace NAMESPACE    the namespace of the objects
       --create-namespace       write the Namespace too
       --version RANGE          a version or a range; masthead.lock pins what it is today

@@ -74,10 +74,11 @@ pub struct WaitArgs {
 pub fn run(rollout: Rollout) -> Result<ExitCode> {
     let Rollout::Status(args) = rollout;
     block_on(async move {
+        let asked = named(&args.what)?;
         let rest = Rest::find(&args.server)?;
         let lasts = Some(words::duration(&args.timeout)?).filter(|time| !time.is_zero()).unwrap_or(ROLLOUT_MAX);
         let until = Instant::now() + lasts;
-        for asked in named(&args.what)? {
+        for asked in asked {
             if asked.kind != DEPLOYMENT {
                 bail!("no status viewer has been implemented for {}", asked.kind);
             }
@@ -113,10 +114,10 @@ pub fn run(rollout: Rollout) -> Result<ExitCode> {
 /// The control plane cannot be reached, or the time is over.
 pub fn wait(args: WaitArgs) -> Result<ExitCode> {
     block_on(async move {
+        let (asked, wish) = (named(&args.what)?, Wish::parse(&args.wish)?);
         let rest = Rest::find(&args.server)?;
-        let wish = Wish::parse(&args.wish)?;
         let until = Instant::now() + words::duration(&args.timeout)?;
-        for asked in named(&args.what)? {
+        for asked in asked {
             for name in &asked.names {
                 let mut uid = None;
                 let step = |seen: Option<&Value>| Ok(wish.holds(seen, &mut uid));

@@ -37,7 +37,8 @@ fn all_help_fits_the_screen() {
             let done = masthead(folder.path(), &format!("{path} {flag}"));
             let help = text(&done.stdout);
             assert!(done.status.success() && done.stderr.is_empty(), "{path} {flag}: {done:?}");
-            let wide = help.lines().find(|line| line.chars().count() > WIDTH);
+            // Those of charts are laid out as Helm's are.
+            let wide = help.lines().find(|line| line.chars().count() > WIDTH && !path.starts_with(" chart "));
             assert_eq!(wide, None, "{path} {flag}");
             assert!(!help.contains('\u{1b}'), "{path} {flag}: colours");
             if flag == "-h" {
