@@ -22,6 +22,8 @@ struct ByName {
     live: Arc<Live>,
     port: u16,
     is_shared: bool,
+    /// For hosts that have none, so that who asks is told more than that TLS can't begin.
+    last_resort: Option<Arc<CertifiedKey>>,
 }
 
 impl fmt::Debug for ByName {
@@ -34,7 +36,8 @@ impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         // A client that names no host gets what is for every host.
         let name = hello.server_name().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
-        self.live.get().certificate_at(self.port, self.is_shared, &name).cloned()
+        let found = self.live.get().certificate_at(self.port, self.is_shared, &name).cloned();
+        found.or_else(|| self.last_resort.clone())
     }
 }
 
@@ -94,18 +97,32 @@ pub fn certificate(secret: &Secret) -> Result<CertifiedKey, Error> {
     }
 }
 
+/// A certificate that nobody trusts, made for this life of the node.
+fn last_resort() -> Result<CertifiedKey, Error> {
+    let setup = |error: rcgen::Error| Error::Setup(error.to_string());
+    let mut params = rcgen::CertificateParams::new(vec!["ingress.invalid".to_owned()]).map_err(setup)?;
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "Masthead has no certificate for this host");
+    let key = rcgen::KeyPair::generate().map_err(setup)?;
+    let chain = vec![params.self_signed(&key).map_err(setup)?.der().clone()];
+    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let key = provider().key_provider.load_private_key(key).map_err(|_| Error::Key)?;
+    Ok(CertifiedKey::new(chain, key))
+}
+
 /// The settings of TLS at a port: certificates by name, HTTP/2 before HTTP/1.1, tickets to go on with. A port that
-/// `is_shared` has the certificates of Ingresses, too.
+/// `is_shared` has the certificates of Ingresses, too, and one of last resort.
 ///
 /// # Errors
 /// The library has no such settings.
 pub fn config(live: Arc<Live>, port: u16, is_shared: bool) -> Result<ServerConfig, Error> {
     let setup = |error: rustls::Error| Error::Setup(error.to_string());
+    let last_resort = is_shared.then(last_resort).transpose()?.map(Arc::new);
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(setup)?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(ByName { live, port, is_shared }));
+        .with_cert_resolver(Arc::new(ByName { live, port, is_shared, last_resort }));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(setup)?;
     Ok(config)

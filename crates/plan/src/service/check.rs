@@ -9,6 +9,7 @@ use masthead_api::kind::registry::SERVICE;
 
 use crate::cluster::view::Cluster;
 use crate::desired::{Desired, Problem, Wanted};
+use crate::network::cidr::Cidr;
 use crate::network::ranges::Network;
 use crate::service::{claims, system};
 
@@ -43,6 +44,12 @@ pub fn check(desired: &Desired, cluster: &Cluster) -> Vec<Problem> {
             } else if ip.parse::<IpAddr>().is_ok_and(|ip| !network.is_service_ip(ip)) {
                 let range = network.services_text();
                 outside.push((field, format!("the address {ip} is not in the range of services, {range}")));
+            } else if ip.parse().is_ok_and(|ip| is_end(network, ip)) {
+                let range = network.services_text();
+                outside.push((
+                    field,
+                    format!("the address {ip} is an end of the range {range}, which no service can have"),
+                ));
             } else {
                 claim(field, claims::ip(ip), &format!("the address {ip}"));
             }
@@ -64,6 +71,15 @@ fn reserved(network: &Network, ip: IpAddr) -> Option<&'static str> {
         ip if ip == network.dns_ip() => Some(system::DNS),
         _ => None,
     }
+}
+
+/// Whether an address is the first of a range, or the last of one of IPv4: those mean the range itself, and everybody in it.
+fn is_end(network: &Network, ip: IpAddr) -> bool {
+    let is_end = |range: &Cidr| {
+        let last = range.nth(range.size() - 1).filter(|_| range.is_ipv4());
+        [range.nth(0), last].contains(&Some(ip))
+    };
+    network.services.iter().any(is_end)
 }
 
 /// Whether the manifest of this commit still names what a text names, or leaves it to what is there.

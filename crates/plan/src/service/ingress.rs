@@ -145,7 +145,7 @@ pub fn faults(cluster: &Cluster, object: &Arc<Object>, ingress: &Ingress) -> Vec
 fn of_backend(cluster: &Cluster, namespace: &str, backend: &IngressBackend) -> Option<(&'static str, String)> {
     let refused = |why: String| Some(("BackendNotSupported", why));
     if backend.resource.is_some() {
-        return refused("a backend that is a resource is not supported: it answers 502".to_owned());
+        return refused("a backend that is a resource is not supported: it answers 503".to_owned());
     }
     let wanted = backend.service.as_ref()?;
     let Some(service) = cluster.typed::<Service>(&ObjectKey::new(Service::KIND, namespace, wanted.name.as_str()))
@@ -154,7 +154,7 @@ fn of_backend(cluster: &Cluster, namespace: &str, backend: &IngressBackend) -> O
     };
     if service.spec.type_ == "ExternalName" {
         return refused(format!(
-            "Service {:?} is an ExternalName, which is not supported: it answers 502",
+            "Service {:?} is an ExternalName, which is not supported: it answers 503",
             wanted.name
         ));
     }

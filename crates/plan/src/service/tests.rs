@@ -466,6 +466,15 @@ fn commits_that_clash_are_refused() {
             "a.yaml:2: Service/b: spec.clusterIPs[0]: the address 10.96.0.10 is kept for the service kube-dns",
         ],
     );
+    let why = "is an end of the range 10.96.0.0/16, which no service can have";
+    check(
+        &world,
+        &[given("a", "10.96.0.0", 30_200), given("b", "10.96.255.255", 30_201), given("c", "10.96.255.254", 30_202)],
+        &[
+            &format!("a.yaml:1: Service/a: spec.clusterIPs[0]: the address 10.96.0.0 {why}"),
+            &format!("a.yaml:2: Service/b: spec.clusterIPs[0]: the address 10.96.255.255 {why}"),
+        ],
+    );
 }
 
 /// The recorded scenarios of a real Kubernetes.
