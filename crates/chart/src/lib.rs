@@ -51,3 +51,4 @@ pub mod strvals;
 mod table_fast;
 pub mod tree;
 pub mod values;
+mod values_methods;

@@ -18,9 +18,10 @@ use crate::chart::File;
 use crate::file_glob::Pattern;
 use crate::metadata::{Dependency, Maintainer, Metadata};
 use crate::tree::Tree;
+use crate::values_methods::METHODS;
 
 /// `chartutil.Values`
-pub(crate) static VALUES: MapType = MapType { name: "chartutil.Values", elem: Elem::Any, methods: &[] };
+pub(crate) static VALUES: MapType = MapType { name: "chartutil.Values", elem: Elem::Any, methods: &METHODS };
 
 /// `engine.files`
 static FILES: MapType = MapType {
