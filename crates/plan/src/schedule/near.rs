@@ -11,20 +11,11 @@ use masthead_api::kind::Resource;
 use crate::cluster::view::Cluster;
 use crate::schedule::node_info::NodeInfo;
 
-/// Whether a pod is one that `term`, written by `owner`, is about.
+/// Whether a pod is one that `term`, written by `owner`, is about. What its label keys ask for was laid into its selector
+/// when the pod was stored.
 pub fn term_selects(cluster: &Cluster, term: &PodAffinityTerm, owner: &Pod, other: &Pod) -> bool {
     let Some(selector) = &term.label_selector else { return false };
-    in_namespaces(cluster, term, owner, &other.metadata.namespace)
-        && selector.matches(&other.metadata.labels)
-        && same_keys(&term.match_label_keys, owner, other, true)
-        && same_keys(&term.mismatch_label_keys, owner, other, false)
-}
-
-/// `matchLabelKeys` ask for the owner's own values, `mismatchLabelKeys` for others; keys the owner lacks ask for nothing.
-fn same_keys(keys: &[String], owner: &Pod, other: &Pod, equal: bool) -> bool {
-    keys.iter().all(|key| {
-        owner.metadata.labels.get(key).is_none_or(|value| (other.metadata.labels.get(key) == Some(value)) == equal)
-    })
+    in_namespaces(cluster, term, owner, &other.metadata.namespace) && selector.matches(&other.metadata.labels)
 }
 
 fn in_namespaces(cluster: &Cluster, term: &PodAffinityTerm, owner: &Pod, namespace: &str) -> bool {

@@ -56,13 +56,9 @@ pub fn counted(pod: &Pod, nodes: &[&NodeInfo]) -> Vec<Counted> {
     constraints.iter().map(|constraint| count(pod, constraint, &keys, nodes)).collect()
 }
 
-/// Whether a constraint of a pod is about another, or about itself.
-fn selects(pod: &Pod, constraint: &TopologySpreadConstraint, other: &Pod) -> bool {
-    constraint.label_selector.as_ref().is_some_and(|s| s.matches(&other.metadata.labels))
-        && constraint
-            .match_label_keys
-            .iter()
-            .all(|key| pod.metadata.labels.get(key).is_none_or(|value| other.metadata.labels.get(key) == Some(value)))
+/// Whether a constraint is about a pod. What its label keys ask for was laid into its selector when its pod was stored.
+fn selects(constraint: &TopologySpreadConstraint, pod: &Pod) -> bool {
+    constraint.label_selector.as_ref().is_some_and(|selector| selector.matches(&pod.metadata.labels))
 }
 
 fn count(pod: &Pod, constraint: &TopologySpreadConstraint, keys: &[&str], nodes: &[&NodeInfo]) -> Counted {
@@ -80,7 +76,7 @@ fn count(pod: &Pod, constraint: &TopologySpreadConstraint, keys: &[&str], nodes:
         max_skew: i64::from(constraint.max_skew),
         domains,
         min_domains: i64::from(constraint.min_domains.unwrap_or(1)),
-        own: i64::from(selects(pod, constraint, pod)),
+        own: i64::from(selects(constraint, pod)),
     }
 }
 
@@ -95,14 +91,13 @@ pub fn included(pod: &Pod, constraint: &TopologySpreadConstraint, node: &NodeInf
 
 /// The pods on a node that a constraint is about. One that selects everything counts nothing, as in Kubernetes.
 pub fn matching(pod: &Pod, constraint: &TopologySpreadConstraint, node: &NodeInfo) -> i64 {
-    let keyed = constraint.match_label_keys.iter().any(|key| pod.metadata.labels.contains_key(key));
-    if !keyed && constraint.label_selector.as_ref().is_some_and(LabelSelector::is_empty) {
+    if constraint.label_selector.as_ref().is_some_and(LabelSelector::is_empty) {
         return 0;
     }
     let counts = |other: &&std::sync::Arc<Pod>| {
         other.metadata.namespace == pod.metadata.namespace
             && other.metadata.deletion_timestamp.is_none()
-            && selects(pod, constraint, other)
+            && selects(constraint, other)
     };
     i64::try_from(node.pods.iter().filter(counts).count()).unwrap_or(i64::MAX)
 }

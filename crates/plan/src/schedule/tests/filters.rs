@@ -311,7 +311,7 @@ fn affinity_looks_into_the_namespaces_it_names() {
 #[test]
 fn label_keys_of_affinity_compare_with_the_pods_own() {
     let spec = |field: &str| {
-        let mut term = json!({"topologyKey": "zone", "labelSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}});
+        let mut term = json!({"topologyKey": "zone", "labelSelector": {"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}});
         term[field] = json!(["app", "absent"]);
         json!({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}})
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use masthead_api::admit;
 use masthead_api::change::{Change, EventNote};
 use masthead_api::core::pod::Pod;
 use masthead_api::object::Object;
@@ -95,9 +96,9 @@ pub fn run(case: &Value) -> Result<(), String> {
     }
     let extra = list("extra");
     list("nodes").into_iter().for_each(|node| world.put(node));
-    list("existing").into_iter().for_each(|pod| world.put(admitted(pod, &extra)));
+    list("existing").into_iter().for_each(|pod| world.put(stored(admitted(pod, &extra))));
     for (i, pod) in list("pending").into_iter().enumerate() {
-        let mut pod = admitted(pod, &extra);
+        let mut pod = stored(admitted(pod, &extra));
         pod["metadata"]["creationTimestamp"] = json!(masthead_api::meta::Time(i as i64));
         world.put(pod);
         if !cordoned {
@@ -133,6 +134,20 @@ fn admitted(mut pod: Value, classes: &[Value]) -> Value {
         }
     }
     pod
+}
+
+/// A pod as the API stores it, with what was observed of it already.
+fn stored(pod: Value) -> Value {
+    let mut stored = admit::create(pod.clone(), "sched").expect("a valid pod");
+    for (field, value) in pod["status"].as_object().into_iter().flatten() {
+        stored["status"][field] = value.clone();
+    }
+    for field in ["deletionTimestamp", "uid"] {
+        if !pod["metadata"][field].is_null() {
+            stored["metadata"][field] = pod["metadata"][field].clone();
+        }
+    }
+    stored
 }
 
 fn check(case: &Value, world: &World) -> Result<(), String> {

@@ -42,9 +42,9 @@ pub fn get<'a>(status: &'a DeploymentStatus, kind: &str) -> Option<&'a Deploymen
     status.conditions.iter().find(|c| c.type_ == kind)
 }
 
-/// Whether the condition of a type has this reason.
-pub fn has_reason(status: &DeploymentStatus, kind: &str, reason: &str) -> bool {
-    get(status, kind).is_some_and(|c| c.reason == reason)
+/// Whether the condition of the progress has this reason.
+pub fn progress_is(status: &DeploymentStatus, reason: &str) -> bool {
+    get(status, PROGRESSING).is_some_and(|c| c.reason == reason)
 }
 
 /// Sets a condition, last in the list; one of the same status and reason stays as it is, and the time of transition

@@ -4,7 +4,7 @@ use masthead_api::apps::deployment::{DeploymentCondition, DeploymentSpec, Deploy
 
 use crate::workload::deployment::condition::{
     DEPLOYMENT_PAUSED, DEPLOYMENT_RESUMED, NEW_REPLICA_SET_AVAILABLE, PROGRESS_DEADLINE_EXCEEDED, PROGRESSING,
-    REPLICA_FAILURE, REPLICA_SET_UPDATED, condition, get, has_reason, remove, set,
+    REPLICA_FAILURE, REPLICA_SET_UPDATED, condition, get, progress_is, remove, set,
 };
 use crate::workload::deployment::rollout::{Rollout, Set};
 use crate::workload::deployment::status::is_complete;
@@ -18,10 +18,10 @@ pub fn deadline_s(spec: &DeploymentSpec) -> Option<i64> {
 pub fn sync_paused(rollout: &mut Rollout) {
     let spec = &rollout.deployment.spec;
     let status = &rollout.deployment.status;
-    if deadline_s(spec).is_none() || has_reason(status, PROGRESSING, PROGRESS_DEADLINE_EXCEEDED) {
+    if deadline_s(spec).is_none() || progress_is(status, PROGRESS_DEADLINE_EXCEEDED) {
         return;
     }
-    let (reason, message) = match (spec.paused, has_reason(status, PROGRESSING, DEPLOYMENT_PAUSED)) {
+    let (reason, message) = match (spec.paused, progress_is(status, DEPLOYMENT_PAUSED)) {
         (true, false) => (DEPLOYMENT_PAUSED, "Deployment is paused"),
         (false, true) => (DEPLOYMENT_RESUMED, "Deployment is resumed"),
         _ => return,
