@@ -20,7 +20,7 @@ use masthead_sprig::table;
 use crate::ahead::{self, Ahead, Early, Pool};
 use crate::chart::Chart;
 use crate::error::{Error, Stage};
-use crate::instance::Shared;
+use crate::instance::{Instance, Shared};
 use crate::manifests::Parts;
 use crate::metadata::Metadata;
 use crate::objects::{self, ChartObject};
@@ -239,7 +239,7 @@ impl Collector<'_> {
 }
 
 /// The chart's metadata with what this render made of it.
-fn metadata(instance: &crate::instance::Instance) -> Metadata {
+fn metadata(instance: &Instance) -> Metadata {
     let mut metadata = instance.chart.metadata.clone();
     metadata.name.clone_from(&instance.name);
     metadata.dependencies =

@@ -1,4 +1,4 @@
-//! A manifest in plain block style to its head; anything unusual is left to the full reader.
+//! A manifest to its head: at once where it is in plain block style, by the full reader where anything is unusual.
 
 use std::borrow::Cow;
 

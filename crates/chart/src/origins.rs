@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use masthead_gotmpl::exec::trace::Trace;
+use masthead_gotmpl::exec::trace::{Origin, Trace};
 use masthead_gotmpl::map::Map;
 use masthead_gotmpl::string::Str;
 use masthead_gotmpl::value::Value;
@@ -84,7 +84,7 @@ impl Origins {
         self.trace.line(&self.text, number).map(|origin| self.origin(origin))
     }
 
-    fn origin(&self, origin: masthead_gotmpl::exec::trace::Origin) -> LineOrigin {
+    fn origin(&self, origin: Origin) -> LineOrigin {
         let key = if origin.path == 0 { String::new() } else { self.keys.path(origin.path, &origin.key) };
         LineOrigin { template: origin.template, line: origin.line, key }
     }
