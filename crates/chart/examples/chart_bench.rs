@@ -1,8 +1,9 @@
-//! Charts of the corpus to figures: each phase of a render beside that of Helm's own packages; the cost of tracing; a
-//! thousand releases; one changed value.
+//! Charts of the corpus to figures: each phase of a render beside that of Helm's own packages; `chart template` as a process
+//! beside `helm template`; the cost of tracing; a thousand releases; one changed value.
 //!
-//! `cargo run --release -p masthead-chart --example chart_bench [-- FILTER [ROUNDS]]`. Helm's figures need `go` and its
-//! module proxy. With a number of rounds a chart is only rendered so often, and nothing is measured: for a profiler.
+//! `cargo run --release -p masthead-chart --example chart_bench [-- FILTER [ROUNDS]]`, after `cargo build --release` for the
+//! processes. Helm's figures need `go` and its module proxy; `HELM` may name a helm that is built. With a number of rounds
+//! a chart is only rendered so often, and nothing is measured: for a profiler.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -34,6 +35,7 @@ use here::Here;
 const CHARTS: usize = 10;
 const ROUNDS: usize = 15;
 const PAIRS: usize = 15;
+const STARTS: usize = 21;
 const RELEASES: usize = 1000;
 
 fn shared() -> PathBuf {
@@ -153,31 +155,40 @@ fn ours(subject: &Subject, threads: usize) -> (Times, f64) {
     (std::array::from_fn(|phase| middle(all.iter().map(|times| times[phase]).collect())), least)
 }
 
-/// Helm's own packages in a process that answers one chart at a time.
-struct Helm {
-    child: Child,
-    answers: BufReader<ChildStdout>,
-    /// Where it was built.
-    _folder: tempfile::TempDir,
-}
+/// Where Helm is built.
+struct Module(tempfile::TempDir);
 
-impl Helm {
-    /// None without go.
-    fn start() -> Option<Helm> {
+impl Module {
+    fn new() -> Option<Module> {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/helm_bench");
         let folder = tempfile::tempdir().ok()?;
         for file in ["go.mod", "main.go"] {
             std::fs::copy(sources.join(file), folder.path().join(file)).ok()?;
         }
+        Some(Module(folder))
+    }
+
+    /// The program of a package; none without go.
+    fn build(&self, package: &str) -> Option<PathBuf> {
+        let program = self.0.path().join(if package == "." { "helm_bench" } else { "helm" });
         let mut go = Command::new("go");
-        go.args(["build", "-o", "helm_bench", "."]).current_dir(folder.path()).env("GOFLAGS", "-mod=mod");
-        if !go.status().ok()?.success() {
-            return None;
-        }
-        let mut child =
-            Command::new(folder.path().join("helm_bench")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+        go.args(["build", "-o"]).arg(&program).arg(package).current_dir(self.0.path()).env("GOFLAGS", "-mod=mod");
+        go.status().ok()?.success().then_some(program)
+    }
+}
+
+/// Helm's own packages in a process that answers one chart at a time.
+struct Helm {
+    child: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Helm {
+    fn start(module: &Module) -> Option<Helm> {
+        let mut program = Command::new(module.build(".")?);
+        let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
         let answers = BufReader::new(child.stdout.take()?);
-        Some(Helm { child, answers, _folder: folder })
+        Some(Helm { child, answers })
     }
 
     /// Load, values, schema, render, sort, all, and the least for all.
@@ -205,8 +216,8 @@ fn row(name: &str, cells: impl IntoIterator<Item = String>) {
 }
 
 /// Each cell is ours/helm's in microseconds, and how many times as long helm takes.
-fn largest(subjects: &[Subject]) {
-    let mut helm = Helm::start();
+fn largest(subjects: &[Subject], module: Option<&Module>) {
+    let mut helm = module.and_then(Helm::start);
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(2);
     println!("ours on {threads} threads (one works ahead), helm's with as many as Go's runtime takes");
     println!("microseconds: ours (read+load, parse+execute), helm's, and helm's by ours");
@@ -224,6 +235,43 @@ fn largest(subjects: &[Subject]) {
         best.push(theirs[6] / least);
     }
     println!("median: helm takes {:.1} times as long, {:.1} by the best round of each", middle(ratios), middle(best));
+}
+
+/// Milliseconds from the start of `template` to its end.
+fn process(program: &Path, words: &[&str], subject: &Subject) -> f64 {
+    let mut command = Command::new(program);
+    command.args(words).args(["template", "bench"]).arg(&subject.folder).stdout(Stdio::null()).stderr(Stdio::null());
+    for file in &subject.values {
+        command.arg("-f").arg(file);
+    }
+    let mut is_good = false;
+    let time = timed(|| is_good = command.status().is_ok_and(|status| status.success()));
+    assert!(is_good, "{command:?} failed");
+    time / 1e3
+}
+
+/// The command as a process, ours and Helm's in turn.
+fn processes(subjects: &[Subject], module: Option<&Module>) {
+    let own = std::env::current_exe().ok().and_then(|example| Some(example.parent()?.parent()?.join("masthead")));
+    let Some(own) = own.filter(|program| program.exists()) else {
+        println!("processes: skipped, masthead is not built beside this");
+        return;
+    };
+    let helm = std::env::var_os("HELM").map(PathBuf::from);
+    let helm = helm.or_else(|| module?.build("helm.sh/helm/v3/cmd/helm"));
+    println!("chart template as a process: milliseconds, the median of {STARTS}: ours, helm's, and helm's by ours");
+    let mut ratios = Vec::new();
+    for subject in subjects {
+        let ours = || process(&own, &["chart"], subject);
+        let theirs = || helm.as_ref().map_or(f64::NAN, |helm| process(helm, &[], subject));
+        // Once for the disk.
+        (ours(), theirs());
+        let (ours, theirs): (Vec<f64>, Vec<f64>) = (0..STARTS).map(|_| (ours(), theirs())).unzip();
+        let (ours, theirs) = (middle(ours), middle(theirs));
+        println!("{:24}{ours:9.2}{theirs:9.1}{:8.1}", subject.name, theirs / ours);
+        ratios.push(theirs / ours);
+    }
+    println!("median: helm takes {:.1} times as long", middle(ratios));
 }
 
 /// What tracing costs: plain and traced renders in turn, so that what else the machine does falls on both.
@@ -335,7 +383,9 @@ fn main() {
         return;
     }
     if !chosen.is_empty() {
-        largest(&chosen);
+        let module = Module::new();
+        largest(&chosen, module.as_ref());
+        processes(&chosen, module.as_ref());
         tracing(&chosen);
     }
 }

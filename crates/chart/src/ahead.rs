@@ -14,6 +14,8 @@ use crate::schema::Schema;
 
 /// What is shorter is read faster than handed over.
 const SHORT_BYTES: usize = 256;
+/// What a thread's heap holds before it grows: that is a call of the kernel for each few pages.
+const HEAP_BYTES: usize = 8 << 20;
 /// A thread is woken for so many bytes: waking costs as much as parsing a few thousand.
 const WAKE_BYTES: usize = 16 << 10;
 
@@ -80,6 +82,8 @@ impl Pool {
     }
 
     fn help(&self) {
+        // Where blocks of that size come from the heap, it has room for one from now on.
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(HEAP_BYTES)));
         let mut queue = lock(&self.queue);
         loop {
             if let Some(job) = queue.soon.pop_front().or_else(|| queue.later.pop_front()) {

@@ -7,6 +7,7 @@ use masthead_gotmpl::function::{Function, FunctionMap};
 use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::set::Set;
 use masthead_gotmpl::value::Value;
+use masthead_sprig::golang::unicode::is_space;
 use masthead_sprig::host::Host;
 use masthead_sprig::table;
 use masthead_sprig::time::moment::Moment;
@@ -20,6 +21,7 @@ use crate::flags::{self, Flag, Given, Takes, flag, short};
 use crate::glob;
 use crate::manifests::split;
 use crate::render::{self, Asks, Options, Rendered};
+use crate::tree::Table;
 use crate::values;
 
 /// What a command leaves behind.
@@ -144,18 +146,31 @@ pub const TEMPLATE: &[Flag] = &[
 /// Flags of Helm's that would leave the process; they are refused, not passed over.
 const REFUSED: [&str; 5] = ["validate", "enable-dns", "post-renderer", "dependency-update", "verify"];
 
+/// What stands before each manifest, and its path behind it.
+const HEAD: &[u8] = b"---\n# Source: ";
+
 /// Threads that one command uses: its own, which reads, and one that works on what was read.
 const THREADS: usize = 2;
 
 /// Runs `helm template` on its arguments.
 pub fn template(args: &[String], disk: &mut dyn Disk, surroundings: &Surroundings) -> Outcome {
+    template_then(args, disk, surroundings, |outcome| outcome)
+}
+
+/// The same; `then` comes before anything is freed, so that a process which ends there spends no time on that.
+pub fn template_then<T>(
+    args: &[String],
+    disk: &mut dyn Disk,
+    surroundings: &Surroundings,
+    then: impl FnOnce(Outcome) -> T,
+) -> T {
     Pool::with(THREADS, |pool| {
-        let mut run = Run { disk, surroundings, outcome: Outcome::default() };
+        let mut run = Run { disk, surroundings, outcome: Outcome::default(), used: Used::default() };
         if let Err(text) = run.template(args, pool) {
             run.outcome.stderr.push_str(&format!("Error: {text}\n"));
             run.outcome.failed = true;
         }
-        run.outcome
+        then(std::mem::take(&mut run.outcome))
     })
 }
 
@@ -163,6 +178,15 @@ struct Run<'r> {
     disk: &'r mut dyn Disk,
     surroundings: &'r Surroundings,
     outcome: Outcome,
+    used: Used,
+}
+
+/// What a run made its outcome of.
+#[derive(Default)]
+struct Used {
+    values: Table,
+    chart: Arc<Chart>,
+    rendered: Option<Rendered>,
 }
 
 impl Run<'_> {
@@ -189,19 +213,24 @@ impl Run<'_> {
         let (release, chart_path) = self.name_and_chart(&given)?;
         options.release = release;
         let chart_path = locate(self.disk, &chart_path, &given)?;
-        let values = values::merge(&given, self.disk)?;
+        self.used.values = values::merge(&given, self.disk)?;
         let mut warnings = Vec::new();
         let loaded = disk::chart_with(self.disk, &chart_path, pool, &mut warnings);
         self.warn(&mut warnings);
-        let chart = Arc::new(loaded?);
-        self.check_chart(&chart)?;
+        self.used.chart = Arc::new(loaded?);
+        let Used { values, chart, .. } = &self.used;
+        check_chart(chart, &mut self.outcome.stderr)?;
         check_dry_run(&given)?;
         check_release_name(&options.release)?;
         let asks = Asks::default();
-        let rendered = render::watched(&chart, &values, &options, asks, pool, &mut warnings, &mut |_| {});
+        let rendered = render::watched(chart, values, &options, asks, pool, &mut warnings, &mut |_| {});
         self.warn(&mut warnings);
         match rendered {
-            Ok(rendered) => self.print(&given, &options, &rendered),
+            Ok(rendered) => {
+                let done = self.print(&given, &options, &rendered);
+                self.used.rendered = Some(rendered);
+                done
+            }
             Err(error) => self.failed(&given, error),
         }
     }
@@ -258,20 +287,6 @@ impl Run<'_> {
         Ok(masthead_gotmpl::string::lossy(&text).into_owned())
     }
 
-    /// Whether the chart can be installed at all.
-    fn check_chart(&mut self, chart: &Chart) -> Result<(), String> {
-        let metadata = &chart.metadata;
-        if !matches!(metadata.typ.as_str(), "" | "application") {
-            return Err(format!("{} charts are not installable", metadata.typ));
-        }
-        if metadata.deprecated {
-            self.outcome.stderr.push_str("WARNING: This chart is deprecated\n");
-        }
-        missing_dependencies(chart).map_err(|error| {
-            format!("An error occurred while checking for chart dependencies. You may need to run `helm dependency build` to fetch missing dependencies: {error}")
-        })
-    }
-
     fn failed(&mut self, given: &Given, error: Error) -> Result<(), String> {
         if error.stage != Stage::Render {
             return Err(error.text);
@@ -293,10 +308,11 @@ impl Run<'_> {
 
     fn print(&mut self, given: &Given, options: &Options, rendered: &Rendered) -> Result<(), String> {
         let folder = given.text("output-dir");
-        let mut manifest = Vec::new();
+        let texts = rendered.manifests.iter().chain(rendered.hooks.iter().map(|hook| &hook.manifest));
+        let mut out = Vec::with_capacity(texts.map(|one| one.path.len() + one.text.len() + HEAD.len() + 2).sum());
         if given.is_on("include-crds") {
             for crd in &rendered.crds {
-                self.put(folder, &crd.path, crd.text.as_bytes(), &mut manifest);
+                self.put(folder, &crd.path, crd.text.as_bytes(), &mut out);
             }
         }
         let below = match (folder, given.is_on("release-name")) {
@@ -304,13 +320,9 @@ impl Run<'_> {
             (folder, true) => format!("{}/{}", folder.trim_end_matches('/'), options.release),
         };
         for one in &rendered.manifests {
-            self.put(&below, &one.path, one.text.as_bytes(), &mut manifest);
+            self.put(&below, &one.path, one.text.as_bytes(), &mut out);
         }
-        let mut out = manifest.trim_ascii_start().to_vec();
-        let end = String::from_utf8_lossy(&out).trim_end().len();
-        if std::str::from_utf8(&out).is_ok() {
-            out.truncate(end);
-        }
+        trim_end(&mut out);
         out.push(b'\n');
         if !given.is_on("no-hooks") {
             for hook in &rendered.hooks {
@@ -321,7 +333,8 @@ impl Run<'_> {
         }
         let shown = given.all("show-only");
         if shown.is_empty() {
-            self.outcome.stdout.extend_from_slice(&out);
+            let told = std::mem::replace(&mut self.outcome.stdout, out);
+            self.outcome.stdout.splice(0..0, told);
             return Ok(());
         }
         self.show_only(&shown, &String::from_utf8_lossy(&out))
@@ -329,17 +342,15 @@ impl Run<'_> {
 
     /// Adds a manifest to the output, or to the files to be written.
     fn put(&mut self, folder: &str, path: &str, text: &[u8], out: &mut Vec<u8>) {
-        let mut block = format!("---\n# Source: {path}\n").into_bytes();
-        block.extend_from_slice(text);
-        block.push(b'\n');
+        let block = [HEAD, path.as_bytes(), b"\n", text, b"\n"];
         if folder.is_empty() {
-            out.append(&mut block);
+            block.iter().for_each(|part| out.extend_from_slice(part));
             return;
         }
         let path = format!("{folder}/{path}");
         let append = self.outcome.writes.iter().any(|write| write.path == path);
         self.outcome.stdout.extend_from_slice(format!("wrote {path}\n").as_bytes());
-        self.outcome.writes.push(Write { path, text: block, append });
+        self.outcome.writes.push(Write { path, text: block.concat(), append });
     }
 
     fn show_only(&mut self, wanted: &[String], out: &str) -> Result<(), String> {
@@ -359,6 +370,16 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Takes white space from the end.
+fn trim_end(text: &mut Vec<u8>) {
+    while let Some(start) = text.iter().rposition(|byte| byte & 0xC0 != 0x80)
+        && let Ok(last) = std::str::from_utf8(&text[start..])
+        && last.chars().all(is_space)
+    {
+        text.truncate(start);
     }
 }
 
@@ -424,6 +445,20 @@ pub fn locate(disk: &mut dyn Disk, name: &str, given: &Given) -> Result<String, 
     Err(format!("chart {name} is not a local path; fetching from {from} is not supported here"))
 }
 
+/// Whether a chart can be installed at all.
+fn check_chart(chart: &Chart, stderr: &mut String) -> Result<(), String> {
+    let metadata = &chart.metadata;
+    if !matches!(metadata.typ.as_str(), "" | "application") {
+        return Err(format!("{} charts are not installable", metadata.typ));
+    }
+    if metadata.deprecated {
+        stderr.push_str("WARNING: This chart is deprecated\n");
+    }
+    missing_dependencies(chart).map_err(|error| {
+        format!("An error occurred while checking for chart dependencies. You may need to run `helm dependency build` to fetch missing dependencies: {error}")
+    })
+}
+
 /// Helm's `CheckDependencies`.
 ///
 /// # Errors
@@ -448,10 +483,7 @@ fn check_dry_run(given: &Given) -> Result<(), String> {
 }
 
 /// Helm's `ValidateReleaseName`, as installing reports it.
-///
-/// # Errors
-/// Helm's own words.
-pub fn check_release_name(name: &str) -> Result<(), String> {
+fn check_release_name(name: &str) -> Result<(), String> {
     const WORDS: &str = "invalid release name, must match regex ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53";
     let end = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let label = |label: &str| {
@@ -465,4 +497,24 @@ pub fn check_release_name(name: &str) -> Result<(), String> {
         _ => return Ok(()),
     };
     Err(format!("release name {}: {words}", quote(name.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trim_end;
+
+    #[test]
+    fn white_space_goes_from_the_end() {
+        let check = |text: &[u8], expect: &[u8]| {
+            let mut text = text.to_vec();
+            trim_end(&mut text);
+            assert_eq!(text, expect);
+        };
+        check(b"", b"");
+        check(b" \n", b"");
+        check(b" a b\r\n\t ", b" a b");
+        check("\u{e4}\u{a0}\u{3000}\n".as_bytes(), "\u{e4}".as_bytes());
+        check(b"a\xff \n", b"a\xff");
+        check(b"a\x80\x80", b"a\x80\x80");
+    }
 }

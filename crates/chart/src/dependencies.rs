@@ -184,7 +184,7 @@ fn import(chart: &Shared, warnings: &mut Vec<String>) -> Result<(), String> {
             }
         }
     }
-    let values = deep_copy(&values);
+    let values = if imported.is_empty() { values } else { deep_copy(&values) };
     Coalescer { warnings, nulls: Nulls::Keep }.tables(&values, &imported, "")?;
     chart.borrow_mut().values = Some(values);
     Ok(())

@@ -1,5 +1,8 @@
 //! What the crate asks of a file system, and the walk through a chart's folder that Helm makes.
 
+use std::borrow::Cow;
+use std::io;
+
 use crate::ahead::Pool;
 use crate::archive::{self, FILE_BYTES_MAX};
 use crate::chart::{Chart, File};
@@ -48,14 +51,14 @@ pub trait Disk {
     /// It can't be read.
     fn read(&mut self, path: &str) -> Result<Vec<u8>, String>;
 
-    /// The bytes of a file, if there are no more than so many.
+    /// The bytes of a file, if there are no more than so many; they may stand in a buffer of the next call.
     ///
     /// # Errors
     /// It can't be read.
-    fn read_up_to(&mut self, path: &str, most: u64) -> Result<Option<Vec<u8>>, String> {
+    fn read_up_to(&mut self, path: &str, most: u64) -> Result<Option<Cow<'_, [u8]>>, String> {
         match self.stat(path)? {
             Kind::File(size) if size > most => Ok(None),
-            _ => self.read(path).map(Some),
+            _ => self.read(path).map(|data| Some(data.into())),
         }
     }
 
@@ -73,6 +76,36 @@ pub trait Disk {
     /// # Errors
     /// It can't be read.
     fn stdin(&mut self) -> Result<Vec<u8>, String>;
+}
+
+/// What one read takes at most.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// The bytes of a file that was opened, if there are no more than so many; `buffer` is kept for the next file.
+///
+/// # Errors
+/// It can't be read.
+pub fn up_to<'b>(file: &mut impl io::Read, buffer: &'b mut Vec<u8>, most: u64) -> io::Result<Option<Cow<'b, [u8]>>> {
+    buffer.resize(BUFFER_BYTES, 0);
+    let mut before = Vec::new();
+    loop {
+        let read = match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        if (before.len() + read) as u64 > most {
+            return Ok(None);
+        }
+        // A read that does not fill the buffer has reached the end: most files take one.
+        let is_last = read < BUFFER_BYTES;
+        if is_last && before.is_empty() {
+            return Ok(Some(Cow::Borrowed(&buffer[..read])));
+        }
+        before.extend_from_slice(&buffer[..read]);
+        if is_last {
+            return Ok(Some(Cow::Owned(before)));
+        }
+    }
 }
 
 /// Loads a chart from a folder or an archive.
@@ -128,8 +161,7 @@ pub fn folder_with(
         Ok(_) => Rules::parse(&disk.read(&rules_path)?)?,
         Err(_) => Rules::parse(b"")?,
     };
-    let home = disk.resolve(&top)?;
-    let mut walk = Walk { disk, pool, rules, top, home, files: Vec::new(), bytes: 0, warnings };
+    let mut walk = Walk { disk, pool, rules, top, home: None, files: Vec::new(), bytes: 0, warnings };
     walk.folder("", 0)?;
     pool.flush();
     Ok(walk.files)
@@ -140,8 +172,8 @@ struct Walk<'d> {
     pool: &'d Pool,
     rules: Rules,
     top: String,
-    /// The top with its links resolved: what links may lead into.
-    home: String,
+    /// The top with its links resolved, where there was a link: what links may lead into.
+    home: Option<String>,
     files: Vec<File>,
     /// Bytes of all files so far.
     bytes: u64,
@@ -166,7 +198,12 @@ impl Walk<'_> {
                 let path = joined(&self.top, name);
                 let words = |error: String| format!("error evaluating symlink {path}: {error}");
                 let resolved = self.disk.resolve(&path).map_err(words)?;
-                let inside = resolved.strip_prefix(self.home.as_str()).is_some_and(|rest| rest.starts_with('/'));
+                let home = match self.home.take() {
+                    Some(home) => home,
+                    None => self.disk.resolve(&self.top)?,
+                };
+                let inside = resolved.strip_prefix(home.as_str()).is_some_and(|rest| rest.starts_with('/'));
+                self.home = Some(home);
                 if !inside {
                     return Err(format!("symbolic link {path} leads out of the chart, to {resolved}: not followed"));
                 }
@@ -191,7 +228,7 @@ impl Walk<'_> {
                 let path = joined(&self.top, name);
                 let data = match kind {
                     Kind::File(0) => self.disk.read_up_to(&path, FILE_BYTES_MAX),
-                    _ => self.disk.read(&path).map(Some),
+                    _ => self.disk.read(&path).map(|data| Some(data.into())),
                 };
                 let data = data.map_err(|error| format!("error reading {name}: {error}"))?;
                 let data = data.ok_or_else(|| too_large(name))?;
@@ -216,4 +253,31 @@ fn too_large(name: &str) -> String {
     let base = name.rsplit('/').next().unwrap_or(name);
     let base = masthead_gotmpl::quote::quote(base.as_bytes());
     format!("chart file {base} is larger than the maximum file size {FILE_BYTES_MAX}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::{BUFFER_BYTES, up_to};
+
+    #[test]
+    fn files_are_read_to_their_end_or_bound() {
+        let mut buffer = Vec::new();
+        for size in [0, 1, BUFFER_BYTES - 1, BUFFER_BYTES, BUFFER_BYTES + 1, 3 * BUFFER_BYTES] {
+            let data: Vec<u8> = (0..=250).cycle().take(size).collect();
+            let mut check = |most: usize, expect: Option<&[u8]>| {
+                let got = up_to(&mut data.as_slice(), &mut buffer, most as u64).expect("a slice can be read");
+                assert_eq!(got.as_deref(), expect, "{size} {most}");
+            };
+            check(size, Some(&data));
+            check(size + 1, Some(&data));
+            if size > 0 {
+                check(size - 1, None);
+            }
+        }
+        let mut endless = std::io::repeat(7);
+        assert!(up_to(&mut endless, &mut buffer, 1 << 20).is_ok_and(|data| data.is_none()));
+        assert!(up_to(&mut std::io::repeat(7).take(9), &mut buffer, 9).is_ok_and(|data| data.is_some()));
+    }
 }

@@ -1,5 +1,6 @@
 //! A chart, values and a release to its manifests, hooks and notes: all that `helm template` does between files and text.
 
+use std::fmt;
 use std::sync::Arc;
 
 use masthead_gotmpl::exec::execution::Probe;
@@ -114,6 +115,20 @@ pub struct Rendered {
     pub(crate) origins: Vec<Origins>,
     /// Helm's warnings, each one line.
     pub warnings: Vec<String>,
+    /// Freed with the rest: a process that ends with its output frees neither.
+    _used: Option<Used>,
+}
+
+/// The charts and values of a render.
+struct Used {
+    _root: Shared,
+    _top: Map,
+}
+
+impl fmt::Debug for Used {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Used")
+    }
 }
 
 impl Rendered {
@@ -185,7 +200,7 @@ pub fn watched(
     warnings.extend(host.reports);
     let rendered = finish(chart, files?, crds, options, warnings)?;
     done(Step::Sort);
-    Ok(rendered)
+    Ok(Rendered { _used: Some(Used { _root: root, _top: top }), ..rendered })
 }
 
 /// Only the rendered files, by path: what linting looks at.
@@ -353,7 +368,7 @@ fn finish(
                 Some(Origins::new(file.path, written.unwrap_or_else(|| Arc::unwrap_or_clone(file.text)), trace, keys))
             };
             let origins = kept.into_iter().filter_map(origins).collect();
-            Ok(Rendered { manifests, hooks, notes, crds, origins, warnings: warnings.clone() })
+            Ok(Rendered { manifests, hooks, notes, crds, origins, warnings: warnings.clone(), _used: None })
         }
         Err((path, text)) => {
             let mut error = Error::new(Stage::Render, chart.name(), text).at(&path);

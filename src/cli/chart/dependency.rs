@@ -8,10 +8,10 @@ use masthead_sprig::golang::number::parse_uint;
 use crate::charts::fetch::Check;
 
 use super::disk::Real;
-use super::line;
 use super::remote::{self, clean};
 use super::spec::{DEPENDENCY_BUILD, DEPENDENCY_LIST, DEPENDENCY_UPDATE, Spec};
 use super::update::{self, How};
+use super::{help, line};
 
 const USAGE: &str = "Manage what a chart depends on.
 
@@ -46,9 +46,7 @@ pub fn run(args: &[String]) -> Outcome {
             update::run(&path, How::AsLocked, given, check, outcome)
         }),
         None | Some("-h" | "--help" | "help") => Outcome { stdout: USAGE.into(), ..Outcome::default() },
-        Some(other) => {
-            Outcome::fail(&format!("unknown command {other:?} for \"masthead chart dependency\"\n\n{USAGE}"))
-        }
+        Some(other) => help::unknown("chart dependency", other),
     }
 }
 

@@ -1,13 +1,11 @@
 //! The real file system as the chart crate asks for it, with Go's messages.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use masthead_chart::disk::{Disk, Kind};
-
-/// What one read takes at most.
-const BUFFER_BYTES: usize = 64 << 10;
+use masthead_chart::disk::{self, Disk, Kind};
 
 /// The file system, seen from the working directory.
 #[derive(Default)]
@@ -62,25 +60,10 @@ impl Disk for Real {
         fs::read(path).map_err(|error| words("open", path, &error))
     }
 
-    fn read_up_to(&mut self, path: &str, most: u64) -> Result<Option<Vec<u8>>, String> {
+    fn read_up_to(&mut self, path: &str, most: u64) -> Result<Option<Cow<'_, [u8]>>, String> {
         let fault = |error: io::Error| words("open", path, &error);
         let mut file = fs::File::open(path).map_err(fault)?;
-        self.buffer.resize(BUFFER_BYTES, 0);
-        let mut data = Vec::new();
-        loop {
-            let read = match file.read(&mut self.buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                read => read.map_err(fault)?,
-            };
-            data.extend_from_slice(&self.buffer[..read]);
-            if data.len() as u64 > most {
-                return Ok(None);
-            }
-            // A read that does not fill the buffer has reached the end: most files take one.
-            if read < self.buffer.len() {
-                return Ok(Some(data));
-            }
-        }
+        disk::up_to(&mut file, &mut self.buffer, most).map_err(fault)
     }
 
     fn resolve(&mut self, path: &str) -> Result<String, String> {

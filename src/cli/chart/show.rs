@@ -20,7 +20,7 @@ pub fn run(args: &[String]) -> Outcome {
         Some("readme") => Part::Readme,
         Some("crds") => Part::Crds,
         None | Some("-h" | "--help") => return Outcome { stdout: help::of(&SHOW).into_bytes(), ..Outcome::default() },
-        Some(other) => return Outcome::fail(&format!("unknown command {other:?} for \"masthead chart show\"")),
+        Some(other) => return help::unknown("chart show", other),
     };
     let named = Spec { name: word.map_or("show", named), ..SHOW };
     let spec = if part == Part::Values { &SHOW_VALUES } else { &named };

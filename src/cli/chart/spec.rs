@@ -46,11 +46,11 @@ pub const LINT: Spec = Spec {
     ],
 };
 
-/// `show PART`, but for values.
+/// `show PART`.
 pub const SHOW: Spec = Spec {
-    name: "show all|chart|readme|crds",
+    name: "show all|chart|crds|readme|values",
     words: "[CHART]",
-    about: "Show what is in a chart: its metadata, README, definitions, or all of it with its values.",
+    about: "Show what is in a chart: its metadata, definitions, README, values, or all of it.",
     flags: &[SOURCE],
 };
 

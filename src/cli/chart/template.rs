@@ -16,27 +16,26 @@ const DONE: [&str; 2] = ["dependency-update", "help"];
 /// Flags of Helm's that would leave the process; they are told before anything is fetched.
 const REFUSED: [&str; 3] = ["validate", "enable-dns", "post-renderer"];
 
-/// Runs it.
-pub fn run(args: &[String]) -> Outcome {
+/// Runs it; `then` may end the process, and what was rendered is freed after it.
+pub fn run<T>(args: &[String], then: impl FnOnce(Outcome) -> T) -> T {
     let given = match line::read(&TEMPLATE, args) {
         Ok(given) => given,
-        Err(outcome) => return outcome,
+        Err(outcome) => return then(outcome),
     };
     let around = surroundings("masthead chart template");
     if is_here(&given) {
-        return command::template(args, &mut Real::default(), &around);
+        return command::template_then(args, &mut Real::default(), &around, then);
     }
     let mut before = Outcome::default();
     match brought(&given, &mut before) {
-        Ok(args) => {
-            let mut outcome = command::template(&args, &mut Real::default(), &around);
+        Ok(args) => command::template_then(&args, &mut Real::default(), &around, |mut outcome| {
             outcome.stdout.splice(0..0, before.stdout);
             outcome.stderr.insert_str(0, &before.stderr);
-            outcome
-        }
+            then(outcome)
+        }),
         Err(error) => {
             before.stderr.push_str(&format!("Error: {error}\n"));
-            Outcome { failed: true, ..before }
+            then(Outcome { failed: true, ..before })
         }
     }
 }

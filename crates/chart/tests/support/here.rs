@@ -1,12 +1,9 @@
 //! The real file system as the crate asks for it, seen from a folder, for tests and benchmarks.
 
-use std::io::Read;
+use std::borrow::Cow;
 use std::path::PathBuf;
 
-use masthead_chart::disk::{Disk, Kind};
-
-/// What one read takes at most.
-const BUFFER_BYTES: usize = 64 << 10;
+use masthead_chart::disk::{self, Disk, Kind};
 
 /// The real file system, seen from a folder.
 pub struct Here {
@@ -73,22 +70,10 @@ impl Disk for Here {
         std::fs::read(self.at(path)).map_err(|error| go("open", path, &error))
     }
 
-    fn read_up_to(&mut self, path: &str, most: u64) -> Result<Option<Vec<u8>>, String> {
+    fn read_up_to(&mut self, path: &str, most: u64) -> Result<Option<Cow<'_, [u8]>>, String> {
         let fault = |error: std::io::Error| go("open", path, &error);
         let mut file = std::fs::File::open(self.at(path)).map_err(fault)?;
-        // A read that does not fill the buffer has reached the end: most files take one.
-        self.buffer.resize(BUFFER_BYTES, 0);
-        let mut data = Vec::new();
-        loop {
-            let read = file.read(&mut self.buffer).map_err(fault)?;
-            data.extend_from_slice(&self.buffer[..read]);
-            if data.len() as u64 > most {
-                return Ok(None);
-            }
-            if read < self.buffer.len() {
-                return Ok(Some(data));
-            }
-        }
+        disk::up_to(&mut file, &mut self.buffer, most).map_err(fault)
     }
 
     fn resolve(&mut self, path: &str) -> Result<String, String> {
