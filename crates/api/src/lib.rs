@@ -5,6 +5,7 @@
 
 pub mod admit;
 pub mod apps;
+pub mod authorization;
 pub mod batch;
 pub mod bytes;
 pub mod change;

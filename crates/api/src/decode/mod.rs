@@ -7,6 +7,7 @@ use crate::kind::find::{NoKind, find};
 use crate::kind::{Kind, Resource};
 use crate::problem::{FieldProblem, ProblemKind};
 
+pub mod protobuf;
 pub mod request;
 pub mod scan;
 pub mod strict;

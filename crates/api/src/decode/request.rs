@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::decode::syntax;
+use crate::decode::{protobuf, syntax};
 use crate::kind::Kind;
 use crate::problem::FieldProblem;
 
@@ -16,6 +16,14 @@ pub fn read(kind: Kind, body: &[u8]) -> Result<(Value, Vec<FieldProblem>), Strin
         let shown = if body.is_empty() { "<empty>".into() } else { String::from_utf8_lossy(body) };
         unrecognized(kind, &why, &shown)
     })
+}
+
+/// A protobuf body.
+///
+/// # Errors
+/// It is none of an object of the kind, in the API server's words for its 400.
+pub fn read_protobuf(kind: Kind, body: &[u8]) -> Result<Value, String> {
+    protobuf::read(kind, body).map_err(|fault| unrecognized(kind, &fault.to_string(), &String::from_utf8_lossy(body)))
 }
 
 /// What of a body does not fit the path it was sent to, in the API server's words for its 400.

@@ -31,7 +31,7 @@ object! {
     /// The paths of one host.
     pub struct IngressRule {
         host: String = "host", 1, [omitempty];
-        http: Option<HTTPIngressRuleValue> = "http", 2, [omitempty];
+        http: Option<HTTPIngressRuleValue> = "http", 1, [omitempty, within(2)];
     }
 
     /// Paths.
