@@ -1,13 +1,16 @@
 //! What happens to a pod → Kubernetes Events with the kubelet's reasons, at a bounded rate.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use masthead_api::core::event::{Event, EventSource};
 use masthead_api::core::pod::Pod;
 use masthead_api::core::reference::ObjectReference;
 use masthead_api::meta::time::Time;
 
-/// Events at once (client-go's `defaultSpamBurst`), doubled: a pod of many containers begins with more.
-const BURST: i64 = 50;
+/// Events of one reason at once (client-go's `defaultSpamBurst`, which counts all of a pod's: there, a probe that fails again
+/// and again keeps the word that the container is killed for it from being heard).
+const BURST: i64 = 25;
 /// One more after this time (client-go's `defaultSpamQPS`, sooner).
 const REFILL_MS: i64 = 30_000;
 
@@ -43,26 +46,26 @@ impl Note {
     }
 }
 
-/// Lets a pod's events through while they are not too many.
+/// Lets a pod's events of each reason through while they are not too many.
+#[derive(Clone, Debug, Default)]
+pub struct Valve(BTreeMap<&'static str, Tank>);
+
+/// What is left of a reason's events.
 #[derive(Clone, Copy, Debug)]
-pub struct Valve {
+struct Tank {
     left: i64,
     filled_ms: i64,
 }
 
 impl Valve {
-    /// A full one.
-    pub fn new(now_ms: i64) -> Self {
-        Self { left: BURST, filled_ms: now_ms }
-    }
-
     /// Whether one more may pass.
-    pub fn admit(&mut self, now_ms: i64) -> bool {
-        let more = (now_ms - self.filled_ms).div_euclid(REFILL_MS).max(0);
-        self.left = (self.left + more).min(BURST);
-        self.filled_ms += more * REFILL_MS;
-        let admitted = self.left > 0;
-        self.left -= i64::from(admitted);
+    pub fn admit(&mut self, reason: &'static str, now_ms: i64) -> bool {
+        let tank = self.0.entry(reason).or_insert(Tank { left: BURST, filled_ms: now_ms });
+        let more = (now_ms - tank.filled_ms).div_euclid(REFILL_MS).max(0);
+        tank.left = (tank.left + more).min(BURST);
+        tank.filled_ms += more * REFILL_MS;
+        let admitted = tank.left > 0;
+        tank.left -= i64::from(admitted);
         admitted
     }
 }
@@ -103,11 +106,12 @@ mod tests {
 
     #[test]
     fn a_flood_is_cut_and_trickles_again() {
-        let mut valve = Valve::new(0);
-        assert_eq!((0..100).filter(|_| valve.admit(0)).count() as i64, BURST);
-        assert!(!valve.admit(REFILL_MS - 1));
-        assert!(valve.admit(REFILL_MS));
-        assert!(!valve.admit(REFILL_MS));
-        assert_eq!((0..100).filter(|_| valve.admit(10_000 * REFILL_MS)).count() as i64, BURST);
+        let mut valve = Valve::default();
+        let admitted = |valve: &mut Valve, now_ms: i64| (0..100).filter(|_| valve.admit("a", now_ms)).count() as i64;
+        assert_eq!(admitted(&mut valve, 0), BURST);
+        assert!(valve.admit("b", 0), "another reason has its own measure");
+        assert_eq!(admitted(&mut valve, REFILL_MS - 1), 0);
+        assert_eq!(admitted(&mut valve, REFILL_MS), 1);
+        assert_eq!(admitted(&mut valve, 10_000 * REFILL_MS), BURST);
     }
 }

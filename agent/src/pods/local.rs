@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use masthead_api::core::pod_status::{ContainerStatus, PodStatus};
 
 use crate::pods::backoff::Backoff;
+use crate::pods::observe::{Observed, Phase};
 use crate::pods::usage::Usage;
 
 /// A failure, in a waiting container's words, and when to try again.
@@ -136,6 +137,23 @@ impl Local {
     /// What is known of a container.
     pub fn container(&self, name: &str) -> ContainerLocal {
         self.containers.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Goes on from the last status that an earlier agent told: back-offs, readiness, starts of which the runtime has no record.
+    pub fn resume(&mut self, before: &PodStatus, observed: &Observed) {
+        for status in before.init_container_statuses.iter().chain(&before.container_statuses) {
+            let local = self.container_mut(&status.name);
+            let Some(seen) = observed.newest(&status.name) else {
+                local.begun = begun(status);
+                continue;
+            };
+            let is_same = status.container_id.ends_with(&seen.id) && !seen.id.is_empty();
+            local.crash = Backoff::resumed(seen.attempt, seen.created_ms);
+            if is_same && seen.phase == Phase::Running {
+                (local.probed, local.started, local.ready) =
+                    (seen.id.clone(), status.started == Some(true), status.ready);
+            }
+        }
     }
 
     /// What is known of a container, to be changed.

@@ -14,6 +14,9 @@ use crate::pods::slots::Slot;
 use crate::runtime::error::{Error, ImageReason};
 use crate::runtime::v1;
 
+/// The waiting reason of a container whose image is pulled again later.
+pub const BACK_OFF: &str = "ImagePullBackOff";
+
 /// What is known of the container's earlier pulls.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -21,6 +24,8 @@ pub struct History {
     pub backoff: Backoff,
     /// The last failure's text.
     pub error: String,
+    /// That it waits for its next pull was told.
+    pub is_told: bool,
 }
 
 /// Has the image of a container here; gives the turn back before it waits for a registry.
@@ -97,9 +102,11 @@ async fn pull(
     // A pull's failure and the note of it fall together.
     if history.backoff.holds_until(history.backoff.updated_ms(), now_ms).is_some() {
         let message = format!("Back-off pulling image {name:?}");
-        cx.note(Note::normal("BackOff", message.clone()).of(&container.name)).await;
+        if !history.is_told {
+            cx.note(Note::normal("BackOff", message.clone()).of(&container.name)).await;
+        }
         let message = if history.error.is_empty() { message } else { format!("{message}: {}", history.error) };
-        return Err(StartFailure { reason: "ImagePullBackOff".to_owned(), message, ..StartFailure::default() });
+        return Err(StartFailure { reason: BACK_OFF.to_owned(), message, ..StartFailure::default() });
     }
     cx.note(Note::normal("Pulling", format!("Pulling image {name:?}")).of(&container.name)).await;
     let waited = Instant::now();

@@ -45,8 +45,8 @@ pub struct StartFailure {
     pub message: String,
     /// A pull was tried and failed.
     pub is_pull: bool,
-    /// A later manifest may cure it.
-    pub is_config: bool,
+    /// There is no image to make it from.
+    pub is_image: bool,
 }
 
 /// News for a worker.

@@ -47,15 +47,12 @@ pub async fn run(cx: Cx, start: Start) {
         Ok(seen) => (Some(seen), Ok(())),
         Err(failed) => {
             let (seen, failure) = *failed;
-            if failure.reason != "ImagePullBackOff" || history.error.is_empty() {
+            if failure.reason != pull::BACK_OFF || !history.is_told {
                 tracing::debug!(container = name, reason = failure.reason, message = failure.message, "not started");
+                // What an image lacks was told by its own event.
+                let text = if failure.is_image { &failure.reason } else { &failure.message };
+                cx.note(Note::warning("Failed", format!("Error: {text}")).of(&name)).await;
             }
-            let text = if failure.reason.starts_with("ErrImage") || failure.reason.starts_with("ImagePull") {
-                &failure.reason
-            } else {
-                &failure.message
-            };
-            cx.note(Note::warning("Failed", format!("Error: {text}")).of(&name)).await;
             (seen, Err(failure))
         }
     };
@@ -79,12 +76,7 @@ type Failed = Box<(Option<Seen>, StartFailure)>;
 fn config_error(message: String) -> Failed {
     Box::new((
         None,
-        StartFailure {
-            reason: "CreateContainerConfigError".to_owned(),
-            message,
-            is_config: true,
-            ..StartFailure::default()
-        },
+        StartFailure { reason: "CreateContainerConfigError".to_owned(), message, ..StartFailure::default() },
     ))
 }
 
@@ -101,7 +93,7 @@ async fn begin(
     mut slot: Option<Slot>,
 ) -> Result<Seen, Failed> {
     let image = tokio::select! {
-        image = pull::ensure(cx, container, history, &mut slot) => image.map_err(|failure| Box::new((None, failure)))?,
+        image = pull::ensure(cx, container, history, &mut slot) => image.map_err(|failure| Box::new((None, StartFailure { is_image: true, ..failure })))?,
         () = cx.ending.cancelled() => return Err(config_error("the pod ends".to_owned())),
     };
     let user = format!("{}/{}", cx.pod.metadata.uid, container.name);

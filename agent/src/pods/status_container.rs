@@ -31,8 +31,13 @@ fn one(input: Input<'_>, container: &Container, is_init: bool) -> ContainerStatu
     let older = list.get(1).filter(|seen| seen.phase == Phase::Exited).map(|seen| terminated(input, seen));
     let held = input.plan.held.get(name).map(|held| (held.reason.clone(), held.message.clone()));
     let trouble = held.or_else(|| local.failure.map(|failure| (failure.reason, failure.message)));
+    let told = input.before.and_then(|before| {
+        let mut all = before.init_container_statuses.iter().chain(&before.container_statuses);
+        all.find(|status| status.name == name)
+    });
+    let id = newest.map(|seen| container_id(input, seen)).unwrap_or_default();
     let (mut state, mut last_state) = (ContainerState::default(), ContainerState::default());
-    last_state.terminated = older;
+    last_state.terminated = older.or_else(|| told.and_then(|told| last_told(told, &id)));
     match newest {
         Some(seen) if seen.phase == Phase::Running => {
             state.running = Some(ContainerStateRunning { started_at: time(seen.started_ms) });
@@ -44,7 +49,9 @@ fn one(input: Input<'_>, container: &Container, is_init: bool) -> ContainerStatu
             }
             _ => state.terminated = Some(terminated(input, seen)),
         },
-        _ if is_over(input) => state.terminated = Some(lost()),
+        _ if is_over(input) => {
+            state.terminated = Some(lost("The container could not be located when the pod was terminated"))
+        }
         _ => {
             // Init containers too, as tables expect: `Init:0/2` is what waits for nothing else.
             let is_initializing = !input.pod.spec.init_containers.is_empty();
@@ -54,10 +61,6 @@ fn one(input: Input<'_>, container: &Container, is_init: bool) -> ContainerStatu
         }
     }
     // What was told once is not taken back when the last container of the pod is removed.
-    let told = input.before.and_then(|before| {
-        let mut all = before.init_container_statuses.iter().chain(&before.container_statuses);
-        all.find(|status| status.name == name)
-    });
     let told = told.map_or(0, |told| u32::try_from(told.restart_count).unwrap_or(0));
     let running = newest.filter(|seen| seen.phase == Phase::Running);
     let is_probed = running.is_some_and(|seen| seen.id == local.probed);
@@ -78,7 +81,7 @@ fn one(input: Input<'_>, container: &Container, is_init: bool) -> ContainerStatu
             .filter(|image| !image.is_empty())
             .unwrap_or_else(|| container.image.clone()),
         image_id: newest.map(|seen| seen.image_ref.clone()).unwrap_or_default(),
-        container_id: newest.map(|seen| container_id(input, seen)).unwrap_or_default(),
+        container_id: id,
         started: Some(started),
         ..ContainerStatus::default()
     }
@@ -91,11 +94,23 @@ fn is_over(input: Input<'_>) -> bool {
         && input.local.containers.values().all(|c| c.busy.is_none())
 }
 
-fn lost() -> ContainerStateTerminated {
+/// How the container before this one ended, where the runtime has no record of it: a node that lost its power has none.
+fn last_told(told: &ContainerStatus, id: &str) -> Option<ContainerStateTerminated> {
+    match &told.state {
+        _ if told.container_id == id => told.last_state.terminated.clone(),
+        ContainerState { terminated: Some(terminated), .. } => Some(terminated.clone()),
+        ContainerState { running: Some(_), .. } => {
+            Some(lost("The container could not be located when the pod was deleted.  The container used to be Running"))
+        }
+        _ => told.last_state.terminated.clone(),
+    }
+}
+
+fn lost(message: &str) -> ContainerStateTerminated {
     ContainerStateTerminated {
         exit_code: LOST_EXIT_CODE,
         reason: "ContainerStatusUnknown".to_owned(),
-        message: "The container could not be located when the pod was terminated".to_owned(),
+        message: message.to_owned(),
         ..ContainerStateTerminated::default()
     }
 }

@@ -79,6 +79,35 @@ fn restarts_are_counted_on_where_the_records_of_the_runtime_are_gone() {
 }
 
 #[test]
+fn how_the_container_before_ended_is_told_where_its_record_is_gone() {
+    let pod = pod("Always", json!([]));
+    let told = |text: &str, before: Option<&PodStatus>| {
+        let (observed, local) = observed(text);
+        let plan = Plan::default();
+        status(Input { pod: &pod, observed: &observed, local: &local, plan: &plan, before, runtime: "rt", now_ms: NOW })
+    };
+    let last = |status: &PodStatus| {
+        let last = status.container_statuses[0].last_state.terminated.as_ref();
+        last.map(|last| (last.exit_code, last.reason.clone()))
+    };
+    let unknown = Some((137, "ContainerStatusUnknown".to_owned()));
+    let (first, running, ended) = (told("", None), told("a:R", None), told("a:3", None));
+    for (before, text, expect) in [
+        (&first, "a:R", None),
+        (&running, "a:R", None),
+        // A node that comes back without records: the container is to be made anew, then it is.
+        (&running, "", unknown.clone()),
+        (&ended, "", Some((3, "Error".to_owned()))),
+        (&told("", Some(&running)), "", unknown.clone()),
+        (&told("", Some(&running)), "a:R", unknown),
+        // What the runtime knows counts.
+        (&running, "a:5 a:R", Some((5, "Error".to_owned()))),
+    ] {
+        assert_eq!(last(&told(text, Some(before))), expect, "{text} after {:?}", before.container_statuses[0].state);
+    }
+}
+
+#[test]
 fn phases() {
     let check = |policy: &str, inits: Value, text: &str, expect: &str| {
         assert_eq!(shown(&pod(policy, inits), text, |_, _| {}).phase, expect, "{policy} {text}");

@@ -16,11 +16,11 @@ use crate::pods::apply::{self, Cx};
 use crate::pods::backoff::Backoff;
 use crate::pods::convert::container::spec_hash;
 use crate::pods::events::{Note, Valve, event};
-use crate::pods::local::{Busy, Doom, Ending, Failure, Local, Stage, begun};
+use crate::pods::local::{Busy, Doom, Ending, Failure, Local, Stage};
 use crate::pods::metrics::metrics;
 use crate::pods::observe::{Observed, Phase, Seen};
 use crate::pods::plan::{self, Plan, Step, View, pod_text};
-use crate::pods::pull::History;
+use crate::pods::pull::{BACK_OFF, History};
 use crate::pods::signal::{Order, ProbeKind, Signal, StartFailure};
 use crate::pods::site::Shared;
 use crate::pods::slots::Slot;
@@ -115,7 +115,7 @@ impl Worker {
             probing: HashMap::new(),
             hooked: HashMap::new(),
             ending: CancellationToken::new(),
-            valve: Valve::new(now_ms),
+            valve: Valve::default(),
             notes: 0,
             fails: (0, 0),
             tx: tx.clone(),
@@ -129,20 +129,10 @@ impl Worker {
     /// Goes on from what an earlier agent left: back-offs, readiness, a deadline that was passed.
     fn adopt(&mut self) {
         let Some(before) = self.before.clone() else { return };
-        for status in before.init_container_statuses.iter().chain(&before.container_statuses) {
-            let Some(seen) = self.observed.newest(&status.name).cloned() else {
-                self.local.container_mut(&status.name).begun = begun(status);
-                continue;
-            };
-            let is_same = status.container_id.ends_with(&seen.id) && !seen.id.is_empty();
-            let local = self.local.container_mut(&status.name);
-            local.crash = Backoff::resumed(seen.attempt, seen.created_ms);
-            if is_same && seen.phase == Phase::Running {
-                (local.probed, local.started, local.ready) =
-                    (seen.id.clone(), status.started == Some(true), status.ready);
-                self.hooked.insert(status.name.clone(), seen.id);
-            }
-        }
+        self.local.resume(&before, &self.observed);
+        // Whose probes have begun, its hook was done.
+        let probed = self.local.containers.iter().filter(|(_, local)| !local.probed.is_empty());
+        self.hooked = probed.map(|(name, local)| (name.clone(), local.probed.clone())).collect();
         if is_over(&before) {
             self.local.over = Some(Box::new(before.clone()));
         }
@@ -309,7 +299,8 @@ impl Worker {
                 if let Some(crashed_ms) = crashed_ms {
                     local.crash.next(crashed_ms, now_ms);
                 }
-                let history = History { backoff: local.pull, error: local.pull_error.clone() };
+                let is_told = local.failure.as_ref().is_some_and(|failure| failure.reason == BACK_OFF);
+                let history = History { backoff: local.pull, error: local.pull_error.clone(), is_told };
                 let slot = self.slot.take();
                 tokio::spawn(start::run(cx, start::Start { name, attempt, sandbox_id: sandbox, history, slot }));
             }
@@ -526,7 +517,8 @@ impl Worker {
         let retry_ms = match failed.reason.as_str() {
             // The container counts as crashed, and its own back-off holds it.
             "RunContainerError" => now_ms,
-            "ImagePullBackOff" => local.pull.updated_ms() + local.pull.delay_ms(),
+            // Sooner than it is pulled it is looked whether it came in another way.
+            BACK_OFF => (local.pull.updated_ms() + local.pull.delay_ms()).min(now_ms + RETRY_MS),
             _ if failed.is_pull => {
                 local.pull.next(now_ms, now_ms);
                 local.pull_error = format!("{}: {}", failed.reason, failed.message);
@@ -622,7 +614,7 @@ impl Worker {
 
     fn note(&mut self, note: &Note) {
         let now_ms = self.shared.clock.now_ms();
-        if !self.valve.admit(now_ms) {
+        if !self.valve.admit(note.reason, now_ms) {
             return;
         }
         self.notes += 1;

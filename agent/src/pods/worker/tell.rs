@@ -138,7 +138,8 @@ mod tests {
     use crate::pods::clock::Clock;
     use crate::pods::fake::FakeRuntime;
     use crate::pods::observe::Observed;
-    use crate::pods::signal::Order;
+    use crate::pods::pull::BACK_OFF;
+    use crate::pods::signal::{Order, StartFailure};
     use crate::pods::testing;
 
     fn worker(dir: &std::path::Path, spec: serde_json::Value) -> Worker {
@@ -162,6 +163,20 @@ mod tests {
             worker.keep();
             assert_eq!(kept.exists(), expect, "{stage:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_image_that_comes_in_another_way_is_seen_before_it_is_pulled_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut worker = worker(dir.path(), json!({"containers": [{"name": "c"}]}));
+        let now_ms = worker.shared.clock.now_ms();
+        (0..5).for_each(|_| worker.local.container_mut("c").pull.next(now_ms, now_ms));
+        let failure = StartFailure { reason: BACK_OFF.to_owned(), ..StartFailure::default() };
+        worker.started("c", Err(failure));
+        let local = worker.local.container("c");
+        let wait_ms = local.failure.unwrap().retry_ms - now_ms;
+        assert_eq!(local.pull.delay_ms(), 160_000);
+        assert!(wait_ms < 160_000, "{wait_ms}");
     }
 
     #[tokio::test]
