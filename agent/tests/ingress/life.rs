@@ -1,17 +1,21 @@
 //! Pods that come, go, fail and hang; the end of the Ingress itself.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
+use masthead_agent::ingress::options::Options;
 use serde_json::json;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use super::bed::{Bed, PATIENCE, Pod, get, ingress, patient, read, rule};
+use super::bed::{Bed, PATIENCE, Pod, get, ingress, patient, raw, read, rule};
 
 /// A place where nobody listens, as long as the socket is held: nobody else gets its port.
 fn nobody() -> (TcpSocket, SocketAddr) {
@@ -66,6 +70,62 @@ async fn a_kept_connection_that_is_closed_costs_no_request() {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
     drop(sender);
+    bed.end().await;
+}
+
+/// A pod that answers the first request of each connection, and ends at the second without a word. It counts them.
+async fn curt() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let (place, heads) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let counted = heads.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let heads = counted.clone();
+            tokio::spawn(async move {
+                for is_first in [true, false] {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        let Ok(byte) = stream.read_u8().await else { return };
+                        head.push(byte);
+                    }
+                    heads.fetch_add(1, Ordering::SeqCst);
+                    if is_first {
+                        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    (place, heads)
+}
+
+#[tokio::test]
+async fn what_may_have_been_done_is_not_done_again() {
+    for (method, status, asked) in [("GET", 200, 3), ("PUT", 200, 3), ("POST", 502, 2), ("PATCH", 502, 2)] {
+        let (pod, heads) = curt().await;
+        let bed = Bed::start(patient(), &[pod]).await;
+        let line = |method: &str, end: &str| format!("{method} /x HTTP/1.1\r\nHost: a.test\r\n{end}\r\n");
+        let both = line("GET", "") + &line(method, "Connection: close\r\n");
+        let got = raw(bed.place(false), both.as_bytes()).await;
+        assert_eq!(got.matches("HTTP/1.1 ").count(), 2, "{method}: {got}");
+        assert!(got.contains(&format!("okHTTP/1.1 {status} ")), "{method}: {got}");
+        assert_eq!(heads.load(Ordering::SeqCst), asked, "{method}");
+        bed.end().await;
+    }
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed() {
+    let pod = Pod::start("one").await;
+    let bed = Bed::start(Options { connections_max: 1, ..patient() }, &[pod.place]).await;
+    let mut first = TcpStream::connect(bed.place(false)).await.unwrap();
+    first.write_all(b"GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n").await.unwrap();
+    assert!(timeout(PATIENCE, first.read(&mut [0; 4096])).await.unwrap().unwrap() > 0);
+    let request = b"GET /x HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+    assert_eq!(raw(bed.place(false), request).await, "");
+    drop(first);
+    let served = async { while !raw(bed.place(false), request).await.ends_with("one GET /x") {} };
+    timeout(PATIENCE, served).await.expect("there is never room again");
     bed.end().await;
 }
 

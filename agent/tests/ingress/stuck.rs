@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::bed::{Bed, PATIENCE, Pod, patient};
+use super::bed::{Bed, PATIENCE, Pod, patient, raw};
 
 /// Settings in which nothing may stand still.
 fn impatient() -> Options {
@@ -27,7 +27,7 @@ async fn endless() -> (SocketAddr, JoinHandle<()>) {
     let place = listener.local_addr().unwrap();
     let task = tokio::spawn(async move {
         let mut stream = listener.accept().await.unwrap().0;
-        stream.read(&mut [0; 1024]).await.unwrap();
+        assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
         let part = format!("1000\r\n{}\r\n", "x".repeat(4096));
         let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         let mut went = stream.write_all(head.as_bytes()).await;
@@ -78,6 +78,18 @@ async fn a_client_of_http2_that_asks_nothing_is_let_go() {
     // It answers each ping.
     let _ = timeout(PATIENCE, connection).await.expect("the connection is held");
     drop(sender);
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_come_is_not_waited_for() {
+    let pod = Pod::start("one").await;
+    let bed = Bed::start(Options { idle: Duration::from_millis(100), ..patient() }, &[pod.place]).await;
+    let after_another = "GET /x HTTP/1.1\r\nHost: a.test\r\nTE: trailers\r\n\r\nGET /y HTTP/1.1\r\nHo";
+    for begun in ["", "GET /x HTTP/1.1\r\nHo", after_another] {
+        // It ends.
+        raw(bed.place(false), begun.as_bytes()).await;
+    }
     bed.end().await;
 }
 
