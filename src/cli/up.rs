@@ -193,6 +193,7 @@ async fn prepare(args: &Args, options: &mut Options) -> Result<Option<Prepared>>
         let hint = format!("`masthead down{}` first, or give another --data", data_flag(data));
         return Err(Lacking::error(what, hint));
     }
+    data::adopt(data)?;
     run::prepare(data, &wanted).await.map(Some)
 }
 
@@ -282,9 +283,8 @@ fn data_flag(root: &Path) -> String {
 
 /// Starts this program again without a terminal, and waits until it answers.
 fn detach(args: &Args) -> Result<ExitCode> {
-    data::refuse_foreign(&args.start.data)?;
-    std::fs::create_dir_all(args.start.data.join("logs"))
-        .with_context(|| format!("making {}", args.start.data.display()))?;
+    data::adopt(&args.start.data)?;
+    std::fs::create_dir_all(args.start.data.join("logs"))?;
     let root = std::fs::canonicalize(&args.start.data)?;
     let log_path = root.join("logs/daemon.log");
     let out =

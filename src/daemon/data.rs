@@ -16,8 +16,7 @@ use crate::daemon::lacking::Lacking;
 /// The file that is locked, which a data directory is known by.
 pub const LOCK: &str = "lock";
 
-/// What may be in a directory that no daemon had yet: what a node, `image import`, a start of `up --detach` and
-/// `down --keep-repository` leave.
+/// What may be in a directory that no daemon had yet: what a node, `image import` and `down --keep-repository` leave.
 const WITHOUT_LOCK: [&str; 4] = ["images", "logs", "node", "repo.git"];
 
 /// How long a holder of the directory may take to go.
@@ -80,8 +79,7 @@ impl Data {
     }
 
     fn open_within(root: &Path, patience: Duration) -> Result<Data> {
-        refuse_foreign(root)?;
-        fs::create_dir_all(root).with_context(|| format!("making the data directory {}", root.display()))?;
+        adopt(root)?;
         let root = fs::canonicalize(root)?;
         fs::set_permissions(&root, Permissions::from_mode(0o700))?;
         let path = root.join(LOCK);
@@ -214,6 +212,18 @@ pub fn read(root: &Path) -> Result<Daemon> {
         }
     })?;
     serde_json::from_slice(&body).with_context(|| path.display().to_string())
+}
+
+/// Makes a data directory, or takes one that is empty, before anything is written there. It is not locked.
+///
+/// # Errors
+/// As [`refuse_foreign`], or it cannot be made.
+pub fn adopt(root: &Path) -> Result<()> {
+    refuse_foreign(root)?;
+    fs::create_dir_all(root).with_context(|| format!("making the data directory {}", root.display()))?;
+    let path = root.join(LOCK);
+    let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    file.map(drop).with_context(|| path.display().to_string())
 }
 
 /// Refuses a directory that holds what is not ours: `down` removes everything in a data directory.
