@@ -20,7 +20,7 @@ use crate::schedule::node_info::{self, NodeInfo, priority};
 use crate::schedule::preempt;
 use crate::schedule::select::{self, Assignment, Decision};
 use crate::workload::job::recover;
-use crate::workload::pods::is_finished;
+use crate::workload::pods::{controller, is_finished};
 
 /// The scheduler that this is; pods that name another are left to it.
 const NAME: &str = "default-scheduler";
@@ -72,9 +72,7 @@ fn is_spare(cluster: &Cluster, pod: &Pod) -> bool {
     if recovered.peek().is_none() {
         return false;
     }
-    let Some(owner) = pod.metadata.owner_references.iter().find(|owner| owner.controller == Some(true)) else {
-        return false;
-    };
+    let Some(owner) = controller(pod) else { return false };
     if owner.kind == Job::KIND.info().kind {
         let key = ObjectKey::new(Job::KIND, pod.metadata.namespace.clone(), owner.name.clone());
         return cluster.typed::<Job>(&key).is_some_and(|job| recovered.any(|found| recover::is_of(&job, found)));

@@ -13,6 +13,7 @@ use crate::cluster::view::Cluster;
 use crate::schedule::node_info::NodeInfo;
 use crate::schedule::node_match;
 use crate::service::claims;
+use crate::workload::pods::controller;
 
 /// The label of a node's own name.
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -123,8 +124,7 @@ pub fn default_constraints(cluster: &Cluster, pod: &Pod) -> Vec<TopologySpreadCo
 
 fn default_selector(cluster: &Cluster, pod: &Pod) -> LabelSelector {
     let meta = &pod.metadata;
-    let owner = meta.owner_references.iter().find(|owner| owner.controller == Some(true));
-    let set = owner.filter(|owner| owner.kind == ReplicaSet::KIND.info().kind).and_then(|owner| {
+    let set = controller(pod).filter(|owner| owner.kind == ReplicaSet::KIND.info().kind).and_then(|owner| {
         let key = ObjectKey::new(ReplicaSet::KIND, meta.namespace.clone(), owner.name.clone());
         cluster.typed::<ReplicaSet>(&key)
     });

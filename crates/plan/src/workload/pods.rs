@@ -2,7 +2,7 @@
 
 use masthead_api::core::pod::Pod;
 use masthead_api::core::pod_status::PodCondition;
-use masthead_api::meta::Time;
+use masthead_api::meta::{OwnerReference, Time};
 
 /// Whether the pod ran to its end.
 pub fn is_finished(pod: &Pod) -> bool {
@@ -17,6 +17,11 @@ pub fn is_active(pod: &Pod) -> bool {
 /// Whether the pod still runs but is on its way out.
 pub fn is_terminating(pod: &Pod) -> bool {
     !is_finished(pod) && pod.metadata.deletion_timestamp.is_some()
+}
+
+/// The owner that controls the pod.
+pub fn controller(pod: &Pod) -> Option<&OwnerReference> {
+    pod.metadata.owner_references.iter().find(|owner| owner.controller == Some(true))
 }
 
 /// A condition by its type.
