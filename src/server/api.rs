@@ -1,10 +1,10 @@
 //! The routes of the API.
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::server::state::State;
-use crate::server::{dispatch, fleet, metrics, own, probes, release};
+use crate::server::{access, dispatch, fleet, metrics, own, probes, release};
 
 /// All routes. Call it within a runtime: it begins to count the outcomes of commits.
 pub fn router(state: State) -> Router {
@@ -15,6 +15,7 @@ pub fn router(state: State) -> Router {
         .route("/readyz", get(probes::ready))
         .route("/version", get(probes::version))
         .route("/metrics", get(metrics::text))
+        .route(access::PATH, post(access::review))
         .merge(own::routes())
         .merge(release::routes())
         .merge(fleet::routes())

@@ -26,7 +26,7 @@ use crate::server::table::{self, Style};
 use crate::server::{read, write};
 
 /// Media types of the bodies of creates and updates.
-const ACCEPTED: &str = "application/json, application/yaml";
+const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /// Why an object is not made or changed: as the handlers say it, or as `crates/api` has it.
 enum Refusal {
@@ -119,8 +119,7 @@ fn answer_status(status: &Status) -> Response {
 impl Asked<'_> {
     /// The body of a create or an update, brought to its kind, with its strict faults.
     fn manifest(&self) -> Result<(Value, Vec<String>), Refusal> {
-        let form = self.media_type("application/json");
-        let (mut value, repeated) = match form {
+        let (mut value, repeated) = match self.media_type("application/json") {
             "application/json" => request::read(self.kind, self.body).map_err(status::bad_request)?,
             "application/yaml" => {
                 let read = masthead_yaml::parse::value(self.body, &Limits::default()).map_err(|errors| {
@@ -129,9 +128,12 @@ impl Asked<'_> {
                 })?;
                 (read, Vec::new())
             }
-            other => {
+            "application/vnd.kubernetes.protobuf" => {
+                (request::read_protobuf(self.kind, self.body).map_err(status::bad_request)?, Vec::new())
+            }
+            _ => {
                 let why = format!(
-                    "the body of the request was in an unknown format - accepted media types include: {ACCEPTED} (it is {other})"
+                    "the body of the request was in an unknown format - accepted media types include: {ACCEPTED}"
                 );
                 return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", why).into());
             }

@@ -1,5 +1,6 @@
 //! HTTP requests → what the cluster is: Kubernetes' own paths and JSON, and Masthead's own beside them.
 
+pub mod access;
 pub mod api;
 pub mod channel;
 pub mod containers;

@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::Response;
 use masthead_api::change::Change;
+use masthead_api::decode::protobuf;
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Kind;
 use masthead_api::kind::registry::{EVENT, LEASE, NODE, POD, REPLICA_SET};
@@ -182,7 +183,7 @@ fn forbidden(kind: Kind, name: &str, why: &str) -> Failure {
 
 /// Refuses a create, update or patch: it belongs into git.
 pub fn refuse(state: &State, kind: Kind, target: &Target, body: &Bytes) -> Failure {
-    let key = ObjectKey::new(kind, target.namespace.as_str(), name_of(target, body));
+    let key = ObjectKey::new(kind, target.namespace.as_str(), name_of(kind, target, body));
     let applied = state.view.read().applied_of(&key).cloned();
     let repository = format!("{} (branch {})", state.sync.tracked.url, state.sync.tracked.branch);
     let why = match applied {
@@ -197,10 +198,10 @@ pub fn refuse(state: &State, kind: Kind, target: &Target, body: &Bytes) -> Failu
     forbidden(kind, &key.name, &why)
 }
 
-fn name_of(target: &Target, body: &Bytes) -> String {
+fn name_of(kind: Kind, target: &Target, body: &Bytes) -> String {
     if !target.name.is_empty() {
         return target.name.clone();
     }
-    let value: Option<Value> = serde_json::from_slice(body).ok();
+    let value: Option<Value> = protobuf::read(kind, body).ok().or_else(|| serde_json::from_slice(body).ok());
     value.as_ref().and_then(|v| v.pointer("/metadata/name")).and_then(Value::as_str).unwrap_or_default().to_owned()
 }

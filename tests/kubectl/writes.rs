@@ -105,6 +105,20 @@ async fn what_is_not_a_dry_run_is_refused_and_told_where_it_belongs() {
     fails(&server.with_input(false, "apply -f -", &config(&json!({}))).await, &add);
     fails(&server.with_input(false, "create -f -", &config(&json!({}))).await, &add);
     fails(&server.with_input(false, "apply --server-side -f -", &config(&json!({}))).await, &add);
+    // Some commands send protobuf.
+    fails(&server.kubectl("create ns fresh").await, &format!("namespaces \"fresh\" is forbidden: {add}"));
+    says(&server.kubectl("create ns fresh --dry-run=server").await, "namespace/fresh created (server dry run)\n");
+    let made =
+        "create deployment d --image=d:1 --port=80 --dry-run=server -o jsonpath={.spec.template.spec.containers}";
+    let made = server.kubectl(made).await;
+    assert!(
+        made.code == Some(0) && made.out.contains(r#""ports":[{"containerPort":80,"protocol":"TCP"}]"#),
+        "{made:?}"
+    );
+    says(&server.kubectl("auth can-i get pods").await, "yes\n");
+    says(&server.kubectl("auth can-i delete pods").await, "yes\n");
+    let no = server.kubectl("auth can-i create deployments.apps").await;
+    assert!(no.code == Some(1) && no.out.starts_with("no - the API of this cluster is the git repository"), "{no:?}");
     let apply = server.with_input(false, "apply --server-side --dry-run=server -f -", &config(&json!({}))).await;
     fails(&apply, "server-side apply is not served: objects of this cluster are applied from its git repository");
 }
