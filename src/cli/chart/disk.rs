@@ -20,6 +20,7 @@ pub fn words(verb: &str, path: &str, error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::IsADirectory => "is a directory".to_owned(),
         io::ErrorKind::NotADirectory => "not a directory".to_owned(),
+        io::ErrorKind::StorageFull => "no space left on device".to_owned(),
         _ => error.to_string(),
     };
     format!("{verb} {path}: {why}")

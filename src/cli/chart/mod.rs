@@ -108,19 +108,33 @@ fn template(args: &[String]) -> ExitCode {
 
 /// Writes files and output; gives the process's exit code.
 fn finish(outcome: &Outcome, tells_files: bool, hint: &str) -> u8 {
-    eprint!("{}", outcome.stderr);
+    let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
+    // Where nobody hears of faults, there is nobody to tell that.
+    let _ = stderr.write_all(outcome.stderr.as_bytes());
     for (at, write) in outcome.writes.iter().enumerate() {
         if let Err(why) = put(write) {
             let done = outcome.writes.iter().take(if tells_files { at } else { 0 });
-            done.for_each(|done| println!("wrote {}", done.path));
-            eprintln!("Error: {why}{hint}");
+            let done: String = done.map(|done| format!("wrote {}\n", done.path)).collect();
+            let _ = tell(&mut stdout, done.as_bytes());
+            let _ = writeln!(stderr, "Error: {why}{hint}");
             return 1;
         }
     }
-    let mut stdout = std::io::stdout().lock();
-    // Whoever reads may stop reading; that is no fault of ours.
-    let _ = stdout.write_all(&outcome.stdout).and_then(|()| stdout.flush());
+    if let Err(why) = tell(&mut stdout, &outcome.stdout) {
+        let _ = writeln!(stderr, "Error: {why}");
+        return 1;
+    }
     u8::from(outcome.failed)
+}
+
+/// Writes all of a text; whoever reads may stop reading, which is no fault of ours.
+fn tell(out: &mut impl Write, text: &[u8]) -> Result<(), String> {
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(disk::words("write", "/dev/stdout", &error))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn put(write: &masthead_chart::command::Write) -> Result<(), String> {
@@ -139,4 +153,32 @@ fn put(write: &masthead_chart::command::Write) -> Result<(), String> {
     };
     let mut file = options.open(&write.path).map_err(|error| disk::words("open", &write.path, &error))?;
     file.write_all(&write.text).map_err(|error| disk::words("write", &write.path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Result, Write};
+
+    use super::tell;
+
+    /// Takes nothing.
+    struct Refuses(ErrorKind);
+
+    impl Write for Refuses {
+        fn write(&mut self, _: &[u8]) -> Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_cut_off_is_a_fault_unless_its_reader_is_gone() {
+        assert_eq!(tell(&mut Vec::new(), b"x"), Ok(()));
+        assert_eq!(tell(&mut Refuses(ErrorKind::BrokenPipe), b"x"), Ok(()));
+        let why = tell(&mut Refuses(ErrorKind::StorageFull), b"x").expect_err("a disk is full");
+        assert!(why.starts_with("write /dev/stdout: "), "{why}");
+    }
 }
