@@ -157,7 +157,9 @@ fn nodes(nodes: &[Value], now_s: i64, paint: Paint) -> String {
                 Time::parse(text("since")).map(|since| format!(" for {}", human(now_s - since.0))).unwrap_or_default();
             let state = if ready { paint.green("ready") } else { paint.red(&format!("not ready{since}")) };
             let why = if ready { String::new() } else { text("why").to_owned() };
-            vec![text("name").to_owned(), format!("{} pods", node["pods"]), text("runtime").to_owned(), state, why]
+            let pods = node["pods"].as_u64().unwrap_or_default();
+            let pods = format!("{pods} {}", if pods == 1 { "pod" } else { "pods" });
+            vec![text("name").to_owned(), pods, text("runtime").to_owned(), state, why]
         })
         .collect();
     let lines = Tabular::with(0, 2).lines(&rows);

@@ -150,7 +150,7 @@ fn jobs_tell_how_they_ended_and_what_holds_them_up() {
     let done = |kind: &str, reason: &str, message: &str| json!({"conditions": [{"type": kind, "status": "True", "reason": reason, "message": message}], "succeeded": 2});
     let pending = || vec![pod(bound(), waiting("ImagePullBackOff", "no such image"))];
     check(json!({}), json!({}), vec![], None, "Job d/once: 0 of 2 succeeded, 0 active");
-    check(json!({"completions": null}), json!({"active": 3}), vec![], None, "once: 0 succeeded, 3 active");
+    check(json!({"completions": null}), json!({"active": 3}), vec![], None, "Job d/once: 0 succeeded, 3 active");
     check(
         json!({}),
         json!({"succeeded": 1, "active": 1, "failed": 2}),
