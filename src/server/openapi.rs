@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use masthead_api::core::pod::PodTemplateSpec;
 use masthead_api::kind::{Kind, KindInfo};
+use masthead_api::meta::condition::Condition;
 use masthead_api::meta::list_meta::ListMeta;
 use masthead_api::meta::object_meta::ObjectMeta;
 use masthead_api::meta::selector::LabelSelector;
@@ -121,12 +123,13 @@ impl Names {
             }
         };
         let (mut meta, mut core) = (Vec::new(), Vec::new());
-        for schema in [ObjectMeta::SCHEMA, ListMeta::SCHEMA, LabelSelector::SCHEMA] {
+        for schema in [ObjectMeta::SCHEMA, ListMeta::SCHEMA, LabelSelector::SCHEMA, Condition::SCHEMA] {
             reach(schema, &mut meta);
         }
         for kind in Kind::all().iter().filter(|kind| kind.info().group.is_empty()) {
             reach(kind.info().schema, &mut core);
         }
+        reach(PodTemplateSpec::SCHEMA, &mut core);
         Names { own, meta, core }
     }
 
@@ -301,8 +304,14 @@ mod tests {
             Value::Object(map) => {
                 // A property may be called so as well.
                 map.retain(|key, inner| {
-                    !["default", "enum", "x-kubernetes-map-type", "x-kubernetes-group-version-kind"]
-                        .contains(&key.as_str())
+                    ![
+                        "default",
+                        "enum",
+                        "x-kubernetes-map-type",
+                        "x-kubernetes-unions",
+                        "x-kubernetes-group-version-kind",
+                    ]
+                    .contains(&key.as_str())
                         || inner.get("type").is_some()
                 });
                 map.values_mut().for_each(|inner| *inner = compared(inner.take()));
@@ -328,7 +337,8 @@ mod tests {
             let ours: Value = serde_json::from_str(body).unwrap();
             for (name, schema) in ours["components"]["schemas"].as_object().unwrap() {
                 // One holds a type of its own for any object, the other a reference that stands alone.
-                if name.ends_with(".ManagedFieldsEntry") || name.ends_with(".IngressRule") {
+                // Of a pod's status, Kubernetes merges one more list since.
+                if [".ManagedFieldsEntry", ".IngressRule", ".PodStatus"].iter().any(|end| name.ends_with(end)) {
                     continue;
                 }
                 let Some(theirs) = recorded["components"]["schemas"].get(name) else {

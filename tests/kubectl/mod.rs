@@ -2,6 +2,7 @@
 
 mod compare;
 mod objects;
+mod recorded;
 mod requests;
 mod server;
 mod streams;

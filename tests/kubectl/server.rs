@@ -189,6 +189,13 @@ impl Server {
         run(self.kubectl_command(line), line).await
     }
 
+    /// Runs kubectl to its end, in a directory and a namespace.
+    pub async fn kubectl_at(&self, dir: &std::path::Path, namespace: &str, args: &[&str]) -> Ended {
+        let mut command = self.kubectl_command("");
+        command.current_dir(dir).args(["--namespace", namespace]).args(args);
+        run(command, &args.join(" ")).await
+    }
+
     /// Runs our own command line to its end.
     pub async fn masthead(&self, line: &str) -> Ended {
         run(self.masthead_command(line), line).await
