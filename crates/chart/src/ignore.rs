@@ -26,19 +26,19 @@ struct Rule {
 #[derive(Debug)]
 enum Pattern {
     Name(String),
-    /// For names without slashes: a star stops at them.
+    /// What follows a star, which stops at slashes.
     End(String),
     /// What it begins with, and the whole of it.
     Glob(String, String),
 }
 
 impl Pattern {
-    fn new(text: &str, whole: bool) -> Pattern {
+    fn new(text: &str) -> Pattern {
         const META: [char; 4] = ['*', '?', '[', '\\'];
         let is_plain = |text: &str| !text.contains(META);
         match text.strip_prefix('*') {
             _ if is_plain(text) => Pattern::Name(text.to_owned()),
-            Some(end) if !whole && is_plain(end) => Pattern::End(end.to_owned()),
+            Some(end) if is_plain(end) => Pattern::End(end.to_owned()),
             _ => {
                 let start = text.split(META).next().unwrap_or_default();
                 Pattern::Glob(start.to_owned(), text.to_owned())
@@ -49,7 +49,7 @@ impl Pattern {
     fn matches(&self, name: &str) -> bool {
         match self {
             Pattern::Name(text) => text == name,
-            Pattern::End(end) => name.ends_with(end.as_str()),
+            Pattern::End(end) => name.strip_suffix(end.as_str()).is_some_and(|start| !start.contains('/')),
             Pattern::Glob(start, glob) => {
                 name.starts_with(start.as_str()) && glob::matches(glob, name).unwrap_or(false)
             }
@@ -85,7 +85,7 @@ impl Rules {
         let (folders_only, rule) = rule.strip_suffix('/').map_or((false, rule), |rule| (true, rule));
         let rooted = rule.strip_prefix('/');
         let whole = rooted.is_some() || rule.contains('/');
-        let pattern = Pattern::new(rooted.unwrap_or(rule), whole);
+        let pattern = Pattern::new(rooted.unwrap_or(rule));
         self.rules.push(Rule { pattern, negate, folders_only, whole });
         Ok(())
     }
@@ -149,6 +149,10 @@ mod tests {
         check("*~", "a/b~", false, true);
         check("a/*~", "a/b/c~", false, false);
         check("*", "a/b", false, true);
+        check("/*.tgz", "a.tgz", false, true);
+        check("/*.tgz", "a/b.tgz", false, false);
+        check("*/b", "a/b", false, true);
+        check("*/b", "c/a/b", false, false);
         check("a\\*", "a*", false, true);
         assert_eq!(Rules::parse(b"a/**/b").err(), Some("double-star (**) syntax is not supported".to_owned()));
         assert_eq!(Rules::parse(b"[").err(), Some("syntax error in pattern".to_owned()));
