@@ -195,10 +195,6 @@ pub static LIST_ANY: ListType = ListType { name: "[]interface {}", elem: Elem::A
 pub static LIST_STR: ListType = ListType { name: "[]string", elem: Elem::Str, methods: &[] };
 /// `[]int`
 pub static LIST_INT: ListType = ListType { name: "[]int", elem: Elem::Int(IntKind::Int), methods: &[] };
-/// `[]int64`
-pub static LIST_INT64: ListType = ListType { name: "[]int64", elem: Elem::Int(IntKind::Int64), methods: &[] };
-/// `[]float64`
-pub static LIST_FLOAT: ListType = ListType { name: "[]float64", elem: Elem::Float, methods: &[] };
 /// `[]map[string]interface {}`
 pub static LIST_MAP: ListType = ListType { name: "[]map[string]interface {}", elem: Elem::Map(&MAP_ANY), methods: &[] };
 /// `[][]interface {}`
@@ -207,5 +203,3 @@ pub static LIST_LIST: ListType = ListType { name: "[][]interface {}", elem: Elem
 pub static MAP_ANY: MapType = MapType { name: "map[string]interface {}", elem: Elem::Any, methods: &[] };
 /// `map[string]string`
 pub static MAP_STR: MapType = MapType { name: "map[string]string", elem: Elem::Str, methods: &[] };
-/// `map[string][]uint8`
-pub static MAP_BYTES: MapType = MapType { name: "map[string][]uint8", elem: Elem::Bytes, methods: &[] };

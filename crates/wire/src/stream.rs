@@ -97,7 +97,6 @@ fn frame(kind: Kind) -> pb::Frame {
 enum Lane {
     Stdin,
     Stdout,
-    Stderr,
 }
 
 /// Writes bytes as frames. Shutting a standard input down tells the process that it has ended.
@@ -129,7 +128,6 @@ impl AsyncWrite for FrameWriter {
         let kind = match self.lane {
             Lane::Stdin => Kind::Stdin(bytes),
             Lane::Stdout => Kind::Stdout(bytes),
-            Lane::Stderr => Kind::Stderr(bytes),
         };
         self.tx.send_item(frame(kind)).map_err(gone)?;
         Poll::Ready(Ok(len))
@@ -233,11 +231,6 @@ impl Output {
     /// Standard output as a writer.
     pub fn stdout_writer(&self) -> FrameWriter {
         FrameWriter::new(Lane::Stdout, self.tx.clone())
-    }
-
-    /// Standard error as a writer.
-    pub fn stderr_writer(&self) -> FrameWriter {
-        FrameWriter::new(Lane::Stderr, self.tx.clone())
     }
 }
 

@@ -56,7 +56,6 @@ pub enum ConnectError {
 #[derive(Clone)]
 pub struct Etcd {
     client: Client,
-    limits: Limits,
 }
 
 impl Etcd {
@@ -93,17 +92,9 @@ impl Etcd {
         let urls: Vec<String> = address.endpoints.iter().map(|endpoint| format!("{scheme}://{endpoint}")).collect();
         let failed = |source| ConnectError::Connect { endpoints: urls.join(","), source };
         let client = Client::connect(&urls, Some(options)).await.map_err(|error| failed(convert::error(&error)))?;
-        let store = Self { client, limits: Limits::ETCD };
+        let store = Self { client };
         store.revision().await.map_err(failed)?;
         Ok(store)
-    }
-
-    /// The same with other limits, for a cluster whose `--max-txn-ops` or `--max-request-bytes`
-    /// are not etcd's defaults.
-    #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
     }
 
     async fn page(&self, range: &Range) -> Result<RangeResult> {
@@ -138,7 +129,7 @@ impl Etcd {
     }
 
     async fn commit(&self, txn: Txn) -> Result<TxnResult> {
-        check::txn(&txn, &self.limits)?;
+        check::txn(&txn, &Limits::ETCD)?;
         let Txn { compare, success, failure } = txn;
         let call = EtcdTxn::new()
             .when(compare.into_iter().map(convert::compare).collect::<Vec<_>>())
@@ -305,6 +296,6 @@ impl Kv for Etcd {
     }
 
     fn limits(&self) -> Limits {
-        self.limits
+        Limits::ETCD
     }
 }
