@@ -109,11 +109,6 @@ impl Network {
         self.services.iter().any(|range| range.contains(ip))
     }
 
-    /// Whether a service may have this port on nodes.
-    pub fn is_node_port(&self, port: i32) -> bool {
-        (i32::from(self.node_ports.0)..=i32::from(self.node_ports.1)).contains(&port)
-    }
-
     /// The ranges of services as one text, parted by commas.
     pub fn services_text(&self) -> String {
         let texts: Vec<String> = self.services.iter().map(ToString::to_string).collect();
@@ -137,7 +132,6 @@ mod tests {
         assert_eq!((network.pods_text().as_str(), network.services_text().as_str()), (PODS, SERVICES));
         assert_eq!(network.api_ip(), Some([10, 96, 0, 1].into()));
         assert_eq!(network.dns_ip(), Some([10, 96, 0, 10].into()));
-        assert!(network.is_node_port(30_000) && network.is_node_port(32_767) && !network.is_node_port(29_999));
         assert_eq!(PodRange::new("10.0.0.0/25".parse().unwrap()), None);
         assert_eq!((network.families(), network.preferred_family()), (Families::V4, "IPv4"));
     }
