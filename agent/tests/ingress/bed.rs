@@ -188,7 +188,7 @@ pub async fn read(response: Response<Incoming>) -> Answer {
     Answer { status: parts.status.as_u16(), headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
 }
 
-/// A pod: it answers `<name> <method> <path>`, and in its own manner below `/echo`, `/trailers`, `/upgrade`, `/hold`.
+/// A pod: it answers `<name> <method> <path>`, and in its own manner below `/echo`, `/trailers`, `/refusal`, `/upgrade`, `/hold`.
 pub struct Pod {
     pub place: SocketAddr,
     pub requests: Arc<AtomicUsize>,
@@ -284,6 +284,11 @@ async fn answer(
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
             response.headers_mut().insert("connection", "upgrade".parse().unwrap());
             response.headers_mut().insert("upgrade", "websocket".parse().unwrap());
+            *response.body_mut() = full("");
+        }
+        "/refusal" => {
+            response.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+            response.headers_mut().insert("grpc-status", "5".parse().unwrap());
             *response.body_mut() = full("");
         }
         "/hold" => release.cancelled().await,

@@ -39,6 +39,9 @@ async fn a_pod_that_can_t_be_reached_is_passed_over() {
         "{}",
         answer.body
     );
+    // To HEAD it is said without words.
+    let got = raw(bed.place(false), b"HEAD /x HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    assert!(got.starts_with("HTTP/1.1 502 ") && got.ends_with("\r\n\r\n"), "{got}");
     bed.endpoints(&[]);
     let answer = bed.until("/x", 503).await;
     assert_eq!(answer.body, "503 service n/web has no ready endpoint for port 80\n");

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::SinkExt;
 use http::{Request, Version};
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Body, Frame};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -121,6 +121,11 @@ async fn grpc_goes_through_with_its_trailers() {
     let body = timeout(PATIENCE, response.into_body().collect()).await.unwrap().unwrap();
     assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
     assert_eq!(pod.header("te").as_deref(), Some("trailers"));
+    // A refusal is all in its head: a client tells it from an answer without an end.
+    let request = Request::post("http://a.test/refusal").header("content-type", "application/grpc");
+    let request = request.body(Full::default()).unwrap();
+    let response = timeout(PATIENCE, sender.send_request(request)).await.unwrap().unwrap();
+    assert!(response.headers()["grpc-status"] == "5" && response.body().is_end_stream());
     // What is no gRPC is given to the pod by HTTP/1.1.
     let request = Request::get("http://a.test/x").body(Full::default()).unwrap();
     let answer = read(timeout(PATIENCE, sender.send_request(request)).await.unwrap().unwrap()).await;
