@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -57,9 +57,11 @@ pub fn bind(volume: &Path, sub: &str, target: &Path) -> Result<(), Error> {
         .map_err(|error| fail(error.into()))
 }
 
-/// Makes the directories of a path that are missing, following no link out of the volume.
+/// Makes the directories of a path that are missing, following no link out of the volume. They have the volume's own
+/// permissions, or a container that may write to the volume could not write there.
 fn make(root: &Path, sub: &str) -> Result<(), Error> {
     let fail = |error: io::Error| Error(format!("failed to prepare subPath {sub:?}: {error}"));
+    let permissions = fs::metadata(root).map_err(fail)?.permissions();
     let mut at = root.to_owned();
     for part in Path::new(sub).components() {
         at.push(part);
@@ -72,10 +74,31 @@ fn make(root: &Path, sub: &str) -> Result<(), Error> {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 fs::create_dir(&at).map_err(fail)?;
-                fs::set_permissions(&at, fs::Permissions::from_mode(0o750)).map_err(fail)?;
+                fs::set_permissions(&at, permissions.clone()).map_err(fail)?;
             }
             Err(error) => return Err(fail(error)),
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_made_has_the_permissions_of_its_volume() {
+        for mode in [0o755, 0o2777] {
+            let dir = tempfile::tempdir().unwrap();
+            let root = dir.path().join("volume");
+            fs::create_dir(&root).unwrap();
+            fs::set_permissions(&root, fs::Permissions::from_mode(mode)).unwrap();
+            make(&root, "a/b").unwrap();
+            for made in ["a", "a/b"] {
+                assert_eq!(fs::metadata(root.join(made)).unwrap().permissions().mode() & 0o7777, mode, "{made}");
+            }
+        }
+    }
 }
