@@ -31,7 +31,7 @@ impl Needs {
         }
         if self.embedded {
             // Many kernels have it as a module that nothing has asked for yet.
-            if !has("overlay") && !(runs("modprobe", "overlay") && has("overlay")) {
+            if !(has("overlay") || runs("modprobe", "overlay") && has("overlay")) {
                 missing.push(("overlayfs: containers stand on it", "load it: modprobe overlay"));
             }
             if !has("cgroup") && !has("cgroup2") {

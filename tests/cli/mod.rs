@@ -1,19 +1,32 @@
 //! The command line by itself: its help, its words and exit codes where no control plane runs, what it leaves alone.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Columns of a line of help, at most.
 const WIDTH: usize = 100;
 
+/// How long a control plane may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Runs a line of words in a folder, with its data in `data` there.
 fn masthead(folder: &Path, line: &str) -> Output {
+    command(folder, line).output().expect("it runs")
+}
+
+fn command(folder: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_masthead"));
     for name in ["MASTHEAD_SERVER", "MASTHEAD_TOKEN", "MASTHEAD_NAMESPACE", "MASTHEAD_LOG", "COLUMNS"] {
         command.env_remove(name);
     }
     command.env("MASTHEAD_DATA", folder.join("data")).current_dir(folder).stdin(Stdio::null());
-    command.args(line.split_whitespace()).output().expect("it runs")
+    command.args(line.split_whitespace());
+    command
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -116,6 +129,28 @@ fn exit_codes_say_whose_fault_it_is() {
     assert_eq!(std::fs::read_dir(&foreign).expect("a folder").count(), 1, "nothing is written there");
     let none = masthead(folder.path(), "down");
     assert!(none.status.success() && text(&none.stdout).starts_with("nothing to remove: there is no "), "{none:?}");
+}
+
+/// Each line of a log that could not be written was once told to the same log, which panicked.
+#[test]
+fn a_full_disk_below_the_log_ends_no_control_plane() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let full = || File::options().write(true).open("/dev/full").expect("a device that is always full");
+    let mut serve = command(folder.path(), "serve --listen 127.0.0.1:0 --listen-nodes 127.0.0.1:0 --log debug");
+    let mut serve = serve.stdout(full()).stderr(full()).spawn().expect("it starts");
+    let began = Instant::now();
+    while !masthead(folder.path(), "status").status.success() {
+        assert_eq!(serve.try_wait().expect("its state"), None, "it ended");
+        assert!(began.elapsed() < PATIENCE, "it does not answer");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    kill(Pid::from_raw(i32::try_from(serve.id()).expect("a process")), Signal::SIGTERM).expect("it is there");
+    assert!(serve.wait().expect("its end").success());
+    // Of what cannot be written the user hears.
+    let done =
+        command(folder.path(), "completion bash").stdout(full()).stderr(Stdio::piped()).output().expect("it runs");
+    let said = text(&done.stderr);
+    assert!(done.status.code() == Some(78) && said.contains("No space left on device"), "{done:?}");
 }
 
 #[test]
