@@ -160,7 +160,10 @@ impl CapabilitiesObject {
     pub(crate) fn new(capabilities: &Capabilities) -> CapabilitiesObject {
         let items = capabilities.api_versions.iter().map(Value::str).collect();
         CapabilitiesObject {
-            kube_version: Value::Object(std::rc::Rc::new(KubeVersionObject(capabilities.kube_version.clone()))),
+            kube_version: Value::Object(std::rc::Rc::new(KubeVersionObject {
+                version: capabilities.kube_version.clone(),
+                is_copy: false,
+            })),
             api_versions: Value::List(List::new(&VERSION_SET, items)),
             helm_version: Value::Object(std::rc::Rc::new(HelmVersionObject)),
         }
@@ -226,7 +229,11 @@ static VERSION_SET: ListType = ListType {
     }],
 };
 
-struct KubeVersionObject(KubeVersion);
+/// `chartutil.KubeVersion`, whose pointer has the method `String`: an action prints the field, but not its copy, with it.
+struct KubeVersionObject {
+    version: KubeVersion,
+    is_copy: bool,
+}
 
 impl Object for KubeVersionObject {
     fn type_name(&self) -> &str {
@@ -239,19 +246,28 @@ impl Object for KubeVersionObject {
 
     fn field(&self, name: &str) -> Option<Value> {
         match name {
-            "Version" => Some(Value::str(&self.0.version)),
-            "Major" => Some(Value::str(&self.0.major)),
-            "Minor" => Some(Value::str(&self.0.minor)),
+            "Version" => Some(Value::str(&self.version.version)),
+            "Major" => Some(Value::str(&self.version.major)),
+            "Minor" => Some(Value::str(&self.version.minor)),
             _ => None,
         }
     }
 
     fn method(&self, name: &str) -> Option<Signature> {
-        matches!(name, "String" | "GitVersion").then_some(Signature { params: &[], variadic: None })
+        (!self.is_copy && matches!(name, "String" | "GitVersion")).then_some(Signature { params: &[], variadic: None })
     }
 
     fn call(&self, _call: &mut Call<'_>, _method: &str, _args: &[Value]) -> Result<Value, String> {
-        Ok(Value::str(&self.0.version))
+        Ok(Value::str(&self.version.version))
+    }
+
+    fn printed_in_place(&self) -> Option<String> {
+        (!self.is_copy).then(|| self.version.version.clone())
+    }
+
+    fn copied(&self) -> Option<Value> {
+        let copy = || KubeVersionObject { version: self.version.clone(), is_copy: true };
+        (!self.is_copy).then(|| Value::Object(std::rc::Rc::new(copy())))
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
@@ -266,11 +282,11 @@ impl Object for KubeVersionObject {
     }
 
     fn to_json(&self) -> Result<Json, String> {
-        Ok(json!({"Version": self.0.version, "Major": self.0.major, "Minor": self.0.minor}))
+        Ok(json!({"Version": self.version.version, "Major": self.version.major, "Minor": self.version.minor}))
     }
 
     fn equals(&self, other: &dyn Object) -> Option<bool> {
-        Some(other.as_any().downcast_ref::<KubeVersionObject>().is_some_and(|other| other.0 == self.0))
+        Some(other.as_any().downcast_ref::<KubeVersionObject>().is_some_and(|other| other.version == self.version))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -90,3 +90,50 @@ fn a_dot_as_a_key_is_no_error() {
         Ok("---\n# Source: t/templates/x.yaml\nn: 3\n"),
     );
 }
+
+/// A struct whose pointer has a `String` method is printed with it where it stands; a copy, which functions get, is not.
+#[test]
+fn versions_files_and_values_are_go_s() {
+    let template = r#"{{ $v := .Capabilities.KubeVersion }}x: |
+  {{ $v }} {{ with $v }}{{ . }}{{ end }} {{ or $v 1 }} {{ template "t" $v }} {{ $v.String }}
+  {{ print $v }} {{ $v | toString }} {{ default 1 $v }} {{ include "t" $v }} {{ range list $v }}{{ . }}{{ end }} {{ $v | toJson }}
+  {{ .Files.No }} {{ typeOf .Files.No }} {{ len .Files.No }} {{ .Files.No | default "d" }} {{ index .Files "no" }}
+  {{ .Values.PathValue "a.b" }} {{ (.Values.Table "a").b }} {{ typeOf (.Values.Table "a") }} {{ typeOf .Values.AsMap }} {{ .Values.YAML | trim | quote }}
+{{ define "t" }}{{ . }}{{ end }}
+"#;
+    let chart = |template| [("Chart.yaml", "t\n"), ("values.yaml", "a: {b: 1}\n"), ("templates/x.yaml", template)];
+    let expect = r#"---
+# Source: t/templates/x.yaml
+x: |
+  v1.36.0 v1.36.0 v1.36.0 v1.36.0 v1.36.0
+  {v1.36.0 1 36} {v1.36.0 1 36} {v1.36.0 1 36} {v1.36.0 1 36} {v1.36.0 1 36} {"Version":"v1.36.0","Major":"1","Minor":"36"}
+  [] []uint8 0 d []
+  1 1 chartutil.Values map[string]interface {} "a:\n  b: 1"
+"#;
+    check(&chart(template), &[], Ok(expect));
+    for (template, words) in [
+        (
+            "{{ (default 1 .Capabilities.KubeVersion).String }}",
+            "27: executing \"t/templates/x.yaml\" at <.Capabilities.KubeVersion>: can't evaluate field String in type chartutil.KubeVersion",
+        ),
+        (
+            "{{ .Files.No.x }}",
+            "9: executing \"t/templates/x.yaml\" at <.Files.No.x>: can't evaluate field x in type []uint8",
+        ),
+        (
+            "{{ .Values.PathValue \"a.c\" }}",
+            "10: executing \"t/templates/x.yaml\" at <.Values.PathValue>: error calling PathValue: \"c\" is not a value",
+        ),
+        (
+            "{{ .Values.Table \"x.y\" }}",
+            "10: executing \"t/templates/x.yaml\" at <.Values.Table>: error calling Table: \"x\" is not a table",
+        ),
+        (
+            "{{ .Values.Table }}",
+            "10: executing \"t/templates/x.yaml\" at <.Values.Table>: wrong number of args for Table: want 1 got 0",
+        ),
+    ] {
+        let found = run(&chart(template), &[]).expect_err("it fails");
+        assert!(found.contains(&format!("template: t/templates/x.yaml:1:{words}\n")), "{template}: {found}");
+    }
+}

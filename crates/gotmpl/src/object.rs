@@ -35,6 +35,16 @@ pub trait Object {
         None
     }
 
+    /// What an action prints of a struct whose pointer has a `String` or `Error` method, while it stands where it was made.
+    fn printed_in_place(&self) -> Option<String> {
+        None
+    }
+
+    /// The copy of such a struct, which is what functions get: it has no pointer.
+    fn copied(&self) -> Option<Value> {
+        None
+    }
+
     /// All fields in the order of the struct, with their names, for printing.
     fn fields(&self) -> Vec<(&'static str, Value)> {
         Vec::new()

@@ -144,7 +144,7 @@ impl Execution<'_> {
         }
         if let Some(last) = last {
             let value = self.validate(frame, Typed::plain(last), param(rest.len()))?;
-            argv.push(value);
+            argv.push(copied(value));
         }
         Ok(())
     }
@@ -161,7 +161,8 @@ impl Execution<'_> {
             _ => {
                 let value = self.operand(frame, dot, id)?;
                 match param {
-                    Param::Any | Param::Reflect => Ok(value.value),
+                    Param::Any => Ok(copied(value.value)),
+                    Param::Reflect => Ok(value.value),
                     _ => self.validate(frame, value, param),
                 }
             }
@@ -286,6 +287,15 @@ impl Execution<'_> {
             }
         }
         Ok(last.map_or(value, Typed::plain))
+    }
+}
+
+/// A value as an `interface {}`, which holds a copy of a struct.
+#[inline]
+fn copied(value: Value) -> Value {
+    match &value {
+        Value::Object(object) => object.copied().unwrap_or(value),
+        _ => value,
     }
 }
 

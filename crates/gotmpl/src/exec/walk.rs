@@ -93,7 +93,13 @@ impl Execution<'_> {
             Value::Str(text) => self.out.extend_from_slice(text.as_bytes()),
             Value::Nil => self.out.extend_from_slice(b"<no value>"),
             value => {
-                if let Err(text) = print::append(&mut self.out, value) {
+                let in_place = match value {
+                    Value::Object(object) => object.printed_in_place(),
+                    _ => None,
+                };
+                if let Some(text) = in_place {
+                    self.out.extend_from_slice(text.as_bytes());
+                } else if let Err(text) = print::append(&mut self.out, value) {
                     return self.fail(frame, &text);
                 }
             }

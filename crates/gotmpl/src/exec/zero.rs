@@ -9,7 +9,8 @@ use crate::value::Value;
 /// `reflect.Zero` of an element type.
 pub(crate) fn zero(elem: Elem) -> Value {
     match elem {
-        Elem::Any | Elem::Bytes | Elem::Object(_) => Value::Nil,
+        Elem::Any | Elem::Object(_) => Value::Nil,
+        Elem::Bytes => Value::Bytes(Str::EMPTY),
         Elem::Bool => Value::Bool(false),
         Elem::Str => Value::Str(Str::EMPTY),
         Elem::Int(kind) => Value::Int(kind, 0),
