@@ -265,7 +265,8 @@ fn processes(subjects: &[Subject], module: Option<&Module>) {
         let ours = || process(&own, &["chart"], subject);
         let theirs = || helm.as_ref().map_or(f64::NAN, |helm| process(helm, &[], subject));
         // Once for the disk.
-        (ours(), theirs());
+        ours();
+        theirs();
         let (ours, theirs): (Vec<f64>, Vec<f64>) = (0..STARTS).map(|_| (ours(), theirs())).unzip();
         let (ours, theirs) = (middle(ours), middle(theirs));
         println!("{:24}{ours:9.2}{theirs:9.1}{:8.1}", subject.name, theirs / ours);
