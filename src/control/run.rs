@@ -109,6 +109,9 @@ impl Control {
 
     async fn woken(&mut self, watch: &mut WatchStream) -> Woken {
         if self.state.is_open() {
+            if self.state.is_partial() {
+                tokio::task::yield_now().await;
+            }
             return Woken::Due;
         }
         let (clock, next) = (&self.clock, self.state.due_ms());

@@ -5,6 +5,7 @@
 //! again, tell nodes once more. `run.rs` takes these turns, in production and in the simulation.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use masthead_api::change::EventNote;
@@ -23,12 +24,18 @@ use crate::control::view::View;
 use crate::nodes::plan::Tables;
 use crate::nodes::report::Report;
 
+/// How many tasks one turn decides on. Nothing is taken in meanwhile, so whoever waits to see what was written waits for
+/// the turn: after a large commit it would take a quarter of a second.
+const TASKS_MAX: usize = 256;
+
 /// What is open.
 pub struct State {
     view: Arc<View>,
     reports: Reports,
     dispatch: Dispatch,
     open: BTreeSet<Task>,
+    /// The last task of a turn that left others open.
+    last: Option<Task>,
     /// When what is not open yet will be, in milliseconds of the loop's clock.
     due: BTreeMap<Task, u64>,
     /// The commit that was applied last, as the last decisions saw it.
@@ -62,6 +69,7 @@ impl State {
             reports: Reports::new(born_s),
             dispatch: Dispatch::holding_back(),
             open: BTreeSet::new(),
+            last: None,
             due: BTreeMap::new(),
             applied: None,
         }
@@ -129,6 +137,11 @@ impl State {
         !self.open.is_empty() || self.reports.is_ready()
     }
 
+    /// Whether the last turn left something open: then it was not short, and others may want to go on.
+    pub fn is_partial(&self) -> bool {
+        self.last.is_some()
+    }
+
     /// When there will be something to do even if nothing comes in.
     pub fn due_ms(&self) -> Option<u64> {
         let release = self.dispatch.due_ms().map(|at_ms| at_ms + 1);
@@ -153,9 +166,9 @@ impl State {
         told
     }
 
-    /// Decides everything that is open on one view; none when all is as it should be.
+    /// Decides what is open, or [`TASKS_MAX`] of it, on one view; none when that is as it should be.
     pub fn decide(&mut self, now_ms: u64, mut cx: Context) -> Option<Decided> {
-        let tasks = std::mem::take(&mut self.open);
+        let tasks = turn(&mut self.open, &mut self.last);
         let cluster = self.view.read().clone();
         let mut round = Round::default();
         self.reports.decide(&cluster, &mut cx, &mut round);
@@ -190,6 +203,20 @@ impl State {
     }
 }
 
+/// Takes what the next turn decides on out of what is open: all, or what comes after the last turn's, round and round, so
+/// that what is open again and again keeps nothing else waiting.
+fn turn(open: &mut BTreeSet<Task>, last: &mut Option<Task>) -> BTreeSet<Task> {
+    if open.len() <= TASKS_MAX {
+        *last = None;
+        return std::mem::take(open);
+    }
+    let after = last.take().map_or(Bound::Unbounded, Bound::Excluded);
+    let tasks: Vec<Task> = open.range((after, Bound::Unbounded)).chain(open.iter()).take(TASKS_MAX).cloned().collect();
+    tasks.iter().for_each(|task| drop(open.remove(task)));
+    *last = tasks.last().cloned();
+    tasks.into_iter().collect()
+}
+
 impl Decided {
     /// Whether it tells users something, for which the write needs a lease.
     pub fn has_events(&self) -> bool {
@@ -210,5 +237,38 @@ impl Decided {
     /// What it decided on, when nothing of it can be written.
     pub fn into_tasks(self) -> BTreeSet<Task> {
         self.tasks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tasks(names: impl Iterator<Item = usize>) -> BTreeSet<Task> {
+        names.map(|name| Task::Node(format!("{name:06}"))).collect()
+    }
+
+    #[test]
+    fn a_turn_is_short_and_what_is_open_again_keeps_nothing_waiting() {
+        let check = |open: usize, again: usize, turns: usize| {
+            let (mut open, mut last) = (tasks(0..open), None);
+            let (all, again) = (open.clone(), tasks(0..again));
+            let mut done = BTreeSet::new();
+            for _ in 0..turns {
+                assert!(!all.iter().all(|task| done.contains(task)), "earlier than expected");
+                let now = turn(&mut open, &mut last);
+                assert!(now.len() <= TASKS_MAX && now.is_disjoint(&open));
+                assert_eq!(last.is_some(), !open.is_empty());
+                done.extend(now);
+                open.extend(again.iter().cloned());
+            }
+            assert_eq!(done, all);
+        };
+        check(TASKS_MAX, 0, 1);
+        check(TASKS_MAX + 1, 0, 2);
+        check(10 * TASKS_MAX, 0, 10);
+        // The first of them are open again after each turn.
+        check(10 * TASKS_MAX, TASKS_MAX, 10);
+        check(10 * TASKS_MAX, 3 * TASKS_MAX, 10);
     }
 }
