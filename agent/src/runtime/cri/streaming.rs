@@ -130,7 +130,7 @@ async fn connection(tcp: TcpStream, offers: Offers, runtime: Arc<dyn Runtime>) {
     if let Ok((upgrade, stream, speech)) = started.try_recv()
         && let Ok(upgraded) = upgrade.await
     {
-        speak(upgraded, stream, speech, runtime.as_ref()).await;
+        speak(upgraded, stream, speech, runtime).await;
     }
 }
 
@@ -145,7 +145,7 @@ enum Speech {
     Tunnel,
 }
 
-async fn speak(upgraded: Upgraded, stream: Stream, speech: Speech, runtime: &dyn Runtime) {
+async fn speak(upgraded: Upgraded, stream: Stream, speech: Speech, runtime: Arc<dyn Runtime>) {
     let io = TokioIo::new(upgraded);
     let can_close = match speech {
         Speech::Spdy => {
@@ -159,12 +159,12 @@ async fn speak(upgraded: Upgraded, stream: Stream, speech: Speech, runtime: &dyn
     let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     match speech {
         Speech::Tunnel => tunnel(socket, stream, runtime).await,
-        _ => messages::run(socket, stream, can_close, runtime).await,
+        _ => messages::run(socket, stream, can_close, runtime.as_ref()).await,
     }
 }
 
 /// SPDY's bytes in and out of messages.
-async fn tunnel(socket: Socket, stream: Stream, runtime: &dyn Runtime) {
+async fn tunnel(socket: Socket, stream: Stream, runtime: Arc<dyn Runtime>) {
     let (sink, messages) = socket.split();
     let bytes = messages.filter_map(|message| {
         let bytes = match message {

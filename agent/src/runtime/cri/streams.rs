@@ -1,29 +1,29 @@
-//! The server's side of a SPDY connection: a session, or connections to ports, each of which comes with its port.
+//! The server's side of a SPDY connection: a session, or connections to ports.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::runtime::contract::Runtime;
 use crate::runtime::cri::channel::{self, ERROR, STDERR, STDOUT};
 use crate::runtime::cri::offer::{self, Stream as Offer};
-use crate::runtime::cri::tell::{CHUNK, Client, Output as Told, tell};
+use crate::runtime::cri::tell::{Client, Output as Told, tell};
 use crate::runtime::cri::wanted::Wanted;
 use crate::runtime::error::Result;
 use crate::runtime::streams::{BoxWrite, Session, TerminalSize};
+use crate::spdy::ports;
 use crate::spdy::serve::{Connection, Output, Stream, serve};
 
 /// How long a client may take to open its streams (Kubernetes' `DefaultStreamCreationTimeout`).
 const OPENED_WITHIN: Duration = Duration::from_secs(30);
 /// How long the last words may take to be sent.
 const GOODBYE: Duration = Duration::from_secs(30);
-/// Connections to ports of which one of the two streams has come.
-const HALVES_MAX: usize = 256;
 
 /// Serves what the URL led to.
-pub async fn run<R, W>(from: R, to: W, offer: Offer, runtime: &dyn Runtime)
+pub async fn run<R, W>(from: R, to: W, offer: Offer, runtime: Arc<dyn Runtime>)
 where
     R: AsyncRead + Unpin + Send,
     W: AsyncWrite + Unpin + Send,
@@ -31,7 +31,13 @@ where
     let (connection, wire) = serve(from, to);
     let work = async {
         match offer {
-            Offer::Port { sandbox_id, .. } => forward(connection, &sandbox_id, runtime).await,
+            Offer::Port { sandbox_id, .. } => {
+                let connect = |port| {
+                    let (runtime, sandbox_id) = (Arc::clone(&runtime), sandbox_id.clone());
+                    async move { runtime.port_forward(&sandbox_id, port).await.map_err(|e| e.to_string()) }
+                };
+                ports::forward(connection, connect).await;
+            }
             Offer::Exec(request) => {
                 let wanted = offer::of_exec(&request);
                 session(connection, wanted, runtime.exec(request)).await;
@@ -148,84 +154,4 @@ async fn hear(
     };
     tokio::join!(type_in, size);
     std::future::pending().await
-}
-
-/// Connects to ports of a sandbox: of each connection one stream carries the data and one its error.
-async fn forward(mut connection: Connection, sandbox_id: &str, runtime: &dyn Runtime) {
-    let mut halves: HashMap<String, Stream> = HashMap::new();
-    let mut pumps = futures::stream::FuturesUnordered::new();
-    loop {
-        let stream = tokio::select! {
-            stream = connection.next() => stream,
-            Some(()) = futures::StreamExt::next(&mut pumps) => continue,
-        };
-        let Some(stream) = stream else { return };
-        let key = request_id(&stream);
-        match halves.remove(&key) {
-            Some(other) if is_data(&other) != is_data(&stream) => {
-                let (data, error) = if is_data(&stream) { (stream, other) } else { (other, stream) };
-                pumps.push(connect(data, error, sandbox_id, runtime));
-            }
-            // A connection that is never whole is forgotten for the newest.
-            _ if halves.len() >= HALVES_MAX => {}
-            _ => drop(halves.insert(key, stream)),
-        }
-    }
-}
-
-fn is_data(stream: &Stream) -> bool {
-    stream.headers.get("streamtype").is_some_and(|kind| kind == "data")
-}
-
-/// What the two streams of a connection have in common. Clients without it open the error's stream right before the data's.
-fn request_id(stream: &Stream) -> String {
-    let before = if is_data(stream) { stream.id.saturating_sub(2) } else { stream.id };
-    stream.headers.get("requestid").cloned().unwrap_or_else(|| before.to_string())
-}
-
-async fn connect(data: Stream, error: Stream, sandbox_id: &str, runtime: &dyn Runtime) {
-    if let Err(why) =
-        pump(&data.headers.get("port").cloned().unwrap_or_default(), data.input, &data.output, sandbox_id, runtime)
-            .await
-    {
-        error.output.data(why.as_bytes()).await;
-    }
-    data.output.finish().await;
-    error.output.finish().await;
-}
-
-/// Moves the bytes of one connection, until the pod ends it.
-async fn pump(
-    port: &str,
-    mut typed: mpsc::Receiver<bytes::Bytes>,
-    output: &Output,
-    sandbox_id: &str,
-    runtime: &dyn Runtime,
-) -> std::result::Result<(), String> {
-    let number = port.parse().ok().filter(|port: &u16| *port > 0).ok_or_else(|| format!("{port:?} is no port"))?;
-    let duplex = runtime.port_forward(sandbox_id, number).await.map_err(|error| error.to_string())?;
-    let (mut from, mut to) = tokio::io::split(duplex);
-    let send = async {
-        while let Some(bytes) = typed.recv().await {
-            if to.write_all(&bytes).await.is_err() || to.flush().await.is_err() {
-                break;
-            }
-        }
-        let _ = to.shutdown().await;
-        // Who has said everything still listens.
-        std::future::pending::<()>().await;
-    };
-    let receive = async {
-        let mut buffer = vec![0; CHUNK];
-        while let Ok(n @ 1..) = from.read(&mut buffer).await {
-            if !output.data(&buffer[..n]).await {
-                break;
-            }
-        }
-    };
-    tokio::select! {
-        () = send => {}
-        () = receive => {}
-    }
-    Ok(())
 }
