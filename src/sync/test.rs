@@ -248,7 +248,7 @@ impl Tests {
 
     async fn make(&self, hook: &Hook) -> Result<Active, String> {
         let mut cx = clock::context();
-        let object = object_of(&self.key, HookEvent::Test, hook, &mut cx)?;
+        let object = object_of(&self.key, HookEvent::Test, hook, &self.sync.view().read(), &mut cx)?;
         let active = Active { key: hook.key().clone(), uid: object.meta().uid.clone(), since_s: cx.now.0 };
         let change = Change::Create { object, reason: format!("test of {}", self.key) };
         self.write(change).await.map_err(|error| error.to_string())?;

@@ -5,6 +5,7 @@
 //! simulation run the code that production runs.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod admission;
 pub mod cluster;
 pub mod context;
 pub mod control;

@@ -489,7 +489,7 @@ impl Machine<'_, '_> {
 
     /// The object of a hook as it is made.
     fn object(&mut self, event: HookEvent, hook: &Hook) -> Result<Arc<Object>, String> {
-        object_of(self.key, event, hook, self.cx)
+        object_of(self.key, event, hook, self.around.cluster, self.cx)
     }
 
     /// The change does not go on with this commit.
@@ -653,8 +653,14 @@ enum Room {
 /// The object of a hook as it is made for an event of a release.
 ///
 /// # Errors
-/// The manifest is no object.
-pub fn object_of(release: &ReleaseKey, event: HookEvent, hook: &Hook, cx: &mut Context) -> Result<Arc<Object>, String> {
+/// The manifest is no object, or a pod that is not admitted.
+pub fn object_of(
+    release: &ReleaseKey,
+    event: HookEvent,
+    hook: &Hook,
+    cluster: &Cluster,
+    cx: &mut Context,
+) -> Result<Arc<Object>, String> {
     let mut value = hook.object.value();
     if hook.key().kind.info().kind == "Job"
         && let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut)
@@ -668,7 +674,7 @@ pub fn object_of(release: &ReleaseKey, event: HookEvent, hook: &Hook, cx: &mut C
         notes.insert(RELEASE_ANNOTATION.to_owned(), json!(format!("{}/{}", release.namespace, release.name)));
         notes.insert(EVENT_ANNOTATION.to_owned(), json!(event.name()));
     }
-    newborn(value, cx)
+    newborn(&hook.object, value, cluster, cx)
 }
 
 /// The first object of a release that is not healthy: what it waits for, and why it has failed if it has.

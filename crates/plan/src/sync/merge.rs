@@ -1,8 +1,10 @@
 //! What git asks for, what it asked for before, and what is → the object as it will be, before admission.
 //!
 //! Git owns everything outside `status` and the metadata that servers and controllers write. Labels and annotations
-//! are merged three ways: keys that git set before and sets no more go, keys that others set stay.
+//! are merged three ways: keys that git set before and sets no more go, keys that others set stay. So are the fields of a
+//! pod's spec, of which admission and the scheduler fill in some.
 
+use masthead_api::kind::registry::POD;
 use masthead_api::object::Object;
 use serde_json::{Map, Value};
 
@@ -18,6 +20,8 @@ const SERVER_OWNED: [&str; 9] = [
     "deletionGracePeriodSeconds",
     "managedFields",
 ];
+
+const TOLERATIONS: &str = "tolerations";
 
 /// `wanted` laid over `live`; `last` is what git asked for when the record was made.
 pub fn overlay(live: &Object, last: Option<&Object>, wanted: &Object) -> Value {
@@ -49,6 +53,12 @@ pub fn overlay(live: &Object, last: Option<&Object>, wanted: &Object) -> Value {
             };
         }
     }
+    if live.key().kind == POD
+        && let Some(spec) = out.get_mut("spec").and_then(Value::as_object_mut)
+    {
+        let last = last.map(Object::value);
+        keep_filled_in(live_value.get("spec"), last.as_ref().and_then(|last| last.get("spec")), spec);
+    }
     if let Some(map) = out.as_object_mut() {
         match live_value.get("status") {
             Some(status) => map.insert("status".to_owned(), status.clone()),
@@ -56,4 +66,23 @@ pub fn overlay(live: &Object, last: Option<&Object>, wanted: &Object) -> Value {
         };
     }
     out
+}
+
+/// Lays what others filled in of a live pod's spec below what git asks for. Tolerations, which admission adds to those of
+/// the manifest, are kept one by one.
+fn keep_filled_in(live: Option<&Value>, last: Option<&Value>, spec: &mut Map<String, Value>) {
+    for (field, value) in live.and_then(Value::as_object).into_iter().flatten() {
+        let before = last.and_then(|last| last.get(field));
+        match (spec.get_mut(field), value.as_array()) {
+            (None, _) if before.is_none() => drop(spec.insert(field.clone(), value.clone())),
+            (asked, Some(value)) if field == TOLERATIONS => {
+                let was_gits = |one: &Value| before.and_then(Value::as_array).is_some_and(|all| all.contains(one));
+                let added: Vec<Value> = value.iter().filter(|one| !was_gits(one)).cloned().collect();
+                let mut all = asked.and_then(|asked| asked.as_array().cloned()).unwrap_or_default();
+                all.extend(added.into_iter().filter(|one| !all.contains(one)).collect::<Vec<_>>());
+                spec.insert(field.clone(), Value::Array(all));
+            }
+            _ => {}
+        }
+    }
 }

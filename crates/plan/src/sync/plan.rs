@@ -197,7 +197,7 @@ fn ask(
 fn born(cluster: &Cluster, wanted: &Wanted, cx: &mut Context) -> Result<Arc<Object>, Vec<Problem>> {
     let value = admit::fit(wanted.object.value(), cluster.network().families())
         .map_err(|faults| faults.into_iter().map(|f| wanted.problem(f.path, f.message)).collect::<Vec<_>>())?;
-    newborn::newborn(value, cx).map_err(|why| vec![wanted.problem(String::new(), why)])
+    newborn::newborn(&wanted.object, value, cluster, cx).map_err(|why| vec![wanted.problem(String::new(), why)])
 }
 
 /// Whether an object goes when it has done its work, as a job with a time after its end does: it was made when git asked
@@ -216,6 +216,8 @@ fn is_immutable(fault: &FieldProblem) -> bool {
     fault.message.contains("field is immutable")
         || fault.message.contains("may not change once set")
         || fault.message.contains("updates to")
+        || fault.message.contains("pod updates may not")
+        || fault.message.contains("existing toleration can not be modified")
         // The address that a service was given is of the family that it had.
         || fault.message.contains("value as indicated by `ipFamilies[")
 }

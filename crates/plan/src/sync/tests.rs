@@ -131,6 +131,57 @@ fn labels_that_others_set_stay_and_those_git_drops_go() {
     assert_eq!(labels, [("both", "git"), ("theirs", "2")]);
 }
 
+/// What the scheduler and admission wrote is not git's to take back.
+#[test]
+fn a_pod_of_git_is_admitted_as_any_other_and_changes_where_a_pod_may() {
+    let pod = |image: &str, more: Value| {
+        let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one", "labels": {"image": image.replace(":", "-")}},
+            "spec": {"containers": [{"name": "c", "image": image}]}});
+        let spec = pod["spec"].as_object_mut().expect("an object");
+        spec.extend(more.as_object().cloned().unwrap_or_default());
+        pod
+    };
+    let critical =
+        json!({"priorityClassName": "system-cluster-critical", "tolerations": [{"key": "a", "operator": "Exists"}]});
+    let mut cluster = Cluster::default();
+    run(&mut cluster, &desired("a", &[("x.yaml", pod("a:1", critical.clone()))]));
+    let key = cluster.objects().next().expect("one").key().clone();
+    let spec = |cluster: &Cluster| cluster.get(&key).expect("live").value()["spec"].clone();
+    assert_eq!(spec(&cluster)["priority"], json!(2_000_000_000));
+    assert_eq!(spec(&cluster)["serviceAccountName"], json!("default"));
+    let tolerations = spec(&cluster)["tolerations"].clone();
+    assert_eq!(tolerations.as_array().map(Vec::len), Some(3), "{tolerations}");
+    let mut live = cluster.get(&key).expect("live").value();
+    live["spec"]["nodeName"] = json!("here");
+    cluster.apply(Event::Put(Arc::new(Object::from_value(live).expect("an object").at(50))));
+
+    let check = |cluster: &Cluster, next: Value, expect: Action| {
+        let (plan, problems) =
+            plan(&desired("b", &[("x.yaml", next)]), cluster, Rules::default(), &mut Context::new(1000, 3));
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(actions(&plan), [(expect, "one".into())]);
+        plan
+    };
+    let mut more = critical.clone();
+    more["tolerations"] = json!([{"key": "a", "operator": "Exists"}, {"key": "b", "operator": "Exists"}]);
+    let changed = check(&cluster, pod("a:2", more.clone()), Action::Change);
+    check(&cluster, pod("a:1", json!({"priorityClassName": "system-cluster-critical"})), Action::Replace);
+    check(&cluster, pod("a:1", json!({"tolerations": critical["tolerations"]})), Action::Replace);
+    let mut other = critical.clone();
+    other["hostNetwork"] = json!(true);
+    check(&cluster, pod("a:1", other), Action::Replace);
+    apply(&mut cluster, &changed);
+    let after = spec(&cluster);
+    assert_eq!((&after["nodeName"], &after["containers"][0]["image"]), (&json!("here"), &json!("a:2")));
+    assert_eq!(after["tolerations"].as_array().map(Vec::len), Some(4));
+    assert!(
+        plan(&desired("b", &[("x.yaml", pod("a:2", more))]), &cluster, Rules::default(), &mut Context::new(1, 3))
+            .0
+            .entries
+            .is_empty()
+    );
+}
+
 #[test]
 fn a_field_that_cannot_change_needs_a_confirmed_replacement() {
     let mut cluster = Cluster::default();

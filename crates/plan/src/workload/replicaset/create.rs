@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use masthead_api::admit::{self, admission};
-use masthead_api::core::config::ServiceAccount;
+use masthead_api::admit;
 use masthead_api::core::pod::{Pod, PodTemplateSpec};
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::Resource;
-use masthead_api::kind::registry::{POD, SERVICE_ACCOUNT};
+use masthead_api::kind::registry::POD;
 use masthead_api::object::Object;
 
+use crate::admission;
 use crate::cluster::view::Cluster;
 use crate::context::Context;
 use crate::workload::claim::controller_reference;
@@ -84,7 +84,7 @@ pub fn named(
     meta.annotations = template.metadata.annotations.clone();
     meta.finalizers = template.metadata.finalizers.clone();
     meta.owner_references = vec![controller_reference(owner)];
-    admission(cluster, &mut pod).map_err(|why| Error::Forbidden { name: pod.metadata.name.clone(), why })?;
+    admission::of_pod(cluster, &mut pod).map_err(|why| Error::Forbidden { name: pod.metadata.name.clone(), why })?;
     let name = pod.metadata.name.clone();
     let value = pod.to_json_value().map_err(|error| Error::Unreadable(error.to_string()))?;
     let value = admit::create(value, namespace).map_err(|problems| {
@@ -95,20 +95,6 @@ pub fn named(
     pod.metadata.uid = cx.ids.uid();
     pod.metadata.creation_timestamp = Some(cx.now);
     Ok(Arc::new(Object::of(&pod).map_err(|error| Error::Unreadable(error.to_string()))?))
-}
-
-/// What the server's plugins fill in: tolerations of failing nodes, the priority, the service account and its pull
-/// secrets. No token is mounted: this control plane gives out none.
-fn admission(cluster: &Cluster, pod: &mut Pod) -> Result<(), String> {
-    let account = admission::service_account_name(&mut pod.spec).to_owned();
-    let account = ObjectKey::new(SERVICE_ACCOUNT, pod.metadata.namespace.as_str(), account);
-    if pod.spec.image_pull_secrets.is_empty()
-        && let Some(account) = cluster.typed::<ServiceAccount>(&account)
-    {
-        pod.spec.image_pull_secrets.clone_from(&account.image_pull_secrets);
-    }
-    admission::default_tolerations(&mut pod.spec);
-    admission::priority(&mut pod.spec, &[])
 }
 
 fn free_name(cluster: &Cluster, namespace: &str, generate_name: &str, cx: &mut Context) -> Result<String, Error> {
