@@ -2,6 +2,7 @@
 //! and strategic merge patch.
 
 pub mod apply;
+mod element;
 pub mod error;
 mod go_value;
 mod merge;

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
+use crate::patch::element::{DELETE, DIRECTIVE, expected, no_key};
 use crate::patch::error::Error;
-use crate::patch::strategic::{DELETE, DIRECTIVE, expected, no_key};
 
 /// What elements are told apart by: their field of this name, or for a list of scalars themselves.
 fn identity<'v>(item: &'v Value, key: &str) -> Option<&'v Value> {

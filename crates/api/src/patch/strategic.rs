@@ -3,15 +3,12 @@
 
 use serde_json::{Map, Value};
 
+use crate::patch::element::{DELETE, DIRECTIVE, expected, no_key};
 use crate::patch::error::Error;
 use crate::patch::go_value::{shown, type_name};
 use crate::patch::order;
 use crate::schema::field::{PatchStrategy, Schema, Shape};
 
-/// The field of an object or of an element that says what becomes of it.
-pub const DIRECTIVE: &str = "$patch";
-/// It goes.
-pub const DELETE: &str = "delete";
 const REPLACE: &str = "replace";
 const MERGE: &str = "merge";
 /// The fields that may stay of a union.
@@ -22,17 +19,6 @@ const DELETE_FROM: &str = "$deleteFromPrimitiveList";
 const SET_ORDER: &str = "$setElementOrder";
 
 type Fields = Map<String, Value>;
-
-/// An element lacks what its list is merged by.
-pub fn no_key(map: &Fields, key: &str) -> Error {
-    let map = shown(&Value::Object(map.clone()));
-    Error::Internal(format!("map: {map} does not contain declared merge key: {key}"))
-}
-
-/// A value is of another type than is needed.
-pub fn expected(type_: &str, found: &Value) -> Error {
-    Error::Internal(format!("expected a {type_}, but received a {}", type_name(found)))
-}
 
 fn malformed(what: &str) -> Error {
     Error::BadRequest(format!("invalid patch format of {what}"))
