@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::clock;
 use crate::server::path::{Target, Verb};
 use crate::server::query::Query;
+use crate::server::selector::is_installed;
 use crate::server::state::State;
 use crate::server::status::Failure;
 use crate::server::table::{self, Style};
@@ -243,6 +244,12 @@ impl Asked<'_> {
             };
             return Err(failure.into());
         };
+        if form == Form::Strategic && is_installed(self.kind) {
+            // Kubernetes knows of no kind that is installed how its lists merge.
+            let why = "the body of the request was in an unknown format - accepted media types include: \
+                       application/json-patch+json, application/merge-patch+json";
+            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", why).into());
+        }
         let live = self.live()?;
         let patched = patch(self.kind, &live.value(), form, self.body, self.validation);
         let Patched { object, warnings } = patched.map_err(|error| error.status())?;

@@ -1,6 +1,7 @@
 //! The `Accept` header → the form of the answer: the object itself, its metadata alone, or a table.
 
 use axum::http::{HeaderMap, StatusCode, header};
+use masthead_api::table::document::Include;
 
 use crate::server::query::Query;
 use crate::server::status::Failure;
@@ -14,18 +15,6 @@ pub enum Form {
     Metadata(&'static str),
     /// `Table` of this version of `meta.k8s.io`.
     Table(&'static str),
-}
-
-/// What a row of a table carries of its object (`includeObject`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Include {
-    /// Nothing.
-    None,
-    /// Its metadata.
-    #[default]
-    Metadata,
-    /// All of it.
-    Object,
 }
 
 /// The first form of the `Accept` header that is served.
@@ -79,12 +68,8 @@ fn one(range: &str) -> Option<Form> {
 /// # Errors
 /// 400: an unknown word.
 pub fn include(query: &Query) -> Result<Include, Failure> {
-    match query.get("includeObject") {
-        None | Some("Metadata") => Ok(Include::Metadata),
-        Some("None") => Ok(Include::None),
-        Some("Object") => Ok(Include::Object),
-        Some(other) => Err(Failure::bad_request(format!("unrecognized includeObject value: {other:?}"))),
-    }
+    let word = query.get("includeObject").unwrap_or_default();
+    Include::parse(word).ok_or_else(|| Failure::bad_request(format!("unrecognized includeObject value: {word:?}")))
 }
 
 #[cfg(test)]

@@ -139,14 +139,18 @@ fn unescaped(text: &str) -> Result<String, Error> {
     Ok(out)
 }
 
+/// Whether a kind is none of Kubernetes' own, which has to be installed there: such kinds have fewer ways.
+pub(in crate::server) fn is_installed(kind: Kind) -> bool {
+    matches!(kind.info().group, "gateway.networking.k8s.io" | "masthead.dev")
+}
+
 /// What Kubernetes says of a field that a kind cannot be selected by: kinds with fields of their own and those that are
 /// installed say one thing, others another.
 fn not_known(kind: Kind, field: &str) -> String {
-    let is_installed = matches!(kind.info().group, "gateway.networking.k8s.io" | "masthead.dev");
     match kind {
         JOB => format!("field label {field:?} not supported for batchv1.Job"),
         POD | NODE | NAMESPACE | SECRET | SERVICE | EVENT => format!("field label not supported: {field}"),
-        _ if is_installed => format!("field label not supported: {field}"),
+        _ if is_installed(kind) => format!("field label not supported: {field}"),
         _ => format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""),
     }
 }

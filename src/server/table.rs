@@ -5,11 +5,11 @@ use std::borrow::Borrow;
 use masthead_api::kind::Kind;
 use masthead_api::meta::Time;
 use masthead_api::object::Object;
-use masthead_api::table::document::{self, TableMeta, document};
+use masthead_api::table::document::{Include, TableMeta, document};
 use masthead_api::table::rows::columns;
 use serde_json::{Map, Value, json};
 
-use crate::server::negotiate::{Form, Include};
+use crate::server::negotiate::Form;
 
 /// What the metadata of a list says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -113,17 +113,12 @@ fn of_rows<O: Borrow<Object>>(
         remaining_item_count: head.remaining.map(|count| i64::try_from(count).unwrap_or(i64::MAX)),
         no_columns: false,
     };
-    let include = match style.include {
-        Include::None => document::Include::None,
-        Include::Metadata => document::Include::Metadata,
-        Include::Object => document::Include::Object,
-    };
     let objects: Vec<O> = objects.into_iter().collect();
     let all = objects.iter().map(Borrow::borrow);
-    let mut table = document(kind, all, style.now, &meta, include).unwrap_or_else(|_| {
+    let mut table = document(kind, all, style.now, &meta, style.include).unwrap_or_else(|_| {
         // One does not fit its kind; the others are shown nevertheless.
-        let rows = objects.iter().map(|object| row(object.borrow(), style.now, include)).collect();
-        let mut empty = document(kind, [], style.now, &meta, include).unwrap_or_default();
+        let rows = objects.iter().map(|object| row(object.borrow(), style.now, style.include)).collect();
+        let mut empty = document(kind, [], style.now, &meta, style.include).unwrap_or_default();
         empty["rows"] = Value::Array(rows);
         empty
     });
@@ -138,7 +133,7 @@ fn of_rows<O: Borrow<Object>>(
     table
 }
 
-fn row(object: &Object, now: Time, include: document::Include) -> Value {
+fn row(object: &Object, now: Time, include: Include) -> Value {
     let table = document(object.kind(), [object], now, &TableMeta::default(), include);
     match table {
         Ok(mut table) => table["rows"][0].take(),

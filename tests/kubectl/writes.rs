@@ -58,6 +58,16 @@ async fn patches_are_judged() {
     }
     let unknown = server.kubectl(r#"patch deploy web --dry-run=server -p {"spec":{"bogus":1}}"#).await;
     assert!(unknown.code == Some(0) && unknown.err.contains("unknown field \"spec.bogus\""), "{unknown:?}");
+    let grant = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "ReferenceGrant",
+        "metadata": {"name": "g"}, "spec": {"from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "n"}],
+            "to": [{"group": "", "kind": "Service"}]}});
+    server.put(objects::made(grant, "g-1")).await;
+    let patch = r#"patch referencegrant g --dry-run=server -p {"spec":{"to":[{"group":"","kind":"Secret"}]}}"#;
+    fails(
+        &server.kubectl(patch).await,
+        "application/strategic-merge-patch+json is not supported by gateway.networking",
+    );
+    says(&server.kubectl(&format!("{patch} --type=merge -o jsonpath={{.spec.to[0].kind}}")).await, "Secret");
     let live = server.kubectl("get deploy web -o jsonpath={.spec.replicas}").await;
     says(&live, "2");
 }
