@@ -212,7 +212,9 @@ fn turn(open: &mut BTreeSet<Task>, last: &mut Option<Task>) -> BTreeSet<Task> {
     }
     let after = last.take().map_or(Bound::Unbounded, Bound::Excluded);
     let tasks: Vec<Task> = open.range((after, Bound::Unbounded)).chain(open.iter()).take(TASKS_MAX).cloned().collect();
-    tasks.iter().for_each(|task| drop(open.remove(task)));
+    for task in &tasks {
+        open.remove(task);
+    }
     *last = tasks.last().cloned();
     tasks.into_iter().collect()
 }

@@ -145,9 +145,9 @@ impl Concern {
 fn way_to(end: &Path) -> impl Iterator<Item = &Path> {
     let mut next_is_there = false;
     end.ancestors().filter(move |folder| {
-        let is_asked = !folder.as_os_str().is_empty() && !(next_is_there && is_everybodys(folder));
+        let is_left_out = folder.as_os_str().is_empty() || next_is_there && is_everybodys(folder);
         next_is_there = folder.exists();
-        is_asked
+        !is_left_out
     })
 }
 
