@@ -19,6 +19,9 @@ pub const LOCK: &str = "lock";
 /// What may be in a directory that no daemon had yet: what a node, `image import` and `down --keep-repository` leave.
 const WITHOUT_LOCK: [&str; 4] = ["images", "logs", "node", "repo.git"];
 
+/// The folder that a file system of the ext family has from its beginning.
+const LOST_AND_FOUND: &str = "lost+found";
+
 /// How long a holder of the directory may take to go.
 const HOLDER_GOES: Duration = Duration::from_secs(2);
 
@@ -246,13 +249,20 @@ pub fn refuse_foreign(root: &Path) -> Result<()> {
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
-        // A socket is nobody's data: `cri` may have had one here.
-        if !entry.file_type()?.is_socket() && !WITHOUT_LOCK.iter().any(|ours| name == *ours) {
+        // A socket is nobody's data: `cri` may have had one here. Nor is a disk that was mounted here for the first time.
+        let is_nobodys = entry.file_type()?.is_socket() || is_bare(&entry.path());
+        if !is_nobodys && !WITHOUT_LOCK.iter().any(|ours| name == *ours) {
             let what = format!("{} is no data directory of Masthead: it holds {}", root.display(), name.display());
             return Err(Lacking::error(what, "give --data a directory that is empty or not there yet"));
         }
     }
     Ok(())
+}
+
+/// Whether this is a folder without anything in it but what making a file system leaves there.
+fn is_bare(folder: &Path) -> bool {
+    let is_left = |entry: io::Result<fs::DirEntry>| entry.is_ok_and(|entry| entry.file_name() == LOST_AND_FOUND);
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.all(is_left))
 }
 
 /// Writes a file that only its owner may read, in one step.
@@ -306,6 +316,10 @@ mod tests {
         let root = dir.path().join("data");
         refuse_foreign(&root).unwrap();
         fs::create_dir_all(root.join("images")).unwrap();
+        refuse_foreign(&root).unwrap();
+        // A disk that is new, and another where the store will be.
+        fs::create_dir_all(root.join("lost+found")).unwrap();
+        fs::create_dir_all(root.join("store/lost+found")).unwrap();
         refuse_foreign(&root).unwrap();
         fs::write(root.join("thesis.tex"), "").unwrap();
         let text = Data::open(&root).unwrap_err().to_string();

@@ -22,12 +22,13 @@ pub fn routes() -> Router<State> {
 
 fn fleet(state: &State) -> Result<&Handle, Failure> {
     state.fleet.get().ok_or_else(|| {
-        Failure::new(
-            StatusCode::CONFLICT,
-            "Conflict",
-            "this control plane has one node, the machine itself: start it with `masthead up --nodes N` to have several",
-        )
+        refused("this control plane has one node, the machine itself: start it with `masthead up --nodes N` to have several")
     })
+}
+
+/// What was asked for cannot be done.
+fn refused(why: impl Into<String>) -> Failure {
+    Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", why)
 }
 
 fn done(name: &str) -> Json<Value> {
@@ -40,21 +41,21 @@ async fn list(Shared(state): Shared<State>) -> Result<Json<Value>, Failure> {
 }
 
 async fn add(Shared(state): Shared<State>, Json(spec): Json<NodeSpec>) -> Result<Json<Value>, Failure> {
-    let name = fleet(&state)?.add(spec).await.map_err(Failure::conflict)?;
+    let name = fleet(&state)?.add(spec).await.map_err(refused)?;
     Ok(done(&name))
 }
 
 async fn remove(Shared(state): Shared<State>, Path(name): Path<String>) -> Result<Json<Value>, Failure> {
-    fleet(&state)?.remove(name.clone()).await.map_err(Failure::conflict)?;
+    fleet(&state)?.remove(name.clone()).await.map_err(refused)?;
     Ok(done(&name))
 }
 
 async fn start(Shared(state): Shared<State>, Path(name): Path<String>) -> Result<Json<Value>, Failure> {
-    fleet(&state)?.start(name.clone()).await.map_err(Failure::conflict)?;
+    fleet(&state)?.start(name.clone()).await.map_err(refused)?;
     Ok(done(&name))
 }
 
 async fn stop(Shared(state): Shared<State>, Path(name): Path<String>) -> Result<Json<Value>, Failure> {
-    fleet(&state)?.stop(name.clone()).await.map_err(Failure::conflict)?;
+    fleet(&state)?.stop(name.clone()).await.map_err(refused)?;
     Ok(done(&name))
 }

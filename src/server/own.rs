@@ -21,6 +21,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::clock;
 use crate::git::commit::Person;
+use crate::git::error::Error;
 use crate::git::reader::Reader;
 use crate::git::revert::{Drafted, Revert};
 use crate::server::query;
@@ -39,6 +40,23 @@ pub fn routes() -> Router<State> {
         .route("/apis/masthead.dev/v1/commits/{id}/revert", post(revert))
         .route("/apis/masthead.dev/v1/tokens", post(token))
         .route("/apis/masthead.dev/v1/poll", post(poll))
+}
+
+/// A node in the status; one that is not ready with the time since when, and why.
+fn line_of(node: &Node, pods: usize) -> Value {
+    let ready = node.status.conditions.iter().find(|condition| condition.type_ == "Ready");
+    let is_ready = ready.is_some_and(|condition| condition.status == "True");
+    let mut line = json!({
+        "name": node.metadata.name,
+        "ready": is_ready,
+        "pods": pods,
+        "runtime": node.status.node_info.container_runtime_version,
+    });
+    if let Some(ready) = ready.filter(|_| !is_ready) {
+        line["since"] = json!(ready.last_transition_time);
+        line["why"] = json!(ready.message);
+    }
+    line
 }
 
 /// The state of everything, stable for scripts; with `watch=true` a line at each change.
@@ -84,16 +102,7 @@ fn document(state: &State) -> Value {
         let nodes: Vec<Value> = cluster
             .of_kind(Node::KIND)
             .filter_map(|object| object.typed::<Node>().ok())
-            .map(|node| {
-                let ready =
-                    node.status.conditions.iter().find(|c| c.type_ == "Ready").map_or("Unknown", |c| c.status.as_str());
-                json!({
-                    "name": node.metadata.name,
-                    "ready": ready == "True",
-                    "pods": cluster.pod_count_on(&node.metadata.name),
-                    "runtime": node.status.node_info.container_runtime_version,
-                })
-            })
+            .map(|node| line_of(&node, cluster.pod_count_on(&node.metadata.name)))
             .collect();
         let newest = commits.last().filter(|record| !record.outcome.is_final());
         let keys = newest.map(|record| progress::recorded(record, &cluster)).unwrap_or_default();
@@ -211,7 +220,6 @@ async fn revert(
     let mail = asked.as_ref().and_then(|a| a.email.clone()).unwrap_or_else(|| "masthead@localhost".to_owned());
     let confirm = asked.map(|a| a.confirm).unwrap_or_default();
     let (path, branch) = (state.sync.repository.clone(), state.sync.tracked.branch.clone());
-    let conflict = |e: crate::git::error::Error| Failure::conflict(e.to_string());
     let drafted = tokio::task::spawn_blocking(move || {
         let reader = Reader::open(&path)?;
         let commit = reader.resolve(&id)?;
@@ -220,9 +228,9 @@ async fn revert(
             confirm.into_iter().map(|word| (CONFIRM_TRAILER.to_owned(), word)).collect();
         reader.draft_revert(&Revert { branch: &branch, commit, by: &by, trailers: &trailers })
     });
-    let Drafted { tip, commit } = drafted.await.map_err(Failure::internal)?.map_err(conflict)?;
+    let Drafted { tip, commit } = drafted.await.map_err(Failure::internal)?.map_err(refused)?;
     let Judged { lines, accepted } =
-        gate::judge(&state.sync, state.sync.reader().map_err(conflict)?, commit, true).await;
+        gate::judge(&state.sync, state.sync.reader().map_err(refused)?, commit, true).await;
     if !accepted {
         let text = format!("{}\nthe revert is refused, nothing changed", lines.join("\n"));
         return Err(Failure::new(http::StatusCode::UNPROCESSABLE_ENTITY, "Invalid", text));
@@ -230,9 +238,22 @@ async fn revert(
     let (path, branch) = (state.sync.repository.clone(), state.sync.tracked.branch.clone());
     // The branch moves only from where the revert was drafted on: what was judged is what comes of it.
     let moved = tokio::task::spawn_blocking(move || Reader::open(&path)?.advance(&branch, Some(tip), commit));
-    moved.await.map_err(Failure::internal)?.map_err(conflict)?;
+    moved.await.map_err(Failure::internal)?.map_err(refused)?;
     state.sync.tip(commit).await;
     Ok(Json(json!({ "apiVersion": "masthead.dev/v1", "kind": "Revert", "commit": commit })))
+}
+
+/// Why nothing was reverted, and whose fault it is.
+fn refused(error: Error) -> Failure {
+    let (code, reason) = match &error {
+        Error::NotFound(_) => (http::StatusCode::NOT_FOUND, "NotFound"),
+        Error::BadName { .. } | Error::NothingChanged(_) | Error::Limit { .. } => {
+            (http::StatusCode::UNPROCESSABLE_ENTITY, "Invalid")
+        }
+        Error::Moved { .. } | Error::RevertConflicts { .. } => (http::StatusCode::CONFLICT, "Conflict"),
+        _ => return Failure::internal(error),
+    };
+    Failure::new(code, reason, error.to_string())
 }
 
 #[derive(Deserialize)]

@@ -520,10 +520,10 @@ impl Rolling {
         }
     }
 
-    /// Ends as refused; what is applied stays, and the status says so until a better commit comes.
+    /// Ends as refused; what is applied stays, and the status says why until a better commit comes.
     async fn refuse(&mut self, sync: &Sync, detail: String) {
         let first = detail.lines().next().unwrap_or_default();
-        let why = format!("commit {} is refused: {first}; what is applied stays", self.record.commit.short());
+        let why = format!("commit {} is refused: {first}", self.record.commit.short());
         sync.handle.set_trouble(About::Commit, Some(Trouble { since_s: self.record.started_s, why }));
         self.end(sync, Outcome::Refused, detail).await;
     }

@@ -25,7 +25,8 @@ impl Regex {
     /// Compiles a pattern in Go's syntax.
     pub fn new(pattern: &[u8]) -> Result<Self, Error> {
         let parsed = parse::parse(pattern)?;
-        let config = meta::Config::new().nfa_size_limit(Some(AUTOMATON_MAX_BYTES)).utf8_empty(true);
+        // Patterns of templates are used a few times: what finds faster is not worth making.
+        let config = meta::Config::new().nfa_size_limit(Some(AUTOMATON_MAX_BYTES)).utf8_empty(true).dfa(false);
         let inner = meta::Builder::new()
             .configure(config)
             .build_from_hir(&parsed.hir)
