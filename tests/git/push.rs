@@ -202,9 +202,9 @@ async fn lines_stream_while_the_rollout_runs_and_going_away_loses_only_the_view(
         }
     });
     seen.await.expect("the first line comes before the rollout ends");
-    // Ctrl-C reaches the whole group: git and its HTTP helper.
+    // As Ctrl-C, which a script may have made to be ignored, this reaches the whole group: git and its HTTP helper.
     let group = nix::unistd::Pid::from_raw(child.id().expect("running").try_into().expect("small"));
-    nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGINT).expect("Ctrl-C");
+    nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGTERM).expect("the end");
     child.wait().await.expect("ended");
     tokio::time::timeout(SOON, host.fake.finished.notified()).await.expect("the receiver's work goes on");
     assert_eq!(host.tip(), Some(commit.to_string()));
