@@ -7,6 +7,7 @@ use masthead_api::core::pod_status::{
 use masthead_api::meta::time::Time;
 
 use crate::pods::convert::resources::is_sidecar;
+use crate::pods::local::Busy;
 use crate::pods::observe::{Phase, Seen};
 use crate::pods::status_input::Input;
 
@@ -68,7 +69,9 @@ fn one(input: Input<'_>, container: &Container, is_init: bool) -> ContainerStatu
         // It has no probes.
         (running.is_some(), newest.is_some_and(|seen| seen.phase == Phase::Exited && seen.exit_code == 0))
     } else {
-        (is_probed && local.started, is_probed && local.started && local.ready)
+        // One that is stopped to be made anew is ready no more; in a pod that ends it may still serve.
+        let is_replaced = local.busy == Some(Busy::Stopping) && input.local.ending.is_none();
+        (is_probed && local.started, is_probed && local.started && local.ready && !is_replaced)
     };
     ContainerStatus {
         name: name.to_owned(),

@@ -4,7 +4,7 @@ use masthead_api::core::pod::Pod;
 use masthead_api::core::pod_status::PodStatus;
 use serde_json::{Value, json};
 
-use crate::pods::local::{Ending, Failure, Local, begun};
+use crate::pods::local::{Busy, Ending, Failure, Local, begun};
 use crate::pods::observe::{Observed, Phase, Sandbox, Seen};
 use crate::pods::plan::{Held, Plan};
 use crate::pods::status::status;
@@ -220,6 +220,21 @@ fn conditions() {
             &format!("ContainersReady|{unready}"),
         ],
     );
+}
+
+/// Else whoever waits for a change would take the container of before for the new one.
+#[test]
+fn a_container_that_is_stopped_to_be_made_anew_is_ready_no_more() {
+    let check = |ending: Option<Ending>, expect: bool| {
+        let status = shown(&pod("Always", json!([])), "sandbox:ready a:R b:R", |local, _| {
+            local.container_mut("a").busy = Some(Busy::Stopping);
+            local.ending = ending;
+        });
+        assert_eq!(status.container_statuses[0].ready, expect);
+    };
+    check(None, false);
+    let (reason, message) = (String::new(), String::new());
+    check(Some(Ending { grace_s: 30, since_ms: NOW, removed: true, reason, message }), true);
 }
 
 #[test]

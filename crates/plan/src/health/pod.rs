@@ -26,6 +26,10 @@ pub fn assess(pod: &Pod) -> Health {
         "Failed" => return failed(pod),
         _ => {}
     }
+    // A status without the number is older than the number.
+    if (1..pod.metadata.generation).contains(&status.observed_generation) {
+        return Health::progressing("its node has yet to see the change");
+    }
     if is_ready(pod) {
         return Health::Healthy;
     }

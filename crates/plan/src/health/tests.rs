@@ -70,6 +70,20 @@ fn pods_tell_what_holds_them_up() {
     );
 }
 
+#[test]
+fn a_pod_is_what_it_is_once_its_node_has_seen_the_change() {
+    let check = |observed: i64, expect: Health| {
+        let ready = json!({"phase": "Running", "observedGeneration": observed, "conditions": [{"type": "Ready", "status": "True"}]});
+        let mut changed = pod(bound(), ready);
+        changed["metadata"]["generation"] = json!(2);
+        assert_eq!(assess(&cluster([changed]), &ObjectKey::new(POD, "d", "p")), Some(expect), "{observed}");
+    };
+    check(2, Health::Healthy);
+    check(1, Health::progressing("its node has yet to see the change"));
+    // A node that tells no generation.
+    check(0, Health::Healthy);
+}
+
 fn deployment(generation: i64, status: Value) -> Value {
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "d", "uid": "d", "generation": generation},
         "spec": {"replicas": 5, "selector": {"matchLabels": {"a": "b"}}, "template": {"spec": {"containers": []}}}, "status": status})
