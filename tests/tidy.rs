@@ -16,7 +16,7 @@ fn root() -> PathBuf {
 /// All files below the source folders with one of these endings, as (path from the root, content).
 fn files(endings: &[&str]) -> Vec<(String, String)> {
     let mut out = Vec::new();
-    for folder in ["src", "agent", "crates", "tests", "examples", "repo-layout", "charts", "tools", ".ci"] {
+    for folder in ["src", "agent", "crates", "tests", "examples", "repo-layout", "charts", "docs", "tools", ".ci"] {
         walk(&root().join(folder), endings, &mut out);
     }
     for name in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "Cargo.toml"] {
