@@ -1,4 +1,5 @@
-//! `pods/portforward` over a WebSocket → connections to ports of the pod: of each the data and the errors as channels.
+//! `pods/portforward` → connections to ports of the pod: over a WebSocket's channels, of each the data and the errors, or over
+//! SPDY.
 
 use axum::body::Bytes;
 use axum::extract::ws::{Message, WebSocket};
@@ -14,7 +15,7 @@ use crate::server::channel::{self, FORWARD_PROTOCOL};
 use crate::server::query::Query;
 use crate::server::state::State;
 use crate::server::status::Failure;
-use crate::server::{exec, streams};
+use crate::server::{exec, spdy, streams};
 
 /// Ports of one connection at most: each has two channels, and 255 is the last.
 const PORTS_MAX: usize = 127;
@@ -28,9 +29,15 @@ const WAITING_MAX: usize = 32;
 /// 400.
 pub async fn forward(state: &State, pod: &Pod, query: &Query, parts: &mut Parts) -> Result<Response, Failure> {
     streams::has_node(pod)?;
-    let upgrade = exec::websocket(parts, &[FORWARD_PROTOCOL]).await?;
-    let ports = ports(query)?;
+    if spdy::is_asked(&parts.headers) {
+        return spdy::upgrade(state, pod, parts);
+    }
+    let upgrade = exec::websocket(parts, &[spdy::TUNNEL_PROTOCOL, FORWARD_PROTOCOL]).await?;
     let (state, pod) = (state.clone(), pod.clone());
+    if upgrade.selected_protocol().is_some_and(|protocol| protocol == spdy::TUNNEL_PROTOCOL) {
+        return Ok(upgrade.on_upgrade(async move |socket| spdy::tunnel(&state, &pod, socket).await).into_response());
+    }
+    let ports = ports(query)?;
     Ok(upgrade.on_upgrade(async move |socket| serve(&state, &pod, &ports, socket).await).into_response())
 }
 

@@ -23,6 +23,7 @@ pub mod query;
 pub mod read;
 pub mod release;
 pub mod selector;
+pub mod spdy;
 pub mod state;
 pub mod status;
 pub mod streams;

@@ -155,7 +155,7 @@ impl Server {
         self.kubectl.is_some()
     }
 
-    fn kubectl_command(&self, line: &str) -> Command {
+    pub fn kubectl_command(&self, line: &str) -> Command {
         let mut command = Command::new(self.kubectl.as_ref().expect("looked for before"));
         command.args(words(line)).env("KUBECONFIG", self.dir.path().join("kubeconfig")).env("HOME", self.dir.path());
         self.common(command)

@@ -125,38 +125,56 @@ async fn ports_are_forwarded() {
         ("svc/web :80".to_owned(), "8080"),
         ("deploy/web :http".to_owned(), "8080"),
     ] {
-        let mut child = server.masthead_in_background(&format!("port-forward {what}"));
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line =
-            tokio::time::timeout(LASTS, lines.next_line()).await.expect("an address").unwrap().unwrap_or_default();
-        let address = line.strip_prefix("Forwarding from ").and_then(|rest| rest.strip_suffix(&format!(" -> {port}")));
-        let address = address.unwrap_or_else(|| panic!("{what}: {line:?}"));
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let sent: Vec<u8> = (0..200_000_u32).map(|n| n as u8).collect();
-        stream.write_all(&sent).await.unwrap();
-        stream.shutdown().await.unwrap();
-        let mut back = Vec::new();
-        tokio::time::timeout(LASTS, stream.read_to_end(&mut back)).await.expect("the echo ends").unwrap();
-        assert!(back == sent, "{what}: {} of {} bytes", back.len(), sent.len());
-        child.kill().await.unwrap();
+        echoes(server.masthead_in_background(&format!("port-forward {what}")), &what, port).await;
     }
-    if server.has_kubectl() {
-        // kubectl speaks SPDY here, inside of a WebSocket or without one; it is told so.
-        let spdy = server.kubectl(&format!("port-forward {POD} :8080")).await;
-        assert_eq!(spdy.code, Some(1), "{spdy:?}");
-        assert!(spdy.err.contains("SPDY/3.1 is not supported"), "{spdy:?}");
+    is_refused(server.masthead_in_background(&format!("port-forward {POD} :1"))).await;
+    if !server.has_kubectl() {
+        return;
     }
-    let mut refused = server.masthead_in_background(&format!("port-forward {POD} :1"));
-    let mut lines = BufReader::new(refused.stdout.take().unwrap()).lines();
-    let line = lines.next_line().await.unwrap().unwrap();
-    let address = line.trim_start_matches("Forwarding from ").split(' ').next().unwrap().to_owned();
+    // SPDY in a WebSocket, and by itself as clients before 1.31 speak it.
+    for websockets in ["true", "false"] {
+        let start = |line: &str| {
+            let mut command = server.kubectl_command(line);
+            command.env("KUBECTL_PORT_FORWARD_WEBSOCKETS", websockets).spawn().unwrap()
+        };
+        echoes(start(&format!("port-forward {POD} :8080")), websockets, "8080").await;
+        is_refused(start(&format!("port-forward {POD} :1"))).await;
+    }
+}
+
+/// Forwards to a port that sends back what it gets.
+async fn echoes(mut child: tokio::process::Child, what: &str, port: &str) {
+    let (address, _lines) = address_of(&mut child, port).await;
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let sent: Vec<u8> = (0..200_000_u32).map(|n| n as u8).collect();
+    stream.write_all(&sent).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut back = Vec::new();
+    tokio::time::timeout(LASTS, stream.read_to_end(&mut back)).await.expect("the echo ends").unwrap();
+    assert!(back == sent, "{what}: {} of {} bytes", back.len(), sent.len());
+    child.kill().await.unwrap();
+}
+
+type Lines = tokio::io::Lines<BufReader<tokio::process::ChildStdout>>;
+
+/// Where it listens; its output has to be kept open.
+async fn address_of(child: &mut tokio::process::Child, port: &str) -> (String, Lines) {
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = tokio::time::timeout(LASTS, lines.next_line()).await.expect("an address").unwrap().unwrap_or_default();
+    let address = line.strip_prefix("Forwarding from ").and_then(|rest| rest.strip_suffix(&format!(" -> {port}")));
+    (address.unwrap_or_else(|| panic!("{line:?}")).to_owned(), lines)
+}
+
+/// Forwards to a port where nobody listens.
+async fn is_refused(mut child: tokio::process::Child) {
+    let (address, _lines) = address_of(&mut child, "1").await;
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let mut back = Vec::new();
     // The connection ends; how, depends on what was under way.
     let _ = tokio::time::timeout(LASTS, stream.read_to_end(&mut back)).await.expect("it ends");
     assert!(back.is_empty());
-    let mut errors = BufReader::new(refused.stderr.take().unwrap()).lines();
+    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
     let told = tokio::time::timeout(LASTS, errors.next_line()).await.expect("it is told").unwrap().unwrap();
     assert!(told.contains("connection refused"), "{told}");
-    refused.kill().await.unwrap();
+    child.kill().await.unwrap();
 }

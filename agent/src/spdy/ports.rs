@@ -1,6 +1,7 @@
 //! Streams of `portforward.k8s.io` → connections to ports, of each of which one stream carries the data and one the error.
 
 use std::collections::HashMap;
+use std::io;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -62,16 +63,19 @@ where
         Ok(port @ 1..) => connect(port).await,
         _ => Err(format!("{port:?} is no port")),
     };
-    match connected {
-        Ok(duplex) => pass(&mut data, duplex).await,
-        Err(why) => drop(error.output.data(why.as_bytes()).await),
+    let passed = match connected {
+        Ok(duplex) => pass(&mut data, duplex).await.map_err(|error| error.to_string()),
+        Err(why) => Err(why),
+    };
+    if let Err(why) = passed {
+        error.output.data(why.as_bytes()).await;
     }
     data.output.finish().await;
     error.output.finish().await;
 }
 
-/// Moves the bytes of one connection, until the port's side ends it.
-async fn pass(stream: &mut Stream, duplex: impl AsyncRead + AsyncWrite) {
+/// Moves the bytes of one connection, until the port's side ends it; or it fails, as one does that leads elsewhere.
+async fn pass(stream: &mut Stream, duplex: impl AsyncRead + AsyncWrite) -> io::Result<()> {
     let (mut from, mut to) = tokio::io::split(duplex);
     let Stream { input, output, .. } = stream;
     let send = async {
@@ -82,18 +86,19 @@ async fn pass(stream: &mut Stream, duplex: impl AsyncRead + AsyncWrite) {
         }
         // Who is gone needs no end; who has said everything still listens.
         let _ = to.shutdown().await;
-        std::future::pending::<()>().await;
+        std::future::pending().await
     };
     let receive = async {
         let mut buffer = vec![0; CHUNK];
-        while let Ok(n @ 1..) = from.read(&mut buffer).await {
-            if !output.data(&buffer[..n]).await {
-                break;
+        loop {
+            let n = from.read(&mut buffer).await?;
+            if n == 0 || !output.data(&buffer[..n]).await {
+                return Ok(());
             }
         }
     };
     tokio::select! {
-        () = send => {}
-        () = receive => {}
+        never = send => never,
+        passed = receive => passed,
     }
 }
