@@ -2,7 +2,6 @@
 
 pub mod blame;
 pub mod commit;
-pub mod diff;
 pub mod entry;
 pub mod error;
 pub mod history;

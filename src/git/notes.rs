@@ -7,7 +7,7 @@ use crate::git::text;
 
 /// The ref that holds the notes: `git log --notes=masthead` shows them.
 pub const REF: &str = "refs/notes/masthead";
-/// Bytes of one note; appending over it drops the oldest lines.
+/// Bytes of one note; of a longer one the first lines go.
 pub const NOTE_BYTES_MAX: usize = 64 * 1024;
 /// Attempts when another process writes notes at the same moment.
 const ATTEMPTS_MAX: usize = 5;
@@ -28,32 +28,19 @@ impl Reader {
 
     /// Replaces the note of a commit.
     pub fn set_note(&self, commit: CommitId, note: &str, by: &Person) -> Result<(), Error> {
-        self.write_note(commit, by, |_| note.to_owned())
-    }
-
-    /// Adds lines to the note of a commit.
-    pub fn append_note(&self, commit: CommitId, lines: &str, by: &Person) -> Result<(), Error> {
-        self.write_note(commit, by, |old| match old {
-            Some(old) => format!("{}\n{lines}", old.trim_end_matches('\n')),
-            None => lines.to_owned(),
-        })
-    }
-
-    fn write_note(&self, commit: CommitId, by: &Person, new: impl Fn(Option<&str>) -> String) -> Result<(), Error> {
         let who = by.signature()?;
         // A note may name any id; one for a commit that is not here would never be seen.
         self.repo.find_commit(commit.0).what(|| format!("reading commit {commit}"))?;
+        let mut note = text::sanitize(note).into_owned();
+        if note.len() > NOTE_BYTES_MAX {
+            let from = note.ceil_char_boundary(note.len() - NOTE_BYTES_MAX);
+            note = note[from..].split_once('\n').map_or(String::new(), |(_, rest)| rest.to_owned());
+        }
+        if !note.ends_with('\n') {
+            note.push('\n');
+        }
         let mut attempt = 1;
         loop {
-            let old = self.note(commit)?;
-            let mut note = text::sanitize(&new(old.as_deref())).into_owned();
-            if note.len() > NOTE_BYTES_MAX {
-                let from = note.ceil_char_boundary(note.len() - NOTE_BYTES_MAX);
-                note = note[from..].split_once('\n').map_or(String::new(), |(_, rest)| rest.to_owned());
-            }
-            if !note.ends_with('\n') {
-                note.push('\n');
-            }
             match self.repo.note(&who, &who, Some(REF), commit.0, &note, true) {
                 Ok(_) => return Ok(()),
                 Err(e)

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use masthead::git::commit::CommitId;
-use masthead::git::diff::Change;
 use masthead::git::entry::{Limits, Mode, Severity};
 use masthead::git::error::Error;
 use masthead::git::reader::Reader;
@@ -205,39 +204,6 @@ fn an_unchanged_folder_is_taken_over() {
     let reused = reader.snapshot(ignoring, "", &Limits::default(), Some(&reused)).expect("reused");
     assert_eq!(fresh, reused);
     assert!(reused.entry("a/one.yaml").is_none());
-}
-
-#[test]
-fn changed_paths_know_renames() {
-    let work = Work::new();
-    let text = (0..40).map(|i| format!("line: {i}\n")).collect::<String>();
-    let first = work
-        .write("x/old.yaml", &text)
-        .write("x/gone.yaml", "gone")
-        .write("x/same.yaml", "s")
-        .write("y/z.yaml", "z")
-        .commit("first");
-    std::fs::remove_file(work.path.join("x/old.yaml")).expect("remove");
-    std::fs::remove_file(work.path.join("x/gone.yaml")).expect("remove");
-    let second = work
-        .write("x/new.yaml", &format!("{text}more: 1\n"))
-        .write("y/z.yaml", "zz")
-        .write("x/add.yaml", "q")
-        .commit("second");
-    let reader = Reader::open(&work.path).expect("open");
-    let changes = |path: &str| -> Vec<(String, Change)> {
-        reader.changed_paths(Some(first), second, path).expect("diff").into_iter().map(|c| (c.path, c.change)).collect()
-    };
-    let expect = |path: &str, change: Change| (path.to_owned(), change);
-    let x = [
-        expect("x/add.yaml", Change::Added),
-        expect("x/gone.yaml", Change::Removed),
-        expect("x/new.yaml", Change::Renamed { from: "x/old.yaml".into() }),
-    ];
-    assert_eq!(changes("x"), x);
-    assert_eq!(changes(""), [x.as_slice(), &[expect("y/z.yaml", Change::Modified)]].concat());
-    assert_eq!(reader.changed_paths(None, first, "").expect("diff").len(), 4);
-    assert_eq!(reader.changed_paths(Some(first), first, "").expect("diff"), []);
 }
 
 #[test]
