@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use git2::{Repository, RepositoryOpenFlags};
 use notify::event::{AccessKind, AccessMode};
@@ -29,6 +30,9 @@ fn ref_places(path: &Path) -> Result<RefPlaces, Error> {
     Ok(RefPlaces { git_dir: repo.path().to_owned(), common_dir: repo.commondir().to_owned() })
 }
 
+/// Device, inode, and when it was made where the file system tells.
+type Identity = (u64, u64, Option<SystemTime>);
+
 /// Wakes its owner when files that may hold refs change, when the repository goes away and when it comes back; several
 /// changes wake once.
 #[derive(Debug)]
@@ -38,8 +42,8 @@ pub struct RefEvents {
     path: PathBuf,
     /// Whether there was a repository to watch, or only its place.
     is_whole: bool,
-    /// Folders as they were when the watch began: device and inode; none for one that was not there.
-    watched: Vec<(PathBuf, Option<(u64, u64)>)>,
+    /// Folders as they were when the watch began; none for one that was not there.
+    watched: Vec<(PathBuf, Option<Identity>)>,
 }
 
 impl RefEvents {
@@ -157,9 +161,11 @@ fn is_everybodys(folder: &Path) -> bool {
     std::fs::metadata(folder).is_ok_and(|found| found.mode() & 0o1000 != 0)
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
+/// Which folder a path leads to. A file system gives the number of a removed folder to the next that is made, which the
+/// time of its making tells apart.
+fn identity(path: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()))
+    std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino(), m.created().ok()))
 }
 
 fn is_write(kind: &EventKind) -> bool {
