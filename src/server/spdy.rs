@@ -1,23 +1,20 @@
 //! `pods/portforward` over SPDY, by itself or in the messages of a WebSocket → connections to ports of the pod: what kubectl
 //! and other clients of Kubernetes speak.
 
-use std::io;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::ws::{Message, WebSocket};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
-use futures::{SinkExt, StreamExt};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use masthead_agent::spdy::ports;
 use masthead_agent::spdy::serve::serve;
+use masthead_agent::spdy::{ports, tunnel};
 use masthead_api::core::pod::Pod;
 use masthead_wire::stream::{StreamIo, StreamKind};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::io::{CopyToBytes, SinkWriter, StreamReader};
 
 use crate::server::state::State;
 use crate::server::status::Failure;
@@ -83,22 +80,14 @@ pub fn upgrade(state: &State, pod: &Pod, parts: &mut Parts) -> Result<Response, 
         .map_err(Failure::internal)
 }
 
-/// SPDY's bytes in and out of messages.
+/// Serves SPDY's bytes in and out of messages.
 pub async fn tunnel(state: &State, pod: &Pod, socket: WebSocket) {
-    let (sink, messages) = socket.split();
-    let bytes = messages.filter_map(|message| {
-        let bytes = match message {
-            Ok(Message::Binary(bytes)) => Some(Ok(bytes)),
-            Ok(_) => None,
-            Err(error) => Some(Err(io::Error::other(error))),
-        };
-        std::future::ready(bytes)
-    });
-    let sink = sink
-        .sink_map_err(io::Error::other)
-        .with(|bytes: Bytes| std::future::ready(Ok::<_, io::Error>(Message::Binary(bytes))));
-    let to = SinkWriter::new(CopyToBytes::new(Box::pin(sink)));
-    forward(state, pod, StreamReader::new(Box::pin(bytes)), to).await;
+    let bytes_of = |message| match message {
+        Message::Binary(bytes) => Some(bytes),
+        _ => None,
+    };
+    let (from, to) = tunnel::halves(socket, bytes_of, Message::Binary);
+    forward(state, pod, from, to).await;
 }
 
 async fn forward<R, W>(state: &State, pod: &Pod, from: R, to: W)

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::{SinkExt, StreamExt};
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -23,7 +22,6 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_util::io::{CopyToBytes, SinkWriter, StreamReader};
 
 use crate::runtime::contract::Runtime;
 use crate::runtime::cri::channel::{V4, V5};
@@ -31,6 +29,7 @@ use crate::runtime::cri::messages::{self, Socket};
 use crate::runtime::cri::offer::Stream;
 use crate::runtime::cri::streams;
 use crate::runtime::error::{Error, Result};
+use crate::spdy::tunnel;
 
 /// URLs that wait for their use, and how long (Kubernetes' streaming server has the same bounds).
 const OFFERS_MAX: usize = 1000;
@@ -158,27 +157,19 @@ async fn speak(upgraded: Upgraded, stream: Stream, speech: Speech, runtime: Arc<
     let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
     let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     match speech {
-        Speech::Tunnel => tunnel(socket, stream, runtime).await,
+        Speech::Tunnel => tunneled(socket, stream, runtime).await,
         _ => messages::run(socket, stream, can_close, runtime.as_ref()).await,
     }
 }
 
 /// SPDY's bytes in and out of messages.
-async fn tunnel(socket: Socket, stream: Stream, runtime: Arc<dyn Runtime>) {
-    let (sink, messages) = socket.split();
-    let bytes = messages.filter_map(|message| {
-        let bytes = match message {
-            Ok(Message::Binary(bytes)) => Some(Ok(bytes)),
-            Ok(_) => None,
-            Err(error) => Some(Err(io::Error::other(error))),
-        };
-        std::future::ready(bytes)
-    });
-    let sink = sink
-        .sink_map_err(io::Error::other)
-        .with(|bytes: Bytes| std::future::ready(Ok::<_, io::Error>(Message::Binary(bytes))));
-    let to = SinkWriter::new(CopyToBytes::new(Box::pin(sink)));
-    streams::run(StreamReader::new(Box::pin(bytes)), to, stream, runtime).await;
+async fn tunneled(socket: Socket, stream: Stream, runtime: Arc<dyn Runtime>) {
+    let bytes_of = |message| match message {
+        Message::Binary(bytes) => Some(bytes),
+        _ => None,
+    };
+    let (from, to) = tunnel::halves(socket, bytes_of, Message::Binary);
+    streams::run(from, to, stream, runtime).await;
 }
 
 type Start = mpsc::Sender<(OnUpgrade, Stream, Speech)>;
