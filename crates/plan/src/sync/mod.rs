@@ -6,6 +6,7 @@ pub mod evidence;
 pub mod guard;
 pub mod hooks;
 pub mod installed;
+pub mod journal;
 pub mod merge;
 pub mod newborn;
 pub mod order;
@@ -15,10 +16,13 @@ pub mod release;
 pub mod remake;
 pub mod revision;
 pub mod rollout;
+pub mod scope;
 
 #[cfg(test)]
 mod hook_tests;
 #[cfg(test)]
 mod loss_tests;
+#[cfg(test)]
+mod scope_tests;
 #[cfg(test)]
 mod tests;

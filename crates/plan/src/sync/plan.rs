@@ -1,5 +1,7 @@
 //! (Desired, Cluster at a revision) → SyncPlan: what each object of a commit needs, in the order of execution.
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use masthead_api::admit;
@@ -21,6 +23,7 @@ use crate::sync::hooks::Recovery;
 use crate::sync::newborn;
 use crate::sync::order;
 use crate::sync::rollout::{self, Rollouts};
+use crate::sync::scope::{Open, Scope};
 
 /// What the plan of a commit may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -38,47 +41,87 @@ pub struct Rules {
 /// The plan is empty when the state is as asked. Deletes come only from the records of what git asked for before: an
 /// object that git never asked for is never deleted here.
 pub fn plan(desired: &Desired, cluster: &Cluster, rules: Rules, cx: &mut Context) -> (SyncPlan, Vec<Problem>) {
+    let (plan, problems, _) = plan_in(desired, cluster, rules, &Scope::All, cx);
+    (plan, problems)
+}
+
+/// The same, looking only at what may not be as asked; gives what is not as asked or cannot be planned, too. All that was
+/// so at an earlier plan and all that has changed since must be in the scope: then the plan is that of everything.
+pub fn plan_in(
+    desired: &Desired,
+    cluster: &Cluster,
+    rules: Rules,
+    scope: &Scope,
+    cx: &mut Context,
+) -> (SyncPlan, Vec<Problem>, Open) {
     let mut out = SyncPlan { commit: desired.commit.clone(), base: cluster.revision(), ..SyncPlan::default() };
     let (mut problems, mut removal_problems) = (Vec::new(), Vec::new());
-    let (mut managed, mut left_alone) = (0, 0);
+    let mut keys = BTreeSet::new();
     let releases = rollout::rollouts(desired, cluster, rules.recovery, cx);
-    // Both are sorted by key: one walk over the two costs no look-up.
-    let mut records = cluster.applied().peekable();
-    let mut gone = |(key, applied): (&ObjectKey, &Applied), entries: &mut Vec<Entry>, cx: &Context| {
-        if releases.leaves(key) {
-            left_alone += 1;
-            return;
+    let mut is_not_as_asked = 0;
+    for Candidate { key, wanted, applied } in candidates(desired, cluster, scope) {
+        match (wanted, applied) {
+            (Some(wanted), _) => match ask(key, wanted, applied, desired, cluster, cx) {
+                Ok(Some(entry)) => out.entries.push(entry),
+                Ok(None) => continue,
+                Err(mut faults) => problems.append(&mut faults),
+            },
+            (None, Some(applied)) if !releases.leaves(key) => match remove(key, applied, desired, cluster, cx) {
+                Ok(entry) => out.entries.push(entry),
+                Err(problem) => removal_problems.push(*problem),
+            },
+            // Its release may be removed, too: then it goes, though nothing about it has changed.
+            (None, Some(_)) => {}
+            (None, None) => continue,
         }
-        match remove(key, applied, desired, cluster, cx) {
-            Ok(entry) => entries.push(entry),
-            Err(problem) => removal_problems.push(*problem),
-        }
-    };
-    for (key, wanted) in &desired.objects {
-        while let Some(record) = records.next_if(|(before, _)| *before < key) {
-            managed += 1;
-            gone(record, &mut out.entries, cx);
-        }
-        let applied = records.next_if(|(before, _)| *before == key).map(|(_, applied)| applied);
-        managed += usize::from(applied.is_some());
-        match ask(key, wanted, applied, desired, cluster, cx) {
-            Ok(Some(entry)) => out.entries.push(entry),
-            Ok(None) => out.unchanged += 1,
-            Err(mut faults) => problems.append(&mut faults),
-        }
-    }
-    for record in records {
-        managed += 1;
-        gone(record, &mut out.entries, cx);
+        is_not_as_asked += usize::from(wanted.is_some());
+        keys.insert(key.clone());
     }
     problems.append(&mut removal_problems);
-    problems.append(&mut check::check(desired, cluster));
-    out.unchanged += left_alone;
+    let mut clashes = if scope.has_services() { check::check(desired, cluster) } else { Vec::new() };
+    let open = Open { keys, services: !clashes.is_empty() };
+    problems.append(&mut clashes);
+    let left_alone = releases.left().iter().filter(|key| cluster.applied_of(key).is_some()).count();
+    out.unchanged = desired.objects.len() - is_not_as_asked + left_alone;
     out.entries.sort_by_cached_key(place);
     settle(&mut out, releases);
+    // Exact, for it is a map's.
+    let managed = cluster.applied().size_hint().0;
     out.refusals =
         guard::refusals(&out.entries, desired.objects.len() + left_alone, managed, rules.budget, rules.confirmed);
-    (out, problems)
+    (out, problems, open)
+}
+
+/// An object that a commit asks for, that git asked for before, or both.
+struct Candidate<'a> {
+    key: &'a ObjectKey,
+    wanted: Option<&'a Wanted>,
+    applied: Option<&'a Applied>,
+}
+
+/// Those in the scope, by key.
+fn candidates<'a>(
+    desired: &'a Desired,
+    cluster: &'a Cluster,
+    scope: &'a Scope,
+) -> Box<dyn Iterator<Item = Candidate<'a>> + 'a> {
+    if let Scope::Open(open) = scope {
+        let one = |key| Candidate { key, wanted: desired.objects.get(key), applied: cluster.applied_of(key) };
+        return Box::new(open.keys.iter().map(one));
+    }
+    // Both are sorted by key: one walk over the two costs no look-up.
+    let (mut wanted, mut records) = (desired.objects.iter().peekable(), cluster.applied().peekable());
+    Box::new(std::iter::from_fn(move || {
+        let order = match (wanted.peek(), records.peek()) {
+            (Some((wanted, _)), Some((applied, _))) => wanted.cmp(applied),
+            (Some(_), None) => Ordering::Less,
+            (None, _) => Ordering::Greater,
+        };
+        let wanted = if order.is_le() { wanted.next() } else { None };
+        let applied = if order.is_ge() { records.next() } else { None };
+        let key = wanted.map(|(key, _)| key).or(applied.map(|(key, _)| key))?;
+        Some(Candidate { key, wanted: wanted.map(|(_, wanted)| wanted), applied: applied.map(|(_, applied)| applied) })
+    }))
 }
 
 /// Holds back what hooks have to run before, and keeps the steps of releases.
@@ -278,7 +321,7 @@ fn changed_fields(before: &Value, after: &Value) -> String {
 fn differing(path: &str, before: &Value, after: &Value, out: &mut Vec<String>) {
     match (before, after) {
         (Value::Object(a), Value::Object(b)) => {
-            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
             for key in keys {
                 let field = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                 differing(&field, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), out);

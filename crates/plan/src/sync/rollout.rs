@@ -74,6 +74,11 @@ impl Rollouts {
         self.left.contains(key)
     }
 
+    /// The objects that are left as they are although the commit does not ask for them.
+    pub fn left(&self) -> &BTreeSet<ObjectKey> {
+        &self.left
+    }
+
     /// Whether an object is what a hook makes.
     pub fn is_hook(&self, key: &ObjectKey) -> bool {
         self.hooks.contains(key)
