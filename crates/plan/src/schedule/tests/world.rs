@@ -1,6 +1,6 @@
 //! Nodes, pods and a case of them → whether the scheduler decides as the case says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use masthead_api::admit;
@@ -97,16 +97,20 @@ pub fn run(case: &Value) -> Result<(), String> {
     let extra = list("extra");
     list("nodes").into_iter().for_each(|node| world.put(node));
     list("existing").into_iter().for_each(|pod| world.put(stored(admitted(pod, &extra))));
+    // Each is decided before the next is there, and what is said of it then is what was recorded.
+    let mut said = BTreeMap::new();
     for (i, pod) in list("pending").into_iter().enumerate() {
         let mut pod = stored(admitted(pod, &extra));
         pod["metadata"]["creationTimestamp"] = json!(masthead_api::meta::Time(i as i64));
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         world.put(pod);
         if !cordoned {
             world.round();
+            said.insert(name.clone(), world.said(&name));
         }
     }
     world.round();
-    check(case, &world)
+    check(case, &world, &said)
 }
 
 /// What admission makes of the names of a priority class and a runtime class.
@@ -150,7 +154,7 @@ fn stored(pod: Value) -> Value {
     stored
 }
 
-fn check(case: &Value, world: &World) -> Result<(), String> {
+fn check(case: &Value, world: &World, said: &BTreeMap<String, String>) -> Result<(), String> {
     for result in case["results"].as_array().into_iter().flatten() {
         let name = result["pod"].as_str().unwrap_or_default();
         let pod = world.pod(name);
@@ -165,7 +169,7 @@ fn check(case: &Value, world: &World) -> Result<(), String> {
         if pod.status.nominated_node_name != nominated {
             return Err(format!("{name}: nominated {:?}, expected {nominated:?}", pod.status.nominated_node_name));
         }
-        let said = world.said(name);
+        let said = said.get(name).cloned().unwrap_or_else(|| world.said(name));
         if let Some(message) = result["message"].as_str()
             && said != message
         {

@@ -312,7 +312,9 @@ fn compare_events(name: &str, case: &Value, world: &World, masks: &BTreeMap<Stri
         let about = mask(text("object"), &BTreeMap::new());
         let message = mask(text("message").trim_start_matches("(combined from similar events): "), &BTreeMap::new());
         let head = format!("{} {} {} {about} {}", text("type"), text("reason"), text("kind"), text("component"));
-        theirs.push((head, message));
+        // What was told several times was told as often.
+        let times = usize::try_from(event["count"].as_u64().unwrap_or(1)).unwrap();
+        theirs.extend(std::iter::repeat_n((head, message), times));
     }
     let scalings = |events: &[(String, String)]| {
         let mut ends: BTreeMap<String, (i64, i64)> = BTreeMap::new();
