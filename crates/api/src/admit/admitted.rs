@@ -10,6 +10,9 @@ pub trait Admitted: Resource + Printed {
     /// Fills in what is left out.
     fn fill_defaults(&mut self) {}
 
+    /// Clears what belongs to features that are off.
+    fn drop_disabled(&mut self) {}
+
     /// Clears what users may not set on create, and sets what the server sets.
     fn prepare_create(&mut self) {}
 

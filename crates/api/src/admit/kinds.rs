@@ -3,7 +3,7 @@
 use crate::admit::admitted::{Admitted, Visit};
 use crate::admit::families::Families;
 use crate::admit::prepare::{spec_alone, spec_and_status};
-use crate::admit::{pod, service};
+use crate::admit::{gates, pod, service};
 use crate::apps::deployment::{Deployment, DeploymentStatus};
 use crate::apps::replica_set::ReplicaSet;
 use crate::batch::job::Job;
@@ -73,6 +73,9 @@ impl Admitted for Pod {
             self.metadata.generation += 1;
         }
     }
+    fn drop_disabled(&mut self) {
+        gates::pod(&mut self.spec);
+    }
     fn validate_create(&self, errors: &mut Errors) {
         validate::pod::validate_create(self, errors);
     }
@@ -95,6 +98,9 @@ impl Admitted for Deployment {
             self.metadata.generation += 1;
         }
     }
+    fn drop_disabled(&mut self) {
+        gates::pod(&mut self.spec.template.spec);
+    }
     fn validate_create(&self, errors: &mut Errors) {
         validate::workload::validate_deployment(self, errors);
     }
@@ -108,6 +114,9 @@ impl Admitted for ReplicaSet {
         default::workload::replica_set(self);
     }
     spec_and_status!();
+    fn drop_disabled(&mut self) {
+        gates::pod(&mut self.spec.template.spec);
+    }
     fn validate_create(&self, errors: &mut Errors) {
         validate::workload::validate_replica_set(self, errors);
     }
@@ -124,6 +133,9 @@ impl Admitted for Job {
     fn settle(&mut self) {
         selector::generate(self);
         selector::label(self);
+    }
+    fn drop_disabled(&mut self) {
+        gates::pod(&mut self.spec.template.spec);
     }
     fn validate_create(&self, errors: &mut Errors) {
         validate::job::validate_create(self, errors);
@@ -241,6 +253,9 @@ impl Admitted for Node {
     fn prepare_update(&mut self, old: &Self) {
         self.status.clone_from(&old.status);
     }
+    fn drop_disabled(&mut self) {
+        gates::node(self);
+    }
     fn validate_create(&self, errors: &mut Errors) {
         validate::node::validate_create(self, errors);
     }
@@ -256,6 +271,9 @@ impl Admitted for Event {
 }
 
 impl Admitted for Lease {
+    fn drop_disabled(&mut self) {
+        gates::lease(self);
+    }
     fn validate_create(&self, errors: &mut Errors) {
         validate::record::validate_lease(self, errors);
     }

@@ -15,6 +15,7 @@ use crate::validate::name::path_segment;
 pub mod admission;
 pub mod admitted;
 pub mod families;
+pub mod gates;
 pub mod gateway;
 pub mod kinds;
 pub mod network;
@@ -222,6 +223,7 @@ impl Visit for Create<'_> {
             Scope::Namespaced => {}
         }
         object.fill_defaults();
+        object.drop_disabled();
         object.prepare_create();
         let mut errors = Errors::default();
         object.fit(None, self.families, &mut errors);
@@ -251,6 +253,7 @@ impl Visit for Update<'_> {
         let mut new: T = decode::typed(self.new).map_err(|problem| vec![problem])?;
         // An object that was stored by an older program may lack a default of today.
         old.fill_defaults();
+        old.drop_disabled();
         let before = old.meta().clone();
         let meta = new.meta_mut();
         for (text, from) in [(&mut meta.resource_version, &before.resource_version), (&mut meta.uid, &before.uid)] {
@@ -263,7 +266,8 @@ impl Visit for Update<'_> {
         if unversioned {
             meta.resource_version = "0".to_owned();
         }
-        if scope(T::KIND) == Scope::Cluster {
+        let scope = scope(T::KIND);
+        if scope == Scope::Cluster {
             meta.namespace.clear();
         } else if meta.namespace.is_empty() {
             meta.namespace.clone_from(&before.namespace);
@@ -278,10 +282,13 @@ impl Visit for Update<'_> {
         }
         meta.self_link.clear();
         new.fill_defaults();
+        new.drop_disabled();
         new.prepare_update(&old);
         let mut errors = Errors::default();
         new.fit(Some(&old), self.families, &mut errors);
         if errors.is_empty() {
+            // Kinds look at metadata again: some faults come several times, as from Kubernetes.
+            validate_common(new.meta(), scope, path_segment, &mut errors);
             validate_meta_update(new.meta(), old.meta(), false, &mut errors);
             new.validate_update(&old, &mut errors);
         }

@@ -69,15 +69,20 @@ pub fn fit_kind(kind: Kind, body: &mut Value) -> Option<String> {
     })
 }
 
-/// The namespace and, on update, the name of a body must be those of the path when it names any.
+/// What is said of a change whose object has no name.
+pub fn no_name(name: &str) -> String {
+    format!("the name of the object ({name} based on URL) was undeterminable: name must be provided")
+}
+
+/// On update the name of a body must be that of the path, and the namespace must be when it names one.
 pub fn fit_name(body: &Value, namespace: &str, name: Option<&str>) -> Option<String> {
     let text = |field: &str| body["metadata"][field].as_str().unwrap_or_default();
-    if let Some(name) = name
-        && !text("name").is_empty()
-        && text("name") != name
-    {
-        let found = text("name");
-        return Some(format!("the name of the object ({found}) does not match the name on the URL ({name})"));
+    match (name, text("name")) {
+        (Some(name), "") => return Some(no_name(name)),
+        (Some(name), found) if found != name => {
+            return Some(format!("the name of the object ({found}) does not match the name on the URL ({name})"));
+        }
+        _ => {}
     }
     (!namespace.is_empty() && !text("namespace").is_empty() && text("namespace") != namespace)
         .then(|| "the namespace of the provided object does not match the namespace sent on the request".to_owned())

@@ -9,20 +9,24 @@ use crate::problem::{FieldProblem, ProblemKind};
 use crate::quantity::Quantity;
 use crate::schema::field::{Field, Schema, Shape};
 
-/// All problems of an object of this schema, in the order of its keys.
+/// All problems of an object of this schema, in the order of its keys; the one that Go would end at comes first.
 pub fn check_shape(schema: &'static Schema, value: &mut Value) -> Vec<FieldProblem> {
-    let mut walk = Walk { path: String::new(), names: String::new(), holder: schema.name, problems: Vec::new() };
+    let mut walk = Walk { holder: schema.name, ..Walk::default() };
     walk.structure(schema, value, None);
+    if let Some(at) = walk.end {
+        walk.problems[..=at].rotate_right(1);
+    }
     walk.problems
 }
 
 /// The first wrong type of a value alone, in Go's words.
 pub fn check_value(shape: &'static Shape, value: &mut Value) -> Option<String> {
-    let mut walk = Walk { path: String::new(), names: String::new(), holder: "", problems: Vec::new() };
+    let mut walk = Walk::default();
     walk.value(shape, value, None);
     walk.problems.into_iter().find(|problem| problem.kind == ProblemKind::Type).map(|problem| problem.message)
 }
 
+#[derive(Default)]
 struct Walk {
     /// Where we are, with indexes: `spec.containers[0].image`.
     path: String,
@@ -31,6 +35,24 @@ struct Walk {
     /// The struct whose field we are in.
     holder: &'static str,
     problems: Vec<FieldProblem>,
+    /// The first problem of a type that reads its JSON itself: there Go reads on no further.
+    end: Option<usize>,
+}
+
+/// Go's names of structs that have another name here, where two have one in Go.
+const GO_NAMES: &[(&str, &str)] = &[("DiscoveryPort", "EndpointPort")];
+
+/// Structs with fields that Go has from an embedded struct, with its name.
+const EMBEDDED: &[(&str, &str)] = &[
+    ("EphemeralContainer", "EphemeralContainerCommon"),
+    ("IngressRule", "IngressRuleValue"),
+    ("Probe", "ProbeHandler"),
+    ("Volume", "VolumeSource"),
+];
+
+/// The second name of a pair, found by its first.
+fn paired(pairs: &[(&'static str, &'static str)], first: &str) -> Option<&'static str> {
+    pairs.iter().find(|(name, _)| *name == first).map(|(_, second)| *second)
 }
 
 /// Go's word for the type of a JSON value.
@@ -61,7 +83,7 @@ fn go_type(shape: &Shape, named: Option<&str>) -> String {
         Shape::Time => "v1.Time".to_owned(),
         Shape::MicroTime => "v1.MicroTime".to_owned(),
         Shape::Any => "interface {}".to_owned(),
-        Shape::Struct(schema) => format!("v1.{}", schema.name),
+        Shape::Struct(schema) => format!("v1.{}", paired(GO_NAMES, schema.name).unwrap_or(schema.name)),
         Shape::List(element) => format!("[]{}", go_type(element, None)),
         Shape::Map(element) => format!("map[string]{}", go_type(element, None)),
     }
@@ -82,6 +104,12 @@ fn zero(shape: &Shape) -> Option<Value> {
 impl Walk {
     fn report(&mut self, kind: ProblemKind, message: String, hint: Option<String>) {
         self.problems.push(FieldProblem { path: self.path.clone(), message, kind, hint });
+    }
+
+    /// A fault of a type that reads its JSON itself.
+    fn end(&mut self, message: String) {
+        self.end.get_or_insert(self.problems.len());
+        self.report(ProblemKind::Type, message, None);
     }
 
     fn wrong_type(&mut self, what: &str, shape: &Shape, named: Option<&str>) {
@@ -112,12 +140,15 @@ impl Walk {
                     let hint = nearest(key, schema.fields.iter().map(|f| f.json)).map(str::to_owned);
                     self.report(ProblemKind::UnknownField, format!("unknown field \"{}\"", self.path), hint);
                 }
-                Some(Field { shape, go, json, .. }) => {
-                    self.holder = schema.name;
-                    if !self.names.is_empty() {
-                        self.names.push('.');
+                Some(Field { shape, go, json, within, .. }) => {
+                    self.holder = paired(GO_NAMES, schema.name).unwrap_or(schema.name);
+                    let embedded = paired(EMBEDDED, schema.name).filter(|_| *within > 0);
+                    for name in embedded.into_iter().chain([*json]) {
+                        if !self.names.is_empty() {
+                            self.names.push('.');
+                        }
+                        self.names.push_str(name);
                     }
-                    self.names.push_str(json);
                     if !value.is_null() {
                         self.value(shape, value, *go);
                     }
@@ -169,6 +200,9 @@ impl Walk {
             (Shape::I32 | Shape::IntOrString, Value::Number(n)) => {
                 let fits = n.as_i64().is_some_and(|n| i32::try_from(n).is_ok());
                 if !fits {
+                    if matches!(shape, Shape::IntOrString) {
+                        self.end.get_or_insert(self.problems.len());
+                    }
                     return self.wrong_type(&format!("number {n}"), shape, None);
                 }
                 true
@@ -188,20 +222,23 @@ impl Walk {
             (Shape::Quantity, value) => {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 if let Err(fault) = Quantity::parse(text.trim()) {
-                    self.report(ProblemKind::Type, fault.to_string(), None);
+                    self.end(fault.to_string());
                 }
                 true
             }
             (Shape::Time | Shape::MicroTime, Value::String(text)) => {
                 if let Some(fault) = time::fault(text, matches!(shape, Shape::MicroTime)) {
-                    self.report(ProblemKind::Type, fault, None);
+                    self.end(fault);
                 }
                 true
             }
             (Shape::Time | Shape::MicroTime, value) => {
-                let message = format!("json: cannot unmarshal {} into Go value of type string", word(value));
-                self.report(ProblemKind::Type, message, None);
-                true
+                self.end.get_or_insert(self.problems.len());
+                return self.wrong_type(word(value), &Shape::String, None);
+            }
+            (Shape::IntOrString, _) => {
+                self.end.get_or_insert(self.problems.len());
+                false
             }
             _ => false,
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::core::endpoints::{EndpointAddress, EndpointSubset, Endpoints};
 use crate::discovery::endpoint_slice::{Endpoint, EndpointSlice};
 use crate::validate::error::Errors;
-use crate::validate::ip::{is_v6, validate_ip, validate_non_special};
+use crate::validate::ip::{is_v6, validate_canonical_ip, validate_ip, validate_non_special};
 use crate::validate::meta::{Scope, validate_create as validate_meta, validate_update as validate_meta_update};
 use crate::validate::name;
 use crate::validate::path::Path;
@@ -20,27 +20,30 @@ const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
 
 /// A new slice.
 pub fn validate_slice_create(slice: &EndpointSlice, errors: &mut Errors) {
-    validate_slice(slice, &["FQDN", "IPv4", "IPv6"], errors);
+    validate_slice(slice, None, errors);
 }
 
 /// A slice that replaces another.
 pub fn validate_slice_update(new: &EndpointSlice, old: &EndpointSlice, errors: &mut Errors) {
-    validate_slice(new, &["FQDN", "IP", "IPv4", "IPv6"], errors);
+    validate_slice(new, Some(old), errors);
     errors.immutable(&Path::root("addressType"), &new.address_type, &old.address_type);
 }
 
-fn validate_slice(slice: &EndpointSlice, types: &[&str], errors: &mut Errors) {
+fn validate_slice(slice: &EndpointSlice, old: Option<&EndpointSlice>, errors: &mut Errors) {
     validate_meta(&slice.metadata, Scope::Namespaced, name::dns_subdomain, errors);
-    errors.required_one_of(&Path::root("addressType"), &slice.address_type, types);
+    errors.required_one_of(&Path::root("addressType"), &slice.address_type, &["FQDN", "IPv4", "IPv6"]);
+    validate_slice_ports(slice, errors);
+    // What stands there from a time of other rules may stay.
+    if old.is_some_and(|old| old.endpoints == slice.endpoints) {
+        return;
+    }
     let endpoints = Path::root("endpoints");
     if slice.endpoints.len() > ENDPOINTS_MAX {
-        errors.too_many(&endpoints, slice.endpoints.len(), ENDPOINTS_MAX);
-    } else {
-        for (i, endpoint) in slice.endpoints.iter().enumerate() {
-            validate_endpoint(&endpoints.index(i), endpoint, &slice.address_type, errors);
-        }
+        return errors.too_many(&endpoints, slice.endpoints.len(), ENDPOINTS_MAX);
     }
-    validate_slice_ports(slice, errors);
+    for (i, endpoint) in slice.endpoints.iter().enumerate() {
+        validate_endpoint(&endpoints.index(i), endpoint, &slice.address_type, errors);
+    }
 }
 
 fn validate_endpoint(at: &Path<'_>, endpoint: &Endpoint, address_type: &str, errors: &mut Errors) {
@@ -52,16 +55,21 @@ fn validate_endpoint(at: &Path<'_>, endpoint: &Endpoint, address_type: &str, err
     }
     for (i, address) in endpoint.addresses.iter().enumerate() {
         let at = addresses.index(i);
-        match address_type {
-            "IPv4" | "IPv6" if validate_ip(&at, address, errors) => {
-                if is_v6(address) != (address_type == "IPv6") {
-                    errors.invalid(&at, address, &format!("must be an {address_type} address"));
-                }
-                validate_non_special(&at, address, errors);
+        let is_address = match address_type {
+            "IPv4" => validate_ip(&at, address, errors),
+            "IPv6" => validate_canonical_ip(&at, address, errors),
+            "FQDN" => {
+                validate_fqdn(&at, address, errors);
+                false
             }
-            "IP" => drop(validate_ip(&at, address, errors)),
-            "FQDN" => errors.invalid_each(&at, address, fqdn(address)),
-            _ => {}
+            _ => false,
+        };
+        if is_address {
+            if is_v6(address) != (address_type == "IPv6") {
+                // Kubernetes names the list here.
+                errors.invalid(&addresses, address, &format!("must be an {address_type} address"));
+            }
+            validate_non_special(&at, address, errors);
         }
     }
     if let Some(node) = &endpoint.node_name {
@@ -104,16 +112,21 @@ fn validate_hints(list: &Path<'_>, names: &[&str], rule: fn(&str) -> Vec<String>
 }
 
 /// A domain of at least two labels, a dot at the end allowed.
-fn fqdn(text: &str) -> Vec<String> {
-    if text.is_empty() {
-        return vec!["must not be empty".to_owned()];
+fn validate_fqdn(at: &Path<'_>, text: &str, errors: &mut Errors) {
+    if errors.required_text(at, text) {
+        return;
     }
-    let text = text.strip_suffix('.').unwrap_or(text);
-    let faults = name::dns_subdomain(text);
-    if faults.is_empty() && !text.contains('.') {
-        return vec!["should be a domain with at least two segments separated by dots".to_owned()];
+    let domain = text.strip_suffix('.').unwrap_or(text);
+    let faults = name::dns_subdomain(domain);
+    if !faults.is_empty() {
+        return errors.invalid(at, domain, &faults.join(","));
     }
-    faults
+    if !domain.contains('.') {
+        return errors.invalid(at, domain, "should be a domain with at least two segments separated by dots");
+    }
+    if let Some(label) = domain.split('.').find(|label| !name::dns_label(label).is_empty()) {
+        errors.invalid(at, label, &name::dns_label(label).join(","));
+    }
 }
 
 fn validate_slice_ports(slice: &EndpointSlice, errors: &mut Errors) {
@@ -173,16 +186,15 @@ fn validate_subsets(endpoints: &Endpoints, errors: &mut Errors) {
 
 fn validate_address(at: &Path<'_>, address: &EndpointAddress, errors: &mut Errors) {
     let ip_at = at.child("ip");
-    let is_address = validate_ip(&ip_at, &address.ip, errors);
+    validate_ip(&ip_at, &address.ip, errors);
     if !address.hostname.is_empty() {
         errors.invalid_each(&at.child("hostname"), &address.hostname, name::dns_label(&address.hostname));
     }
     if let Some(node) = &address.node_name {
         errors.invalid_each(&at.child("nodeName"), node, name::dns_subdomain(node));
     }
-    if is_address {
-        validate_non_special(&ip_at, &address.ip, errors);
-    }
+    // What is no address at all is said twice, as from Kubernetes.
+    validate_non_special(&ip_at, &address.ip, errors);
 }
 
 fn validate_subset_ports(ports: &Path<'_>, subset: &EndpointSubset, errors: &mut Errors) {

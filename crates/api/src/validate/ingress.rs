@@ -159,9 +159,7 @@ fn validate_group(at: &Path<'_>, group: Option<&str>, errors: &mut Errors) {
 
 fn validate_segment(parent: &Path<'_>, field: &str, text: &str, errors: &mut Errors) {
     let at = &parent.child(field);
-    if text.is_empty() {
-        errors.required(at, &format!("{field} is required"));
-    } else {
+    if !errors.required_text(at, text) {
         errors.invalid_each(at, text, name::path_segment(text));
     }
 }

@@ -229,7 +229,7 @@ fn object(schema: &'static Schema, value: Option<&Value>) -> Tree {
     if schema.name == "LabelSelector" {
         return versioned(&Shape::Struct(schema), value.unwrap_or(&Value::Null));
     }
-    if schema.name == "PodTemplateSpec" {
+    if ["PodTemplateSpec", "PersistentVolumeClaimTemplate"].contains(&schema.name) {
         return template(schema, value);
     }
     let order = ORDERS.iter().find(|(name, _)| *name == schema.name).map(|(_, order)| *order);

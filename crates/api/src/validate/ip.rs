@@ -59,6 +59,18 @@ pub fn validate_ip(path: &Path<'_>, text: &str, errors: &mut Errors) -> bool {
     false
 }
 
+/// An address as [`validate_ip`] takes it, in the one form that Go writes it in.
+pub fn validate_canonical_ip(path: &Path<'_>, text: &str, errors: &mut Errors) -> bool {
+    if !validate_ip(path, text, errors) {
+        return false;
+    }
+    match parse(text).map(|ip| ip.to_string()).filter(|canonical| canonical != text) {
+        Some(canonical) => errors.invalid(path, text, &format!("must be in canonical form ({canonical:?})")),
+        None => return true,
+    }
+    false
+}
+
 /// A network, written without leading zeros and without bits beyond its prefix.
 pub fn validate_cidr(path: &Path<'_>, text: &str, errors: &mut Errors) {
     if parse_cidr(text).is_none() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::core::node::{Node, NodeConfigSource, Taint};
+use crate::core::node::{Node, Taint};
 use crate::validate::error::Errors;
 use crate::validate::internal;
 use crate::validate::ip::{is_dual_stack, parse_cidr, validate_cidr};
@@ -67,9 +67,6 @@ pub fn validate_update(new: &Node, old: &Node, errors: &mut Errors) {
         let detail = "node updates may not change providerID except from \"\" to valid";
         errors.forbidden(&SPEC.child("providerID"), detail);
     }
-    if let Some(source) = &new.spec.config_source {
-        validate_config_source(&SPEC.child("configSource"), source, errors);
-    }
     validate_taints(&META.child("taints"), &new.spec.taints, errors);
     if new.spec.external_id != old.spec.external_id {
         errors.forbidden(&SPEC.child("externalID"), "may not be updated");
@@ -96,32 +93,6 @@ fn validate_taints(path: &Path<'_>, taints: &[Taint], errors: &mut Errors) {
         if !seen.insert((&taint.effect, &taint.key)) {
             let detail = "taints must be unique by key and effect pair";
             errors.duplicate_shown(&at, internal::compact(taint), detail);
-        }
-    }
-}
-
-/// A field that is no longer used, yet still checked.
-fn validate_config_source(path: &Path<'_>, source: &NodeConfigSource, errors: &mut Errors) {
-    let Some(map) = &source.config_map else {
-        let shown = internal::compact(source);
-        return errors.invalid_shown(path, shown, "exactly one reference subfield must be non-nil");
-    };
-    let at = path.child("configMap");
-    if !map.uid.is_empty() {
-        errors.forbidden(&at.child("uid"), "uid must not be set in spec");
-    }
-    if !map.resource_version.is_empty() {
-        errors.forbidden(&at.child("resourceVersion"), "resourceVersion must not be set in spec");
-    }
-    for (field, value, faults) in [
-        ("namespace", &map.namespace, name::dns_label(&map.namespace)),
-        ("name", &map.name, name::dns_subdomain(&map.name)),
-        ("kubeletConfigKey", &map.kubelet_config_key, name::config_key(&map.kubelet_config_key)),
-    ] {
-        if value.is_empty() {
-            errors.required(&at.child(field), "");
-        } else {
-            errors.invalid_each(&at.child(field), value, faults);
         }
     }
 }

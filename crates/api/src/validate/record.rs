@@ -3,7 +3,7 @@
 use crate::coordination::lease::Lease;
 use crate::core::event::Event;
 use crate::validate::error::Errors;
-use crate::validate::meta::{Scope, validate_create as validate_meta, validate_update as validate_meta_update};
+use crate::validate::meta::{Scope, validate_common, validate_update as validate_meta_update};
 use crate::validate::name;
 use crate::validate::path::Path;
 
@@ -31,7 +31,7 @@ pub fn validate_event(event: &Event, errors: &mut Errors) {
 }
 
 fn validate_reporter(event: &Event, errors: &mut Errors) {
-    let controller = Path::root("reportingController");
+    let controller = Path::root("reportingComponent");
     errors.required_text(&controller, &event.reporting_component);
     errors.invalid_each(&controller, &event.reporting_component, name::qualified_name(&event.reporting_component));
     for (field, value, max, needed) in [
@@ -50,9 +50,13 @@ fn validate_reporter(event: &Event, errors: &mut Errors) {
     }
 }
 
-/// A new lease.
+/// A new lease, whose finalizers need no prefix.
 pub fn validate_lease(lease: &Lease, errors: &mut Errors) {
-    validate_meta(&lease.metadata, Scope::Namespaced, name::dns_subdomain, errors);
+    validate_common(&lease.metadata, Scope::Namespaced, name::dns_subdomain, errors);
+    validate_lease_spec(lease, errors);
+}
+
+fn validate_lease_spec(lease: &Lease, errors: &mut Errors) {
     let spec = &lease.spec;
     if let Some(seconds) = spec.lease_duration_seconds
         && seconds <= 0
@@ -64,16 +68,10 @@ pub fn validate_lease(lease: &Lease, errors: &mut Errors) {
     {
         errors.invalid(&SPEC.child("leaseTransitions"), &count, "must be greater than or equal to 0");
     }
-    if let Some(holder) = spec.preferred_holder.as_ref().filter(|holder| !holder.is_empty())
-        && spec.strategy.as_ref().is_none_or(String::is_empty)
-    {
-        let detail = "may only be specified if `strategy` is defined";
-        errors.invalid(&SPEC.child("preferredHolder"), holder, detail);
-    }
 }
 
 /// A lease that replaces another.
 pub fn validate_lease_update(new: &Lease, old: &Lease, errors: &mut Errors) {
-    validate_meta_update(&new.metadata, &old.metadata, true, errors);
-    validate_lease(new, errors);
+    validate_meta_update(&new.metadata, &old.metadata, false, errors);
+    validate_lease_spec(new, errors);
 }

@@ -34,9 +34,8 @@ pub fn validate_replica_set(set: &ReplicaSet, errors: &mut Errors) {
     validate_replica_set_spec(&set.spec, errors);
 }
 
-/// A replica set that replaces another. Kubernetes checks the whole and then the change, so some faults come twice.
+/// A replica set that replaces another.
 pub fn validate_replica_set_update(new: &ReplicaSet, old: &ReplicaSet, errors: &mut Errors) {
-    validate_replica_set(new, errors);
     validate_meta_update(&new.metadata, &old.metadata, true, errors);
     validate_replica_set_spec(&new.spec, errors);
     errors.immutable(&SPEC.child("selector"), &new.spec.selector, &old.spec.selector);

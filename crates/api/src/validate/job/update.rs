@@ -62,8 +62,12 @@ fn validate_template_change(new: &JobSpec, before: &Job, errors: &mut Errors) {
     let mut old = before.spec.template.clone();
     if is_open(before) {
         free(&mut old, &new.template);
-    }
-    if new.template != old {
+        // Metadata of the template are not compared.
+        if new.template.spec != old.spec {
+            let at = SPEC.child("template");
+            errors.invalid_shown(&at.child("spec"), internal::compact(&new.template.spec), "field is immutable");
+        }
+    } else if new.template != old {
         errors.invalid_shown(&SPEC.child("template"), internal::compact(&new.template), "field is immutable");
     }
 }
@@ -157,7 +161,7 @@ mod tests {
         check(true, suspended(), &format!("{pod}/nodeSelector"), zone, &[]);
         check(true, suspended(), &resources, cpu.clone(), &[]);
         check(false, json!({}), &resources, cpu, &["spec.template"]);
-        check(true, json!({}), &format!("{pod}/containers/0/image"), json!("c:2"), &["spec.template"]);
+        check(true, json!({}), &format!("{pod}/containers/0/image"), json!("c:2"), &["spec.template.spec"]);
         let near = |field: &str| {
             json!({field: {"requiredDuringSchedulingIgnoredDuringExecution": [
             {"topologyKey": "host", "labelSelector": {"matchLabels": {"a": "b"}}}]}})
@@ -165,7 +169,9 @@ mod tests {
         let node = json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1,
             "preference": {"matchExpressions": [{"key": "a", "operator": "Exists"}]}}]}});
         check(true, json!({}), &format!("{pod}/affinity"), node, &[]);
-        check(true, json!({}), &format!("{pod}/affinity"), near("podAffinity"), &["spec.template"]);
+        check(true, json!({}), &format!("{pod}/affinity"), near("podAffinity"), &["spec.template.spec"]);
+        check(true, json!({}), "/spec/template/metadata/finalizers", json!(["a.b/c"]), &[]);
+        check(false, json!({}), "/spec/template/metadata/finalizers", json!(["a.b/c"]), &["spec.template"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::validate::path::Path;
 use crate::validate::pod::common::{Common, PULL_POLICIES};
 use crate::validate::pod::env::{validate_env, validate_env_from};
 use crate::validate::pod::place::validate_descending_path;
-use crate::validate::pod::probe::{Hooks, Role, validate_lifecycle, validate_probe};
+use crate::validate::pod::probe::{Role, validate_lifecycle, validate_probe};
 use crate::validate::pod::security;
 use crate::validate::resource::{Holder, validate_requirements};
 
@@ -38,13 +38,6 @@ pub struct Context<'a> {
 impl Context<'_> {
     fn host_users(&self) -> bool {
         self.spec.host_users != Some(false)
-    }
-
-    fn hooks(&self) -> Hooks<'_> {
-        Hooks {
-            grace_s: self.spec.termination_grace_period_seconds,
-            os: self.spec.os.as_ref().map(|os| os.name.as_str()),
-        }
     }
 }
 
@@ -76,7 +69,7 @@ fn validate_regular(path: &Path<'_>, context: &Context<'_>, errors: &mut Errors)
 /// Hooks and probes, which only containers have that run along with the pod.
 fn validate_running(path: &Path<'_>, container: &Container, context: &Context<'_>, errors: &mut Errors) {
     if let Some(lifecycle) = &container.lifecycle {
-        validate_lifecycle(&path.child("lifecycle"), lifecycle, context.hooks(), errors);
+        validate_lifecycle(&path.child("lifecycle"), lifecycle, context.spec.termination_grace_period_seconds, errors);
     }
     for (field, probe, role) in [
         ("livenessProbe", &container.liveness_probe, Role::Liveness),

@@ -64,106 +64,14 @@ pub fn validate_probe(path: &Path<'_>, probe: Option<&Probe>, role: Role, errors
     }
 }
 
-/// What the hooks of a container depend on.
-#[derive(Clone, Copy)]
-pub struct Hooks<'a> {
-    /// Seconds the pod has to stop, when they are valid.
-    pub grace_s: Option<i64>,
-    /// The pod's operating system; a stop signal needs one.
-    pub os: Option<&'a str>,
-}
-
-/// Lifecycle hooks.
-pub fn validate_lifecycle(path: &Path<'_>, lifecycle: &Lifecycle, hooks: Hooks<'_>, errors: &mut Errors) {
+/// Lifecycle hooks of a container whose pod has so many seconds to stop.
+pub fn validate_lifecycle(path: &Path<'_>, lifecycle: &Lifecycle, grace_s: Option<i64>, errors: &mut Errors) {
     for (field, hook) in [("postStart", &lifecycle.post_start), ("preStop", &lifecycle.pre_stop)] {
         if let Some(hook) = hook {
-            validate_handler(&path.child(field), handler_of(hook), hooks.grace_s, errors);
-        }
-    }
-    if let Some(signal) = &lifecycle.stop_signal {
-        let at = path.child("stopSignal");
-        match hooks.os {
-            None => errors.forbidden(&at, "may not be set for containers with empty `spec.os.name`"),
-            Some("windows") => {
-                if !["SIGKILL", "SIGTERM"].contains(&signal.as_str()) {
-                    errors.not_supported(&at, signal, &["SIGKILL", "SIGTERM"]);
-                }
-            }
-            Some("linux") => errors.one_of(&at, signal, SIGNALS),
-            // That the system is unknown is another fault.
-            Some(_) => {}
+            validate_handler(&path.child(field), handler_of(hook), grace_s, errors);
         }
     }
 }
-
-/// Signals that may stop a container on Linux, sorted.
-const SIGNALS: &[&str] = &[
-    "SIGABRT",
-    "SIGALRM",
-    "SIGBUS",
-    "SIGCHLD",
-    "SIGCLD",
-    "SIGCONT",
-    "SIGFPE",
-    "SIGHUP",
-    "SIGILL",
-    "SIGINT",
-    "SIGIO",
-    "SIGIOT",
-    "SIGKILL",
-    "SIGPIPE",
-    "SIGPOLL",
-    "SIGPROF",
-    "SIGPWR",
-    "SIGQUIT",
-    "SIGRTMAX",
-    "SIGRTMAX-1",
-    "SIGRTMAX-10",
-    "SIGRTMAX-11",
-    "SIGRTMAX-12",
-    "SIGRTMAX-13",
-    "SIGRTMAX-14",
-    "SIGRTMAX-2",
-    "SIGRTMAX-3",
-    "SIGRTMAX-4",
-    "SIGRTMAX-5",
-    "SIGRTMAX-6",
-    "SIGRTMAX-7",
-    "SIGRTMAX-8",
-    "SIGRTMAX-9",
-    "SIGRTMIN",
-    "SIGRTMIN+1",
-    "SIGRTMIN+10",
-    "SIGRTMIN+11",
-    "SIGRTMIN+12",
-    "SIGRTMIN+13",
-    "SIGRTMIN+14",
-    "SIGRTMIN+15",
-    "SIGRTMIN+2",
-    "SIGRTMIN+3",
-    "SIGRTMIN+4",
-    "SIGRTMIN+5",
-    "SIGRTMIN+6",
-    "SIGRTMIN+7",
-    "SIGRTMIN+8",
-    "SIGRTMIN+9",
-    "SIGSEGV",
-    "SIGSTKFLT",
-    "SIGSTOP",
-    "SIGSYS",
-    "SIGTERM",
-    "SIGTRAP",
-    "SIGTSTP",
-    "SIGTTIN",
-    "SIGTTOU",
-    "SIGURG",
-    "SIGUSR1",
-    "SIGUSR2",
-    "SIGVTALRM",
-    "SIGWINCH",
-    "SIGXCPU",
-    "SIGXFSZ",
-];
 
 fn handler_of(hook: &LifecycleHandler) -> Handler<'_> {
     Handler {

@@ -214,6 +214,8 @@ pub fn validate_tolerations(path: &Path<'_>, tolerations: &[Toleration], errors:
                     errors.invalid(&operator, &t.value, "value must be empty when `operator` is 'Exists'");
                 }
             }
+            // Kubernetes names these operators also where the feature is off.
+            "Gt" | "Lt" => errors.not_supported(&operator, &t.operator, &["Equal", "Exists", "Lt", "Gt"]),
             other => errors.not_supported(&operator, other, &["Equal", "Exists"]),
         }
         if !t.effect.is_empty() {

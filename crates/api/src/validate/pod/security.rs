@@ -76,7 +76,7 @@ pub fn validate_pod(path: &Path<'_>, context: &PodSecurityContext, spec: &PodSpe
         errors.one_of(&path.child("supplementalGroupsPolicy"), policy, &["Merge", "Strict"]);
     }
     if let Some(policy) = &context.se_linux_change_policy {
-        errors.one_of(&path.child("seLinuxChangePolicy"), policy, &["MountOption", "Recursive"]);
+        errors.one_of(&path.child("seLinuxChangePolicy"), policy, &["Recursive"]);
     }
 }
 
