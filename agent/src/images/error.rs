@@ -36,6 +36,16 @@ pub enum Error {
         /// The failure.
         detail: String,
     },
+    /// A name that no registry has, of an image that no node can make.
+    #[error(
+        "{reference}: not found; {host} is no registry: `masthead image import` brings images of such names to a node"
+    )]
+    NoRegistry {
+        /// The image.
+        reference: String,
+        /// What it has in place of a registry.
+        host: &'static str,
+    },
     /// The image is not in the store.
     #[error("image {reference:?} is not present")]
     NotPresent {
@@ -107,12 +117,12 @@ pub enum Error {
         reference: String,
     },
     /// The operating system refused.
-    #[error("{what}: {source}")]
+    #[error("{what}: {cause}")]
     Io {
         /// The action and its object.
         what: String,
-        /// The cause.
-        source: Arc<io::Error>,
+        /// The cause; no `source`, or whoever prints a chain says it twice.
+        cause: Arc<io::Error>,
     },
 }
 
@@ -131,8 +141,8 @@ impl Error {
     }
 
     /// An I/O error with what was being done.
-    pub fn io(what: impl Into<String>, source: io::Error) -> Self {
-        Self::Io { what: what.into(), source: Arc::new(source) }
+    pub fn io(what: impl Into<String>, cause: io::Error) -> Self {
+        Self::Io { what: what.into(), cause: Arc::new(cause) }
     }
 
     /// A malformed document with the reason.

@@ -18,6 +18,7 @@ pub mod layers;
 pub mod libs;
 pub mod limits;
 pub mod manifest;
+pub mod own;
 pub mod platform;
 pub mod policy;
 pub mod pull;

@@ -16,6 +16,7 @@ use crate::images::flights::{Key, Listener, Listeners, Outcome, Progress};
 use crate::images::image::Image;
 use crate::images::layers;
 use crate::images::manifest::{self, Descriptor, Document, Manifest};
+use crate::images::own;
 use crate::images::platform::{Platform, choose};
 use crate::images::reference::Reference;
 use crate::images::registry::Session;
@@ -49,7 +50,7 @@ impl ImageStore {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unauthorized`], [`Error::RegistryUnavailable`], [`Error::NoPlatform`],
-    /// [`Error::DigestMismatch`], and those of unpacking.
+    /// [`Error::DigestMismatch`], [`Error::NoRegistry`], and those of unpacking.
     pub async fn pull(
         &self,
         reference: &Reference,
@@ -77,6 +78,10 @@ impl ImageStore {
         credentials: Option<Credentials>,
         listeners: Listeners,
     ) -> Result<Image, Error> {
+        if reference.host() == own::HOST {
+            let (store, reference) = (self.clone(), reference.clone());
+            return blocking(move || own::make(&store, &reference)).await;
+        }
         let session = Arc::new(self.connector().session(reference, credentials)?);
         let (top, bytes, image) = self.choose_image(&session, reference).await?;
         let mut names = vec![reference.with_digest(&top)];

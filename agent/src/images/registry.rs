@@ -383,19 +383,14 @@ fn check(what: &str, expect: &Digest, actual: &Digest) -> Result<(), Error> {
     Err(Error::DigestMismatch { what: what.to_owned(), expect: expect.to_string(), actual: actual.to_string() })
 }
 
-/// An error with its causes: reqwest's own text says only which step failed.
+/// The innermost cause, and what was asked for: what is between them names parts of this program.
 fn text(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        let part = next.to_string();
-        if !text.contains(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        cause = next.source();
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| (*cause).source());
+    match (error.url(), causes.last()) {
+        (Some(url), Some(cause)) => format!("{url}: {cause}"),
+        (None, Some(cause)) => cause.to_string(),
+        (_, None) => error.to_string(),
     }
-    text
 }
 
 /// The status and the message of an error body, without control characters.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,6 +32,8 @@ pub struct Options {
     pub insecure_registries: Vec<String>,
     /// Platforms to pick from an index, best first; empty means those of this machine.
     pub platforms: Vec<Platform>,
+    /// This program, of which the images of its demonstration are made when they are wanted.
+    pub program: Option<PathBuf>,
 }
 
 /// A cheap handle on the store of one data directory; several processes may have one each.
@@ -279,6 +281,10 @@ impl ImageStore {
 
     pub(crate) fn platforms(&self) -> &[Platform] {
         &self.0.options.platforms
+    }
+
+    pub(crate) fn program(&self) -> Option<&Path> {
+        self.0.options.program.as_deref()
     }
 
     pub(crate) fn connector(&self) -> &Connector {

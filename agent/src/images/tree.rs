@@ -26,7 +26,7 @@ const DEPTH_MAX: usize = 256;
 /// Open directories kept.
 const CACHE_MAX: usize = 256;
 /// The attribute by which overlayfs hides what lies below a directory.
-pub const OPAQUE: &str = "trusted.overlay.opaque";
+const OPAQUE: &str = "trusted.overlay.opaque";
 
 /// A layer under construction and what lies below it.
 pub struct Tree<'a> {

@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// A log is turned at this size in bytes (the kubelet's `containerLogMaxSize`).
-pub const MAX_BYTES: u64 = 10 << 20;
+const MAX_BYTES: u64 = 10 << 20;
 /// Files of one log, with the one that is written (the kubelet's `containerLogMaxFiles`).
-pub const MAX_FILES: usize = 5;
+const MAX_FILES: usize = 5;
 
 /// Whether a log has to be turned.
 pub fn is_due(path: &Path) -> bool {

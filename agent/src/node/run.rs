@@ -231,7 +231,8 @@ async fn engine(options: &Options, paths: &Paths, in_use: &Arc<ImagesInUse>) -> 
     match &options.runtime {
         RuntimeChoice::Embedded => {
             let root = paths.images.clone();
-            let opened = tokio::task::spawn_blocking(move || ImageStore::open(&root, ImageOptions::default())).await?;
+            let settings = ImageOptions { program: Some(options.shim.program.clone()), ..ImageOptions::default() };
+            let opened = tokio::task::spawn_blocking(move || ImageStore::open(&root, settings)).await?;
             let store = opened.with_context(|| format!("opening the images in {}", paths.images.display()))?;
             let users = in_use.clone();
             store.set_users(Arc::new(move |id| users.contains(id.as_str())));

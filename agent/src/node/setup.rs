@@ -12,7 +12,7 @@ use crate::network::routed::RoutedNetwork;
 type Manifest = watch::Receiver<Option<Arc<NodeManifest>>>;
 
 /// The fact that names the ranges of all nodes' pods, one of a family, divided by commas.
-pub const CLUSTER_CIDR: &str = "cluster_cidr";
+const CLUSTER_CIDR: &str = "cluster_cidr";
 
 /// A fact that is a list, in its parts.
 pub fn list(manifest: &NodeManifest, fact: &str) -> Vec<String> {

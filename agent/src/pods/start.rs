@@ -93,9 +93,10 @@ async fn begin(
     mut slot: Option<Slot>,
 ) -> Result<Seen, Failed> {
     let image = tokio::select! {
-        image = pull::ensure(cx, container, history, &mut slot) => image.map_err(|failure| Box::new((None, StartFailure { is_image: true, ..failure })))?,
+        image = pull::ensure(cx, container, history, &mut slot) => image,
         () = cx.ending.cancelled() => return Err(config_error("the pod ends".to_owned())),
     };
+    let image = image.map_err(|failure| Box::new((None, StartFailure { is_image: true, ..failure })))?;
     let user = format!("{}/{}", cx.pod.metadata.uid, container.name);
     cx.shared.in_use.begin(&user, &image.id);
     let made = make(cx, container, attempt, sandbox_id, &image, slot).await;

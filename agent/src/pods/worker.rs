@@ -29,7 +29,7 @@ use crate::pods::{files, kept, probe, start, stop};
 mod tell;
 
 /// News that wait for a worker.
-pub const QUEUE: usize = 256;
+const QUEUE: usize = 256;
 /// A container that failed to be configured or made is tried again after this time (the kubelet's `backOffPeriod`).
 const RETRY_MS: i64 = 10_000;
 /// The first wait after failed volumes or a failed sandbox (the kubelet's `initialDurationBeforeRetry`).

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 /// The most file descriptors one message carries.
-pub const FDS_MAX: usize = 4;
+const FDS_MAX: usize = 4;
 
 /// Sends bytes, with file descriptors beside them.
 pub fn send(socket: RawFd, bytes: &[u8], fds: &[RawFd]) -> io::Result<usize> {

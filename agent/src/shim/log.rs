@@ -111,7 +111,7 @@ impl LogFile {
 }
 
 /// Where the `index`th older part of a log is: `PATH.1` is the newest of them.
-pub fn rotated_path(path: &Path, index: u32) -> PathBuf {
+fn rotated_path(path: &Path, index: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{index}"));
     PathBuf::from(name)

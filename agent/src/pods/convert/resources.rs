@@ -99,7 +99,7 @@ pub fn shares(milli: i64) -> i64 {
 }
 
 /// Milli-cores to a quota in each [`QUOTA_PERIOD_US`]; 0 is none.
-pub fn quota_us(milli: i64) -> i64 {
+fn quota_us(milli: i64) -> i64 {
     if milli <= 0 { 0 } else { (milli * QUOTA_PERIOD_US / 1000).max(QUOTA_MIN_US) }
 }
 

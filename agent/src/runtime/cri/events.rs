@@ -17,7 +17,7 @@ use crate::runtime::error::{Error, Result};
 use crate::runtime::v1;
 
 /// How often a server without events is listed; the kubelet's generic PLEG takes as long.
-pub const RELIST_INTERVAL: Duration = Duration::from_secs(1);
+const RELIST_INTERVAL: Duration = Duration::from_secs(1);
 /// Events that wait for their reader; beyond, the stream ends.
 const QUEUE_MAX: usize = 1024;
 

@@ -20,7 +20,7 @@ pub fn sandbox(record: &SandboxRecord, boot_id: &str) -> v1::PodSandbox {
 }
 
 /// A sandbox of an earlier boot has lost its namespaces.
-pub fn sandbox_state(record: &SandboxRecord, boot_id: &str) -> v1::PodSandboxState {
+fn sandbox_state(record: &SandboxRecord, boot_id: &str) -> v1::PodSandboxState {
     if record.stopped || record.boot_id != boot_id {
         v1::PodSandboxState::SandboxNotready
     } else {
