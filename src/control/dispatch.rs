@@ -201,6 +201,15 @@ impl Dispatch {
         self.policed.insert(node.to_owned());
     }
 
+    /// Forgets a node that is gone.
+    pub fn forget(&mut self, node: &str) {
+        self.nodes.remove(node);
+        self.dirty.remove(node);
+        self.needs.remove(node);
+        self.policed.remove(node);
+        self.uses.remove(node);
+    }
+
     /// The nodes that have to be told, with all that they must run.
     pub fn drain(&mut self, cluster: &Cluster) -> Vec<(String, Arc<NodeContent>)> {
         let mut dirty = std::mem::take(&mut self.dirty);

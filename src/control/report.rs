@@ -125,6 +125,9 @@ impl Reports {
             }
             What::Disconnected { why } => {
                 self.problems.forget(&node);
+                // The next session says it all again.
+                self.asked.remove(&node);
+                self.recalled.remove(&node);
                 tracing::info!(node, why, "the agent is gone for now");
             }
             // What the tables say is asked for when it matters: the word that it changed is enough.
@@ -255,6 +258,12 @@ impl Reports {
     /// The nodes that may be told.
     pub fn admitted(&self) -> Vec<String> {
         self.admitted.iter().cloned().collect()
+    }
+
+    /// Forgets a node that is gone.
+    pub fn forget(&mut self, node: &str) {
+        self.admitted.remove(node);
+        self.later.remove(node);
     }
 
     /// Notes that a node has to be told once it is admitted.

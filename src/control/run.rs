@@ -83,7 +83,7 @@ impl Control {
     pub async fn run(mut self, mut watch: WatchStream) -> Result<(), objects::Error> {
         loop {
             match self.woken(&mut watch).await {
-                Woken::Batch(Some(Ok(batch))) => self.take(&batch),
+                Woken::Batch(Some(Ok(batch))) => self.take(&batch).await,
                 Woken::Batch(ended) => {
                     tracing::warn!(why = ?ended.and_then(Result::err), "the watch of the store ended; reading it anew");
                     watch = self.reload().await;
@@ -92,7 +92,7 @@ impl Control {
                 Woken::Report(None) => return Ok(()),
                 Woken::Due => {}
             }
-            self.drain(&mut watch);
+            self.drain(&mut watch).await;
             self.tell_nodes();
             match self.round().await {
                 Ok(Some(revision)) => self.catch_up(&mut watch, revision).await,
@@ -109,9 +109,6 @@ impl Control {
 
     async fn woken(&mut self, watch: &mut WatchStream) -> Woken {
         if self.state.is_open() {
-            if self.state.is_partial() {
-                tokio::task::yield_now().await;
-            }
             return Woken::Due;
         }
         let (clock, next) = (&self.clock, self.state.due_ms());
@@ -130,10 +127,10 @@ impl Control {
     }
 
     /// Takes in what is there already, without waiting, so that one round decides on all of it.
-    fn drain(&mut self, watch: &mut WatchStream) {
+    async fn drain(&mut self, watch: &mut WatchStream) {
         for _ in 0..INTAKE_MAX {
             match watch.next().now_or_never() {
-                Some(Some(Ok(batch))) => self.take(&batch),
+                Some(Some(Ok(batch))) => self.take(&batch).await,
                 // Its end is seen again when the loop waits for it.
                 _ => break,
             }
@@ -147,8 +144,12 @@ impl Control {
         self.state.open_due(self.clock.now_ms());
     }
 
-    fn take(&mut self, batch: &kv::WatchBatch) {
-        self.state.take(batch, self.clock.now_ms());
+    async fn take(&mut self, batch: &kv::WatchBatch) {
+        let touched = self.state.see(batch);
+        // Who waited for the view to see it goes on first: a task that this one wakes waits for this one, though other
+        // threads are free.
+        tokio::task::yield_now().await;
+        self.state.touched(&touched, self.clock.now_ms());
     }
 
     fn report(&mut self, report: Report) {
@@ -159,8 +160,13 @@ impl Control {
         }
     }
 
-    /// Hands each node that is concerned what it must run now.
+    /// Hands each node that is concerned what it must run now, and forgets those that are gone.
     fn tell_nodes(&mut self) {
+        for node in self.state.ended() {
+            if self.nodes.forget_node(&node) {
+                self.state.forget(&node);
+            }
+        }
         for (node, content) in self.state.tell(self.clock.now_ms(), || self.nodes.tables()) {
             self.nodes.set_node(&node, content);
         }
@@ -168,6 +174,10 @@ impl Control {
 
     /// Decides everything that is open on one view and writes it; returns the revision to catch up with.
     async fn round(&mut self) -> Result<Option<Revision>, objects::Error> {
+        if self.state.is_open() {
+            // So does who carries to nodes what they were told.
+            tokio::task::yield_now().await;
+        }
         let Some(decided) = self.state.decide(self.clock.now_ms(), self.clock.context()) else { return Ok(None) };
         let lease = match self.lease(&decided).await {
             Ok(lease) => lease,
@@ -204,7 +214,7 @@ impl Control {
                 () = late => None,
             };
             match next {
-                Some(Ok(batch)) => self.take(&batch),
+                Some(Ok(batch)) => self.take(&batch).await,
                 ended => {
                     let why = ended.and_then(Result::err);
                     tracing::warn!(?why, "the watch of the store ended or is silent; reading it anew");

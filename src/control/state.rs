@@ -9,6 +9,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use masthead_api::change::EventNote;
+use masthead_api::core::node::Node;
+use masthead_api::core::pod::Pod;
+use masthead_api::key::ObjectKey;
+use masthead_api::kind::Resource;
+use masthead_api::object::Object;
 use masthead_plan::cluster::event::Changed;
 use masthead_plan::cluster::view::Cluster;
 use masthead_plan::context::Context;
@@ -22,7 +27,7 @@ use crate::control::events;
 use crate::control::report::{Pending, Reports};
 use crate::control::view::View;
 use crate::nodes::plan::Tables;
-use crate::nodes::report::Report;
+use crate::nodes::report::{Report, What};
 
 /// How many tasks one turn decides on. Nothing is taken in meanwhile, so whoever waits to see what was written waits for
 /// the turn: after a large commit it would take a quarter of a second.
@@ -38,6 +43,8 @@ pub struct State {
     last: Option<Task>,
     /// When what is not open yet will be, in milliseconds of the loop's clock.
     due: BTreeMap<Task, u64>,
+    /// Nodes that may be gone for good: a session, the object or a pod of theirs ended.
+    ended: BTreeSet<String>,
     /// The commit that was applied last, as the last decisions saw it.
     applied: Option<String>,
 }
@@ -71,6 +78,7 @@ impl State {
             open: BTreeSet::new(),
             last: None,
             due: BTreeMap::new(),
+            ended: BTreeSet::new(),
             applied: None,
         }
     }
@@ -86,22 +94,25 @@ impl State {
         }
     }
 
-    /// Takes in what one batch of the store's watch tells.
-    pub fn take(&mut self, batch: &kv::WatchBatch, now_ms: u64) {
+    /// Takes what one batch of the store's watch tells into the view; what that changed is for [`State::touched`].
+    pub fn see(&mut self, batch: &kv::WatchBatch) -> Vec<Changed> {
         let read = |event: &kv::Event| {
             let value = (event.kind == kv::EventKind::Put).then_some(&event.kv.value);
             objects::read(&event.kv.key, value, event.kv.mod_revision)
         };
-        let touched = self.view.take(batch.events.iter().filter_map(read).collect(), batch.revision.0);
-        self.touched(&touched, now_ms);
+        self.view.take(batch.events.iter().filter_map(read).collect(), batch.revision.0)
     }
 
-    fn touched(&mut self, touched: &[Changed], now_ms: u64) {
+    /// Opens what changes of the view ask for.
+    pub fn touched(&mut self, touched: &[Changed], now_ms: u64) {
         self.dispatch.at(now_ms);
         let cluster = self.view.read().clone();
         for changed in touched {
             self.open.extend(round::tasks(&cluster, changed));
             self.dispatch.take(&cluster, changed);
+            if let Some(ended) = changed.ended() {
+                self.ended.extend(node_of(ended));
+            }
         }
         if self.applied.as_deref() != cluster.applied_commit() {
             self.applied = cluster.applied_commit().map(str::to_owned);
@@ -112,6 +123,9 @@ impl State {
     /// Takes in what a node said.
     pub fn report(&mut self, report: Report) -> Option<Ask> {
         let cluster = self.view.read().clone();
+        if matches!(report.what, What::Disconnected { .. }) {
+            self.ended.insert(report.node.clone());
+        }
         match self.reports.take(&cluster, report) {
             Pending::Nothing => None,
             Pending::Admit(node) => {
@@ -137,15 +151,25 @@ impl State {
         !self.open.is_empty() || self.reports.is_ready()
     }
 
-    /// Whether the last turn left something open: then it was not short, and others may want to go on.
-    pub fn is_partial(&self) -> bool {
-        self.last.is_some()
-    }
-
     /// When there will be something to do even if nothing comes in.
     pub fn due_ms(&self) -> Option<u64> {
         let release = self.dispatch.due_ms().map(|at_ms| at_ms + 1);
         self.due.values().copied().chain(release).min()
+    }
+
+    /// Nodes of which nothing is left but, perhaps, a session: those without one are to be forgotten.
+    pub fn ended(&mut self) -> Vec<String> {
+        let cluster = self.view.read();
+        let is_gone = |node: &String| {
+            cluster.get(&ObjectKey::new(Node::KIND, "", node.as_str())).is_none() && cluster.pod_count_on(node) == 0
+        };
+        std::mem::take(&mut self.ended).into_iter().filter(is_gone).collect()
+    }
+
+    /// Forgets a node that is gone.
+    pub fn forget(&mut self, node: &str) {
+        self.reports.forget(node);
+        self.dispatch.forget(node);
     }
 
     /// What each node that is concerned must hold now; a node whose own pods are not known yet waits.
@@ -219,6 +243,18 @@ fn turn(open: &mut BTreeSet<Task>, last: &mut Option<Task>) -> BTreeSet<Task> {
     tasks.into_iter().collect()
 }
 
+/// The node that an object is, or is bound to.
+fn node_of(object: &Object) -> Option<String> {
+    if object.kind() == Node::KIND {
+        return Some(object.key().name.clone());
+    }
+    if object.kind() != Pod::KIND {
+        return None;
+    }
+    let pod = object.typed::<Pod>().ok()?;
+    (!pod.spec.node_name.is_empty()).then(|| pod.spec.node_name.clone())
+}
+
 impl Decided {
     /// Whether it tells users something, for which the write needs a lease.
     pub fn has_events(&self) -> bool {
@@ -244,7 +280,42 @@ impl Decided {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    #[test]
+    fn a_node_of_which_nothing_is_left_is_forgotten() {
+        let view = Arc::new(View::default());
+        let mut state = State::new(view.clone(), 0);
+        let store = |state: &mut State, key: &str, value: Option<Value>| {
+            let revision = view.revision() + 1;
+            let body = value.map(|value| value.to_string().into());
+            let stored = objects::read(key.as_bytes(), body.as_ref(), kv::Revision(revision)).expect("a key of ours");
+            let touched = view.take(vec![stored], revision);
+            state.touched(&touched, 0);
+            state.ended()
+        };
+        let (n1, pod) = ("/masthead/core/nodes//n1", "/masthead/core/pods/d/p");
+        let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "uid": "n1"}});
+        store(&mut state, n1, Some(node));
+        store(
+            &mut state,
+            pod,
+            Some(json!({"apiVersion": "v1", "kind": "Pod", "spec": {"nodeName": "n1", "containers": []},
+            "metadata": {"name": "p", "namespace": "d", "uid": "p"}})),
+        );
+        let report = |what| Report { node: "n1".to_owned(), what };
+        assert_eq!(state.report(report(What::Disconnected { why: String::new() })), None);
+        assert!(state.ended().is_empty(), "it has an object and a pod");
+        assert!(store(&mut state, n1, None).is_empty(), "it has a pod");
+        assert_eq!(store(&mut state, pod, None), ["n1"]);
+        assert!(state.ended().is_empty(), "told once");
+        state.reports.later("n1");
+        state.dispatch.touch("n1");
+        state.forget("n1");
+        assert!(state.tell(0, Vec::new).is_empty() && state.reports.newly_admitted().is_empty());
+    }
 
     fn tasks(names: impl Iterator<Item = usize>) -> BTreeSet<Task> {
         names.map(|name| Task::Node(format!("{name:06}"))).collect()

@@ -7,6 +7,7 @@ use masthead_plan::cluster::event::{Changed, Event};
 use masthead_plan::cluster::view::Cluster;
 use masthead_plan::network::ranges::Network;
 use masthead_plan::sync::installed::Installed;
+use masthead_plan::sync::scope::{Open, Seen, Touched};
 use masthead_store::objects::{OWN_ROOT, Stored, record_key};
 use tokio::sync::watch;
 
@@ -26,6 +27,8 @@ struct Beside {
     /// Keys that hold nothing readable, and why.
     faults: BTreeMap<String, String>,
     commits: BTreeMap<String, Arc<CommitRecord>>,
+    /// What changes of the cluster mean for plans.
+    touched: Touched,
 }
 
 impl Default for View {
@@ -44,6 +47,18 @@ impl View {
     pub fn read(&self) -> RwLockReadGuard<'_, Cluster> {
         // A panic while writing leaves a whole state: each event is one insert or remove.
         self.cluster.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest state to plan on, and the moment of it for [`View::touched_since`].
+    pub fn to_plan_on(&self) -> (Cluster, Seen) {
+        let cluster = self.read();
+        let seen = self.beside().touched.seen();
+        (cluster.clone(), seen)
+    }
+
+    /// What may not be as asked any more since a state was planned on; `None` when that is not remembered.
+    pub fn touched_since(&self, seen: Seen) -> Option<Open> {
+        self.beside().touched.since(seen)
     }
 
     /// Keys of the store that hold no readable object, and why.
@@ -102,8 +117,10 @@ impl View {
         let touched = fill(&mut cluster, &mut beside, stored, revision);
         {
             let mut before = self.cluster.write().unwrap_or_else(PoisonError::into_inner);
-            *self.beside.write().unwrap_or_else(PoisonError::into_inner) = beside;
-            *before = cluster;
+            let mut known = self.beside.write().unwrap_or_else(PoisonError::into_inner);
+            beside.touched = std::mem::take(&mut known.touched);
+            beside.touched.forget();
+            (*known, *before) = (beside, cluster);
         }
         self.revision.send_modify(|now| *now = revision.max(*now));
         touched
@@ -118,10 +135,13 @@ fn fill(cluster: &mut Cluster, beside: &mut Beside, stored: Vec<Stored>, revisio
             beside.faults.remove(&name_of(&one));
         }
         match one {
-            Stored::Object(object) => touched.extend(cluster.apply(Event::Put(object))),
-            Stored::Gone(key) => touched.extend(cluster.apply(Event::Gone(key, revision))),
+            Stored::Object(object) => touched.extend(beside.apply(cluster, Event::Put(object))),
+            Stored::Gone(key) => touched.extend(beside.apply(cluster, Event::Gone(key, revision))),
             Stored::Record(key, body) => match body.map(|body| record::read(&body)).transpose() {
-                Ok(record) => cluster.set_applied(key, record),
+                Ok(record) => {
+                    beside.touched.record(&key);
+                    cluster.set_applied(key, record);
+                }
                 Err(why) => beside.fault(record_key(&key), &why),
             },
             Stored::Own(name, body) => beside.own(cluster, &name, body.as_deref()),
@@ -144,6 +164,13 @@ fn name_of(one: &Stored) -> String {
 }
 
 impl Beside {
+    /// Takes in an event of an object.
+    fn apply(&mut self, cluster: &mut Cluster, event: Event) -> Option<Changed> {
+        let changed = cluster.apply(event)?;
+        self.touched.object(cluster, &changed);
+        Some(changed)
+    }
+
     /// Takes in a key that is no object.
     fn own(&mut self, cluster: &mut Cluster, name: &str, body: Option<&[u8]>) {
         let taken = if name == commit::REPOSITORY {

@@ -14,6 +14,8 @@ const RECALLS_MAX: usize = 6;
 pub trait Channel: Send + Sync {
     /// Says what a node should hold now ([`Handle::set_node`]).
     fn set_node(&self, node: &str, content: Arc<NodeContent>);
+    /// Forgets a node without a session; false where it has one ([`Handle::forget_node`]).
+    fn forget_node(&self, node: &str) -> bool;
     /// Raises the term of this control plane ([`Handle::set_term`]).
     fn set_term(&self, term: u64);
     /// Asks a node for pods that it holds; they come as a report.
@@ -25,6 +27,10 @@ pub trait Channel: Send + Sync {
 impl Channel for Handle {
     fn set_node(&self, node: &str, content: Arc<NodeContent>) {
         Handle::set_node(self, node, content);
+    }
+
+    fn forget_node(&self, node: &str) -> bool {
+        Handle::forget_node(self, node)
     }
 
     fn set_term(&self, term: u64) {

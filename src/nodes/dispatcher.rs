@@ -136,6 +136,11 @@ impl Handle {
         self.0.nodes().entry(name).step(wanted);
     }
 
+    /// Forgets a node without a session, with what it should hold; false where it has one.
+    pub fn forget_node(&self, name: &str) -> bool {
+        self.0.nodes().forget(name)
+    }
+
     /// Raises the term; a lower one changes nothing. See [`super::report::What::Ahead`].
     pub fn set_term(&self, term: u64) {
         self.0.nodes().set_term(term);

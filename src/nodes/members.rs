@@ -1,7 +1,7 @@
 //! All nodes that have a session or content: who has one, and what waits to be sent.
 
 use masthead_wire::limits::MESSAGE_QUEUE;
-use masthead_wire::manifest::Manifest;
+use masthead_wire::manifest::{Generation, Manifest};
 use masthead_wire::pb;
 use masthead_wire::pki::identity::Peer;
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub struct Nodes {
     term: u64,
     sessions: u64,
     nodes: BTreeMap<String, Node>,
+    /// The newest that a node which is forgotten was sent: it may come back with it.
+    forgotten: Generation,
 }
 
 /// One node.
@@ -55,7 +57,7 @@ pub struct Admitted {
 impl Nodes {
     /// No nodes, and the term of this control plane.
     pub fn new(term: u64) -> Self {
-        Self { term, sessions: 0, nodes: BTreeMap::new() }
+        Self { term, sessions: 0, nodes: BTreeMap::new(), forgotten: Generation::default() }
     }
 
     /// The term of this control plane.
@@ -69,11 +71,22 @@ impl Nodes {
 
     pub(super) fn entry(&mut self, name: &str) -> &mut Node {
         if !self.nodes.contains_key(name) {
-            let node =
-                Node { sender: Sender::new(self.term), outbox: None, sending: false, has_content: false, live: None };
+            let sender = Sender::after(self.forgotten.max(Generation { term: self.term, counter: 0 }));
+            let node = Node { sender, outbox: None, sending: false, has_content: false, live: None };
             self.nodes.insert(name.to_owned(), node);
         }
         self.nodes.get_mut(name).expect("it was inserted above")
+    }
+
+    /// Forgets a node without a session, with what it should hold; false where it has one.
+    pub(super) fn forget(&mut self, name: &str) -> bool {
+        if self.is_live(name) {
+            return false;
+        }
+        if let Some(node) = self.nodes.remove(name) {
+            self.forgotten = self.forgotten.max(node.sender.newest());
+        }
+        true
     }
 
     pub(super) fn set_term(&mut self, term: u64) {
@@ -199,4 +212,33 @@ impl Live {
 /// The queue of a session's messages to its agent.
 pub fn queue() -> (ToAgent, mpsc::Receiver<Result<pb::ToAgent, Status>>) {
     mpsc::channel(MESSAGE_QUEUE)
+}
+
+#[cfg(test)]
+mod tests {
+    use masthead_wire::manifest::{Holding, NodeContent};
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_forgotten_and_comes_back_is_told_by_later_generations() {
+        let mut nodes = Nodes::new(7);
+        let connect = |nodes: &mut Nodes, held| {
+            let peer = Peer { node: "n".to_owned(), key_digest: [0; 32] };
+            let admitted = nodes.admit(peer, "i", queue().0, CancellationToken::new()).unwrap();
+            let rest = nodes.entry("n").step(Event::Hello { held, holding: Holding::default() });
+            assert_eq!(rest, [], "it is not ahead");
+            nodes.entry("n").step(Event::Wanted(Arc::new(NodeContent::default())));
+            let generation = nodes.entry("n").outbox.as_ref().unwrap().generation;
+            (admitted, generation)
+        };
+        let (admitted, first) = connect(&mut nodes, None);
+        assert!(!nodes.forget("n"), "it has a session");
+        assert!(nodes.leave(&admitted));
+        assert_eq!(nodes.iter().count(), 1, "what it should hold is kept");
+        assert!(nodes.forget("n") && nodes.forget("n"));
+        assert_eq!(nodes.iter().count(), 0);
+        let (_, second) = connect(&mut nodes, Some(first));
+        assert!(second > first, "{second} after {first}");
+    }
 }

@@ -206,7 +206,17 @@ impl Sender {
     /// A node that nothing is known of. Nothing is sent before [`Event::Wanted`]: not to know
     /// what a node should run is not the same as that it should run nothing.
     pub fn new(term: u64) -> Self {
-        Self { term, counter: 0, wanted: None, link: None }
+        Self::after(Generation { term, counter: 0 })
+    }
+
+    /// The same, when the node may hold what it was sent up to a generation.
+    pub fn after(Generation { term, counter }: Generation) -> Self {
+        Self { term, counter, wanted: None, link: None }
+    }
+
+    /// The generation that was sent last.
+    pub fn newest(&self) -> Generation {
+        Generation { term: self.term, counter: self.counter }
     }
 
     /// Whether the node holds, by its own word, all that it should.

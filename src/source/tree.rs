@@ -1,12 +1,13 @@
 //! Snapshots, one after the other → desired states; a file whose path and blob are known is not read again.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use masthead_api::key::ObjectKey;
 use masthead_api::kind::registry::RELEASE;
 use masthead_plan::desired::{CommitFacts, Desired, Problem, Wanted};
+use masthead_plan::sync::journal::{Journal, Mark};
 use masthead_plan::sync::release::WantedRelease;
 
 use crate::git::commit::BlobId;
@@ -41,6 +42,33 @@ pub struct Cache {
     /// Those with a Release in them, which are few.
     releases: HashSet<Listed>,
     last: Last,
+    /// What changed from each desired state to the next.
+    journal: Arc<Mutex<Journal>>,
+}
+
+/// A desired state among those that were made one from the other.
+#[derive(Clone, Debug, Default)]
+pub struct Version {
+    journal: Arc<Mutex<Journal>>,
+    at: Mark,
+}
+
+impl Version {
+    /// The newest of a journal.
+    pub fn newest(journal: &Arc<Mutex<Journal>>) -> Version {
+        Version { journal: journal.clone(), at: lock(journal).mark() }
+    }
+
+    /// The objects in which two may differ; `None` when that is not remembered.
+    pub fn differing(&self, other: &Version) -> Option<BTreeSet<ObjectKey>> {
+        let is_one = Arc::ptr_eq(&self.journal, &other.journal);
+        if is_one { lock(&self.journal).since(self.at.min(other.at)) } else { None }
+    }
+}
+
+fn lock(journal: &Mutex<Journal>) -> MutexGuard<'_, Journal> {
+    // A panic while it is held leaves a whole journal: each note is one push.
+    journal.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The last snapshot without a fault, from which the next one differs by little.
@@ -130,6 +158,11 @@ impl Cache {
     pub fn desired(&mut self, commit: CommitFacts, listed: &[Listed]) -> Result<Arc<Desired>, Vec<Problem>> {
         // Put back only when all is well: after a fault the next snapshot is put together from nothing.
         let Last { listed: before, mut desired } = std::mem::take(&mut self.last);
+        let mut journal = lock(&self.journal);
+        if before.is_empty() {
+            // It is put together from nothing, so that nothing is known of what changed.
+            journal.forget();
+        }
         let (gone, new) = differing(&before, listed);
         if gone.is_empty() && new.is_empty() && desired.commit == commit {
             self.last = Last { listed: before, desired: desired.clone() };
@@ -140,6 +173,7 @@ impl Cache {
         for file in gone.iter().filter_map(|file| self.files.get(*file)) {
             for wanted in &file.wanted {
                 objects.remove(wanted.object.key());
+                journal.note(wanted.object.key());
             }
             if let Some(release) = &file.release {
                 releases.remove(&release.key);
@@ -149,6 +183,7 @@ impl Cache {
         for file in new.iter().filter_map(|file| self.files.get(*file)) {
             problems.extend(file.problems.iter().cloned());
             for wanted in &file.wanted {
+                journal.note(wanted.object.key());
                 match objects.entry(wanted.object.key().clone()) {
                     Entry::Vacant(slot) => drop(slot.insert(wanted.clone())),
                     Entry::Occupied(other) => problems.push(twice(other.get(), wanted)),
@@ -167,6 +202,7 @@ impl Cache {
             self.files.retain(|file, _| keep.contains(file));
             self.releases.retain(|file| keep.contains(file));
         }
+        drop(journal);
         if !problems.is_empty() && !before.is_empty() {
             // Which of two files is named as the first must not depend on what was read before.
             return self.desired(commit, listed);
@@ -177,6 +213,11 @@ impl Cache {
         }
         self.last = Last { listed: listed.to_vec(), desired: desired.clone() };
         Ok(desired)
+    }
+
+    /// The desired state that was made last.
+    pub fn version(&self) -> Version {
+        Version::newest(&self.journal)
     }
 }
 

@@ -53,8 +53,16 @@ pub fn confirmed(commit: &Commit) -> Confirmed {
 /// The plan of a commit on the newest view, and what is wrong with it.
 pub fn plan(sync: &Handle, observed: &Observed) -> (SyncPlan, Vec<Problem>) {
     let rules = Rules { confirmed: confirmed(&observed.commit), recovery: sync.recovery(), ..Rules::default() };
-    let cluster = sync.view().read().clone();
-    plan::plan(&observed.desired, &cluster, rules, &mut sync.clock.context())
+    let (cluster, seen) = sync.view().to_plan_on();
+    let scope = sync.memo.scope(&observed.version, sync.view());
+    let mut cx = sync.clock.context();
+    let whole = cfg!(debug_assertions).then(|| plan::plan(&observed.desired, &cluster, rules, &mut cx.clone()));
+    let (plan, problems, open) = plan::plan_in(&observed.desired, &cluster, rules, &scope, &mut cx);
+    if let Some((whole, its_problems)) = whole {
+        assert_eq!((&whole, &its_problems), (&plan, &problems), "something is open that the memo does not know");
+    }
+    sync.memo.keep(observed.version.clone(), seen, open);
+    (plan, problems)
 }
 
 /// The plan of a commit on the newest view, if it may be executed.

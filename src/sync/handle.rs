@@ -15,6 +15,7 @@ use crate::git::commit::CommitId;
 use crate::git::reader::Reader;
 use crate::sync::charts::Surroundings;
 use crate::sync::logs::Logs;
+use crate::sync::memo::Memo;
 use crate::sync::observe::{Fault, Observed, Source};
 use crate::sync::record::Outcome;
 
@@ -80,6 +81,8 @@ pub struct Handle {
     pub repository: PathBuf,
     pub(in crate::sync) source: Arc<Source>,
     pub(in crate::sync) view: Arc<View>,
+    /// What the next plan need not look at.
+    pub(in crate::sync) memo: Arc<Memo>,
     pub(in crate::sync) tips: mpsc::Sender<CommitId>,
     pub(in crate::sync) progress: broadcast::Sender<Progress>,
     pub(in crate::sync) trouble: watch::Sender<Troubles>,

@@ -8,6 +8,7 @@ pub mod gate;
 pub mod handle;
 pub mod logs;
 pub mod lookup;
+mod memo;
 pub mod notes;
 pub mod observe;
 mod problem;

@@ -16,7 +16,7 @@ use crate::source::desire::DEFAULT_NAMESPACE;
 use crate::source::releases::{self, Unit};
 use crate::source::render::problem;
 use crate::source::trace::Traced;
-use crate::source::tree::{self, Cache};
+use crate::source::tree::{self, Cache, Version};
 use crate::sync::charts::{self, Around, Charts, Surroundings};
 use crate::sync::problem::as_problem;
 
@@ -43,6 +43,8 @@ pub struct Observed {
     pub commit: Commit,
     /// What it asks for; who keeps it makes the next commit copy it.
     pub desired: Arc<Desired>,
+    /// Which desired state that is.
+    pub version: Version,
     /// What is worth telling about the tree without refusing it.
     pub notes: Vec<String>,
 }
@@ -125,7 +127,8 @@ impl Source {
             }
         };
         state.last = Some(snapshot);
-        Ok(Observed { commit, desired, notes })
+        let version = state.cache.version();
+        Ok(Observed { commit, desired, version, notes })
     }
 }
 

@@ -85,6 +85,7 @@ impl Sync {
             repository,
             source,
             view,
+            memo: Arc::default(),
             tips: tips_in,
             progress,
             trouble,
@@ -263,6 +264,10 @@ impl Sync {
             }
             let lines = rolling.record.hooks[said..].to_vec();
             if apply::execute(&self.handle.view, &self.store, &plan, done).await? {
+                if plan.entries.len() > LARGE {
+                    // The next commit need not look at all of them again; whoever pushes it waits for its plan.
+                    apply::plan(&self.handle, observed);
+                }
                 self.witness().await;
                 lines.into_iter().for_each(|line| rolling.say(self, line));
                 rolling.continues = true;

@@ -20,17 +20,20 @@ use masthead::nodes::channel;
 use masthead::nodes::convert;
 use masthead::nodes::plan::{Action, Event, Sender, Tables};
 use masthead::nodes::report::{Report, What};
+use masthead::source::tree::Version;
 use masthead::sync::commits::Commits;
 use masthead::sync::handle::{Handle, Tracked};
 use masthead::sync::observe::{Fault, Observed};
 use masthead::sync::record::Outcome;
 use masthead::sync::run::Sync;
+use masthead_api::key::ObjectKey;
 use masthead_plan::context::Ids;
 use masthead_plan::desired::{CommitFacts, Desired};
 use masthead_plan::sync::guard::CONFIRM_TRAILER;
+use masthead_plan::sync::journal::Journal;
 use masthead_store::kv::Kv;
 use masthead_store::objects::Objects;
-use masthead_wire::manifest::{Manifest, NodeContent};
+use masthead_wire::manifest::{Generation, Manifest, NodeContent};
 use masthead_wire::pb::from_agent::Message;
 use masthead_wire::report::Hello;
 use tokio::sync::mpsc;
@@ -93,14 +96,16 @@ struct Node {
 struct Link {
     nodes: BTreeMap<String, Node>,
     term: u64,
+    /// The newest that a node which is forgotten was sent.
+    forgotten: Generation,
     sent: Vec<(String, u64, ToAgent)>,
     reports: mpsc::Sender<Report>,
 }
 
 impl Link {
     fn node(&mut self, name: &str) -> &mut Node {
-        let term = self.term;
-        self.nodes.entry(name.to_owned()).or_insert_with(|| Node { sender: Sender::new(term), session: None })
+        let after = self.forgotten.max(Generation { term: self.term, counter: 0 });
+        self.nodes.entry(name.to_owned()).or_insert_with(|| Node { sender: Sender::after(after), session: None })
     }
 
     fn report(&self, node: &str, what: What) {
@@ -137,6 +142,15 @@ impl channel::Channel for Channel {
         self.link().take(node, Event::Wanted(content));
     }
 
+    fn forget_node(&self, node: &str) -> bool {
+        let mut link = self.link();
+        let is_live = link.nodes.get(node).is_some_and(|node| node.session.is_some());
+        if !is_live && let Some(node) = link.nodes.remove(node) {
+            link.forgotten = link.forgotten.max(node.sender.newest());
+        }
+        !is_live
+    }
+
     fn set_term(&self, term: u64) {
         let mut link = self.link();
         link.term = link.term.max(term);
@@ -162,6 +176,9 @@ struct Branch {
     commits: Mutex<Vec<Desired>>,
     /// The one that was read last.
     taken: Mutex<Option<usize>>,
+    /// What it asks for, and how that differs from what those before it ask for.
+    last: Mutex<Desired>,
+    journal: Arc<Mutex<Journal>>,
 }
 
 impl Branch {
@@ -170,6 +187,18 @@ impl Branch {
         let found = commits.iter().enumerate().find(|(_, desired)| desired.commit.id == id.to_string());
         let (place, desired) = found.expect("only commits of the branch are read");
         (place, desired.clone())
+    }
+
+    /// Notes how a commit differs from the one before.
+    fn version(&self, desired: &Desired) -> Version {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *last, desired.clone());
+        let keys = before.objects.keys().chain(desired.objects.keys());
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let differs = |key: &&ObjectKey| before.objects.get(key) != desired.objects.get(key);
+        keys.filter(differs).for_each(|key| journal.note(key));
+        drop(journal);
+        Version::newest(&self.journal)
     }
 }
 
@@ -197,7 +226,8 @@ impl Commits for Branch {
             body: String::new(),
             trailers: vec![confirms("delete"), confirms("replace")],
         };
-        ready(Ok(Observed { commit, desired: Arc::new(desired), notes: Vec::new() })).boxed()
+        let version = self.version(&desired);
+        ready(Ok(Observed { commit, desired: Arc::new(desired), version, notes: Vec::new() })).boxed()
     }
 
     fn free(&self, past: Box<dyn Any + Send>) {
@@ -228,7 +258,7 @@ impl Control {
         let clock = Arc::new(Clock::new(now_ms, rng.bits()));
         let (reports, heard) = mpsc::channel(REPORTS_MAX);
         let term = u64::try_from(now_ms).unwrap_or(0);
-        let link = Link { nodes: BTreeMap::new(), term, sent: Vec::new(), reports };
+        let link = Link { nodes: BTreeMap::new(), term, forgotten: Generation::default(), sent: Vec::new(), reports };
         let channel = Arc::new(Channel(Mutex::new(link)));
         let mut control = run::Control::new(view.clone(), store.clone(), channel.clone(), clock.clone(), heard, born_s);
         let watch = now(control.load()).expect("the memory store answers");
