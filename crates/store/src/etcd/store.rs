@@ -1,6 +1,8 @@
 //! An etcd cluster as a store: each call is one of etcd's own.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,6 +30,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const PROBE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
 /// Keys of one page of a read without a limit.
 const PAGE: usize = 1000;
+/// Bytes of a file of certificates, a key or a password at most.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of one answer: a page of the largest values is far below.
 const ANSWER_BYTES_MAX: usize = 1 << 30;
 
@@ -196,7 +200,16 @@ impl Feed {
 }
 
 fn text(path: &Path) -> Result<String, ConnectError> {
-    std::fs::read_to_string(path).map_err(|source| ConnectError::File { path: path.to_owned(), source })
+    let read = || {
+        let mut text = String::new();
+        // The size that a file tells is not that of a device or a pipe.
+        let read = File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+        if read as u64 > FILE_BYTES_MAX {
+            return Err(std::io::Error::other(format!("more than {FILE_BYTES_MAX} bytes (FILE_BYTES_MAX)")));
+        }
+        Ok(text)
+    };
+    read().map_err(|source| ConnectError::File { path: path.to_owned(), source })
 }
 
 /// etcd's text for a lease names none.
@@ -297,5 +310,17 @@ impl Kv for Etcd {
 
     fn limits(&self) -> Limits {
         Limits::ETCD
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_has_no_end_is_refused() {
+        let said = |path: &str| text(Path::new(path)).map_err(|error| error.to_string());
+        assert!(said("/dev/zero").unwrap_err().contains("FILE_BYTES_MAX"));
+        assert_eq!(said("/dev/null"), Ok(String::new()));
     }
 }

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -32,6 +32,8 @@ const CA_NAME: &str = "masthead-ca";
 const CA_FILE: &str = "ca.pem";
 /// The certificate alone, for others to read.
 const CA_CERTIFICATE_FILE: &str = "ca.crt";
+/// Bytes of a file of keys and certificates at most; one has three of them, of about a kilobyte each.
+const PEM_BYTES_MAX: u64 = 1 << 20;
 /// An uncompressed P-256 point.
 const POINT_BYTES: usize = 65;
 
@@ -120,7 +122,7 @@ impl Authority {
                 _ => {}
             }
         }
-        let text = fs::read(&path).map_err(at(&path))?;
+        let text = read_bounded(&path).map_err(at(&path))?;
         let authority = Self::read(&text).ok_or(Error::Damaged { path })?;
         let public = dir.join(CA_CERTIFICATE_FILE);
         if !public.try_exists().map_err(at(&public))? {
@@ -234,6 +236,17 @@ pub fn is_node_name(name: &str) -> bool {
             && bytes.iter().all(|&c| ends(c) || c == b'-')
     };
     name.len() <= 253 && name.split('.').all(label)
+}
+
+/// Reads a file of keys and certificates.
+pub(super) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    // The size that a file tells is not that of a device or a pipe.
+    let read = fs::File::open(path)?.take(PEM_BYTES_MAX + 1).read_to_end(&mut content)?;
+    if read as u64 > PEM_BYTES_MAX {
+        return Err(io::Error::other(format!("more than {PEM_BYTES_MAX} bytes (PEM_BYTES_MAX)")));
+    }
+    Ok(content)
 }
 
 /// Writes a file that only its owner may read, and that is on the disk afterwards.

@@ -130,10 +130,12 @@ impl Identity {
     /// The identity in `dir`; nothing when there is none.
     pub fn load(dir: &Path) -> Result<Option<Self>, Error> {
         let path = dir.join(FILE);
-        match fs::read_to_string(&path) {
-            Ok(text) => Self::read(text).map(Some).ok_or(Error::Damaged { path }),
+        match authority::read_bounded(&path) {
+            Ok(text) => {
+                let identity = String::from_utf8(text).ok().and_then(Self::read);
+                identity.map(Some).ok_or(Error::Damaged { path })
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(Error::Damaged { path }),
             Err(source) => Err(Error::Io { path, source }),
         }
     }
@@ -228,6 +230,10 @@ mod tests {
         std::fs::write(dir.path().join(FILE), "torn").unwrap();
         let error = Identity::load(dir.path()).unwrap_err().to_string();
         assert!(error.contains("join again"), "{error}");
+        std::fs::remove_file(dir.path().join(FILE)).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", dir.path().join(FILE)).unwrap();
+        let error = Identity::load(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("PEM_BYTES_MAX"), "{error}");
     }
 
     #[test]
