@@ -55,11 +55,13 @@ impl Endpoint {
         self.is_gone.load(Ordering::Relaxed)
     }
 
-    fn rests(&self, now_ms: u64) -> bool {
-        self.rests_until_ms.load(Ordering::Relaxed) > now_ms
+    fn rests(&self, now_ms: impl Fn() -> u64) -> bool {
+        // Most never did.
+        let until_ms = self.rests_until_ms.load(Ordering::Relaxed);
+        until_ms > 0 && until_ms > now_ms()
     }
 
-    fn cost(&self, now_ms: u64) -> (bool, usize) {
+    fn cost(&self, now_ms: impl Fn() -> u64) -> (bool, usize) {
         (self.rests(now_ms), self.busy.load(Ordering::Relaxed))
     }
 }
@@ -111,21 +113,20 @@ impl Backend {
     }
 
     /// The endpoint for a client's request that `tried` could not be reached for.
-    pub fn choose(&self, tried: &[SocketAddr], now_ms: u64, client: IpAddr) -> Option<&Arc<Endpoint>> {
+    pub fn choose(&self, tried: &[SocketAddr], now_ms: impl Fn() -> u64, client: IpAddr) -> Option<&Arc<Endpoint>> {
         let count = self.endpoints.len();
         if count == 1 {
             return self.endpoints.first().filter(|only| !tried.contains(&only.address));
         }
         if self.is_sticky {
             let left = self.endpoints.iter().filter(|endpoint| !tried.contains(&endpoint.address));
-            return left.max_by_key(|endpoint| (!endpoint.rests(now_ms), nearness(client, endpoint.address)));
+            return left.max_by_key(|endpoint| (!endpoint.rests(&now_ms), nearness(client, endpoint.address)));
         }
         // Equal ones take turns: each search begins one further.
         let begin = self.turn.fetch_add(1, Ordering::Relaxed) as usize % count.max(1);
-        let from = self.endpoints.iter().cycle().skip(begin).take(count);
-        from.filter(|endpoint| !tried.contains(&endpoint.address))
-            .take(COMPARED_MAX)
-            .min_by_key(|endpoint| endpoint.cost(now_ms))
+        let (later, first) = self.endpoints.split_at(begin);
+        let left = first.iter().chain(later).filter(|endpoint| !tried.contains(&endpoint.address));
+        left.take(COMPARED_MAX).min_by_key(|endpoint| endpoint.cost(&now_ms))
     }
 }
 
@@ -172,9 +173,9 @@ mod tests {
         };
         let of = |backend: &Backend, client: u8| {
             let client = IpAddr::from([192, 0, 2, client]);
-            let chosen = backend.choose(&[], 0, client).unwrap();
+            let chosen = backend.choose(&[], || 0, client).unwrap();
             let _busy = Busy::new(chosen);
-            assert_eq!(backend.choose(&[], 0, client).unwrap().address, chosen.address, "busy or not");
+            assert_eq!(backend.choose(&[], || 0, client).unwrap().address, chosen.address, "busy or not");
             chosen.address
         };
         let (all, less) = (with(&[1, 2, 3, 4]), with(&[1, 2, 4]));
@@ -188,12 +189,12 @@ mod tests {
         }
         assert_eq!(used.len(), 4);
         // One that can't be reached is left for as long as it rests.
-        let own = all.choose(&[], 0, CLIENT).unwrap();
-        let other = all.choose(&[own.address], 0, CLIENT).unwrap().address;
+        let own = all.choose(&[], || 0, CLIENT).unwrap();
+        let other = all.choose(&[own.address], || 0, CLIENT).unwrap().address;
         assert_ne!(other, own.address);
         own.failed(100);
-        assert_eq!(all.choose(&[], 500, CLIENT).unwrap().address, other);
-        assert_eq!(all.choose(&[], 1200, CLIENT).unwrap().address, own.address);
+        assert_eq!(all.choose(&[], || 500, CLIENT).unwrap().address, other);
+        assert_eq!(all.choose(&[], || 1200, CLIENT).unwrap().address, own.address);
     }
 
     #[test]
@@ -201,7 +202,7 @@ mod tests {
         let endpoints: Vec<Arc<Endpoint>> =
             (0..3).map(|n| Arc::new(Endpoint::new(SocketAddr::from(([10, 0, 0, n], 80))))).collect();
         let backend = Backend::new("a/b:80".into(), Protocol::Http, endpoints.clone(), None);
-        let chosen = |tried: &[SocketAddr], now| backend.choose(tried, now, CLIENT).map(|e| e.address);
+        let chosen = |tried: &[SocketAddr], now| backend.choose(tried, || now, CLIENT).map(|e| e.address);
         let mut seen: Vec<_> = (0..3).map(|_| chosen(&[], 0).unwrap()).collect();
         seen.sort();
         assert_eq!(seen, endpoints.iter().map(|e| e.address).collect::<Vec<_>>());

@@ -198,8 +198,11 @@ impl Draft<'_> {
         }
         self.owners.insert(place, id.clone());
         let paths = self.paths(host);
-        let map = if kind == "Exact" { &mut paths.exact } else { &mut paths.prefix };
-        map.insert(key, route);
+        match (kind, key.as_str()) {
+            ("Exact", _) => drop(paths.exact.insert(key.into_bytes(), route)),
+            (_, "") => paths.all = Some(route),
+            _ => drop(paths.prefix.insert(key.into_bytes(), route)),
+        }
     }
 
     /// Takes the certificates of an Ingress; gives the hosts that have one.

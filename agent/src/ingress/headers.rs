@@ -33,6 +33,8 @@ pub struct Client {
     pub local_port: u16,
     /// The same, as a header's value.
     pub port: HeaderValue,
+    /// The header lines that tell a pod all that, where the client is not believed.
+    pub lines: Box<[u8]>,
 }
 
 impl Client {
@@ -42,7 +44,12 @@ impl Client {
         let ip = ip.to_canonical();
         let value = |text: &str| HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
         let (shown, shown_port) = (value(&ip.to_string()), value(&port.to_string()));
-        Self { ip, shown, is_trusted, is_tls, local_port: port, port: shown_port }
+        let proto = if is_tls { "https" } else { "http" };
+        let lines = format!(
+            "x-forwarded-for: {ip}\r\nx-forwarded-proto: {proto}\r\nx-forwarded-port: {port}\r\nx-real-ip: {ip}\r\n"
+        );
+        let lines = lines.into_bytes().into_boxed_slice();
+        Self { ip, shown, is_trusted, is_tls, local_port: port, port: shown_port, lines }
     }
 }
 
@@ -58,7 +65,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
             .take(CONNECTION_NAMES_MAX)
             .collect();
         // A client could have us take off what we put on, or the host itself.
-        for name in named.iter().filter(|name| **name != HOST && !is_of_proxy(name.as_str())) {
+        for name in named.iter().filter(|name| **name != HOST && !is_of_proxy(name.as_ref())) {
             headers.remove(name);
         }
         headers.remove(CONNECTION);
@@ -69,13 +76,13 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// Whether a header is one in which proxies tell pods who asks, and how. Many pods take `_` in a name for `-`.
-pub fn is_of_proxy(name: &str) -> bool {
+pub fn is_of_proxy(name: &[u8]) -> bool {
     let begins = |with: &str| {
-        let same = |(a, b): (u8, u8)| a.eq_ignore_ascii_case(&b) || (a == b'_' && b == b'-');
-        name.len() >= with.len() && name.bytes().zip(with.bytes()).all(same)
+        let same = |(a, b): (&u8, u8)| a.eq_ignore_ascii_case(&b) || (*a == b'_' && b == b'-');
+        name.len() >= with.len() && name.iter().zip(with.bytes()).all(same)
     };
     let is = |other: &str| name.len() == other.len() && begins(other);
-    match name.as_bytes().first() {
+    match name.first() {
         Some(b'x' | b'X') => begins("x-forwarded-") || is("x-real-ip") || is("x-scheme"),
         Some(b'f' | b'F') => is("forwarded"),
         _ => false,
@@ -94,7 +101,7 @@ pub fn to_pod(headers: &mut HeaderMap, client: &Client, host: &HeaderValue) {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     merge(headers);
-    let is_lie = |name: &&HeaderName| is_of_proxy(name.as_str()) && (!client.is_trusted || name.as_str().contains('_'));
+    let is_lie = |name: &&HeaderName| is_of_proxy(name.as_ref()) && (!client.is_trusted || name.as_str().contains('_'));
     let lies: Vec<HeaderName> = headers.keys().filter(is_lie).cloned().collect();
     lies.iter().for_each(|name| drop(headers.remove(name)));
     let proto = HeaderValue::from_static(if client.is_tls { "https" } else { "http" });

@@ -16,6 +16,7 @@ use tokio::time::{interval, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::ingress::direct::connection::{self as direct, Ended};
+use crate::ingress::direct::head::HTTP2;
 use crate::ingress::direct::rewind::Rewind;
 use crate::ingress::guard::Guard;
 use crate::ingress::handle::handle;
@@ -33,8 +34,6 @@ const BEGIN: Duration = Duration::from_secs(10);
 /// The wait for more first bytes behind those that have been looked at, and its bound: nothing tells when they come.
 const LOOK: Duration = Duration::from_millis(1);
 const LOOK_MAX: Duration = Duration::from_millis(100);
-/// How HTTP/2 begins where TLS has not said it.
-const HTTP2: &[u8] = b"PRI * HTTP/2.0";
 /// Requests of one connection at a time by HTTP/2 (nginx' default).
 const STREAMS_MAX: u32 = 128;
 /// Requests that a client may give up at once, before it is taken for an attack (CVE-2023-44487).

@@ -15,29 +15,30 @@ const ELEMENTS_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub struct Paths {
     /// Whole paths.
-    pub exact: HashMap<String, Arc<Route>>,
-    /// First elements of a path, without a closing slash; empty is all.
-    pub prefix: HashMap<String, Arc<Route>>,
+    pub exact: HashMap<Vec<u8>, Arc<Route>>,
+    /// First elements of a path, without a closing slash.
+    pub prefix: HashMap<Vec<u8>, Arc<Route>>,
+    /// Every path.
+    pub all: Option<Arc<Route>>,
     /// What no path matches.
     pub default: Option<Arc<Route>>,
 }
 
 impl Paths {
     /// The route of a path: exact before prefix, long before short.
-    fn find(&self, path: &str) -> Option<&Arc<Route>> {
+    fn find(&self, path: &[u8]) -> Option<&Arc<Route>> {
         if let Some(route) = self.exact.get(path) {
             return Some(route);
         }
-        let all = self.prefix.get("");
-        if all.is_some() && self.prefix.len() == 1 {
-            return all;
+        if self.prefix.is_empty() {
+            return self.all.as_ref();
         }
-        let whole = path.strip_suffix('/').unwrap_or(path);
+        let whole = path.strip_suffix(b"/").unwrap_or(path);
         // Cuts are at slashes only: `/ab` is no prefix of `/abc`.
-        let slashes = whole.bytes().enumerate().filter(|(at, b)| *b == b'/' && *at > 0).map(|(at, _)| at);
+        let slashes = whole.iter().enumerate().filter(|(at, b)| **b == b'/' && *at > 0).map(|(at, _)| at);
         let mut ends: Vec<usize> = slashes.take(ELEMENTS_MAX).collect();
         ends.push(whole.len());
-        ends.into_iter().rev().find_map(|end| self.prefix.get(whole.get(..end)?)).or(all)
+        ends.into_iter().rev().find_map(|end| self.prefix.get(whole.get(..end)?)).or(self.all.as_ref())
     }
 }
 
@@ -58,10 +59,10 @@ pub struct Table {
 
 impl Table {
     /// The route of a request. The host is lower-case and without port.
-    pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
+    pub fn find(&self, host: &str, path: impl AsRef<[u8]>) -> Option<&Arc<Route>> {
         let wildcard = || self.wildcards.get(host.split_once('.')?.1);
         let levels = [self.hosts.get(host), wildcard(), Some(&self.any)];
-        let by_path = levels.iter().flatten().find_map(|paths| paths.find(path));
+        let by_path = levels.iter().flatten().find_map(|paths| paths.find(path.as_ref()));
         // What no rule matches, of the nearest Ingress that says.
         by_path.or_else(|| levels.iter().flatten().find_map(|paths| paths.default.as_ref()))
     }
@@ -71,7 +72,7 @@ impl Table {
         let end = host.split_once('.').map_or("", |(_, end)| end);
         let whole = self.hosts.get(host).map(|paths| (WHOLE, paths));
         let levels = [whole, self.wildcards.get(end).map(|paths| (end.len(), paths)), Some((0, &self.any))];
-        levels.into_iter().flatten().find_map(|(level, paths)| Some((level, paths.find(path)?)))
+        levels.into_iter().flatten().find_map(|(level, paths)| Some((level, paths.find(path.as_bytes())?)))
     }
 
     /// The certificate of a name at a port: that of whoever names more of it; an Ingress' where both name as much.
@@ -94,7 +95,9 @@ impl Table {
 
     /// Whether no Ingress is served.
     pub fn is_empty(&self) -> bool {
-        let none = |paths: &Paths| paths.exact.is_empty() && paths.prefix.is_empty() && paths.default.is_none();
+        let none = |paths: &Paths| {
+            paths.exact.is_empty() && paths.prefix.is_empty() && paths.all.is_none() && paths.default.is_none()
+        };
         self.hosts.is_empty() && self.wildcards.is_empty() && none(&self.any)
     }
 }

@@ -94,7 +94,7 @@ impl Asker<'_> {
         let can_repeat = matches!(request.body(), Body::None) && is_idempotent(request.method());
         let (mut tried, mut kept, mut last) = (Vec::new(), 0, Failure::Nobody);
         while tried.len() < ENDPOINTS_MAX {
-            let Some(endpoint) = backend.choose(&tried, now_ms(), self.client).cloned() else { break };
+            let Some(endpoint) = backend.choose(&tried, now_ms, self.client).cloned() else { break };
             let address = endpoint.address;
             let busy = Busy::new(&endpoint);
             let spare = can_repeat.then(|| copy(&request));

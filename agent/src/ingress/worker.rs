@@ -91,12 +91,17 @@ impl Worker {
 
     /// Routes.
     pub fn table(&self) -> Arc<Table> {
+        self.look_up(Arc::clone)
+    }
+
+    /// What is found in the routes as they are now.
+    pub fn look_up<R>(&self, look: impl FnOnce(&Arc<Table>) -> R) -> R {
         let mut tables = self.tables.borrow_mut();
         if tables.newest.has_changed().unwrap_or(false) {
             let newest = tables.newest.borrow_and_update().clone();
             tables.known = newest;
         }
-        tables.known.clone()
+        look(&tables.known)
     }
 
     /// Room for an answer.

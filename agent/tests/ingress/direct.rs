@@ -133,6 +133,21 @@ async fn answers_that_are_none_are_told_or_cut() {
 }
 
 #[tokio::test]
+async fn requests_of_one_connection_go_by_their_own_hosts() {
+    let pod = Pod::start("one").await;
+    let bed = Bed::start(patient(), &[pod.place]).await;
+    let ask = |path: &str, host: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let mut all = [ask("/1", "a.test"), ask("/2", "A.Test:80"), ask("/3", "a.test"), ask("/4", "b.test")].concat();
+    all.push_str("GET /5 HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
+    let got = raw(bed.place(false), all.as_bytes()).await;
+    for words in ["one GET /1", "one GET /2", "one GET /3", "no Ingress has a rule for host \"b.test\"", "one GET /5"] {
+        assert!(got.contains(words), "no {words:?} in {got}");
+    }
+    assert_eq!(pod.count(), 4);
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn what_is_plain_and_what_is_not_follow_each_other() {
     let pod = Pod::start("one").await;
     let bed = Bed::start(patient(), &[pod.place]).await;

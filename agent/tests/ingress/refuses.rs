@@ -21,6 +21,7 @@ async fn doubtful_requests_reach_no_pod() {
         (format!("GET /{} HTTP/1.1\r\nHost: a.test\r\n\r\n", "x".repeat(20_000)), 414),
         (large, 431),
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/1.1\r\nHost:\r\n\r\n".to_owned(), 400),
         ("CONNECT a.test:1 HTTP/1.1\r\nHost: a.test\r\n\r\n".to_owned(), 501),
         ("GET evil HTTP/1.1\r\nHost: a.test\r\n\r\n".to_owned(), 400),
         ("GET a.test:80 HTTP/1.1\r\nHost: a.test\r\n\r\n".to_owned(), 400),

@@ -5,7 +5,8 @@ use std::mem::MaybeUninit;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::ingress::direct::chunks::Chunks;
-use crate::ingress::direct::head::{has_whole_lines, length, line};
+use crate::ingress::direct::head::{length, line};
+use crate::ingress::direct::lines::{Lines, Next, end_of_value};
 
 /// Header lines of an answer, which is hyper's bound too.
 const HEADERS_MAX: usize = 100;
@@ -86,8 +87,8 @@ enum Kind {
     Other,
 }
 
-fn kind(name: &str) -> Kind {
-    let is = |other: &str| name.eq_ignore_ascii_case(other);
+fn kind(name: &[u8]) -> Kind {
+    let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
     match name.len() {
         4 if is("date") => Kind::Date,
         7 if is("upgrade") => Kind::Drop,
@@ -105,6 +106,9 @@ fn kind(name: &str) -> Kind {
 /// # Errors
 /// It can't be passed on.
 pub fn read(input: &[u8], asked: Asked, out: &mut Vec<u8>) -> Result<Read, Error> {
+    if let Some(answer) = as_it_is(input, asked) {
+        return Ok(Read::Whole(answer));
+    }
     let mut room = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -123,11 +127,43 @@ pub fn read(input: &[u8], asked: Asked, out: &mut Vec<u8>) -> Result<Read, Error
     }
     let mut said = Said::default();
     for header in response.headers.iter() {
-        hear(header, &mut said)?;
+        hear(header.name.as_bytes(), header.value, &mut said)?;
     }
     if said.is_chunked && version == 0 {
         return Err(Error("its answer has chunks, which its version of HTTP has not"));
     }
+    let answer = Answer { is_as_it_is: false, ..judged(len, (status, version), &said, asked) };
+    write(&answer, &response, &said, asked, out);
+    Ok(Read::Whole(answer))
+}
+
+/// An answer that goes to the client as it is, which most do; nothing where something is to be changed, or has not come.
+fn as_it_is(input: &[u8], asked: Asked) -> Option<Answer> {
+    let digits = input.strip_prefix(b"HTTP/1.1 ")?.first_chunk::<3>()?;
+    if !digits.iter().all(u8::is_ascii_digit) || digits[0] < b'2' {
+        return None;
+    }
+    let status = digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
+    let reason = b"HTTP/1.1 200".len();
+    let end = end_of_value(input, reason);
+    if !matches!(input.get(reason), Some(b' ' | b'\r')) || !input[end..].starts_with(b"\r\n") {
+        return None;
+    }
+    let (mut said, mut lines) = (Said::default(), Lines::new(input, end + 2));
+    for _ in 0..=HEADERS_MAX {
+        match lines.read() {
+            Next::Header(name, value) => hear(name, value, &mut said).ok()?,
+            Next::End => {
+                return Some(judged(lines.at(), (status, 1), &said, asked)).filter(|answer| answer.is_as_it_is);
+            }
+            Next::Partial | Next::Odd => return None,
+        }
+    }
+    None
+}
+
+/// What a head says of its body, and whether all of it is for the client.
+fn judged(len: usize, (status, version): (u16, u8), said: &Said<'_>, asked: Asked) -> Answer {
     let has_no_body = asked.is_head || status == 204 || status == 304;
     let body = match said.length {
         _ if has_no_body => Framing::Length(0),
@@ -142,21 +178,17 @@ pub fn read(input: &[u8], asked: Asked, out: &mut Vec<u8>) -> Result<Read, Error
         && !said.is_changed
         && !is_to_end
         && !asked.is_last
-        && !(said.is_chunked && (has_no_body || said.length.is_some()))
-        && has_whole_lines(&input[..len]);
-    if !is_as_it_is {
-        write(status, &response, &said, has_no_body, is_to_end, asked, out);
-    }
-    Ok(Read::Whole(Answer { len, status, body, keeps, is_as_it_is }))
+        && !(said.is_chunked && (has_no_body || said.length.is_some()));
+    Answer { len, status, body, keeps, is_as_it_is }
 }
 
-fn hear<'a>(header: &httparse::Header<'a>, said: &mut Said<'a>) -> Result<(), Error> {
-    match kind(header.name) {
+fn hear<'a>(name: &[u8], value: &'a [u8], said: &mut Said<'a>) -> Result<(), Error> {
+    match kind(name) {
         Kind::Other => {}
         Kind::Date => said.has_date = true,
         Kind::Drop => said.is_changed = true,
         Kind::Length => {
-            let length = length(header.value).ok_or(Error("its answer's length is no number"))?;
+            let length = length(value).ok_or(Error("its answer's length is no number"))?;
             match said.length.replace(length) {
                 None => {}
                 Some(before) if before == length => said.is_changed = true,
@@ -164,14 +196,14 @@ fn hear<'a>(header: &httparse::Header<'a>, said: &mut Said<'a>) -> Result<(), Er
             }
         }
         Kind::Coding => {
-            if said.is_chunked || !header.value.eq_ignore_ascii_case(b"chunked") {
+            if said.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
                 return Err(Error("its answer has a transfer coding other than \"chunked\""));
             }
             said.is_chunked = true;
         }
         Kind::Connection => {
             said.is_changed = true;
-            for name in header.value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            for name in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
                 said.has_close |= name.eq_ignore_ascii_case(b"close");
                 said.has_keep_alive |= name.eq_ignore_ascii_case(b"keep-alive");
                 if let Some(place) = said.names.get_mut(said.names_count) {
@@ -185,15 +217,8 @@ fn hear<'a>(header: &httparse::Header<'a>, said: &mut Said<'a>) -> Result<(), Er
 }
 
 /// Writes the head anew.
-fn write(
-    status: u16,
-    response: &httparse::Response<'_, '_>,
-    said: &Said<'_>,
-    has_no_body: bool,
-    is_to_end: bool,
-    asked: Asked,
-    out: &mut Vec<u8>,
-) {
+fn write(answer: &Answer, response: &httparse::Response<'_, '_>, said: &Said<'_>, asked: Asked, out: &mut Vec<u8>) {
+    let status = answer.status;
     out.extend_from_slice(b"HTTP/1.1 ");
     // Three digits: httparse takes no other.
     out.extend([100, 10, 1].map(|unit| b'0' + u8::try_from(status / unit % 10).unwrap_or(0)));
@@ -202,7 +227,7 @@ fn write(
     out.extend_from_slice(b"\r\n");
     let names = &said.names[..said.names_count];
     for header in response.headers.iter() {
-        let is_kept = match kind(header.name) {
+        let is_kept = match kind(header.name.as_bytes()) {
             Kind::Other => !names.iter().any(|name| name.eq_ignore_ascii_case(header.name.as_bytes())),
             Kind::Date => true,
             Kind::Length | Kind::Coding | Kind::Connection | Kind::Drop => false,
@@ -211,7 +236,7 @@ fn write(
             line(out, header.name, header.value);
         }
     }
-    if is_to_end || (said.is_chunked && !has_no_body) {
+    if matches!(answer.body, Framing::ToEnd | Framing::Chunks(_)) {
         line(out, "transfer-encoding", b"chunked");
     } else if let Some(length) = said.length.filter(|_| status != 204) {
         line(out, "content-length", length.to_string().as_bytes());

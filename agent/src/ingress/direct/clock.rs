@@ -1,7 +1,7 @@
 //! Deadlines that move with each step → one timer that is seldom touched.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -10,12 +10,14 @@ pub struct Clock {
     due: Instant,
     fires: Instant,
     sleep: Pin<Box<Sleep>>,
+    /// Whom the timer wakes, once it has been asked.
+    waker: Option<Waker>,
 }
 
 impl Clock {
     /// A deadline.
     pub fn new(due: Instant) -> Self {
-        Self { due, fires: due, sleep: Box::pin(sleep_until(due)) }
+        Self { due, fires: due, sleep: Box::pin(sleep_until(due)), waker: None }
     }
 
     /// Moves the deadline.
@@ -25,6 +27,11 @@ impl Clock {
 
     /// Ready at the deadline.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_known = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        // A timer that will wake this task needs not be asked again before it does.
+        if is_known && self.due >= self.fires && !self.sleep.is_elapsed() {
+            return Poll::Pending;
+        }
         if self.due < self.fires {
             self.move_timer();
         }
@@ -33,6 +40,9 @@ impl Clock {
                 return Poll::Ready(());
             }
             self.move_timer();
+        }
+        if !is_known {
+            self.waker = Some(cx.waker().clone());
         }
         Poll::Pending
     }

@@ -48,6 +48,26 @@ enum Next {
     Closed,
 }
 
+/// The host of the last request: a connection's next one most often names the same.
+#[derive(Default)]
+struct Known {
+    /// As it was named.
+    named: Vec<u8>,
+    /// As routes have it.
+    host: String,
+}
+
+impl Known {
+    /// The host that was named, as routes have it.
+    fn host(&mut self, named: &[u8]) -> Option<&str> {
+        if self.host.is_empty() || self.named != named {
+            let host = clean_host(std::str::from_utf8(named).ok()?)?.into_owned();
+            (self.named, self.host) = (named.to_vec(), host);
+        }
+        Some(&self.host)
+    }
+}
+
 /// What became of a request.
 enum Outcome {
     /// It was answered then, and another may come.
@@ -68,8 +88,9 @@ where
     // Woken when the node stops.
     let _sleeper = poll_fn(|cx| Poll::Ready(worker.sleeper(cx.waker()))).await;
     let mut side = Side::new(io, tokio::time::Instant::now() + worker.options.idle);
+    let mut known = Known::default();
     loop {
-        let (head, route) = match next(worker, &mut side, client).await {
+        let (head, route) = match next(worker, &mut side, client, &mut known).await {
             Next::Request(head, route) => (head, route),
             Next::Odd => {
                 let (io, bytes) = side.into_parts();
@@ -103,7 +124,7 @@ where
 }
 
 /// Waits for the next request.
-async fn next<T>(worker: &Worker, side: &mut Side<T>, client: &Client) -> Next
+async fn next<T>(worker: &Worker, side: &mut Side<T>, client: &Client, known: &mut Known) -> Next
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -115,7 +136,7 @@ where
             side.up = up;
             match read {
                 Read::Plain(head) => {
-                    let route = route(worker, side.input(), &head, client);
+                    let route = route(worker, side.input(), (&head, client), known);
                     return route.map_or(Next::Odd, |route| Next::Request(head, route));
                 }
                 Read::Odd => return Next::Odd,
@@ -136,20 +157,22 @@ where
 }
 
 /// The route of a request whose host and path are plain and which needs nothing but to be passed on.
-fn route(worker: &Worker, input: &[u8], head: &Head, client: &Client) -> Option<Arc<Route>> {
-    let host = clean_host(std::str::from_utf8(&input[head.host.clone()]).ok()?)?;
-    let path = std::str::from_utf8(&input[head.path.clone()]).ok()?;
-    if has_dot_segment(path) {
+fn route(worker: &Worker, input: &[u8], (head, client): (&Head, &Client), known: &mut Known) -> Option<Arc<Route>> {
+    let host = known.host(&input[head.host.clone()])?;
+    let path = &input[head.path.clone()];
+    if head.has_dots && has_dot_segment(std::str::from_utf8(path).ok()?) {
         return None;
     }
-    let table = worker.table();
-    if table.gateways.as_ref().is_some_and(|gateways| gateways.claims(client.local_port)) {
-        return None;
-    }
-    let route = table.find(&host, path)?;
-    let backend = &route.backend;
-    let is_plain = backend.fault.is_none() && backend.protocol == Protocol::Http && (client.is_tls || !route.to_https);
-    is_plain.then(|| route.clone())
+    worker.look_up(|table| {
+        if table.gateways.as_ref().is_some_and(|gateways| gateways.claims(client.local_port)) {
+            return None;
+        }
+        let route = table.find(host, path)?;
+        let backend = &route.backend;
+        let is_plain =
+            backend.fault.is_none() && backend.protocol == Protocol::Http && (client.is_tls || !route.to_https);
+        is_plain.then(|| route.clone())
+    })
 }
 
 /// What is logged of a request.
@@ -180,7 +203,7 @@ where
     let (mut tried, mut kept, mut last) = (Vec::new(), 0, Failure::Nobody);
     let mut now = exchange.begin;
     while tried.len() < ENDPOINTS_MAX {
-        let Some(endpoint) = backend.choose(&tried, ms_at(now), client.ip).cloned() else { break };
+        let Some(endpoint) = backend.choose(&tried, || ms_at(now), client.ip).cloned() else { break };
         let address = endpoint.address;
         exchange.pod = Some(address);
         let busy = Busy::new(&endpoint);

@@ -3,12 +3,16 @@
 //! What is taken here is taken by the scanner and by hyper, too, and in the same meaning; what could have another one is
 //! odd, and theirs.
 
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
+use crate::ingress::direct::lines::{Lines, NAME, Next, end_of, letters_and};
 use crate::ingress::headers::{Client, is_of_proxy};
 use crate::ingress::scan::HEADERS_MAX;
 
+/// How HTTP/2 begins where TLS has not said it.
+pub const HTTP2: &[u8] = b"PRI * HTTP/2.0";
+/// What ends a first line.
+const VERSION: &[u8] = b" HTTP/1.1\r\n";
 /// Lines of `X-Forwarded-For` that are joined.
 const FORWARDED_MAX: usize = 8;
 
@@ -32,6 +36,8 @@ pub struct Head {
     pub method: Range<usize>,
     /// Where the path is, without its query.
     pub path: Range<usize>,
+    /// The path has dots, or bytes that stand for others: its parts may mean another place.
+    pub has_dots: bool,
     /// Where the host is, as it was named.
     pub host: Range<usize>,
     /// Bytes of the body.
@@ -65,8 +71,8 @@ enum Kind {
     Other,
 }
 
-fn kind(name: &str) -> Kind {
-    let is = |other: &str| name.eq_ignore_ascii_case(other);
+fn kind(name: &[u8]) -> Kind {
+    let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
     match name.len() {
         2 if is("te") => Kind::Odd,
         4 if is("host") => Kind::Host,
@@ -90,28 +96,12 @@ fn kind(name: &str) -> Kind {
     }
 }
 
-/// Bytes of a target that every reader takes for what they are (RFC 3986's `pchar`, slash and question mark).
-const TARGET: [bool; 256] = {
-    let (mut all, text, mut at) = ([false; 256], b"-._~!$&'()*+,;=:@%/?", 0);
-    while at < 256 {
-        all[at] = (at as u8).is_ascii_alphanumeric();
-        at += 1;
-    }
-    at = 0;
-    while at < text.len() {
-        all[text[at] as usize] = true;
-        at += 1;
-    }
-    all
-};
-
-/// Whether each line ends as it should: a line feed alone is what two servers read in two ways.
-pub fn has_whole_lines(head: &[u8]) -> bool {
-    // Without a way out in the middle, many bytes are looked at in one step.
-    let pairs = head.iter().zip(head.iter().skip(1));
-    let has_other = pairs.fold(false, |seen, (before, byte)| seen | ((*byte == b'\n') & (*before != b'\r')));
-    head.first() != Some(&b'\n') && !has_other
-}
+/// Bytes of a path that are no dots, and stand for nothing else (RFC 3986's `pchar`, and slash).
+const PLAIN_PATH: [bool; 256] = letters_and(b"-_~!$&'()*+,;=:@/");
+/// Bytes of a path.
+const PATH: [bool; 256] = letters_and(b"-._~!$&'()*+,;=:@%/");
+/// Bytes of a target that every reader takes for what they are.
+const TARGET: [bool; 256] = letters_and(b"-._~!$&'()*+,;=:@%/?");
 
 fn range(part: &[u8], of: &[u8]) -> Range<usize> {
     let begin = part.as_ptr() as usize - of.as_ptr() as usize;
@@ -143,70 +133,111 @@ struct Said<'a> {
 /// Reads a head, and writes that for the pod into `out`, which is good only where the head is plain.
 pub fn read(input: &[u8], client: &Client, out: &mut Vec<u8>) -> Read {
     out.clear();
-    let mut room = [const { MaybeUninit::uninit() }; HEADERS_MAX];
-    let mut request = httparse::Request::new(&mut []);
-    let len = match request.parse_with_uninit_headers(input, &mut room) {
-        Ok(httparse::Status::Complete(len)) => len,
-        // It may be whole to who takes a line feed for a line's end.
-        Ok(httparse::Status::Partial) if has_whole_lines(input) => return Read::Partial,
-        Ok(httparse::Status::Partial) => return Read::Odd,
-        Err(_) => return Read::Odd,
-    };
-    let (Some(method), Some(target), Some(1)) = (request.method, request.path, request.version) else {
-        return Read::Odd;
-    };
-    let is_plain = target.starts_with('/') && target.bytes().all(|byte| TARGET[usize::from(byte)]);
-    if !is_plain || method == "CONNECT" || !has_whole_lines(&input[..len]) {
-        return Read::Odd;
+    let mut begin = 0;
+    // An empty line before a request is one that a client sent too many (RFC 9112, 2.2).
+    while input[begin..].starts_with(b"\r\n") {
+        begin += 2;
     }
-    let mut said = Said::default();
+    let first = match first_line(input, begin) {
+        Ok(first) => first,
+        // How HTTP/2 begins is seen when all of it is there.
+        Err(Read::Odd) if input.len() < HTTP2.len() && HTTP2.starts_with(input) => return Read::Partial,
+        Err(other) => return other,
+    };
+    let (mut said, mut lines, mut count) = (Said::default(), Lines::new(input, first.end), 0);
     // Lines that go to the pod are copied as they are, all that stand together at once.
-    let mut from = range(method.as_bytes(), input).start;
-    let mut headers = request.headers.iter().peekable();
-    while let Some(header) = headers.next() {
-        let Some(is_kept) = take(header, client, &mut said) else { return Read::Odd };
-        if !is_kept {
-            let next = headers.peek().map_or(len - 2, |next| range(next.name.as_bytes(), input).start);
-            out.extend_from_slice(&input[from..range(header.name.as_bytes(), input).start]);
-            from = next;
+    let mut from = begin;
+    loop {
+        let at = lines.at();
+        match lines.read() {
+            Next::Header(..) if count == HEADERS_MAX => return Read::Odd,
+            Next::Header(name, value) => {
+                count += 1;
+                let Some(is_kept) = take(name, value, client, &mut said) else { return Read::Odd };
+                if !is_kept {
+                    out.extend_from_slice(&input[from..at]);
+                    from = lines.at();
+                }
+            }
+            Next::End => {
+                out.extend_from_slice(&input[from..at]);
+                break;
+            }
+            Next::Partial => return Read::Partial,
+            Next::Odd => return Read::Odd,
         }
     }
-    out.extend_from_slice(&input[from..len - 2]);
     let Some(host) = said.host else { return Read::Odd };
     forwarding(&said, client, host, out);
-    let path = target.split_once('?').map_or(target, |(path, _)| path);
+    let method = &input[first.method.clone()];
     Read::Plain(Head {
-        len,
-        method: range(method.as_bytes(), input),
-        path: range(path.as_bytes(), input),
+        len: lines.at(),
+        path: first.path,
+        has_dots: first.has_dots,
         host: range(host, input),
         body: said.length.unwrap_or(0),
-        is_idempotent: matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"),
-        is_head: method == "HEAD",
+        is_idempotent: matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE"),
+        is_head: method == b"HEAD",
         is_last: said.is_last,
+        method: first.method,
     })
 }
 
+/// The first line of a request.
+struct First {
+    method: Range<usize>,
+    path: Range<usize>,
+    has_dots: bool,
+    /// Where the headers begin.
+    end: usize,
+}
+
+/// Reads a first line, or says why there is none.
+fn first_line(input: &[u8], begin: usize) -> Result<First, Read> {
+    let space = end_of(input, begin, &NAME);
+    let target = space + 1;
+    match (input.get(space), input.get(target)) {
+        (Some(b' '), Some(b'/')) if space > begin => {}
+        (None, _) | (Some(b' '), None) => return Err(Read::Partial),
+        _ => return Err(Read::Odd),
+    }
+    let dot = end_of(input, target, &PLAIN_PATH);
+    let path_end = end_of(input, dot, &PATH);
+    let end = end_of(input, path_end, &TARGET);
+    let rest = &input[end..];
+    match rest.starts_with(VERSION) {
+        true if input[begin..space] == *b"CONNECT" => Err(Read::Odd),
+        true => Ok(First {
+            method: begin..space,
+            path: target..path_end,
+            has_dots: dot < path_end,
+            end: end + VERSION.len(),
+        }),
+        false if VERSION.starts_with(rest) => Err(Read::Partial),
+        false => Err(Read::Odd),
+    }
+}
+
 /// Takes one header, and says whether the pod gets it; nothing when it is odd.
-fn take<'a>(header: &httparse::Header<'a>, client: &Client, said: &mut Said<'a>) -> Option<bool> {
-    Some(match kind(header.name) {
+fn take<'a>(name: &[u8], value: &'a [u8], client: &Client, said: &mut Said<'a>) -> Option<bool> {
+    Some(match kind(name) {
         Kind::Other => true,
         Kind::Host => {
-            if said.host.replace(header.value).is_some() {
+            if said.host.replace(value).is_some() {
                 return None;
             }
             true
         }
         Kind::Length => {
-            if said.length.replace(length(header.value)?).is_some() {
+            if said.length.replace(length(value)?).is_some() {
                 return None;
             }
             true
         }
         Kind::Connection => {
             // Names of headers, or a change of protocol, are for others.
-            let is_close = header.value.eq_ignore_ascii_case(b"close");
-            if !is_close && !header.value.eq_ignore_ascii_case(b"keep-alive") {
+            let is_close = value.eq_ignore_ascii_case(b"close");
+            if !is_close && !value.eq_ignore_ascii_case(b"keep-alive") {
                 return None;
             }
             said.is_last |= is_close;
@@ -217,7 +248,7 @@ fn take<'a>(header: &httparse::Header<'a>, client: &Client, said: &mut Said<'a>)
         _ if !client.is_trusted => false,
         Kind::Forwarded => return None,
         Kind::For => {
-            *said.forwarded.get_mut(said.forwarded_count)? = header.value;
+            *said.forwarded.get_mut(said.forwarded_count)? = value;
             said.forwarded_count += 1;
             false
         }
@@ -225,7 +256,7 @@ fn take<'a>(header: &httparse::Header<'a>, client: &Client, said: &mut Said<'a>)
         Kind::ForwardedHost => seen(&mut said.has_host),
         Kind::Port => seen(&mut said.has_port),
         Kind::RealIp => seen(&mut said.has_ip),
-        Kind::OfProxy => !header.name.contains('_'),
+        Kind::OfProxy => !name.contains(&b'_'),
     })
 }
 
@@ -244,6 +275,11 @@ pub fn length(value: &[u8]) -> Option<u64> {
 
 /// Writes who the client is, and the head's end.
 fn forwarding(said: &Said<'_>, client: &Client, host: &[u8], out: &mut Vec<u8>) {
+    if !client.is_trusted {
+        out.extend_from_slice(&client.lines);
+        line(out, "x-forwarded-host", host);
+        return out.extend_from_slice(b"\r\n");
+    }
     out.extend_from_slice(b"x-forwarded-for: ");
     for before in &said.forwarded[..said.forwarded_count] {
         out.extend_from_slice(before);

@@ -5,6 +5,7 @@ pub mod chunks;
 pub mod clock;
 pub mod connection;
 pub mod head;
+pub mod lines;
 pub mod relay;
 pub mod rewind;
 

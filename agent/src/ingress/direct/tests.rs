@@ -91,6 +91,16 @@ fn what_is_plain_and_what_is_left_to_others() {
     check("GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n", "odd");
     check("GET /a\\..\\b HTTP/1.1\r\nHost: x\r\n\r\n", "odd");
     check("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "odd");
+    // How HTTP/2 begins is told from other nonsense when all of it is there.
+    check("PRI * HTTP/2.", "partial");
+    check("PRI * HTTP/1.", "odd");
+    check("GET  / HTTP/1.1\r\nHost: x\r\n\r\n", "odd");
+    check(" GET / HTTP/1.1\r\nHost: x\r\n\r\n", "odd");
+    check("GET / HTTP/1.1 \r\nHost: x\r\n\r\n", "odd");
+    check("GET / HTTP/1.1\r\nHost: x\r\nA: \x7f\r\n\r\n", "odd");
+    for (cut, _) in "GET /a.b?c HTTP/1.1\r\nHost: x\r\n\r".char_indices() {
+        check(&"GET /a.b?c HTTP/1.1\r\nHost: x\r\n\r"[..cut], "partial");
+    }
     check("\x16\x03\x01\x02\0 ", "odd");
     check(&format!("GET /a HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: 1\r\n".repeat(100)), "odd");
 }
@@ -156,13 +166,15 @@ fn a_pod_gets_the_same_headers_on_both_ways() {
     }
 }
 
-/// Whatever is taken as plain is a request to the scanner, too, which ends at the same byte, with a body of the same length.
+/// Whatever is taken as plain is a request to the scanner and to the parser of hyper, too, which ends at the same byte, with a
+/// body of the same length.
 #[test]
 fn no_bytes_mean_one_thing_here_and_another_there() {
     let seeds = [
         "GET /a/b?c=d HTTP/1.1\r\nHost: a.b\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n",
         "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
         "PUT /b HTTP/1.1\r\nContent-Length: 5\r\nHost: y\r\nX-Forwarded-For: 1\r\n\r\nhello",
+        "GET /a.b/%41?c.d=%3f HTTP/1.1\r\nX-Long-Name_of.it: \t0123456789 abcdef\u{e9}\u{e9} \t\r\nHost:y\r\n\r\n",
         "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     ];
     let (mut random, mut plain, mut out) = (Random(11), 0, Vec::new());
@@ -171,9 +183,19 @@ fn no_bytes_mean_one_thing_here_and_another_there() {
         for _ in 0..random.below(4) {
             random.spoil(&mut bytes, b"\r\n :;,0aT\0\xff\t+-/#");
         }
-        let Read::Plain(Head { len, body, path, .. }) = head::read(&bytes, &client(false), &mut out) else { continue };
+        let read = head::read(&bytes, &client(false), &mut out);
+        let Read::Plain(Head { len, body, path, host, has_dots, .. }) = read else { continue };
         plain += 1;
         let shown = String::from_utf8_lossy(&bytes);
+        let mut room = [httparse::EMPTY_HEADER; 16];
+        let mut parsed = httparse::Request::new(&mut room);
+        assert_eq!(parsed.parse(&bytes), Ok(httparse::Status::Complete(len)), "round {round}: {shown:?}");
+        let target = parsed.path.unwrap();
+        assert_eq!(target.split('?').next().unwrap().as_bytes(), &bytes[path.clone()], "round {round}: {shown:?}");
+        assert!(has_dots || !target.split('?').next().unwrap().contains(['.', '%']), "round {round}: {shown:?}");
+        let of_hosts = |header: &&httparse::Header<'_>| header.name.eq_ignore_ascii_case("host");
+        let hosts: Vec<&[u8]> = parsed.headers.iter().filter(of_hosts).map(|header| header.value).collect();
+        assert_eq!(hosts, [&bytes[host]], "round {round}: {shown:?}");
         let mut scanner = Scanner::new(64 << 10);
         assert_eq!(scanner.scan(&bytes[..len]), Ok(()), "round {round}: {shown:?}");
         assert_eq!((scanner.heads, scanner.is_in_body()), (1, body > 0), "round {round}: {shown:?}");
@@ -190,6 +212,40 @@ fn no_bytes_mean_one_thing_here_and_another_there() {
         assert_eq!(out.windows(4).filter(|w| w == b"\r\n\r\n").count(), 1, "round {round}: {shown:?}");
     }
     assert!(plain > 5000, "only {plain} were plain");
+}
+
+/// An answer that is passed on as it is means the same to another parser.
+#[test]
+fn answers_that_stay_as_they_are_are_whole_to_all() {
+    let seeds = [
+        "HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 15:00:00 GMT\r\nContent-Length: 5\r\nX-Own: a\tb\r\n\r\nhello",
+        "HTTP/1.1 404 Not Found\r\nserver: pod\r\ndate:x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        "HTTP/1.1 204\r\nDate: x\r\n\r\n",
+    ];
+    let (mut random, mut same, mut out) = (Random(13), 0, Vec::new());
+    for round in 0..40_000 {
+        let mut bytes = seeds[random.below(seeds.len())].as_bytes().to_vec();
+        for _ in 0..random.below(4) {
+            random.spoil(&mut bytes, b"\r\n :;,0aT\0\xff\t\x7f");
+        }
+        let Ok(answer::Read::Whole(answer)) = answer::read(&bytes, Asked::default(), &mut out) else { continue };
+        if !answer.is_as_it_is {
+            out.clear();
+            continue;
+        }
+        same += 1;
+        let shown = String::from_utf8_lossy(&bytes);
+        let mut room = [httparse::EMPTY_HEADER; 16];
+        let mut parsed = httparse::Response::new(&mut room);
+        assert_eq!(parsed.parse(&bytes), Ok(httparse::Status::Complete(answer.len)), "round {round}: {shown:?}");
+        assert_eq!((parsed.code, parsed.version), (Some(answer.status), Some(1)), "round {round}: {shown:?}");
+        let head = &bytes[..answer.len];
+        let ends = |with: &[u8]| head.windows(with.len()).filter(|part| *part == with).count();
+        assert_eq!((ends(b"\n"), ends(b"\r")), (ends(b"\r\n"), ends(b"\r\n")), "round {round}: {shown:?}");
+        let lengths = parsed.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("content-length"));
+        assert!(lengths.count() <= 1, "round {round}: {shown:?}");
+    }
+    assert!(same > 5000, "only {same} stayed as they were");
 }
 
 #[test]
