@@ -24,11 +24,11 @@ use crate::network::error::{Error, IoContext, Result};
 /// A pod's link as the pod sees it.
 pub const POD_LINK: &str = "eth0";
 /// The gateway of every pod (RFC 3927 link-local, so that it collides with no pod's address).
-pub const GATEWAY_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
+const GATEWAY_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 /// The same of IPv6.
-pub const GATEWAY_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+const GATEWAY_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 /// The node's end of each link: the same everywhere, each being alone with its pod.
-pub const GATEWAY_MAC: [u8; 6] = [0xee; 6];
+const GATEWAY_MAC: [u8; 6] = [0xee; 6];
 /// Ethernet's, when the node has no default route to learn a better one from.
 const DEFAULT_MTU: u32 = 1500;
 

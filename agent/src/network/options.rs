@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::network::apply::Interrupt;
 
 /// Namespaces kept ready, unless told otherwise: a burst of fifty pods finds one each.
-pub const DEFAULT_POOL_SIZE: usize = 64;
+const DEFAULT_POOL_SIZE: usize = 64;
 
 /// What the network is started with.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use masthead_api::gateway::filter::{HTTPHeader, HTTPHeaderFilter};
 
-/// What is set, then added, then removed.
+/// What is set, then added, then removed. Of several values for one name the first counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edit {
     set: Vec<(HeaderName, HeaderValue)>,
@@ -26,8 +26,8 @@ impl Edit {
             ))
         };
         Ok(Self {
-            set: filter.set.iter().map(pair).collect::<Result<_, _>>()?,
-            add: filter.add.iter().map(pair).collect::<Result<_, _>>()?,
+            set: first_of_each(filter.set.iter().map(pair).collect::<Result<_, _>>()?),
+            add: first_of_each(filter.add.iter().map(pair).collect::<Result<_, _>>()?),
             remove: filter.remove.iter().map(|text| name(text)).collect::<Result<_, _>>()?,
         })
     }
@@ -44,4 +44,15 @@ impl Edit {
             headers.remove(name);
         }
     }
+}
+
+/// Names differ in more than their case, which says nothing in a header.
+fn first_of_each(all: Vec<(HeaderName, HeaderValue)>) -> Vec<(HeaderName, HeaderValue)> {
+    let mut out: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(all.len());
+    for one in all {
+        if !out.iter().any(|(known, _)| *known == one.0) {
+            out.push(one);
+        }
+    }
+    out
 }

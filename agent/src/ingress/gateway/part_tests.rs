@@ -175,8 +175,8 @@ fn paths_are_put_in_others_stead() {
 fn headers_are_set_added_and_removed() {
     let header = |(name, value): &(&str, &str)| HTTPHeader { name: (*name).into(), value: (*value).into() };
     let filter = HTTPHeaderFilter {
-        set: [("X-Set", "new"), ("X-Own", "1")].iter().map(header).collect(),
-        add: [("x-add", "more"), ("X-Fresh", "2")].iter().map(header).collect(),
+        set: [("X-Set", "new"), ("X-Own", "1"), ("x-set", "late")].iter().map(header).collect(),
+        add: [("x-add", "more"), ("X-Fresh", "2"), ("X-Add", "late")].iter().map(header).collect(),
         remove: vec!["X-Gone".into(), "x-none".into()],
     };
     let mut map = headers(&[("x-set", "a"), ("x-set", "b"), ("x-add", "one"), ("x-gone", "g"), ("x-stays", "s")]);

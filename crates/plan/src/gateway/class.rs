@@ -13,9 +13,10 @@ use crate::gateway::status::{Fault, Said, merge};
 use masthead_api::meta::time::Time;
 
 /// What of the specification's optional parts is here, by the names of its conformance tests, sorted.
-const FEATURES: [&str; 32] = [
+const FEATURES: [&str; 35] = [
     "GRPCRoute",
     "GRPCRouteNamedRouteRule",
+    "GRPCRouteRequestHeaderModifier",
     "Gateway",
     "GatewayAddressEmpty",
     "GatewayHTTPListenerIsolation",
@@ -28,7 +29,9 @@ const FEATURES: [&str; 32] = [
     "HTTPRouteBackendProtocolH2C",
     "HTTPRouteBackendProtocolWebSocket",
     "HTTPRouteBackendRequestHeaderModification",
+    "HTTPRouteBackendRequestRedirect",
     "HTTPRouteBackendTimeout",
+    "HTTPRouteBackendURLRewrite",
     "HTTPRouteCORS",
     "HTTPRouteDestinationPortMatching",
     "HTTPRouteHostRewrite",

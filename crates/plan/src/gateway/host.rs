@@ -1,7 +1,7 @@
 //! Two hosts, whole or with a wildcard → what both are.
 
 /// The narrower of two hosts, where they have something in common. Empty is every host; `*.` is at least one label more.
-pub fn intersect<'a>(a: &'a str, b: &'a str) -> Option<&'a str> {
+fn intersect<'a>(a: &'a str, b: &'a str) -> Option<&'a str> {
     let covers = |wide: &str, narrow: &str| match wide.strip_prefix("*.") {
         _ if wide.is_empty() => true,
         Some(rest) => narrow.strip_prefix("*.").is_some_and(|narrow| narrow == rest) || ends_below(narrow, rest),
