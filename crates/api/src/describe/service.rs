@@ -46,9 +46,6 @@ pub fn describe(service: &Service, related: &Related, events: &Events) -> String
     if !spec.load_balancer_source_ranges.is_empty() {
         page.field(0, "LoadBalancer Source Ranges", spec.load_balancer_source_ranges.join(","));
     }
-    if let Some(distribution) = &spec.traffic_distribution {
-        page.field(0, "Traffic Distribution", distribution);
-    }
     events.write(&mut page);
     page.finish()
 }
@@ -91,9 +88,6 @@ fn one_port(page: &mut Page, port: &ServicePort, slices: &[&EndpointSlice]) {
     let protocol = &port.protocol;
     page.put(0, format_args!("Port:\t{name}\t{}/{protocol}\n", port.port));
     page.put(0, format_args!("TargetPort:\t{}/{protocol}\n", port.target_port));
-    if let Some(protocol) = &port.app_protocol {
-        page.field(0, "AppProtocol", protocol);
-    }
     if port.node_port != 0 {
         page.put(0, format_args!("NodePort:\t{name}\t{}/{protocol}\n", port.node_port));
     }

@@ -4,7 +4,7 @@
 pub mod apply;
 mod element;
 pub mod error;
-mod go_value;
+pub mod go_value;
 mod merge;
 mod operations;
 mod order;

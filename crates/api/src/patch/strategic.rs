@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::patch::element::{DELETE, DIRECTIVE, expected, no_key};
 use crate::patch::error::Error;
-use crate::patch::go_value::{shown, type_name};
+use crate::patch::go_value::{shown, shown_as_text, type_name};
 use crate::patch::order;
 use crate::schema::field::{PatchStrategy, Schema, Shape};
 
@@ -17,6 +17,7 @@ const RETAIN_KEYS: &str = "$retainKeys";
 const DELETE_FROM: &str = "$deleteFromPrimitiveList";
 /// Begins the name of a field that lists elements in their order.
 const SET_ORDER: &str = "$setElementOrder";
+const WITHOUT_KEY: &str = "cannot merge lists without merge key for struct";
 
 type Fields = Map<String, Value>;
 
@@ -26,7 +27,7 @@ fn malformed(what: &str) -> Error {
 
 fn unknown_directive(directive: &Value, map: &Fields) -> Error {
     let map = shown(&Value::Object(map.clone()));
-    Error::Internal(format!("unknown patch type: {} in map: {map}", shown(directive)))
+    Error::Internal(format!("unknown patch type: {} in map: {map}", shown_as_text(directive)))
 }
 
 /// Lays a patch over an object of this schema.
@@ -83,12 +84,7 @@ fn merge_map(mut live: Fields, mut patch: Fields, shape: Shape) -> Result<Fields
     set_order(&mut live, &mut patch, shape)?;
     for (key, value) in patch {
         match deleted_from(&key)? {
-            Some(field) => {
-                if let (Some(Value::Array(items)), Value::Array(gone)) = (live.get_mut(field), &value) {
-                    one_type(items, gone)?;
-                    items.retain(|item| !gone.contains(item));
-                }
-            }
+            Some(field) => delete_from(&mut live, field, value, shape)?,
             None => merge_field(&mut live, key, value, shape)?,
         }
     }
@@ -111,6 +107,29 @@ fn merge_field(live: &mut Fields, key: String, value: Value, shape: Shape) -> Re
     };
     live.extend(merged.map(|merged| (key, merged)));
     Ok(())
+}
+
+/// A field from which elements go. What is no list of scalars is merged as without the directive, where the live object
+/// has the like of it.
+fn delete_from(live: &mut Fields, field: &str, value: Value, shape: Shape) -> Result<(), Error> {
+    let Some(old) = live.get_mut(field) else { return Ok(()) };
+    match (old, &value) {
+        (Value::Array(old), Value::Array(new)) if !old.is_empty() || !new.is_empty() => {
+            let (_, key) = look_up_list(shape, field)?;
+            one_type(old, new)?;
+            if !old.iter().chain(new).any(Value::is_object) {
+                old.retain(|item| !new.contains(item));
+                return Ok(());
+            }
+            if key.is_none_or(str::is_empty) {
+                return Err(Error::Internal(WITHOUT_KEY.to_owned()));
+            }
+        }
+        (_, Value::Null) => {}
+        (old, value) if type_name(old) == type_name(value) => {}
+        _ => return Ok(()),
+    }
+    merge_field(live, field.to_owned(), value, shape)
 }
 
 /// The field whose elements a directive deletes.
@@ -222,7 +241,7 @@ fn merge_list(old: Vec<Value>, new: Vec<Value>, list: (Shape, Option<&'static st
         return order::merged(first, rest, &new, &old, key);
     }
     if key.is_empty() {
-        return Err(Error::Internal("cannot merge lists without merge key for struct".to_owned()));
+        return Err(Error::Internal(WITHOUT_KEY.to_owned()));
     }
     let (old, new) = obey(old, new, key)?;
     let mut merged = old.clone();

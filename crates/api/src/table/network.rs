@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::core::endpoints::{EndpointSubset, Endpoints};
 use crate::discovery::endpoint_slice::{DiscoveryPort, EndpointSlice};
 use crate::meta::time::Time;
+use crate::networking::class::DEFAULT_ANNOTATION;
 use crate::networking::ingress::{Ingress, IngressClass, IngressLoadBalancerStatus, IngressRule};
 use crate::networking::network_policy::NetworkPolicy;
 use crate::table::column::{AGE, Column, NAME, Printed, column};
@@ -19,10 +20,11 @@ const SHOWN: usize = 3;
 fn few(all: impl Iterator<Item = String>, nothing: &str) -> String {
     let mut all = all.fuse();
     let shown: Vec<String> = all.by_ref().take(SHOWN).collect();
+    let text = shown.join(",");
     match all.count() {
-        0 if shown.is_empty() => nothing.to_owned(),
-        0 => shown.join(","),
-        more => format!("{} + {more} more...", shown.join(",")),
+        0 if text.is_empty() => nothing.to_owned(),
+        0 => text,
+        more => format!("{text} + {more} more..."),
     }
 }
 
@@ -135,8 +137,9 @@ impl Printed for IngressClass {
                 None => format!("{}/{}", p.kind, p.name),
             },
         );
+        let is_default = self.metadata.annotations.get(DEFAULT_ANNOTATION).is_some_and(|value| value == "true");
         vec![
-            self.metadata.name.as_str().into(),
+            format!("{}{}", self.metadata.name, if is_default { " (default)" } else { "" }).into(),
             self.spec.controller.as_str().into(),
             parameters.into(),
             age(&self.metadata, now),
@@ -155,8 +158,13 @@ impl Printed for NetworkPolicy {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::hosts;
+    use crate::kind::registry::{ENDPOINT_SLICE, INGRESS_CLASS};
+    use crate::meta::time::Time;
     use crate::networking::ingress::IngressRule;
+    use crate::table::rows::cells;
 
     #[test]
     fn three_hosts_are_shown() {
@@ -170,6 +178,24 @@ mod tests {
         ] {
             let rule = |host: &str| IngressRule { host: host.to_owned(), ..IngressRule::default() };
             assert_eq!(hosts(&names.split('/').map(rule).collect::<Vec<_>>()), expect, "{names}");
+        }
+    }
+
+    #[test]
+    fn the_default_class_and_ports_without_a_number_are_told() {
+        let class = |annotation: &str| {
+            let class = json!({"metadata": {"name": "c", "annotations": {"ingressclass.kubernetes.io/is-default-class": annotation}},
+                "spec": {"controller": "example.com/c"}});
+            cells(INGRESS_CLASS, &class, Time(0)).unwrap()[0].clone()
+        };
+        assert_eq!([class("true"), class("false")], [json!("c (default)"), json!("c")]);
+        for (ports, expect) in [
+            (json!([]), "<unset>"),
+            (json!([{"name": ""}]), "<unset>"),
+            (json!([{"name": ""}, {"name": "web"}, {}, {"port": 1}]), ",web,* + 1 more..."),
+        ] {
+            let slice = json!({"metadata": {"name": "s"}, "addressType": "IPv4", "endpoints": [], "ports": ports});
+            assert_eq!(cells(ENDPOINT_SLICE, &slice, Time(0)).unwrap()[2], expect, "{ports}");
         }
     }
 }

@@ -29,8 +29,9 @@ fn tables_agree() {
             .collect();
         let mut cells = table::rows::cells(kind, object, now).unwrap();
         // The recording masks the age alone.
-        let age = columns.iter().position(|c| c.name == "Age").unwrap();
-        cells[age] = "<AGE>".into();
+        if let Some(age) = columns.iter().position(|c| c.name == "Age") {
+            cells[age] = "<AGE>".into();
+        }
         let lines = |wide: bool| -> Vec<Vec<String>> {
             table::text::render(columns, std::slice::from_ref(&cells), wide).lines().map(fields).collect()
         };
