@@ -9,10 +9,9 @@ use masthead_api::quantity::Quantity;
 /// Amounts by resource: CPU in milli-cores, all else in units.
 pub type Amounts = BTreeMap<String, i64>;
 
-/// What a container that asks for no CPU counts as in scores, in milli-cores (`DefaultMilliCPURequest`).
-const NONZERO_CPU_MILLI: i64 = 100;
-/// What a container that asks for no memory counts as in scores, in bytes (`DefaultMemoryRequest`).
-const NONZERO_MEMORY_BYTES: i64 = 200 * 1024 * 1024;
+/// What a container that asks for none counts as in scores: milli-cores and bytes (`DefaultMilliCPURequest`,
+/// `DefaultMemoryRequest`).
+const NONZERO: [(&str, i64); 2] = [("cpu", 100), ("memory", 200 * 1024 * 1024)];
 
 /// CPU in milli-cores, all else in units.
 pub fn amount(resource: &str, quantity: &Quantity) -> i64 {
@@ -21,12 +20,13 @@ pub fn amount(resource: &str, quantity: &Quantity) -> i64 {
 
 /// What a pod asks for.
 pub fn of(pod: &Pod) -> Amounts {
-    sum(pod, &|container| amounts(&container.resources.requests))
+    with_whole(pod, of_containers(pod, &|container| amounts(&container.resources.requests)))
 }
 
-/// What a new pod counts as in scores: containers that ask for nothing still take something.
+/// What a new pod counts as where free room is scored: containers that ask for nothing still take something. What it
+/// asks for as a whole is not looked at (`LeastAllocated` reads the containers alone).
 pub fn nonzero(pod: &Pod) -> Amounts {
-    at_least(pod, &[("cpu", NONZERO_CPU_MILLI), ("memory", NONZERO_MEMORY_BYTES)])
+    with_overhead(pod, at_least(pod, &NONZERO))
 }
 
 /// What a pod on a node counts as in scores. Where the pod asks as a whole, what any part of it asks for is known.
@@ -35,14 +35,14 @@ pub fn nonzero_bound(pod: &Pod) -> Amounts {
         return nonzero(pod);
     }
     let known = of(pod);
-    let mut least = vec![("cpu", NONZERO_CPU_MILLI), ("memory", NONZERO_MEMORY_BYTES)];
+    let mut least = NONZERO.to_vec();
     least.retain(|(resource, _)| !known.contains_key(*resource));
-    at_least(pod, &least)
+    with_whole(pod, at_least(pod, &least))
 }
 
-/// What a pod asks for, where containers that are silent about a resource ask for this much of it.
+/// What a pod's containers ask for, where those that are silent about a resource ask for this much of it.
 fn at_least(pod: &Pod, least: &[(&str, i64)]) -> Amounts {
-    sum(pod, &|container| {
+    of_containers(pod, &|container| {
         let mut asked = amounts(&container.resources.requests);
         for (resource, amount) in least {
             asked.entry((*resource).to_owned()).or_insert(*amount);
@@ -55,7 +55,7 @@ fn amounts(list: &BTreeMap<String, Quantity>) -> Amounts {
     list.iter().map(|(resource, quantity)| (resource.clone(), amount(resource, quantity))).collect()
 }
 
-fn sum(pod: &Pod, asked: &dyn Fn(&Container) -> Amounts) -> Amounts {
+fn of_containers(pod: &Pod, asked: &dyn Fn(&Container) -> Amounts) -> Amounts {
     let mut total = Amounts::new();
     for container in &pod.spec.containers {
         add(&mut total, &asked(container));
@@ -77,9 +77,18 @@ fn sum(pod: &Pod, asked: &dyn Fn(&Container) -> Amounts) -> Amounts {
         raise(&mut starting, &at_once);
     }
     raise(&mut total, &starting);
+    total
+}
+
+/// What a pod asks for as a whole stands in place of what its containers do.
+fn with_whole(pod: &Pod, mut total: Amounts) -> Amounts {
     if let Some(whole) = &pod.spec.resources {
         total.extend(amounts(&whole.requests));
     }
+    with_overhead(pod, total)
+}
+
+fn with_overhead(pod: &Pod, mut total: Amounts) -> Amounts {
     add(&mut total, &amounts(&pod.spec.overhead));
     total
 }

@@ -70,10 +70,18 @@ fn a_whole_that_is_known_is_not_guessed_anew() {
         |cpu: i64, memory: i64| request::Amounts::from([("cpu".to_owned(), cpu), ("memory".to_owned(), memory)]);
     let (gi, guess) = (1 << 30, 200 << 20);
     assert_eq!(request::of(&whole), amounts(1000, gi));
-    assert_eq!(request::nonzero(&whole), amounts(1000, gi + guess));
+    // Of a new one only the containers are looked at.
+    assert_eq!(request::nonzero(&whole), amounts(200, gi + guess));
     assert_eq!(request::nonzero_bound(&whole), amounts(1000, gi));
     let parts = typed(pod("p", json!({}), json!({"containers": parts})));
     assert_eq!(request::nonzero_bound(&parts), amounts(200, gi + guess));
+}
+
+/// By its containers the smaller node has nearly as much room left as the larger one, by the pod as a whole far less.
+#[test]
+fn what_a_new_pod_asks_for_as_a_whole_weighs_in_balance_alone() {
+    let spec = json!({"cpu": "500m", "resources": {"requests": {"cpu": "5", "memory": "6Gi"}}});
+    decides(json!([node("n1", None, "6"), node("n2", None, "16")]), json!([]), spec, "n1", None);
 }
 
 /// 100 · 0.29 is 28.999… and becomes 28, as there; 29 · 100 / 100 would be 29.

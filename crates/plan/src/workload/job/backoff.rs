@@ -20,19 +20,6 @@ pub fn left_s(failures: i32, last: Time, now: Time) -> i64 {
     (wait_s - now.since(last)).max(0)
 }
 
-/// Seconds to wait for a job whose pods ended like this: `(when, whether it failed)`.
-///
-/// Pods that ended stay until their job goes, so this needs no memory of its own; a success forgets the failures
-/// before it.
-pub fn of_job(ends: impl IntoIterator<Item = (Time, bool)>, now: Time) -> i64 {
-    let ends: Vec<(Time, bool)> = ends.into_iter().collect();
-    let success = ends.iter().filter(|(_, failed)| !failed).map(|(at, _)| *at).max();
-    let failures: Vec<Time> =
-        ends.iter().filter(|(at, failed)| *failed && success.is_none_or(|s| *at > s)).map(|(at, _)| *at).collect();
-    let Some(last) = failures.iter().copied().max() else { return 0 };
-    left_s(i32::try_from(failures.len()).unwrap_or(i32::MAX), last, now)
-}
-
 /// Seconds to wait for an index whose last pod was this one.
 pub fn of_index(last: Option<&Pod>, now: Time) -> i64 {
     let Some(pod) = last else { return 0 };

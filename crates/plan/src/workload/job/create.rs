@@ -10,8 +10,9 @@ use masthead_api::object::Object;
 
 use crate::cluster::view::Cluster;
 use crate::context::Context;
-use crate::workload::job::member::{COMPLETION_INDEX, INDEX_FAILURES, INDEX_IGNORED_FAILURES, TRACKING, number};
+use crate::workload::job::member::{COMPLETION_INDEX, INDEX_FAILURES, INDEX_IGNORED_FAILURES, number};
 use crate::workload::job::policy;
+use crate::workload::job::streak::TRACKING;
 use crate::workload::replicaset::create;
 
 /// The variable with a pod's index.

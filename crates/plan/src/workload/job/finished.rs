@@ -12,8 +12,8 @@ use crate::cluster::edit::without_finalizer;
 use crate::cluster::view::Cluster;
 use crate::context::{Context, Reaction};
 use crate::delete::{self, Propagation};
-use crate::workload::job::member::TRACKING;
 use crate::workload::job::recover;
+use crate::workload::job::streak::TRACKING;
 use crate::workload::pods::is_active;
 
 /// A job that is over stays this long at least, so that whoever waits for its outcome can see it.

@@ -142,7 +142,7 @@ fn due(run: &mut Run<'_>, missing: usize, replaced: &BTreeMap<i32, Arc<Pod>>) ->
     let mut waits: Vec<i64> = Vec::new();
     let mut due = Vec::with_capacity(missing);
     let whole_s = match run.job.spec.backoff_limit_per_index {
-        None => backoff::of_job(run.ends(), run.now),
+        None => run.failures().map_or(0, |(count, last)| backoff::left_s(count, last.min(run.now), run.now)),
         Some(_) => 0,
     };
     if whole_s > 0 {

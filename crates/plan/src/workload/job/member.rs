@@ -10,9 +10,8 @@ use masthead_api::object::{Error, Object};
 
 use crate::cluster::edit::without_finalizer;
 use crate::delete::{self, Propagation};
+use crate::workload::job::streak::{self, TRACKING};
 
-/// The finalizer that keeps a pod until its job has counted how it ended.
-pub const TRACKING: &str = "batch.kubernetes.io/job-tracking";
 /// The annotation and the label of a pod's index.
 pub const COMPLETION_INDEX: &str = "batch.kubernetes.io/job-completion-index";
 /// The annotation with the failures of a pod's index before it.
@@ -57,18 +56,7 @@ pub fn number(pod: &Pod, annotation: &str) -> i32 {
 
 /// When a pod ended, as far as can be told, and never later than now: a node's clock may be ahead.
 pub fn ended_at(pod: &Pod, now: Time) -> Time {
-    let status = &pod.status;
-    let containers = status.container_statuses.iter().chain(&status.init_container_statuses);
-    let ended = containers.filter_map(|c| c.state.terminated.as_ref()?.finished_at).max();
-    let unready = || {
-        let ready = status.conditions.iter().find(|c| c.type_ == "Ready" && c.status == "False");
-        ready.and_then(|c| c.last_transition_time)
-    };
-    let told = || {
-        let grace_s = pod.metadata.deletion_grace_period_seconds.unwrap_or(0);
-        pod.metadata.deletion_timestamp.map(|at| at.plus(-grace_s))
-    };
-    ended.or_else(unready).or_else(told).or(pod.metadata.creation_timestamp).unwrap_or(now).min(now)
+    streak::ended_at(pod).unwrap_or(now).min(now)
 }
 
 /// One pod of the job: as it is, and what becomes of it.

@@ -12,6 +12,7 @@ pub mod policy;
 pub mod reconcile;
 pub mod recover;
 pub mod run;
+pub mod streak;
 #[cfg(test)]
 mod tests;
 pub mod track;

@@ -10,7 +10,7 @@ use masthead_api::object::{Error, Object};
 use crate::cluster::edit::without_finalizer;
 use crate::cluster::view::{Cluster, controller_of, is_recovered};
 use crate::context::Reaction;
-use crate::workload::job::member::TRACKING;
+use crate::workload::job::streak::TRACKING;
 
 /// Lets go of a pod that no job will count.
 ///

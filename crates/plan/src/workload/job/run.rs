@@ -15,13 +15,17 @@ use crate::cluster::edit::{set_list, with_meta, without_finalizer};
 use crate::cluster::view::Cluster;
 use crate::context::Reaction;
 use crate::workload::claim::claim;
-use crate::workload::job::member::{INDEX_FAILURES, Member, TRACKING, ended_at, is_failed, is_indexed, number};
+use crate::workload::job::member::{INDEX_FAILURES, Member, ended_at, is_failed, is_indexed, number};
 use crate::workload::job::policy::{self, Verdict};
 use crate::workload::job::recover;
+use crate::workload::job::streak::{End, TRACKING};
 use crate::workload::pods::is_active;
 
 /// Who tells the events.
 const SOURCE: &str = "job-controller";
+
+/// The revision of the write that counts what is not counted yet; no store comes so far.
+const NEXT_WRITE: u64 = u64::MAX;
 
 /// A job at one moment, and what is decided on it so far.
 pub struct Run<'a> {
@@ -155,13 +159,16 @@ impl<'a> Run<'a> {
         self.status.failed.saturating_add(count(new)).saturating_add(count(failed.iter()))
     }
 
-    /// How pods ended so far: when, and whether they failed.
-    pub fn ends(&self) -> Vec<(Time, bool)> {
-        let end = |m: &Member| {
-            let failed = is_failed(&self.job, &m.pod);
-            (failed || m.pod.status.phase == "Succeeded").then(|| (ended_at(&m.pod, self.now), failed))
-        };
-        self.members.iter().filter(|m| self.is_valid(m)).filter_map(end).collect()
+    /// How many pods failed in a row, and when the last of them did: those that were counted, then those that ended since.
+    pub fn failures(&self) -> Option<(i32, Time)> {
+        let mut streak = self.cluster.streak(&self.job.metadata.uid);
+        for member in self.members.iter().filter(|m| m.is_tracked() && self.is_valid(m)) {
+            let failed = is_failed(&self.job, &member.pod);
+            if failed || member.pod.status.phase == "Succeeded" {
+                streak.count(NEXT_WRITE, End { at: ended_at(&member.pod, self.now), failed });
+            }
+        }
+        streak.failures()
     }
 
     /// The pods that run and are not told to stop.

@@ -9,6 +9,8 @@ use masthead_api::kind::registry::{JOB, POD};
 use masthead_api::meta::Time;
 use serde_json::{Value, json};
 
+use crate::cluster::event::Event;
+use crate::cluster::view::Cluster;
 use crate::context::Ids;
 use crate::delete::{self, Propagation};
 use crate::workload::job::backoff;
@@ -260,12 +262,90 @@ fn waits_double_up_to_ten_minutes() {
     }
     assert_eq!(backoff::left_s(2, Time(100), Time(115)), 5);
     assert_eq!(backoff::left_s(2, Time(100), Time(1000)), 0);
-    let at = |ends: &[(i64, bool)], now: i64| {
-        backoff::of_job(ends.iter().map(|(at, failed)| (Time(*at), *failed)), Time(now))
+}
+
+/// A pod that is deleted counts as failed, and the next one waits although nothing is left of it.
+#[test]
+fn a_pod_that_was_deleted_is_replaced_after_the_wait() {
+    let check = |image: &str| {
+        let mut world = world(1, json!({}), image);
+        world.pass(5_000);
+        let mut waits = |runs_after_s: i64| {
+            let pod = world.cluster.of_kind(POD).next().expect("it runs").clone();
+            let mark = delete::delete(&pod, None, Propagation::Background, world.time(), "a user").unwrap();
+            world.change(mark.expect("it was not marked"));
+            world.pass(runs_after_s * 1000 - 2_000);
+            assert_eq!(pods(&world).len(), 0, "{image}, {runs_after_s}");
+            world.pass(3_000);
+            assert_eq!(pods(&world).len(), 1, "{image}, {runs_after_s}");
+        };
+        waits(10);
+        waits(20);
+        waits(40);
+        assert_eq!(end(&world), "goes on: 1 active, 0 succeeded, 3 failed [|]");
     };
-    assert_eq!(at(&[(10, true), (20, true)], 20), 20);
-    assert_eq!(at(&[(10, true), (20, true), (30, false)], 30), 0, "a success forgets");
-    assert_eq!(at(&[(30, false), (40, true)], 45), 5);
+    check("j:run");
+    check("j:bad");
+}
+
+/// Pods that are suspended did not fail: the next ones come at once.
+#[test]
+fn a_job_that_goes_on_does_not_wait_for_what_was_suspended() {
+    let mut world = world(1, json!({"parallelism": 2, "completions": 2}), "j:run");
+    world.pass(5_000);
+    for suspend in [true, false] {
+        let before = world.get(&key());
+        let mut after = before.clone();
+        after["spec"]["suspend"] = suspend.into();
+        world.put(manifest::written(&before, after));
+        world.pass(1_000);
+    }
+    assert_eq!(end(&world), "goes on: 2 active, 0 succeeded, 0 failed [|]");
+}
+
+/// Times are whole seconds: by them alone the failure would not be after the success, and nothing would wait.
+#[test]
+fn a_failure_in_the_second_of_a_success_waits_when_it_is_counted_after_it() {
+    let spec = |parallelism: i32| json!({"completionMode": "Indexed", "completions": 2, "parallelism": parallelism});
+    let mut one_by_one = world(1, spec(1), "j:fail-idx1");
+    one_by_one.pass(8_000);
+    assert_eq!(end(&one_by_one), "goes on: 0 active, 1 succeeded, 1 failed [0|]");
+    // Counted together the failure is not after the success; that of the next try is.
+    let mut at_once = world(1, spec(2), "j:fail-idx1");
+    at_once.together = true;
+    at_once.pass(8_000);
+    assert_eq!(end(&at_once), "goes on: 0 active, 1 succeeded, 2 failed [0|]");
+}
+
+/// A view that is loaded anew knows of the pods that are still there.
+#[test]
+fn failures_in_a_row_are_known_of_pods_that_are_there() {
+    let mut world = world(1, json!({"backoffLimit": 9}), "j:fail");
+    world.pass(60_000);
+    let mut anew = Cluster::default();
+    for object in world.cluster.objects() {
+        anew.apply(Event::Put(object.clone()));
+    }
+    let uid = live(&world).metadata.uid.clone();
+    let known = world.cluster.streak(&uid).failures();
+    assert_eq!(known.map(|(count, _)| count), Some(3));
+    assert_eq!(anew.streak(&uid).failures(), known);
+}
+
+/// What a job remembers goes with it, and is its own.
+#[test]
+fn nothing_is_remembered_of_a_job_that_is_gone() {
+    let mut world = world(1, json!({"backoffLimit": 9}), "j:fail");
+    world.pass(15_000);
+    let uid = live(&world).metadata.uid.clone();
+    assert_eq!((live(&world).status.failed, pods(&world).len()), (2, 2));
+    assert_eq!(world.cluster.streak(&uid).failures().map(|(count, _)| count), Some(2));
+    assert_eq!(world.cluster.streak("another").failures(), None);
+    let job = world.cluster.get(&key()).expect("the job is there").clone();
+    let gone = delete::delete(&job, None, Propagation::Background, world.time(), "a user").unwrap();
+    world.change(gone.expect("a first delete does something"));
+    world.settle();
+    assert_eq!(world.cluster.streak(&uid).failures(), None);
 }
 
 #[test]

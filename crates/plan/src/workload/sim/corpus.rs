@@ -58,8 +58,8 @@ fn play(case: &Value) -> Result<World, String> {
     }
     let mut world = World::new(1, false);
     // The recorder's agent ran all pods of a job at once.
-    world.together = case["objects"].get("Job").is_some();
     let steps = case["steps"].as_array().unwrap();
+    world.together = steps.iter().any(|step| step["object"]["kind"] == "Job");
     for (index, step) in steps.iter().enumerate() {
         let text = |field: &str| step[field].as_str().unwrap_or_default().to_owned();
         match step["op"].as_str().unwrap() {

@@ -88,12 +88,14 @@ impl World {
 
     /// Stores an object, as the API would on a write.
     pub fn put(&mut self, value: Value) {
+        self.revision += 1;
         let object = Object::from_value(value).expect("a test writes objects");
         self.store(Arc::new(object), false);
     }
 
     /// Applies a change that somebody other than a controller decided.
     pub fn change(&mut self, change: Change) {
+        self.revision += 1;
         self.apply(change, false);
     }
 
@@ -109,7 +111,6 @@ impl World {
     }
 
     fn store(&mut self, object: Arc<Object>, by_controller: bool) {
-        self.revision += 1;
         let object = Arc::new(Object::clone(&object).at(self.revision));
         self.take(Event::Put(object), by_controller);
     }
@@ -157,7 +158,7 @@ impl World {
         self.observe();
     }
 
-    /// Applies a change under its guard; a conflict cannot be, as decisions are taken one by one on the newest view.
+    /// Applies a change of the newest write under its guard; a conflict cannot be, as decisions are taken one by one on the newest view.
     fn apply(&mut self, change: Change, by_controller: bool) {
         let revision = self.cluster.get(change.key()).map(|o| o.revision());
         match change {
@@ -174,7 +175,6 @@ impl World {
             }
             Change::Delete { key, base, .. } => {
                 assert_eq!(revision, Some(base), "delete of {key}");
-                self.revision += 1;
                 self.take(Event::Gone(key, self.revision), by_controller);
             }
         }
@@ -253,6 +253,7 @@ impl World {
                 changes.push(change);
             }
         }
+        self.revision += 1;
         for change in changes {
             self.apply(change, true);
         }
@@ -283,6 +284,7 @@ impl World {
         if !torn {
             self.events.extend(reaction.events);
         }
+        self.revision += 1;
         for change in reaction.changes.into_iter().take(written) {
             assert!(!change.reason().is_empty());
             self.apply(change, true);
@@ -400,6 +402,7 @@ impl World {
         let (node, uid) = (pod.spec.node_name.clone(), pod.metadata.uid.clone());
         let about = About { node, namespace: key.namespace.to_string(), name: key.name.to_string(), uid };
         let reaction = gone(&self.cluster, &about).expect("a pod can be written");
+        self.revision += 1;
         for change in reaction.changes {
             self.apply(change, false);
         }
