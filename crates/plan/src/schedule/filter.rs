@@ -1,6 +1,6 @@
 //! A pod and a node → whether it may go there, or the reasons why not, in the order of Kubernetes' default plugins.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use masthead_api::core::affinity::PodAffinityTerm;
@@ -36,8 +36,8 @@ pub struct Prepared<'c> {
     wanted: Vec<Places>,
     /// Pods that this pod may not be near, by term.
     unwanted: Vec<Places>,
-    /// Pods that may not be near this one.
-    against: Vec<(String, Places)>,
+    /// Pods that may not be near this one, by topology key.
+    against: BTreeMap<String, Places>,
 }
 
 impl<'c> Prepared<'c> {
@@ -61,13 +61,11 @@ impl<'c> Prepared<'c> {
         let is_wanted =
             |_: &PodAffinityTerm, other: &Pod| wanted.iter().all(|term| near::term_selects(cluster, term, pod, other));
         let is_unwanted = |term: &PodAffinityTerm, other: &Pod| near::term_selects(cluster, term, pod, other);
-        let mut against = Vec::new();
+        let mut against: BTreeMap<String, Places> = BTreeMap::new();
         for node in nodes {
             for other in &node.pods {
                 for term in near::forbidden(other).iter().filter(|term| near::term_selects(cluster, term, other, pod)) {
-                    let mut at = Places::default();
-                    at.add(&term.topology_key, node, 1);
-                    against.push((term.topology_key.clone(), at));
+                    against.entry(term.topology_key.clone()).or_default().add(&term.topology_key, node, 1);
                 }
             }
         }

@@ -95,6 +95,9 @@ pub fn run(case: &Value) -> Result<(), String> {
         world.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}));
     }
     let extra = list("extra");
+    // What selects a pod spreads it by default.
+    let selects = |object: &&Value| object["kind"] == "Service" || object["kind"] == "ReplicaSet";
+    extra.iter().filter(selects).for_each(|object| world.put(object.clone()));
     list("nodes").into_iter().for_each(|node| world.put(node));
     list("existing").into_iter().for_each(|pod| world.put(stored(admitted(pod, &extra))));
     // Each is decided before the next is there, and what is said of it then is what was recorded.
