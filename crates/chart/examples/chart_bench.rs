@@ -125,7 +125,7 @@ type Times = [f64; PHASES.len() + 1];
 
 fn once(subject: &Subject, threads: usize) -> Times {
     let start = Instant::now();
-    Pool::with(threads, |pool| within(subject, pool, start))
+    Pool::with(threads, || {}, |pool| within(subject, pool, start))
 }
 
 fn within(subject: &Subject, pool: &Pool, start: Instant) -> Times {

@@ -14,8 +14,6 @@ use crate::schema::Schema;
 
 /// What is shorter is read faster than handed over.
 const SHORT_BYTES: usize = 256;
-/// What a thread's heap holds before it grows: that is a call of the kernel for each few pages.
-const HEAP_BYTES: usize = 8 << 20;
 /// A thread is woken for so many bytes: waking costs as much as parsing a few thousand.
 const WAKE_BYTES: usize = 16 << 10;
 
@@ -34,11 +32,35 @@ struct Queue {
     soon: VecDeque<Job>,
     /// What renders with dependencies need.
     later: VecDeque<Job>,
+    /// What is needed when all is rendered.
+    last: VecDeque<Job>,
     /// Threads that wait.
     idle: usize,
     /// Bytes that were added since one of them was woken.
     unsaid: usize,
     closed: bool,
+}
+
+/// Which jobs come first.
+#[derive(Clone, Copy)]
+enum When {
+    Soon,
+    Later,
+    Last,
+}
+
+impl Queue {
+    fn of(&mut self, when: When) -> &mut VecDeque<Job> {
+        match when {
+            When::Soon => &mut self.soon,
+            When::Later => &mut self.later,
+            When::Last => &mut self.last,
+        }
+    }
+
+    fn next(&mut self) -> Option<Job> {
+        [When::Soon, When::Later, When::Last].into_iter().find_map(|when| self.of(when).pop_front())
+    }
 }
 
 /// Closes a pool, also where its user panics: its threads would wait for ever.
@@ -47,7 +69,7 @@ struct Closing<'p>(&'p Pool);
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         let mut queue = lock(&self.0.queue);
-        let undone = (std::mem::take(&mut queue.soon), std::mem::take(&mut queue.later));
+        let undone = [When::Soon, When::Later, When::Last].map(|when| std::mem::take(queue.of(when)));
         queue.closed = true;
         drop(queue);
         self.0.waiting.notify_all();
@@ -65,8 +87,9 @@ impl Pool {
         Pool { queue: Mutex::default(), waiting: Condvar::new(), helps: false }
     }
 
-    /// Runs something with so many threads, the caller's own among them. What is not begun at its end is not done.
-    pub fn with<T>(threads: usize, run: impl FnOnce(&Pool) -> T) -> T {
+    /// Runs something with so many threads, the caller's own among them; each of the others begins with `begin`. What is
+    /// not begun at its end is not done.
+    pub fn with<T>(threads: usize, begin: fn(), run: impl FnOnce(&Pool) -> T) -> T {
         if threads < 2 {
             return run(&Pool::none());
         }
@@ -75,18 +98,20 @@ impl Pool {
             let _closing = Closing(&pool);
             for _ in 1..threads {
                 // Where no thread can be had, the caller does it all.
-                let _ = std::thread::Builder::new().spawn_scoped(scope, || pool.help());
+                let help = || {
+                    begin();
+                    pool.help();
+                };
+                let _ = std::thread::Builder::new().spawn_scoped(scope, help);
             }
             run(&pool)
         })
     }
 
     fn help(&self) {
-        // Where blocks of that size come from the heap, it has room for one from now on.
-        drop(std::hint::black_box(Vec::<u8>::with_capacity(HEAP_BYTES)));
         let mut queue = lock(&self.queue);
         loop {
-            if let Some(job) = queue.soon.pop_front().or_else(|| queue.later.pop_front()) {
+            if let Some(job) = queue.next() {
                 drop(queue);
                 job();
                 queue = lock(&self.queue);
@@ -100,10 +125,9 @@ impl Pool {
         }
     }
 
-    fn add(&self, is_soon: bool, bytes: usize, job: Job) {
+    fn add(&self, when: When, bytes: usize, job: Job) {
         let mut queue = lock(&self.queue);
-        let jobs = if is_soon { &mut queue.soon } else { &mut queue.later };
-        jobs.push_back(job);
+        queue.of(when).push_back(job);
         queue.unsaid += bytes;
         self.wake(queue, WAKE_BYTES);
     }
@@ -131,21 +155,32 @@ impl Pool {
             (rest, is_own) = (inner, false);
         }
         let (bytes, data) = (data.len(), data.clone());
-        let (early, job): (Early, Job) = if rest.starts_with("templates/") {
+        let own = if is_own { When::Soon } else { When::Later };
+        let (early, when, job): (Early, When, Job) = if rest.starts_with("templates/") {
             let template = Arc::new(Ahead::default());
-            (Early::Template(Arc::clone(&template)), Box::new(move || template.make(|| parse(&data))))
+            (Early::Template(Arc::clone(&template)), own, Box::new(move || template.make(|| parse(&data))))
         } else if rest == "values.schema.json" {
             let cell = LazySchema::default();
             let early = Early::Schema(Arc::clone(&cell));
             let compile = move || {
                 cell.get_or_init(|| Schema::parse(data.as_bytes()));
             };
-            (early, Box::new(compile))
+            (early, When::Last, Box::new(compile))
         } else {
             return None;
         };
-        self.add(is_own, bytes, job);
+        self.add(when, bytes, job);
         Some(early)
+    }
+
+    /// Whether there is another thread.
+    pub(crate) fn helps(&self) -> bool {
+        self.helps
+    }
+
+    /// Has something done that is needed when all is rendered.
+    pub(crate) fn last(&self, job: impl FnOnce() + Send + 'static) {
+        self.add(When::Last, WAKE_BYTES, Box::new(job));
     }
 
     /// Has a rendered file read ahead, if that is worth it.
@@ -155,7 +190,7 @@ impl Pool {
         }
         let parts = Arc::new(Ahead::default());
         let (theirs, text) = (Arc::clone(&parts), Arc::clone(text));
-        self.add(true, text.len(), Box::new(move || theirs.make(|| manifests::parts(&text))));
+        self.add(When::Soon, text.len(), Box::new(move || theirs.make(|| manifests::parts(&text))));
         Some(parts)
     }
 }
@@ -211,23 +246,28 @@ mod tests {
     use super::Pool;
     use crate::chart::File;
     use crate::load;
-    use crate::render::{Asks, Options, render};
+    use crate::render::{Asks, Options, watched};
     use crate::tree::Table;
 
     /// What a chart of these files renders to, or why it does not.
     fn rendered(threads: usize, list: &[(String, String)]) -> Result<String, String> {
-        Pool::with(threads, |pool| {
-            let files = list.iter().map(|(name, text)| File::new(name, text)).collect();
-            let chart = Arc::new(load::files_with(files, pool, &mut Vec::new())?);
-            let options = Options::new("r", "default", [1; 32], Moment::from_unix(0, 0));
-            let done = |_| render(&chart, &Table::new(), &options, Asks::default(), &mut Vec::new());
-            // The second render finds what the first one took.
-            let both = [0, 1].map(done).map(|done| done.map_err(|error| error.text));
-            let texts = both.map(|done| done.map(|all| all.manifests.into_iter().map(|one| one.text).collect()));
-            let [first, second]: [Result<String, String>; 2] = texts;
-            assert_eq!(first, second);
-            first
-        })
+        Pool::with(
+            threads,
+            || {},
+            |pool| {
+                let files = list.iter().map(|(name, text)| File::new(name, text)).collect();
+                let chart = Arc::new(load::files_with(files, pool, &mut Vec::new())?);
+                let options = Options::new("r", "default", [1; 32], Moment::from_unix(0, 0));
+                let values = Table::new();
+                let done = |_| watched(&chart, &values, &options, Asks::default(), pool, &mut Vec::new(), &mut |_| {});
+                // The second render finds what the first one took.
+                let both = [0, 1].map(done).map(|done| done.map_err(|error| error.text));
+                let texts = both.map(|done| done.map(|all| all.manifests.into_iter().map(|one| one.text).collect()));
+                let [first, second]: [Result<String, String>; 2] = texts;
+                assert_eq!(first, second);
+                first
+            },
+        )
     }
 
     fn files(template: impl Fn(usize) -> String) -> Vec<(String, String)> {
@@ -266,6 +306,43 @@ mod tests {
         );
         for _ in 0..20 {
             assert_eq!(rendered(2, &list), alone);
+        }
+    }
+
+    /// Schemas are done with after templates, and what they say counts for more than any fault of these.
+    #[test]
+    fn schemas_come_first_whenever_they_are_asked() {
+        let chart = |template: &str, refuses: bool, is_old: bool| {
+            let mut list = files(|_| template.to_owned());
+            list[4].1.clear();
+            if refuses {
+                list[1].1 = r#"{"required": ["x"]}"#.to_owned();
+            }
+            if is_old {
+                list[0].1.push_str("kubeVersion: '>=1.99'\n");
+            }
+            list
+        };
+        let sets = "a: {{ set .Values \"x\" 1 | len }}\n";
+        for template in ["{{ nothing }}", "{{ fail \"x\" }}", "a: [\n", sets] {
+            for (refuses, is_old) in [(true, true), (true, false), (false, true), (false, false)] {
+                let list = chart(template, refuses, is_old);
+                let alone = rendered(1, &list);
+                let begin = match (refuses, is_old) {
+                    (true, _) => "values don't meet the specifications",
+                    (_, true) => "chart requires kubeVersion",
+                    _ => "",
+                };
+                let text = alone.as_ref().map_or_else(String::as_str, |_| "");
+                assert!(
+                    text.starts_with(begin) && text.contains("missing property 'x'") == refuses,
+                    "{template}: {text}"
+                );
+                assert_eq!(alone.is_ok(), template == sets && !refuses && !is_old, "{template}: {text}");
+                for _ in 0..10 {
+                    assert_eq!(rendered(2, &list), alone, "{template}");
+                }
+            }
         }
     }
 

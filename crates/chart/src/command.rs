@@ -68,6 +68,8 @@ pub struct Surroundings {
     pub now: Moment,
     /// The bounds of the render.
     pub limits: masthead_gotmpl::exec::limits::Limits,
+    /// What the threads begin with that work beside the caller's.
+    pub begin: fn(),
 }
 
 /// Helm's flags for all commands.
@@ -164,7 +166,7 @@ pub fn template_then<T>(
     surroundings: &Surroundings,
     then: impl FnOnce(Outcome) -> T,
 ) -> T {
-    Pool::with(THREADS, |pool| {
+    Pool::with(THREADS, surroundings.begin, |pool| {
         let mut run = Run { disk, surroundings, outcome: Outcome::default(), used: Used::default() };
         if let Err(text) = run.template(args, pool) {
             run.outcome.stderr.push_str(&format!("Error: {text}\n"));

@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use masthead_gotmpl::kind::MAP_ANY;
 use masthead_gotmpl::map::Map;
-use masthead_gotmpl::quote::quote;
 use masthead_gotmpl::value::Value;
 use masthead_sprig::semver::{constraint, version};
 
@@ -15,6 +14,7 @@ use crate::go_format::percent_v_tree;
 use crate::instance::{Instance, Shared, adopt};
 use crate::metadata::Dependency;
 use crate::tree::Tree;
+use crate::value_path;
 
 /// How many charts may take part in a render. Helm has no bound: each level of charts may ask for those below it under
 /// many names, and every name is a chart of its own.
@@ -124,40 +124,19 @@ fn by_conditions(wanted: &[Rc<RefCell<Dependency>>], values: &Map, path: &str, w
         let mut request = request.borrow_mut();
         let conditions = request.condition.trim().to_owned();
         for condition in conditions.split(',').filter(|condition| !condition.is_empty()) {
-            match path_value(values, &format!("{path}{condition}")) {
-                None => {}
-                Some(Value::Bool(flag)) => {
+            match value_path::value(values, format!("{path}{condition}").as_bytes()) {
+                Err(_) => {}
+                Ok(Value::Bool(flag)) => {
                     request.enabled = flag;
                     break;
                 }
-                Some(_) => warnings.push(format!(
+                Ok(_) => warnings.push(format!(
                     "dependencies.go:64: Warning: Condition path '{condition}' for chart {} returned non-bool value",
                     request.name
                 )),
             }
         }
     }
-}
-
-/// Helm's `PathValue`: what stands at the end of a path, if it is no mapping.
-fn path_value(values: &Map, path: &str) -> Option<Value> {
-    let (table, key) = match path.rsplit_once('.') {
-        Some((table, key)) => (lookup(values, table).ok()?, key),
-        None => (values.clone(), path),
-    };
-    table.get(key.as_bytes()).filter(|value| !matches!(value, Value::Map(_)))
-}
-
-/// Helm's `Table`: the mapping at a path, or the name in it that is none.
-pub(crate) fn lookup(values: &Map, path: &str) -> Result<Map, String> {
-    let mut table = values.clone();
-    for name in path.split('.') {
-        match table.get(name.as_bytes()) {
-            Some(Value::Map(inner)) => table = inner,
-            _ => return Err(format!("{} is not a table", quote(name.as_bytes()))),
-        }
-    }
-    Ok(table)
 }
 
 fn import(chart: &Shared, warnings: &mut Vec<String>) -> Result<(), String> {
@@ -210,7 +189,7 @@ fn import_one(
     imported: &mut Map,
     warnings: &mut Vec<String>,
 ) -> Result<(), String> {
-    let table = match (lookup(values, &format!("{name}.{child}")), parent) {
+    let table = match (value_path::table(values, format!("{name}.{child}").as_bytes()), parent) {
         (Ok(table), _) => table,
         (Err(error), Some(_)) => {
             warnings

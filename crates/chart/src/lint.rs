@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 
 use crate::capabilities::Capabilities;
 use crate::chart::Chart;
+use crate::checks;
 use crate::decode::{self, Decoder};
 use crate::deprecated::DEPRECATED;
 use crate::disk::{self, Disk, Kind};
@@ -161,7 +162,7 @@ impl Linter<'_> {
             return Ok(());
         }
         let values = render::over(overrides, &own.unwrap_or_default(), self.reports)?;
-        Schema::parse(&schema)?.validate(&values).map_err(|error| render::shown(&error))
+        Schema::parse(&schema)?.validate(&values).map_err(|error| checks::shown(&error))
     }
 
     fn templates(&mut self, values: &Table, options: &Options) {

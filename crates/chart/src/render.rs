@@ -15,6 +15,7 @@ use masthead_sprig::time::moment::Moment;
 use crate::ahead::Pool;
 use crate::capabilities::{Capabilities, CapabilitiesObject};
 use crate::chart::{Chart, has_manifest_extension};
+use crate::checks::{self, Verdict};
 use crate::coalesce::{Coalescer, Nulls};
 use crate::dependencies;
 use crate::engine::{self, NOTES, RenderedFile, Surroundings, Traced};
@@ -26,7 +27,6 @@ use crate::manifest::Manifest;
 use crate::manifests::{self, Sorted, parts};
 use crate::objects;
 use crate::origins::Origins;
-use crate::schema::Schema;
 use crate::step::Step;
 use crate::tree::Table;
 
@@ -181,9 +181,8 @@ pub fn watched(
     warnings: &mut Vec<String>,
     done: &mut dyn FnMut(Step),
 ) -> Result<Rendered, Error> {
-    let (root, top) = prepare(chart, values, options, warnings, done)?;
+    let Prepared { root, top, verdict } = prepare(chart, values, options, pool, warnings, done)?;
     let crds = crds(&root);
-    check_kube_version(chart, options)?;
     let mut host = Host::new(options.entropy, options.release.as_str(), options.now.clone());
     host.lookup = asks.lookup;
     host.lint = options.lint;
@@ -196,7 +195,9 @@ pub fn watched(
         pool,
         done,
     };
-    let files = engine::render(chart, &root, &top, surroundings);
+    let files = check_kube_version(chart, options).and_then(|()| engine::render(chart, &root, &top, surroundings));
+    // Whatever came of templates, Helm would not have got to them.
+    verdict.map_or(Ok(()), |verdict| verdict.get()).map_err(|text| Error::new(Stage::Values, chart.name(), text))?;
     warnings.extend(host.reports);
     let rendered = finish(chart, files?, crds, options, warnings)?;
     done(Step::Sort);
@@ -214,25 +215,36 @@ pub(crate) fn files(
     warnings: &mut Vec<String>,
 ) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let done = &mut |_| {};
-    let (root, top) = prepare(chart, values, options, warnings, done)?;
+    let pool = &Pool::none();
+    let Prepared { root, top, .. } = prepare(chart, values, options, pool, warnings, done)?;
     let mut host = Host::new(options.entropy, options.release.as_str(), options.now.clone());
     host.lint = options.lint;
     let (limits, strict) = (options.limits, options.strict);
-    let pool = &Pool::none();
     let surroundings = Surroundings { host: &mut host, probe: None, limits, trace: false, strict, pool, done };
     let done = engine::render(chart, &root, &top, surroundings);
     warnings.extend(host.reports);
     Ok(done?.into_iter().map(|file| (file.path, Arc::unwrap_or_clone(file.text))).collect())
 }
 
-/// Values put together and checked: the charts of this render, and what stands at the top for templates.
+/// What templates are rendered with.
+struct Prepared {
+    /// The charts of this render.
+    root: Shared,
+    /// What stands at the top for templates.
+    top: Map,
+    /// What schemas say of the values, if that is not known to be nothing.
+    verdict: Option<Arc<Verdict>>,
+}
+
+/// Values put together and held against schemas, or about to be.
 fn prepare(
     chart: &Arc<Chart>,
     values: &Table,
     options: &Options,
+    pool: &Pool,
     warnings: &mut Vec<String>,
     done: &mut dyn FnMut(Step),
-) -> Result<(Shared, Map), Error> {
+) -> Result<Prepared, Error> {
     let fault = |text: String| Error::new(Stage::Values, chart.name(), text);
     let root = Instance::tree(chart);
     let user = values.to_map();
@@ -243,14 +255,10 @@ fn prepare(
         values = Coalescer { warnings, nulls: Nulls::Remove }.values(&root, &values).map_err(fault)?;
     }
     done(Step::Values);
-    if !options.skip_schema_validation {
-        let mut faults = String::new();
-        check_schemas(&root, &values, &mut faults);
-        if !faults.is_empty() {
-            let intro = "values don't meet the specifications of the schema(s) in the following chart(s):";
-            return Err(fault(format!("{intro}\n{faults}")));
-        }
-    }
+    let verdict = match options.skip_schema_validation {
+        true => None,
+        false => checks::begin(&root, &values, pool).map_err(fault)?,
+    };
     done(Step::Schema);
     let release = vec![
         ("IsInstall".into(), Value::Bool(!options.is_upgrade && !options.lint)),
@@ -266,39 +274,7 @@ fn prepare(
         ("Release".into(), Value::Map(Map::from_pairs(&MAP_ANY, release))),
         ("Values".into(), Value::Map(values.retyped(&objects::VALUES))),
     ];
-    Ok((root, Map::from_pairs(&MAP_ANY, top)))
-}
-
-/// Helm's `ValidateAgainstSchema`.
-fn check_schemas(instance: &Shared, values: &Map, faults: &mut String) {
-    let here = instance.borrow();
-    if let Some(text) = &here.chart.schema {
-        let schema = here.chart.compiled.get_or_init(|| Schema::parse(text.as_bytes()));
-        let done = match schema {
-            Ok(schema) => schema.validate(&Value::Map(values.clone())).map_err(|error| shown(&error)),
-            Err(error) => Err(error.clone()),
-        };
-        if let Err(error) = done {
-            faults.push_str(&format!("{}:\n{error}", here.name));
-        }
-    }
-    for child in &here.dependencies {
-        let name = child.borrow().name.clone();
-        match values.get(name.as_bytes()) {
-            None | Some(Value::Nil) => {}
-            Some(Value::Map(inner)) => check_schemas(child, &inner, faults),
-            Some(other) => faults.push_str(&format!(
-                "{name}:\ninvalid type for values: expected object (map), got {}\n",
-                other.type_name()
-            )),
-        }
-    }
-}
-
-/// Helm shows a failed validation without its first line.
-pub(crate) fn shown(error: &str) -> String {
-    let first = "jsonschema validation failed with 'file:///values.schema.json#'\n";
-    format!("{}\n", error.strip_prefix(first).unwrap_or(error))
+    Ok(Prepared { root, top: Map::from_pairs(&MAP_ANY, top), verdict })
 }
 
 /// Values with others under them, as the linter holds them against a schema.

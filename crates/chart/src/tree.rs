@@ -160,6 +160,24 @@ impl Tree {
         }
     }
 
+    /// What a template's value was made of; none where files and flags give no such thing.
+    pub(crate) fn of(value: &Value) -> Option<Tree> {
+        Some(match value {
+            Value::Nil => Tree::Nil,
+            Value::Bool(flag) => Tree::Bool(*flag),
+            Value::Int(IntKind::Int64, int) => Tree::Int(*int),
+            Value::Float(float) => Tree::Float(*float),
+            Value::Str(text) => Tree::Str(text.clone()),
+            Value::List(list) => Tree::List(list.as_slice().iter().map(Tree::of).collect::<Option<_>>()?),
+            Value::Map(map) if !map.is_nil() => {
+                let entries = map.entries();
+                let pairs = entries.iter().map(|(key, value)| Some((key.clone(), Tree::of(value)?)));
+                Tree::Map(Table { entries: pairs.collect::<Option<_>>()? })
+            }
+            _ => return None,
+        })
+    }
+
     /// The name of its dynamic type in Go, `nil` for null, as Go's messages about conversions have it.
     pub fn type_name(&self) -> &'static str {
         match self {
@@ -181,6 +199,7 @@ pub fn table_from_json(fields: serde_json::Map<String, Json>) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use masthead_gotmpl::value::Value;
     use serde_json::json;
 
     use super::{Table, Tree, table_from_json};
@@ -203,5 +222,16 @@ mod tests {
     fn numbers_of_files_are_floats() {
         assert_eq!(Tree::from_json(json!(3)), Tree::Float(3.0));
         assert_eq!(Tree::from_json(json!(u64::MAX)).type_name(), "float64");
+    }
+
+    #[test]
+    fn a_template_s_value_gives_its_tree_back() {
+        let mut tree = Tree::from_json(json!({"a": {"b": [1.5, "x", null, [], {}]}, "c": true}));
+        if let Tree::Map(table) = &mut tree {
+            table.insert("i".into(), Tree::Int(i64::MIN));
+            table.insert("s".into(), Tree::Str(masthead_gotmpl::string::Str::new(b"\xff")));
+        }
+        assert_eq!(Tree::of(&tree.to_value()), Some(tree));
+        assert_eq!(Tree::of(&Value::int(1)), None, "an int is no int64");
     }
 }

@@ -24,6 +24,7 @@ fn run(files: &[(&str, &str)], flags: &[&str]) -> Result<String, String> {
         entropy: [7; 32],
         now: Moment::from_unix(1_790_000_000, 0),
         limits: Default::default(),
+        begin: || {},
     };
     let args: Vec<String> = ["r", "."].iter().chain(flags).map(|&arg| arg.to_owned()).collect();
     let outcome = template(&args, &mut here::Here::new(folder.path()), &surroundings);

@@ -86,6 +86,7 @@ fn run(case: &Case) -> Outcome {
         entropy: [7; 32],
         now: Moment::from_unix(1_790_000_000, 0),
         limits: Default::default(),
+        begin: || {},
     };
     template(&case.args, &mut Here::new(case.folder.clone()), &surroundings)
 }

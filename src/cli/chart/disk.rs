@@ -3,14 +3,33 @@
 use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use masthead_chart::disk::{self, Disk, Kind};
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::Mode;
 
 /// The file system, seen from the working directory.
 #[derive(Default)]
 pub struct Real {
     buffer: Vec<u8>,
+    /// The folder that was read from last: files are found in it without walking its whole path again.
+    folder: Option<(String, OwnedFd)>,
+}
+
+impl Real {
+    fn open(&mut self, path: &str) -> io::Result<fs::File> {
+        let Some((folder, name)) = path.rsplit_once('/').filter(|(folder, _)| !folder.is_empty()) else {
+            return fs::File::open(path);
+        };
+        if self.folder.as_ref().is_none_or(|(last, _)| last != folder) {
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            self.folder = Some((folder.to_owned(), open(folder, flags, Mode::empty())?));
+        }
+        let Some((_, opened)) = &self.folder else { return fs::File::open(path) };
+        Ok(openat(opened, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?.into())
+    }
 }
 
 /// Go's text of a failed operation on a path.
@@ -63,7 +82,7 @@ impl Disk for Real {
 
     fn read_up_to(&mut self, path: &str, most: u64) -> Result<Option<Cow<'_, [u8]>>, String> {
         let fault = |error: io::Error| words("open", path, &error);
-        let mut file = fs::File::open(path).map_err(fault)?;
+        let mut file = self.open(path).map_err(fault)?;
         disk::up_to(&mut file, &mut self.buffer, most).map_err(fault)
     }
 

@@ -56,23 +56,11 @@ Commands:
 masthead chart <COMMAND> --help tells a command's flags.
 ";
 
-/// What the allocator of glibc is to keep; twice as much is free before it gives some back.
-const HEAP_BYTES: usize = 16 << 20;
-
-/// Lets the heap grow in one step, and stay: it would grow by pieces of 128 KiB, and give them back one by one. A block
-/// that was taken from the kernel and is freed tells glibc to take blocks up to that size from the heap from now on.
-/// Other allocators are asked for a block twice, and that is all.
-fn grow_heap() {
-    for bytes in [HEAP_BYTES, HEAP_BYTES / 2] {
-        drop(std::hint::black_box(Vec::<u8>::with_capacity(bytes)));
-    }
-}
-
 /// Runs `masthead chart` on what follows it. Comes before the parser, the runtime and the logs: it is called for each key
 /// that somebody types.
 pub fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
-    grow_heap();
+    masthead_heap::grow();
     // On this thread, so that the allocator stays in its main arena.
     stacker::grow(STACK_BYTES, || run(&args))
 }

@@ -93,5 +93,6 @@ pub fn surroundings(name: &str) -> Surroundings {
         entropy,
         now: Moment::from_unix(since.as_secs() as i64, since.subsec_nanos()),
         limits: Default::default(),
+        begin: masthead_heap::grow,
     }
 }
