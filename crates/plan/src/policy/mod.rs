@@ -3,6 +3,8 @@
 //! Pods that use the node's network are neither selected nor peers: their address is the node's.
 
 pub mod compile;
+#[cfg(test)]
+mod reach_tests;
 pub mod sets;
 pub mod state;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Policies, pods and namespaces → what nodes are told, against a slow and plain reading of the same rules.
+//! Policies, pods and namespaces → what nodes are told, change by change and as a whole.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::context::Ids;
 use crate::policy::state::{Policies, Touched};
 
 #[derive(Default)]
-struct World {
+pub struct World {
     cluster: Cluster,
     policies: Policies,
 }
@@ -30,11 +30,11 @@ impl World {
         self.policies.take(&self.cluster, &changed)
     }
 
-    fn namespace(&mut self, name: &str, labels: Value) -> Touched {
+    pub fn namespace(&mut self, name: &str, labels: Value) -> Touched {
         self.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}))
     }
 
-    fn pod(&mut self, namespace: &str, name: &str, node: &str, labels: Value, ip: &str, port: i32) -> Touched {
+    pub fn pod(&mut self, namespace: &str, name: &str, node: &str, labels: Value, ip: &str, port: i32) -> Touched {
         self.put(json!({"apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": name, "namespace": namespace, "uid": name, "labels": labels},
             "spec": {"nodeName": node, "containers": [{"name": "c", "ports": [
@@ -42,17 +42,17 @@ impl World {
             "status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]}}))
     }
 
-    fn policy(&mut self, namespace: &str, name: &str, spec: Value) -> Touched {
+    pub fn policy(&mut self, namespace: &str, name: &str, spec: Value) -> Touched {
         let value = json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
             "metadata": {"name": name, "namespace": namespace}, "spec": spec});
         self.put(masthead_api::admit::create(value, "").unwrap())
     }
 
-    fn on(&self, node: &str) -> Vec<ResolvedPolicy> {
+    pub fn on(&self, node: &str) -> Vec<ResolvedPolicy> {
         self.policies.of_node(&self.cluster, node).0
     }
 
-    fn set(&self, node: &str, name: &str) -> Vec<String> {
+    pub fn set(&self, node: &str, name: &str) -> Vec<String> {
         let (_, needed) = self.policies.of_node(&self.cluster, node);
         let sets = needed.iter().filter_map(|of| self.policies.set(of));
         let set = { sets }.find(|set| set.metadata.name == name).expect("a rule names only sets that are needed");
