@@ -9,19 +9,22 @@ use masthead_api::table::text::{Options, Printer};
 use serde_json::{Value, json};
 
 use crate::cli::block_on;
-use crate::cli::chart::jsonpath;
+use crate::cli::jsonpath::print;
 use crate::cli::output::{Output, Outputs};
 use crate::cli::sort;
 use crate::cli::target::{self, Asked, Namespace, collection, display, object, with_query};
 use crate::client::locate;
-use crate::client::rest::{Rest, TABLE};
+use crate::client::rest::{JSON, Rest, TABLE};
 
 /// Arguments of `get`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// TYPE[,TYPE] [NAME…], TYPE/NAME…, or `all`.
-    #[arg(required = true, value_name = "TYPE")]
+    #[arg(required_unless_present = "raw", value_name = "TYPE")]
     pub what: Vec<String>,
+    /// Print what the server answers to this path, as it is.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["what", "output", "watch"])]
+    pub raw: Option<String>,
     /// Where to look.
     #[command(flatten)]
     pub namespace: Namespace,
@@ -49,6 +52,12 @@ pub struct Args {
     /// Print no header.
     #[arg(long)]
     pub no_headers: bool,
+    /// Print the kind before each name.
+    #[arg(long)]
+    pub show_kind: bool,
+    /// Ask for so many objects at a time; 0 for all at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 500)]
+    pub chunk_size: u32,
     /// Sort by a field, such as `.metadata.creationTimestamp`.
     #[arg(long, value_name = "PATH")]
     pub sort_by: Option<String>,
@@ -66,8 +75,17 @@ pub struct Args {
 /// The control plane cannot be reached, or the words make no sense.
 pub fn run(args: Args) -> Result<ExitCode> {
     block_on(async move {
+        if let Some(path) = &args.raw {
+            say(&Rest::find(&args.server)?.text(path).await?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let asked = target::parse(&args.what)?;
         let rest = Rest::find(&args.server)?;
+        if !(args.selector.is_empty() && args.field_selector.is_empty())
+            && asked.iter().any(|one| !one.names.is_empty())
+        {
+            bail!("name cannot be provided when a selector is specified");
+        }
         if args.all_namespaces && asked.iter().any(|asked| !asked.names.is_empty()) {
             bail!("a resource cannot be retrieved by name across all namespaces");
         }
@@ -90,6 +108,27 @@ fn list_path(args: &Args, kind: Kind, extra: &[(&str, &str)]) -> String {
     with_query(&collection(kind, namespace), &parameters)
 }
 
+/// A list, page by page; `rows` or `items` of all pages stand in the first.
+async fn listed(args: &Args, rest: &Rest, kind: Kind, extra: (&str, &str), accept: &str) -> Result<Value> {
+    let limit = if args.chunk_size == 0 { String::new() } else { args.chunk_size.to_string() };
+    let page = async |next: &str| {
+        rest.get_as(&list_path(args, kind, &[extra, ("limit", &limit), ("continue", next)]), accept).await
+    };
+    let next = |list: &Value| list.pointer("/metadata/continue").and_then(Value::as_str).map(str::to_owned);
+    let mut all = page("").await?;
+    let mut more = next(&all);
+    while let Some(token) = more.filter(|token| !token.is_empty()) {
+        let mut list = page(&token).await?;
+        more = next(&list);
+        for field in ["rows", "items"] {
+            if let (Some(all), Some(found)) = (all[field].as_array_mut(), list[field].as_array_mut()) {
+                all.append(found);
+            }
+        }
+    }
+    Ok(all)
+}
+
 fn say(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -105,14 +144,18 @@ impl Get<'_> {
     async fn tables(self, asked: &[Asked]) -> Result<ExitCode> {
         let (mut failed, mut printed) = (false, false);
         let mut revision = String::new();
-        let mut printer = Printer::default();
+        let mut tables = Vec::new();
         for one in asked {
+            tables.extend(self.table(one, &mut failed).await?.map(|table| (one.kind, table)));
+        }
+        let several = self.args.show_kind || tables.iter().any(|(kind, _)| *kind != tables[0].0);
+        let mut printer = Printer::default();
+        for (kind, table) in &tables {
             // Each kind has a table of its own.
-            printer = Printer::new(self.options(one.kind, asked.len() > 1));
-            let Some(table) = self.table(one, &mut failed).await? else { continue };
+            printer = Printer::new(self.options(*kind, several));
             revision =
                 table.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let text = printer.document(&table);
+            let text = printer.document(table);
             if !text.is_empty() {
                 let gap = if std::mem::replace(&mut printed, true) { "\n" } else { "" };
                 say(&format!("{gap}{text}"))?;
@@ -146,8 +189,7 @@ impl Get<'_> {
         let include = if self.args.sort_by.is_some() { "Object" } else { "" };
         let mut table: Option<Value> = None;
         if asked.names.is_empty() {
-            table =
-                Some(self.rest.get_as(&list_path(self.args, asked.kind, &[("includeObject", include)]), TABLE).await?);
+            table = Some(listed(self.args, self.rest, asked.kind, ("includeObject", include), TABLE).await?);
         }
         for name in &asked.names {
             let path =
@@ -224,7 +266,7 @@ async fn objects(args: &Args, rest: &Rest, asked: &[Asked], output: &Output) -> 
     let mut revision = String::new();
     for asked in asked {
         if asked.names.is_empty() {
-            let mut list = rest.get(&list_path(args, asked.kind, &[])).await?;
+            let mut list = listed(args, rest, asked.kind, ("", ""), JSON).await?;
             revision = list.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
             if let Value::Array(found) = list["items"].take() {
                 items.extend(found);
@@ -244,7 +286,9 @@ async fn objects(args: &Args, rest: &Rest, asked: &[Asked], output: &Output) -> 
     if single && items.is_empty() {
         return Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
-    if *output == Output::Name {
+    if let Output::Columns(columns) = output {
+        say(&columns.table(&items, !args.no_headers).map_err(|why| anyhow!(why))?)?;
+    } else if *output == Output::Name {
         say(&items.iter().map(|item| name_of(item) + "\n").collect::<String>())?;
     } else if single {
         say(&written(&items[0], output)?)?;
@@ -268,8 +312,7 @@ async fn watch_objects(args: &Args, rest: &Rest, asked: &Asked, output: &Output,
         ("labelSelector", args.selector.as_str()),
         ("fieldSelector", fields.as_str()),
     ];
-    let mut events =
-        rest.stream(&with_query(&collection(asked.kind, namespace), &parameters), crate::client::rest::JSON).await?;
+    let mut events = rest.stream(&with_query(&collection(asked.kind, namespace), &parameters), JSON).await?;
     while let Some(event) = events.line().await? {
         match (event["type"].as_str(), output) {
             (Some("BOOKMARK"), _) => {}
@@ -298,7 +341,9 @@ fn written(value: &Value, output: &Output) -> Result<String> {
     }
     match output {
         Output::Yaml => return Ok(masthead_yaml::emit::to_string(&value)),
-        Output::Jsonpath(template) => return jsonpath::print(template, &value).map_err(|why| anyhow!(why)),
+        Output::Jsonpath(template) => return print::print(template, &value).map_err(|why| anyhow!(why)),
+        Output::JsonpathAsJson(template) => return print::print_json(template, &value).map_err(|why| anyhow!(why)),
+        Output::Columns(columns) => return columns.table([&value], false).map_err(|why| anyhow!(why)),
         Output::Json | Output::Name | Output::Wide => {}
     }
     let mut out = Vec::new();

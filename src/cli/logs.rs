@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::cli::block_on;
-use crate::cli::target::{Namespace, collection, object, pod_of, with_query};
+use crate::cli::target::{Namespace, collection, object, pod_of_several, with_query};
 use crate::cli::words;
 use crate::client::error::Error;
 use crate::client::locate;
@@ -145,7 +145,15 @@ async fn sources(args: &Args, rest: &Rest) -> Result<Vec<Source>> {
             "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]': POD or TYPE/NAME is a required argument for the logs command"
         ),
         (Some(_), selector) if !selector.is_empty() => bail!("only a selector (-l) or a POD name is allowed"),
-        (Some(word), _) => vec![pod_of(rest, namespace, word).await.map_err(|error| missing(error, namespace))?],
+        (Some(word), _) => {
+            let found = pod_of_several(rest, namespace, word).await;
+            let (pod, count) = found.map_err(|error| missing(error, namespace))?;
+            if count > 1 {
+                let name = pod.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+                eprintln!("Found {count} pods, using pod/{name}");
+            }
+            vec![pod]
+        }
         (None, selector) => {
             let found = rest.list(&with_query(&collection(POD, namespace), &[("labelSelector", selector)])).await?;
             if found.is_empty() {

@@ -6,8 +6,10 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
+use crate::cli::columns::Columns;
+
 /// How objects are printed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// A table with more columns.
     Wide,
@@ -19,15 +21,21 @@ pub enum Output {
     Name,
     /// A template of paths.
     Jsonpath(String),
+    /// What each path of a template finds, as a list in JSON.
+    JsonpathAsJson(String),
+    /// A table of paths.
+    Columns(Columns),
 }
 
 /// Each form with what it is.
-const FORMS: [(&str, &str); 5] = [
+const FORMS: [(&str, &str); 7] = [
     ("wide", "A table with more columns"),
     ("json", "JSON"),
     ("yaml", "YAML"),
     ("name", "Kind and name"),
     ("jsonpath=", "A template of paths: jsonpath='{.items[*].metadata.name}'"),
+    ("jsonpath-as-json=", "What paths find, as JSON"),
+    ("custom-columns=", "A table of paths: custom-columns=NAME:.metadata.name,NODE:.spec.nodeName"),
 ];
 
 /// Reads an [`Output`].
@@ -39,13 +47,7 @@ impl TypedValueParser for Outputs {
 
     fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Output, clap::Error> {
         let text = value.to_string_lossy();
-        parse(&text).ok_or_else(|| {
-            let why = format!(
-                "unable to match a printer suitable for the output format {text:?}, allowed formats are: \
-                 json, jsonpath=TEMPLATE, name, wide, yaml\n"
-            );
-            clap::Error::raw(ErrorKind::InvalidValue, why).with_cmd(command)
-        })
+        parse(&text).map_err(|why| clap::Error::raw(ErrorKind::InvalidValue, why + "\n").with_cmd(command))
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
@@ -53,15 +55,27 @@ impl TypedValueParser for Outputs {
     }
 }
 
-fn parse(text: &str) -> Option<Output> {
-    match text {
-        "wide" => Some(Output::Wide),
-        "json" => Some(Output::Json),
-        "yaml" => Some(Output::Yaml),
-        "name" => Some(Output::Name),
-        _ => {
-            text.strip_prefix("jsonpath=").filter(|rest| !rest.is_empty()).map(|rest| Output::Jsonpath(rest.to_owned()))
-        }
+fn parse(text: &str) -> Result<Output, String> {
+    let unknown = || {
+        let allowed = "custom-columns=COLUMNS, json, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE, name, wide, yaml";
+        format!("unable to match a printer suitable for the output format {text:?}, allowed formats are: {allowed}")
+    };
+    let template = |rest: &str| match rest {
+        "" => Err("template format specified but no template given".to_owned()),
+        rest => Ok(rest.to_owned()),
+    };
+    match text.split_once('=') {
+        Some(("jsonpath", rest)) => template(rest).map(Output::Jsonpath),
+        Some(("jsonpath-as-json", rest)) => template(rest).map(Output::JsonpathAsJson),
+        Some(("custom-columns", rest)) => Columns::read(rest).map(Output::Columns),
+        Some(_) => Err(unknown()),
+        None => match text {
+            "wide" => Ok(Output::Wide),
+            "json" => Ok(Output::Json),
+            "yaml" => Ok(Output::Yaml),
+            "name" => Ok(Output::Name),
+            _ => Err(unknown()),
+        },
     }
 }
 
@@ -72,9 +86,11 @@ mod tests {
     #[test]
     fn each_form_is_read() {
         for (form, _) in FORMS {
-            assert!(parse(form).is_some() != form.ends_with('='), "{form}");
+            assert!(parse(form).is_ok() != form.ends_with('='), "{form}");
         }
-        assert_eq!(parse("jsonpath={.a}"), Some(Output::Jsonpath("{.a}".to_owned())));
-        assert!(parse("custom-columns=A:.a").is_none() && parse("JSON").is_none());
+        assert_eq!(parse("jsonpath={.a}"), Ok(Output::Jsonpath("{.a}".to_owned())));
+        assert_eq!(parse("jsonpath-as-json={.a}"), Ok(Output::JsonpathAsJson("{.a}".to_owned())));
+        assert!(matches!(parse("custom-columns=A:.a=b"), Ok(Output::Columns(_))));
+        assert!(parse("JSON").unwrap_err().starts_with("unable to match a printer"));
     }
 }

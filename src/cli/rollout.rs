@@ -7,10 +7,14 @@ use anyhow::{Result, anyhow, bail};
 use clap::Subcommand;
 use masthead_api::kind::Kind;
 use masthead_api::kind::registry::DEPLOYMENT;
+use masthead_api::patch::go_value::shown;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cli::block_on;
+use crate::cli::columns::in_braces;
+use crate::cli::jsonpath::eval::{Found, find};
+use crate::cli::jsonpath::parse::{Action, parse};
 use crate::cli::target::{self, Asked, Namespace, collection, display, object, with_query};
 use crate::cli::words;
 use crate::client::error::Error;
@@ -56,7 +60,7 @@ pub struct WaitArgs {
     /// Where to look.
     #[command(flatten)]
     pub namespace: Namespace,
-    /// `condition=NAME[=VALUE]` or `delete`.
+    /// `condition=NAME[=VALUE]`, `jsonpath=PATH[=VALUE]` or `delete`.
     #[arg(long = "for", value_name = "WISH")]
     pub wish: String,
     /// How long to wait.
@@ -80,7 +84,8 @@ pub fn run(rollout: Rollout) -> Result<ExitCode> {
         let until = Instant::now() + lasts;
         for asked in asked {
             if asked.kind != DEPLOYMENT {
-                bail!("no status viewer has been implemented for {}", asked.kind);
+                let (info, dot) = (asked.kind.info(), if asked.kind.info().group.is_empty() { "" } else { "." });
+                bail!("no status viewer has been implemented for {}{dot}{}", info.kind, info.group);
             }
             for name in &asked.names {
                 let mut told = String::new();
@@ -119,10 +124,16 @@ pub fn wait(args: WaitArgs) -> Result<ExitCode> {
         let until = Instant::now() + words::duration(&args.timeout)?;
         for asked in asked {
             for name in &asked.names {
-                let mut uid = None;
-                let step = |seen: Option<&Value>| Ok(wish.holds(seen, &mut uid));
+                let (mut uid, mut was_there) = (None, false);
+                let step = |seen: Option<&Value>| {
+                    was_there |= seen.is_some();
+                    Ok(wish.holds(seen, &mut uid))
+                };
                 follow(&rest, asked.kind, &args.namespace.namespace, name, until, step).await?;
-                println!("{} condition met", display(asked.kind, name));
+                // Of what was gone before, kubectl says nothing.
+                if was_there {
+                    println!("{} condition met", display(asked.kind, name));
+                }
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -190,10 +201,18 @@ fn missing(kind: Kind, name: &str) -> Error {
 }
 
 /// What is waited for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 enum Wish {
     Gone,
-    Condition { name: String, value: String },
+    Condition {
+        name: String,
+        value: String,
+    },
+    /// What a path finds; any value where none is given.
+    Found {
+        path: Vec<Action>,
+        value: Option<String>,
+    },
 }
 
 impl Wish {
@@ -201,12 +220,27 @@ impl Wish {
         if text.eq_ignore_ascii_case("delete") {
             return Ok(Wish::Gone);
         }
+        if let Some(rest) = text.strip_prefix("jsonpath=").filter(|rest| !rest.is_empty()) {
+            // Within braces may be other signs of equality.
+            let end = rest.rfind('}').map_or_else(|| rest.find('=').unwrap_or(rest.len()), |at| at + 1);
+            let (path, value) = rest.split_at(end);
+            let wrong = |why: String| anyhow!("--for {text:?}: {why}");
+            let value = match value.strip_prefix('=') {
+                Some(value) => Some(value.trim_matches(['\'', '"']).to_owned()),
+                None if value.is_empty() => None,
+                None => return Err(wrong(format!("{value:?} does not begin with \"=\""))),
+            };
+            let path = in_braces(path).and_then(|path| parse(&path)).map_err(wrong)?;
+            return Ok(Wish::Found { path, value });
+        }
         match text.strip_prefix("condition=") {
             Some(rest) if !rest.is_empty() => {
                 let (name, value) = rest.split_once('=').unwrap_or((rest, "True"));
                 Ok(Wish::Condition { name: name.to_owned(), value: value.to_owned() })
             }
-            _ => bail!("unrecognized condition: {text:?}; condition=NAME[=VALUE] and delete are supported"),
+            _ => bail!(
+                "unrecognized condition: {text:?}; condition=NAME[=VALUE], jsonpath=PATH[=VALUE] and delete are supported"
+            ),
         }
     }
 
@@ -217,7 +251,15 @@ impl Wish {
                 let now = object.pointer("/metadata/uid").cloned().unwrap_or_default();
                 *uid.get_or_insert_with(|| now.clone()) != now
             }
-            (Wish::Condition { .. }, None) => false,
+            (Wish::Condition { .. } | Wish::Found { .. }, None) => false,
+            (Wish::Found { path, value }, Some(object)) => {
+                let found: Vec<Found<'_>> = find(path, object).unwrap_or_default().into_iter().flatten().collect();
+                match (found.as_slice(), value) {
+                    ([one], Some(value)) => !one.is_object() && !one.is_array() && shown(one) == *value,
+                    ([_], None) => true,
+                    _ => false,
+                }
+            }
             (Wish::Condition { name, value }, Some(object)) => {
                 let conditions = object
                     .pointer("/status/conditions")
@@ -323,6 +365,22 @@ mod tests {
             Wish::Gone.holds(Some(&json!({ "metadata": { "uid": "b" } })), &mut uid)
                 && Wish::Gone.holds(None, &mut uid)
         );
-        assert!(Wish::parse("jsonpath={.x}").is_err());
+        for (text, expect) in [
+            ("jsonpath={.status.phase}=Running", true),
+            ("jsonpath='{.status.phase}'=Running", false),
+            ("jsonpath={.status.phase}='Running'", true),
+            ("jsonpath=.status.phase=Failed", false),
+            ("jsonpath=.status.n=3", true),
+            ("jsonpath={.status.n}", true),
+            ("jsonpath={.status.nope}", false),
+            ("jsonpath={.status}=x", false),
+            (r#"jsonpath={.status.all[?(@.type=="a")].on}=true"#, true),
+            ("jsonpath={.status.all[5].on}=true", false),
+        ] {
+            let object = json!({ "status": { "phase": "Running", "n": 3, "all": [{ "type": "a", "on": true }] } });
+            let holds = Wish::parse(text).map(|wish| wish.holds(Some(&object), &mut None));
+            assert_eq!(holds.unwrap_or(false), expect, "{text}");
+        }
+        assert!(Wish::parse("jsonpath={.x}y").is_err() && Wish::parse("jsonpath=").is_err());
     }
 }

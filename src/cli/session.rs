@@ -89,10 +89,7 @@ impl Session {
                 eprintln!("command terminated with exit code {code}");
                 Ok(ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1)))
             }
-            Exit::Failed { reason, message } => bail!(
-                "{}{message}",
-                if reason.is_empty() || reason == "InternalError" { String::new() } else { format!("{reason}: ") }
-            ),
+            Exit::Failed { message, .. } => bail!("{message}"),
         }
     }
 

@@ -133,25 +133,34 @@ pub fn display(kind: Kind, name: &str) -> String {
 /// # Errors
 /// There is none.
 pub async fn pod_of(rest: &Rest, namespace: &str, word: &str) -> Result<Value> {
+    Ok(pod_of_several(rest, namespace, word).await?.0)
+}
+
+/// As [`pod_of`], and how many pods there are behind the word.
+///
+/// # Errors
+/// There is none.
+pub async fn pod_of_several(rest: &Rest, namespace: &str, word: &str) -> Result<(Value, usize)> {
     use masthead_api::kind::registry::POD;
     let (kind, name) = one(word, POD)?;
     let found = rest.get(&object(kind, namespace, &name)).await?;
     if kind == POD {
-        return Ok(found);
+        return Ok((found, 1));
     }
     let Some(selector) = selector(&found) else {
         bail!("cannot attach to {}: it selects no pods", display(kind, &name))
     };
     let mut pods = rest.list(&with_query(&collection(POD, namespace), &[("labelSelector", &selector)])).await?;
-    // Ready ones first, then the youngest, as kubectl prefers active pods.
+    // Ready ones first and those that go last, as kubectl prefers active pods.
     let ready = |pod: &Value| {
         let conditions =
             pod.pointer("/status/conditions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         conditions.iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
     };
     pods.sort_by_key(|pod| (pod.pointer("/metadata/deletionTimestamp").is_some(), !ready(pod)));
+    let count = pods.len();
     match pods.into_iter().next() {
-        Some(pod) => Ok(pod),
+        Some(pod) => Ok((pod, count)),
         None => bail!("no pods of {} are there yet", display(kind, &name)),
     }
 }

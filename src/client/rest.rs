@@ -119,7 +119,7 @@ impl Rest {
         self.json(Method::DELETE, path, JSON, Some(options)).await
     }
 
-    /// Reads a list, following its pages.
+    /// Reads the objects of a list.
     ///
     /// # Errors
     /// Any of [`Error`].

@@ -114,7 +114,11 @@ fn exit_codes_say_whose_fault_it_is() {
     };
     check("get pots", 1, "the server doesn't have a resource type \"pots\"; did you mean pods?");
     check("stauts", 2, "a similar subcommand exists: 'status'");
-    check("get pods -o foo", 2, "allowed formats are: json, jsonpath=TEMPLATE, name, wide, yaml");
+    check(
+        "get pods -o foo",
+        2,
+        "allowed formats are: custom-columns=COLUMNS, json, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE, name, wide, yaml",
+    );
     check("wait --for=delete pod", 1, "no name was specified");
     check("get pods -s http://127.0.0.1:1", 78, "cannot be reached: Connection refused");
     check("get pods -s ftp://x", 1, "ftp is neither http nor https");
