@@ -14,10 +14,15 @@ use crate::server::status::Failure;
 
 /// Where it is asked.
 pub const PATH: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+/// Where all is asked for that may be done, `kubectl auth can-i --list`.
+pub const RULES_PATH: &str = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
 
 /// What may be deleted through the API: what controllers and agents make.
 const DELETABLE: &[(&str, &str)] =
     &[("", "pods"), ("", "events"), ("", "nodes"), ("apps", "replicasets"), ("coordination.k8s.io", "leases")];
+
+/// What may be done with a pod through the API.
+const POD_SUBRESOURCES: &[&str] = &["attach", "eviction", "exec", "portforward"];
 
 /// Answers a review.
 pub async fn review(Shared(state): Shared<State>, body: Bytes) -> Response {
@@ -47,10 +52,30 @@ pub async fn review(Shared(state): Shared<State>, body: Bytes) -> Response {
     (StatusCode::CREATED, axum::Json(body)).into_response()
 }
 
+/// Answers with all that may be done; it is the same in every namespace.
+pub async fn rules() -> Response {
+    let of_pods: Vec<String> = POD_SUBRESOURCES.iter().map(|subresource| format!("pods/{subresource}")).collect();
+    let mut resources = vec![
+        json!({ "verbs": ["get", "list", "watch"], "apiGroups": ["*"], "resources": ["*"] }),
+        json!({ "verbs": ["create"], "apiGroups": [""], "resources": of_pods }),
+    ];
+    resources.extend(
+        DELETABLE
+            .iter()
+            .map(|(group, resource)| json!({ "verbs": ["delete"], "apiGroups": [group], "resources": [resource] })),
+    );
+    let paths = json!([{ "verbs": ["get"], "nonResourceURLs": ["*"] }]);
+    let body = json!({
+        "kind": "SelfSubjectRulesReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {}, "spec": {},
+        "status": { "resourceRules": resources, "nonResourceRules": paths, "incomplete": false },
+    });
+    (StatusCode::CREATED, axum::Json(body)).into_response()
+}
+
 fn is_allowed(asked: &ResourceAttributes) -> bool {
     match (asked.verb.as_str(), asked.resource.as_str(), asked.subresource.as_str()) {
         ("get" | "list" | "watch", _, _) => true,
-        ("create", "pods", "attach" | "eviction" | "exec" | "portforward") => true,
+        ("create", "pods", subresource) => POD_SUBRESOURCES.contains(&subresource),
         ("delete", resource, "") => DELETABLE.contains(&(asked.group.as_str(), resource)),
         _ => false,
     }

@@ -16,6 +16,7 @@ pub fn router(state: State) -> Router {
         .route("/version", get(probes::version))
         .route("/metrics", get(metrics::text))
         .route(access::PATH, post(access::review))
+        .route(access::RULES_PATH, post(access::rules))
         .merge(own::routes())
         .merge(release::routes())
         .merge(fleet::routes())

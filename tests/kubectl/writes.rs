@@ -129,6 +129,11 @@ async fn what_is_not_a_dry_run_is_refused_and_told_where_it_belongs() {
     says(&server.kubectl("auth can-i delete pods").await, "yes\n");
     let no = server.kubectl("auth can-i create deployments.apps").await;
     assert!(no.code == Some(1) && no.out.starts_with("no - the API of this cluster is the git repository"), "{no:?}");
+    let all = server.kubectl("auth can-i --list").await;
+    assert!(
+        all.code == Some(0) && all.out.lines().any(|line| line.starts_with("pods/exec ") && line.ends_with("[create]")),
+        "{all:?}"
+    );
     let apply = server.with_input(false, "apply --server-side --dry-run=server -f -", &config(&json!({}))).await;
     fails(&apply, "server-side apply is not served: objects of this cluster are applied from its git repository");
 }

@@ -139,8 +139,8 @@ fn api_slice(network: &Network, cx: &mut Context) -> Option<EndpointSlice> {
 
 /// The DNS of the cluster, which every node answers at this address itself.
 fn dns(ip: IpAddr, cx: &mut Context) -> Service {
-    let labels =
-        [("k8s-app", "kube-dns"), ("kubernetes.io/cluster-service", "true"), ("kubernetes.io/name", "Masthead")];
+    // No `kubernetes.io/cluster-service`: `kubectl cluster-info` would show a proxy's address that nobody serves.
+    let labels = [("k8s-app", "kube-dns"), ("kubernetes.io/name", "Masthead")];
     let mut service = service("kube-system", DNS, ip, &labels, cx);
     service.metadata.annotations.insert(SERVED_BY.to_owned(), "node".to_owned());
     service.spec.ports = vec![port("dns", "UDP", 53, 53), port("dns-tcp", "TCP", 53, 53)];
