@@ -103,7 +103,7 @@ pub fn service_account(pod: &mut Pod, account: &ServiceAccount, suffix: &str) {
 }
 
 fn mount_token(spec: &mut PodSpec, suffix: &str) {
-    let present = spec.volumes.iter().find(|v| v.name.starts_with("kube-api-access-") && v.projected.is_some());
+    let present = spec.volumes.iter().find(|v| v.name.starts_with("kube-api-access-"));
     let name = present.map_or_else(|| format!("kube-api-access-{suffix}"), |v| v.name.clone());
     let is_new = present.is_none();
     let mut used = false;

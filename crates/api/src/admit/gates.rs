@@ -57,7 +57,9 @@ mod tests {
             let (mut old, mut new) = (got.unwrap(), given);
             old["metadata"]["resourceVersion"] = "7".into();
             new["metadata"]["resourceVersion"] = "7".into();
-            new["status"] = old["status"].clone();
+            if let Some(status) = old.get("status") {
+                new["status"] = status.clone();
+            }
             let updated = admit::update(&old, new).unwrap();
             assert_eq!(updated.pointer(pointer), old.pointer(pointer), "{pointer}");
         };
@@ -71,7 +73,8 @@ mod tests {
         signal["spec"]["containers"][0]["lifecycle"] = json!({"stopSignal": "SIGINT"});
         let stored = admit::create(signal, "default").unwrap();
         assert_eq!(stored.pointer("/spec/containers/0/lifecycle"), None);
-        let lease = || json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}, "spec": {}});
+        let lease =
+            || json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}, "spec": {}});
         check(lease(), "/spec/strategy", json!("OldestEmulationVersion"));
         check(lease(), "/spec/preferredHolder", json!("h"));
         let node = || json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}, "spec": {}, "status": {}});

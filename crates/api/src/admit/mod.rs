@@ -9,8 +9,7 @@ use crate::kind::Kind;
 use crate::kind::Resource;
 use crate::kind::registry;
 use crate::validate::error::Errors;
-use crate::validate::meta::{Scope, validate_common, validate_update as validate_meta_update};
-use crate::validate::name::path_segment;
+use crate::validate::meta::{Scope, validate_any, validate_update as validate_meta_update};
 
 pub mod admission;
 pub mod admitted;
@@ -232,7 +231,7 @@ impl Visit for Create<'_> {
         }
         if errors.is_empty() {
             // What holds for every kind is only looked at when the kind has no complaint of its own.
-            validate_common(object.meta(), scope, path_segment, &mut errors);
+            validate_any(object.meta(), scope, &mut errors);
         }
         finish(&object, self.problems, errors)
     }
@@ -288,7 +287,7 @@ impl Visit for Update<'_> {
         new.fit(Some(&old), self.families, &mut errors);
         if errors.is_empty() {
             // Kinds look at metadata again: some faults come several times, as from Kubernetes.
-            validate_common(new.meta(), scope, path_segment, &mut errors);
+            validate_any(new.meta(), scope, &mut errors);
             validate_meta_update(new.meta(), old.meta(), false, &mut errors);
             new.validate_update(&old, &mut errors);
         }

@@ -26,13 +26,18 @@ impl Admitted for EndpointSlice {
     fn fill_defaults(&mut self) {
         default::endpoint_slice(self);
     }
-    fn prepare_create(&mut self) {
-        self.metadata.generation = 1;
+    fn drop_disabled(&mut self) {
         // Version v1 has no topology that one could set.
         self.endpoints.iter_mut().for_each(|endpoint| endpoint.deprecated_topology.clear());
     }
+    fn prepare_create(&mut self) {
+        self.metadata.generation = 1;
+    }
     fn prepare_update(&mut self, old: &Self) {
-        if (&self.endpoints, &self.ports, &self.address_type) != (&old.endpoints, &old.ports, &old.address_type) {
+        // Its labels say whose it is, so that they count too.
+        if (&self.endpoints, &self.ports, &self.address_type) != (&old.endpoints, &old.ports, &old.address_type)
+            || self.metadata.labels != old.metadata.labels
+        {
             self.metadata.generation += 1;
         }
     }

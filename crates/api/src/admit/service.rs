@@ -23,9 +23,18 @@ fn has_node_ports(service: &Service) -> bool {
 /// What the server sets on create.
 pub fn prepare_create(service: &mut Service) {
     service.status = ServiceStatus::default();
+    drop_internal_traffic(service);
     let spec = &mut service.spec;
     if !spec.cluster_ip.is_empty() && spec.cluster_ips.is_empty() {
         spec.cluster_ips = vec![spec.cluster_ip.clone()];
+    }
+}
+
+/// A name elsewhere has no traffic within the cluster; Kubernetes drops the policy when it reads the service.
+fn drop_internal_traffic(service: &mut Service) {
+    if is_external_name(service) && matches!(service.spec.internal_traffic_policy.as_deref(), Some("Cluster" | "Local"))
+    {
+        service.spec.internal_traffic_policy = None;
     }
 }
 
@@ -201,6 +210,7 @@ pub fn prepare_update(new: &mut Service, old: &Service) {
     keep_given_out(new, old);
     sync_cluster_ips(new, old);
     drop_unneeded(new, old);
+    drop_internal_traffic(new);
 }
 
 fn keep_given_out(new: &mut Service, old: &Service) {

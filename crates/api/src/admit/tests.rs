@@ -210,4 +210,12 @@ fn generations_count_changes_of_the_spec() {
     new["spec"]["replicas"] = 3.into();
     let after = update(&old, new).unwrap();
     assert_eq!((&old["metadata"]["generation"], &after["metadata"]["generation"]), (&json!(1), &json!(2)));
+    // Of a slice labels count too, and its annotations do not.
+    let slice = manifests().into_iter().find(|m| m["kind"] == "EndpointSlice").unwrap();
+    let old = create(slice, "default").unwrap();
+    for (field, expect) in [("labels", 2), ("annotations", 1)] {
+        let mut new = old.clone();
+        new["metadata"][field] = json!({"other": "x"});
+        assert_eq!(update(&old, new).unwrap()["metadata"]["generation"], json!(expect), "{field}");
+    }
 }

@@ -38,8 +38,13 @@ impl Scan<'_> {
         self.text.get(self.at).copied().ok_or_else(|| END.to_owned())
     }
 
+    /// The next byte within a token. Go ends a text with a space, which no token but a string may hold.
+    fn inner(&self) -> u8 {
+        self.text.get(self.at).copied().unwrap_or(b' ')
+    }
+
     fn wrong<T>(&self, context: &str) -> Result<T, String> {
-        let shown = match self.here()? {
+        let shown = match self.inner() {
             b'\'' => r"'\''".to_owned(),
             b'"' => "'\"'".to_owned(),
             other => {
@@ -133,12 +138,12 @@ impl Scan<'_> {
                 b'"' => break,
                 b'\\' => {
                     self.at += 1;
-                    match self.here()? {
+                    match self.inner() {
                         b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"' => {}
                         b'u' => {
                             for _ in 0..4 {
                                 self.at += 1;
-                                if !self.here()?.is_ascii_hexdigit() {
+                                if !self.inner().is_ascii_hexdigit() {
                                     return self.wrong("in \\u hexadecimal character escape");
                                 }
                             }
@@ -157,7 +162,7 @@ impl Scan<'_> {
 
     fn literal(&mut self, word: &str) -> Result<(), String> {
         for expected in word.bytes() {
-            if self.here()? != expected {
+            if self.inner() != expected {
                 return self.wrong(&format!("in literal {word} (expecting '{}')", char::from(expected)));
             }
             self.at += 1;
@@ -172,27 +177,27 @@ impl Scan<'_> {
     }
 
     fn number(&mut self) -> Result<(), String> {
-        if self.here()? == b'-' {
+        if self.inner() == b'-' {
             self.at += 1;
         }
-        match self.here()? {
+        match self.inner() {
             b'0' => self.at += 1,
             b'1'..=b'9' => self.digits(),
             _ => return self.wrong("in numeric literal"),
         }
         if self.text.get(self.at) == Some(&b'.') {
             self.at += 1;
-            if !self.here()?.is_ascii_digit() {
+            if !self.inner().is_ascii_digit() {
                 return self.wrong("after decimal point in numeric literal");
             }
             self.digits();
         }
         if self.text.get(self.at).is_some_and(|b| b"eE".contains(b)) {
             self.at += 1;
-            if b"+-".contains(&self.here()?) {
+            if b"+-".contains(&self.inner()) {
                 self.at += 1;
             }
-            if !self.here()?.is_ascii_digit() {
+            if !self.inner().is_ascii_digit() {
                 return self.wrong("in exponent of numeric literal");
             }
             self.digits();
@@ -222,7 +227,13 @@ mod tests {
             ("{}x", "invalid character 'x' after top-level value"),
             ("01.2.3.4", "invalid character '1' after top-level value"),
             ("tru ", "invalid character ' ' in literal true (expecting 'e')"),
-            ("nul", "unexpected end of JSON input"),
+            ("nul", "invalid character ' ' in literal null (expecting 'l')"),
+            ("-", "invalid character ' ' in numeric literal"),
+            ("[1.", "invalid character ' ' after decimal point in numeric literal"),
+            ("1e", "invalid character ' ' in exponent of numeric literal"),
+            (r#"{"a\"#, "invalid character ' ' in string escape code"),
+            (r#"{"a\u1"#, "invalid character ' ' in \\u hexadecimal character escape"),
+            (r#"{"a"#, "unexpected end of JSON input"),
             ("-a", "invalid character 'a' in numeric literal"),
             ("1.a", "invalid character 'a' after decimal point in numeric literal"),
             ("1ea", "invalid character 'a' in exponent of numeric literal"),

@@ -39,20 +39,23 @@ struct Walk {
     end: Option<usize>,
 }
 
-/// Go's names of structs that have another name here, where two have one in Go.
-const GO_NAMES: &[(&str, &str)] = &[("DiscoveryPort", "EndpointPort")];
+/// Go's name of a struct; of two that have one name there, one has another here.
+fn go_name(schema: &'static Schema) -> &'static str {
+    match schema.name {
+        "DiscoveryPort" => "EndpointPort",
+        name => name,
+    }
+}
 
-/// Structs with fields that Go has from an embedded struct, with its name.
-const EMBEDDED: &[(&str, &str)] = &[
-    ("EphemeralContainer", "EphemeralContainerCommon"),
-    ("IngressRule", "IngressRuleValue"),
-    ("Probe", "ProbeHandler"),
-    ("Volume", "VolumeSource"),
-];
-
-/// The second name of a pair, found by its first.
-fn paired(pairs: &[(&'static str, &'static str)], first: &str) -> Option<&'static str> {
-    pairs.iter().find(|(name, _)| *name == first).map(|(_, second)| *second)
+/// Go's name of the struct that is embedded in this one.
+fn embedded(schema: &Schema) -> &'static str {
+    match schema.name {
+        "EphemeralContainer" => "EphemeralContainerCommon",
+        "IngressRule" => "IngressRuleValue",
+        "Probe" => "ProbeHandler",
+        "Volume" => "VolumeSource",
+        _ => "LocalObjectReference",
+    }
 }
 
 /// Go's word for the type of a JSON value.
@@ -83,7 +86,7 @@ fn go_type(shape: &Shape, named: Option<&str>) -> String {
         Shape::Time => "v1.Time".to_owned(),
         Shape::MicroTime => "v1.MicroTime".to_owned(),
         Shape::Any => "interface {}".to_owned(),
-        Shape::Struct(schema) => format!("v1.{}", paired(GO_NAMES, schema.name).unwrap_or(schema.name)),
+        Shape::Struct(schema) => format!("v1.{}", go_name(schema)),
         Shape::List(element) => format!("[]{}", go_type(element, None)),
         Shape::Map(element) => format!("map[string]{}", go_type(element, None)),
     }
@@ -141,9 +144,8 @@ impl Walk {
                     self.report(ProblemKind::UnknownField, format!("unknown field \"{}\"", self.path), hint);
                 }
                 Some(Field { shape, go, json, within, .. }) => {
-                    self.holder = paired(GO_NAMES, schema.name).unwrap_or(schema.name);
-                    let embedded = paired(EMBEDDED, schema.name).filter(|_| *within > 0);
-                    for name in embedded.into_iter().chain([*json]) {
+                    self.holder = go_name(schema);
+                    for name in (*within > 0).then(|| embedded(schema)).into_iter().chain([*json]) {
                         if !self.names.is_empty() {
                             self.names.push('.');
                         }

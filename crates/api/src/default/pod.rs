@@ -72,7 +72,8 @@ fn is_pod_level(resource: &str) -> bool {
     resource == "cpu" || resource == "memory" || is_huge_page(resource)
 }
 
-/// Requests and limits of the pod as a whole, filled in from each other and from its containers'.
+/// Requests of the pod as a whole, filled in from its containers' and its limits; limits of huge pages from its
+/// containers'.
 fn pod_resources(spec: &mut PodSpec) {
     let Some(mut pod) = spec.resources.take() else { return };
     let requests = aggregate(spec, |c| &c.resources.requests);
@@ -93,16 +94,6 @@ fn pod_resources(spec: &mut PodSpec) {
         for (resource, limit) in &pod.limits {
             if is_pod_level(resource) {
                 pod.requests.entry(resource.clone()).or_insert(*limit);
-            }
-        }
-    } else if !pod.requests.is_empty() {
-        let everywhere = |resource: &String| {
-            let lasting = spec.init_containers.iter();
-            spec.containers.iter().chain(lasting).all(|c| c.resources.limits.contains_key(resource))
-        };
-        for (resource, limit) in &limits {
-            if is_pod_level(resource) && is_overcommit_allowed(resource) && everywhere(resource) {
-                pod.limits.insert(resource.clone(), *limit);
             }
         }
     }

@@ -163,7 +163,7 @@ pub fn validate_create(endpoints: &Endpoints, errors: &mut Errors) {
 /// Endpoints that replace others.
 pub fn validate_update(new: &Endpoints, old: &Endpoints, errors: &mut Errors) {
     validate_meta_update(&new.metadata, &old.metadata, true, errors);
-    validate_subsets(new, errors);
+    validate_create(new, errors);
 }
 
 fn validate_subsets(endpoints: &Endpoints, errors: &mut Errors) {

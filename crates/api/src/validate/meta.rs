@@ -30,11 +30,25 @@ pub fn validate_create(meta: &ObjectMeta, scope: Scope, rule: fn(&str) -> Vec<St
 }
 
 /// What holds for metadata of every kind, custom ones included.
+pub fn validate_any(meta: &ObjectMeta, scope: Scope, errors: &mut Errors) {
+    let prefix = name::path_segment_prefix(&meta.generate_name);
+    validate_with(meta, scope, name::path_segment, prefix, errors);
+}
+
+/// Metadata of an object whose name this rule judges.
 pub fn validate_common(meta: &ObjectMeta, scope: Scope, rule: fn(&str) -> Vec<String>, errors: &mut Errors) {
-    if !meta.generate_name.is_empty() {
-        let faults = name::prefix(&meta.generate_name, rule);
-        errors.invalid_each(&META.child("generateName"), &meta.generate_name, faults);
-    }
+    let prefix = if meta.generate_name.is_empty() { Vec::new() } else { name::prefix(&meta.generate_name, rule) };
+    validate_with(meta, scope, rule, prefix, errors);
+}
+
+fn validate_with(
+    meta: &ObjectMeta,
+    scope: Scope,
+    rule: fn(&str) -> Vec<String>,
+    prefix: Vec<String>,
+    errors: &mut Errors,
+) {
+    errors.invalid_each(&META.child("generateName"), &meta.generate_name, prefix);
     let path = META.child("name");
     if !meta.name.is_empty() {
         errors.invalid_each(&path, &meta.name, rule(&meta.name));

@@ -1,5 +1,7 @@
 //! Typed objects to everything that is wrong with them, in Kubernetes' order and words.
 
+#[cfg(test)]
+mod answer_tests;
 pub mod claim;
 pub mod config;
 pub mod diff;

@@ -267,6 +267,11 @@ pub fn path_segment(text: &str) -> Faults {
     if text == "." || text == ".." {
         return vec![format!("may not be '{text}'")];
     }
+    path_segment_prefix(text)
+}
+
+/// What a part of a path begins with.
+pub fn path_segment_prefix(text: &str) -> Faults {
     ["/", "%"].iter().filter(|c| text.contains(**c)).map(|c| format!("may not contain '{c}'")).collect()
 }
 

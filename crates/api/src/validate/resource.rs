@@ -84,31 +84,35 @@ fn is_integer(resource: &str) -> bool {
         .contains(&resource)
 }
 
+/// Whether the name of a resource, which is shown as a type of its own, is well formed.
+fn validate_name(path: &Path<'_>, resource: &str, errors: &mut Errors) -> bool {
+    let faults = name::qualified_name(resource);
+    faults.iter().for_each(|fault| errors.invalid_named(path, resource, fault));
+    faults.is_empty()
+}
+
 /// The name of a resource of a container.
 pub fn validate_container_resource(path: &Path<'_>, resource: &str, errors: &mut Errors) {
-    let before = errors.len();
-    errors.invalid_each(path, resource, name::qualified_name(resource));
+    let is_name = validate_name(path, resource, errors);
     if !resource.contains('/') {
-        if errors.len() == before && !is_standard(resource) {
-            errors.invalid(path, resource, "must be a standard resource type or fully qualified");
+        if is_name && !is_standard(resource) {
+            errors.invalid_named(path, resource, "must be a standard resource type or fully qualified");
         }
         if !["cpu", "memory", "ephemeral-storage"].contains(&resource) && !is_huge_page(resource) {
-            errors.invalid(path, resource, "must be a standard resource for containers");
+            errors.invalid_named(path, resource, "must be a standard resource for containers");
         }
     } else if !is_native(resource) && !is_extended(resource) {
-        errors.invalid(path, resource, "doesn't follow extended resource name standard");
+        errors.invalid_named(path, resource, "doesn't follow extended resource name standard");
     }
 }
 
 /// The name of a resource of a whole pod.
 fn validate_pod_resource(path: &Path<'_>, resource: &str, errors: &mut Errors) {
-    let before = errors.len();
-    errors.invalid_each(path, resource, name::qualified_name(resource));
-    if errors.len() != before {
+    if !validate_name(path, resource, errors) {
         return;
     }
     if !resource.contains('/') && !is_standard(resource) {
-        errors.invalid(path, resource, "must be a standard resource type or fully qualified");
+        errors.invalid_named(path, resource, "must be a standard resource type or fully qualified");
     } else if !["cpu", "memory"].contains(&resource) && !is_huge_page(resource) {
         errors.not_supported(path, resource, &["cpu", HUGE_PAGES, "memory"]);
     }
@@ -119,7 +123,7 @@ pub fn validate_amount(path: &Path<'_>, resource: &str, amount: &Quantity, error
     if amount.sign() < 0 {
         errors.invalid(path, &amount.to_string(), "must be greater than or equal to 0");
     }
-    if is_integer(resource) && amount.milli() % 1000 != 0 {
+    if is_integer(resource) && !amount.is_whole() {
         errors.invalid(path, &amount.to_string(), "must be an integer");
     }
 }

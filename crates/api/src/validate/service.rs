@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::core::service::{Service, ServicePort};
-use crate::validate::error::Errors;
+use crate::validate::error::{Errors, Shown};
 use crate::validate::internal;
 use crate::validate::ip::{is_dual_stack, is_v6, parse, validate_cidr, validate_ip, validate_non_special};
 use crate::validate::meta::{Scope, validate_create as validate_meta, validate_update as validate_meta_update};
@@ -40,6 +40,10 @@ pub fn needs_health_check(service: &Service) -> bool {
 /// A new service.
 pub fn validate_create(service: &Service, errors: &mut Errors) {
     validate_meta(&service.metadata, Scope::Namespaced, name::dns_label, errors);
+    validate(service, errors);
+}
+
+fn validate(service: &Service, errors: &mut Errors) {
     let annotations = &service.metadata.annotations;
     if let (Some(mode), Some(hints)) = (annotations.get(MODE), annotations.get(HINTS))
         && mode != hints
@@ -86,7 +90,7 @@ pub fn validate_update(new: &Service, old: &Service, errors: &mut Errors) {
     {
         errors.forbidden(&SPEC.child("healthCheckNodePort"), "field is immutable");
     }
-    validate_create(new, errors);
+    validate(new, errors);
 }
 
 fn validate_type(service: &Service, errors: &mut Errors) {
@@ -321,7 +325,9 @@ fn validate_internal_traffic(service: &Service, errors: &mut Errors) {
     }
     if let Some(distribution) = &spec.traffic_distribution {
         let allowed = &["PreferClose", "PreferSameZone", "PreferSameNode"];
-        errors.one_of(&SPEC.child("trafficDistribution"), distribution, allowed);
+        if !allowed.contains(&distribution.as_str()) {
+            errors.not_supported_shown(&SPEC.child("trafficDistribution"), distribution.shown(), allowed);
+        }
     }
 }
 

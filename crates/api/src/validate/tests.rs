@@ -189,15 +189,12 @@ fn other_kinds_are_refused_in_kubernetes_words() {
     let mut new = old.clone();
     new["spec"]["minReadySeconds"] = json!(-1);
     let fault = "spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0";
-    assert_eq!(told(admit::update(&old, new)), [fault, fault]);
+    assert_eq!(told(admit::update(&old, new)), [fault]);
 
     let class = |spec: Value| json!({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "c"}, "spec": spec});
     check(
         class(json!({"controller": "a.b/c", "parameters": {}})),
-        &[
-            "spec.parameters.kind: Required value: kind is required",
-            "spec.parameters.name: Required value: name is required",
-        ],
+        &["spec.parameters.kind: Required value", "spec.parameters.name: Required value"],
     );
     let endpoint = json!({"addresses": ["192.0.2.1"], "nodeName": "A_b",
         "hints": {"forZones": [{"name": "z"}, {"name": "z"}], "forNodes": [{"name": "n"}, {"name": "n"}]}});

@@ -62,7 +62,6 @@ fn raw_bodies_are_answered_in_the_same_words() {
             _ if case["contentType"] == "application/yaml" => "YAML: the reader of manifests is another crate's",
             "raw-wrong-content-type" | "raw-unknown-field-validation-mode" => "the REST server's check",
             "raw-namespace-missing" => "needs to know which namespaces exist",
-            "raw-json-array-body" => "Go prints its own type",
             _ if target(path).is_none() => "the resource is not in scope",
             _ => "",
         };
