@@ -60,7 +60,10 @@ pub struct Table {
 impl Table {
     /// The route of a request. The host is lower-case and without port.
     pub fn find(&self, host: &str, path: impl AsRef<[u8]>) -> Option<&Arc<Route>> {
-        let wildcard = || self.wildcards.get(host.split_once('.')?.1);
+        let wildcard = || match self.wildcards.is_empty() {
+            true => None,
+            false => self.wildcards.get(host.split_once('.')?.1),
+        };
         let levels = [self.hosts.get(host), wildcard(), Some(&self.any)];
         let by_path = levels.iter().flatten().find_map(|paths| paths.find(path.as_ref()));
         // What no rule matches, of the nearest Ingress that says.
