@@ -74,6 +74,8 @@ fn parse(text: &str) -> Result<Output, String> {
             "json" => Ok(Output::Json),
             "yaml" => Ok(Output::Yaml),
             "name" => Ok(Output::Name),
+            "jsonpath" | "jsonpath-as-json" => template("").map(Output::Jsonpath),
+            "custom-columns" => Columns::read("").map(Output::Columns),
             _ => Err(unknown()),
         },
     }

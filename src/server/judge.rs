@@ -257,7 +257,7 @@ impl Asked<'_> {
     }
 
     /// What would become of a live object that is to be as this.
-    fn change(&self, live: &Object, mut value: Value, faults: Vec<String>) -> Result<Judged, Refusal> {
+    fn change(&self, live: &Object, value: Value, faults: Vec<String>) -> Result<Judged, Refusal> {
         let (kind, name) = (self.kind, self.target.name.as_str());
         if let Some(message) = request::fit_name(&value, &self.target.namespace, Some(name)) {
             return Err(status::bad_request(message).into());
@@ -272,7 +272,6 @@ impl Asked<'_> {
         if !revision.is_empty() && revision != live.revision().to_string() {
             return Err(status::stale(kind, name).into());
         }
-        value["metadata"]["name"] = name.into();
         let admitted = admit::update_with(&live.value(), value, Unknown::Drop, self.families())
             .map_err(|problems| status::refused(kind, name, &problems))?;
         let object = Object::from_value(admitted.object).map_err(Failure::internal)?.at(live.revision());

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::kind::registry::{CONFIG_MAP, DEPLOYMENT, POD};
 use crate::patch::apply::{Form, Validation, patch};
+use crate::patch::error::Error;
 
 /// A pod with two containers, a finalizer and a volume.
 fn pod() -> Value {
@@ -136,6 +137,62 @@ fn elements_merge_by_their_keys() {
 }
 
 #[test]
+fn a_strategic_patch_is_of_the_kind_of_its_path() {
+    let body = json!({"apiVersion": "apps/v9", "kind": "Other", "spec": {"nodeName": "n"}});
+    at(Form::Strategic, body.clone(), "/kind", json!("Pod"));
+    at(Form::Strategic, body.clone(), "/apiVersion", json!("v1"));
+    at(Form::Strategic, body, "/spec/nodeName", json!("n"));
+    refused(
+        Form::Merge,
+        json!({"kind": 1}),
+        "422 couldn't get version/kind; json parse error: json: cannot unmarshal number into Go struct field .kind of type string",
+    );
+    refused(
+        Form::Merge,
+        json!({"apiVersion": null}),
+        "422 strict decoding error: unknown field \"metadata\", unknown field \"spec\"",
+    );
+    let lenient = patch(POD, &pod(), Form::Merge, br#"{"apiVersion": ""}"#, Validation::Warn).unwrap_err();
+    let expect = "the name of the object (p based on URL) was undeterminable: name must be provided";
+    assert_eq!(lenient, Error::BadRequest(expect.to_owned()));
+}
+
+#[test]
+fn elements_are_deleted_from_lists_of_scalars() {
+    let from = |field: &str, gone: Value| json!({"metadata": {format!("$deleteFromPrimitiveList/{field}"): gone}});
+    // On other fields the directive does what the plain name does, where the object has the like.
+    at(Form::Strategic, from("labels", json!({"a": null})), "/metadata/labels", json!({"b": "2"}));
+    at(Form::Strategic, from("labels", json!(null)), "/metadata/labels", Value::Null);
+    at(Form::Strategic, from("labels", json!(["a"])), "/metadata/labels/a", json!("1"));
+    at(Form::Strategic, from("annotations", json!({"x": "y"})), "/metadata/annotations", Value::Null);
+    let gone = json!({"spec": {"containers": [{"name": "c1", "$deleteFromPrimitiveList/args": ["1"]}]}});
+    at(Form::Strategic, gone, "/spec/containers/0/args", json!([]));
+    let ports =
+        json!({"spec": {"containers": [{"name": "c1", "$deleteFromPrimitiveList/ports": [{"containerPort": 80}]}]}});
+    at(Form::Strategic, ports, "/spec/containers/0/ports/0/containerPort", json!(80));
+    let env = json!({"spec": {"containers": [{"name": "c1", "$deleteFromPrimitiveList/args": [{"x": 1}]}]}});
+    refused(Form::Strategic, env, "500 list element types are not identical: [[1] [map[x:1]]]");
+}
+
+#[test]
+fn numbers_are_brought_to_their_types_as_go_brings_them() {
+    let seconds = |value: Value| json!({"spec": {"activeDeadlineSeconds": value}});
+    at(Form::Strategic, seconds(json!(1e30)), "/spec/activeDeadlineSeconds", json!(i64::MIN));
+    let uid = |value: Value| json!({"spec": {"containers": [{"name": "c1", "ports": [{"containerPort": 80, "hostPort": value}]}]}});
+    at(Form::Strategic, uid(json!(4_294_967_297_i64)), "/spec/containers/0/ports/0/hostPort", json!(1));
+    let live = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}});
+    let bytes = |value: Value| {
+        let body = json!({"binaryData": {"x": value}}).to_string();
+        let patched = patch(CONFIG_MAP, &live, Form::Strategic, body.as_bytes(), Validation::Strict);
+        patched.map(|patched| patched.object["binaryData"]["x"].clone()).map_err(|fault| fault.to_string())
+    };
+    assert_eq!(bytes(json!([1, null, 255, 2.0, 256])), Ok(json!("AQD/AgA=")));
+    assert_eq!(bytes(json!(["x"])), Err("unrecognized type: uint8".to_owned()));
+    assert_eq!(bytes(json!([1.5])), Err("cannot convert float64 to uint8".to_owned()));
+    assert_eq!(bytes(json!({})), Err("cannot restore slice from map".to_owned()));
+}
+
+#[test]
 fn what_is_wrong_with_a_strategic_patch_is_told_in_kubernetes_words() {
     let wrong = |body: Value, expect: &str| refused(Form::Strategic, body, expect);
     wrong(json!([]), "400 json: cannot unmarshal array into Go value of type map[string]interface {}");
@@ -175,6 +232,11 @@ fn what_is_wrong_with_a_strategic_patch_is_told_in_kubernetes_words() {
     wrong(json!({"spec": {"activeDeadlineSeconds": 1.5}}), "422 cannot convert float64 to int64");
     wrong(json!({"spec": {"nodeName": 1}}), "422 cannot convert int64 to string");
     wrong(json!({"spec": {"nodeName": true}}), "422 unrecognized type: string");
+    wrong(json!({"spec": {"dnsPolicy": 1}}), "422 cannot convert int64 to v1.DNSPolicy");
+    wrong(
+        json!({"metadata": {"name": ""}, "$patch": 1.5}),
+        "500 unknown patch type: %!s(float64=1.5) in map: map[$patch:1.5 metadata:map[name:]]",
+    );
     wrong(json!({"spec": {"nope": 1}}), "422 strict decoding error: unknown field \"spec.nope\"");
 }
 
@@ -258,7 +320,15 @@ fn json_patches_follow_the_rfc_and_the_library() {
     ] {
         assert!(told(Form::Json, &pod(), &body).unwrap_err().starts_with("422 "), "{body}");
     }
-    refused(Form::Json, json!({}), "400 json: cannot unmarshal object into Go value of type jsonpatch.Patch");
+    let decoding = |body: Value, why: &str| {
+        refused(Form::Json, body, &format!("400 error decoding patch: json: cannot unmarshal {why}"));
+    };
+    decoding(json!({}), "object into Go value of type []handlers.jsonPatchOp");
+    decoding(json!([1]), "number into Go value of type handlers.jsonPatchOp");
+    decoding(json!([{"op": "add", "path": 1}]), "number into Go struct field jsonPatchOp.path of type string");
+    let lenient = |body: &[u8]| patch(POD, &pod(), Form::Json, body, Validation::Ignore).unwrap_err().to_string();
+    assert_eq!(lenient(b"{}"), "json: cannot unmarshal object into Go value of type jsonpatch.Patch");
+    assert_eq!(lenient(b"[1]"), "json: cannot unmarshal number into Go value of type jsonpatch.Operation");
     refused(
         Form::Json,
         json!([{"op": "remove", "path": "/metadata/labels", "why": 1}]),
