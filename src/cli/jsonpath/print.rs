@@ -1,5 +1,6 @@
 //! A template and an object → the text that kubectl prints of them.
 
+use masthead_api::patch::go_value::shown;
 use serde_json::Value;
 
 use crate::cli::jsonpath::eval::{Found, find};
@@ -31,8 +32,9 @@ fn found<'v>(template: &str, object: &'v Value) -> Result<Vec<Vec<Found<'v>>>, S
 
 fn text(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
-        other => for_html(other.to_string()),
+        Value::Null => "null".to_owned(),
+        Value::Array(_) | Value::Object(_) => for_html(value.to_string()),
+        scalar => shown(scalar),
     }
 }
 

@@ -55,16 +55,20 @@ fn write(value: &Value, as_text: bool, out: &mut String) {
     }
 }
 
-/// A boolean or a number; fractions as `%v` has them, with an exponent below 1e-4 and from 1e21 on.
+/// The powers of ten between which Go writes no exponent.
+const PLAIN: std::ops::Range<i32> = -4..6;
+
+/// A boolean or a number, fractions as Go's `%v` has them.
 fn scalar(value: &Value) -> String {
     let Some(number) = value.as_f64().filter(|_| type_name(value) == "float64") else { return value.to_string() };
-    if number == 0.0 || (1e-4..1e21).contains(&number.abs()) {
-        return number.to_string();
-    }
     let text = format!("{number:e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |rest| ('-', rest));
-    format!("{digits}e{sign}{exponent:0>2}")
+    match exponent.parse() {
+        Ok(exponent) if !PLAIN.contains(&exponent) => {
+            format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+        }
+        _ => number.to_string(),
+    }
 }
 
 /// The type that Go decodes it to.
@@ -102,8 +106,9 @@ mod tests {
             (json!([null, "a", 1]), "[<nil> a 1]", "[<nil> a %!s(int64=1)]"),
             (json!({"b": true, "a": {}}), "map[a:map[] b:true]", "map[a:map[] b:%!s(bool=true)]"),
             (json!(1.5), "1.5", "%!s(float64=1.5)"),
-            (json!(1e20), "100000000000000000000", "%!s(float64=100000000000000000000)"),
-            (json!(1e21), "1e+21", "%!s(float64=1e+21)"),
+            (json!(123456.7), "123456.7", "%!s(float64=123456.7)"),
+            (json!(1e6), "1e+06", "%!s(float64=1e+06)"),
+            (json!(0.0), "0", "%!s(float64=0)"),
             (json!(-0.00002), "-2e-05", "%!s(float64=-2e-05)"),
         ] {
             assert_eq!((shown(&value).as_str(), shown_as_text(&value).as_str()), (plain, text), "{value}");
