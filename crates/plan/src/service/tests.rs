@@ -231,6 +231,66 @@ fn what_a_service_asks_for_is_in_its_slices() {
     assert!(world.endpoints("web").is_empty());
 }
 
+/// A name is the number that each pod has for it; what Kubernetes 1.36 writes of the same pods.
+#[test]
+fn ports_by_name_are_those_of_each_pod() {
+    let mut world = World::new();
+    let port = |name: &str, number: i32, protocol: &str| json!([{"name": name, "containerPort": number, "protocol": protocol}]);
+    let plain = |ports: Value| json!({"containers": [{"name": "c", "ports": ports}]});
+    let first = |policy: Value, number: i32| {
+        let init = json!({"name": "i", "restartPolicy": policy, "ports": port("web", number, "TCP")});
+        json!({"containers": [{"name": "c"}], "initContainers": [init]})
+    };
+    for (at, spec) in [
+        plain(port("web", 8080, "TCP")),
+        plain(port("web", 9090, "TCP")),
+        plain(port("other", 1, "TCP")),
+        first(json!("Always"), 7070),
+        first(Value::Null, 7071),
+        plain(port("web", 6060, "UDP")),
+        plain(port("web", 8080, "TCP")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (name, ip) = (format!("p{at}"), format!("10.88.0.{}", at + 1));
+        world.put(json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "n", "uid": name, "labels": {"app": "web"}}, "spec": spec,
+            "status": {"phase": "Running", "podIP": ip, "conditions": [{"type": "Ready", "status": "True"}]}}));
+    }
+    let shown = |world: &World, service: &str| -> Vec<String> {
+        let one = |slice: &Arc<EndpointSlice>| {
+            let ports =
+                slice.ports.iter().map(|p| format!("{}:{}", p.name.as_deref().unwrap_or("?"), p.port.unwrap_or(0)));
+            let mut ports: Vec<String> = ports.collect();
+            ports.sort();
+            let mut ends: Vec<&str> =
+                slice.endpoints.iter().filter_map(|e| e.addresses[0].rsplit('.').next()).collect();
+            ends.sort_unstable();
+            format!("{} {}", ports.join(","), ends.join(","))
+        };
+        let mut all: Vec<String> = world.slices(service).iter().map(one).collect();
+        all.sort();
+        all
+    };
+    let named = json!({"name": "http", "port": 80, "targetPort": "web"});
+    let dns = json!({"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53});
+    world.create(service("two", json!({"selector": {"app": "web"}, "ports": [named, dns]})));
+    assert_eq!(
+        shown(&world, "two"),
+        ["dns:53 3,5,6", "dns:53,http:7070 4", "dns:53,http:8080 1,7", "dns:53,http:9090 2"]
+    );
+    world.create(service("one", json!({"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": "web"}]})));
+    assert_eq!(shown(&world, "one"), [" 3,5,6", ":7070 4", ":8080 1,7", ":9090 2"]);
+    // What users wrote keeps its parts: an address may be in several of them, a part may have no ports.
+    world.create(json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "old", "namespace": "n"}, "subsets": [
+        {"addresses": [{"ip": "10.9.9.1"}], "ports": [{"name": "a", "port": 9090}]},
+        {"addresses": [{"ip": "10.9.9.1"}], "notReadyAddresses": [{"ip": "10.9.9.2"}], "ports": [{"name": "b", "port": 10090, "protocol": "UDP"}]},
+        {"addresses": [{"ip": "10.9.9.3"}]}]}));
+    world.create(service("old", json!({"ports": [{"name": "a", "port": 80}]})));
+    assert_eq!(shown(&world, "old"), [" 3", "a:9090 1", "b:10090 1,2"]);
+}
+
 #[test]
 fn endpoints_that_users_wrote_become_slices() {
     let mut world = World::new();
