@@ -32,6 +32,8 @@ pub fn scale(rollout: &mut Rollout) {
                 resize(rollout, which, within_bound(rollout, which, size));
             }
         }
+        // A set that is taken in while the deployment is paused stays as it is, if it has the size.
+        [only] if rollout.deployment.spec.paused && set(rollout, *only).is_some_and(|s| s.replicas() == size) => {}
         [only] => resize(rollout, *only, within_bound(rollout, *only, size)),
         _ if is_saturated(rollout) => {
             for which in active.into_iter().filter(|which| *which != Which::New) {
@@ -130,4 +132,41 @@ fn share(rollout: &Rollout, set: &Set, to_add: i32, added: i32) -> i32 {
         rounded - current
     };
     if to_add > 0 { fraction.min(left) } else { fraction.max(left) }
+}
+
+#[cfg(test)]
+mod tests {
+    use masthead_api::key::ObjectKey;
+    use masthead_api::kind::registry::REPLICA_SET;
+    use serde_json::{Value, json};
+
+    use crate::workload::sim::manifest;
+    use crate::workload::sim::world::World;
+
+    #[test]
+    fn a_paused_deployment_scales_what_it_takes_in_and_leaves_what_has_its_size() {
+        let check = |replicas: i64, expect: Value| {
+            let labels = json!({"app": "web", "v": "old"});
+            let spec = json!({"containers": [{"name": "c", "image": "web:1"}]});
+            let old = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "old", "labels": labels},
+                "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}}});
+            let web = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
+                "paused": true, "replicas": replicas, "selector": {"matchLabels": {"app": "web"}},
+                "template": {"metadata": {"labels": {"app": "web"}}, "spec": spec}}});
+            let mut world = World::new(1, false);
+            for (object, uid) in [(old, "old"), (web, "web")] {
+                let now = json!(world.time());
+                world.put(manifest::create(object, uid.to_owned(), &now));
+                world.settle();
+            }
+            world.assert_silent();
+            let set = world.get(&ObjectKey::new(REPLICA_SET, "ns", "old"));
+            assert_eq!(set["metadata"]["ownerReferences"][0]["uid"], "web");
+            assert_eq!(json!([set["spec"]["replicas"], set["metadata"]["annotations"]]), expect);
+        };
+        check(2, json!([2, null]));
+        let scaled =
+            json!({"deployment.kubernetes.io/desired-replicas": "4", "deployment.kubernetes.io/max-replicas": "5"});
+        check(4, json!([4, scaled]));
+    }
 }
