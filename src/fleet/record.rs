@@ -71,7 +71,7 @@ impl Record {
     }
 
     /// The smallest number that no node has.
-    pub fn free_number(&self) -> Option<u8> {
+    fn free_number(&self) -> Option<u8> {
         (1..=masthead_agent::fleet::plan::NODES_MAX).find(|n| self.nodes.values().all(|member| member.number != *n))
     }
 

@@ -7,6 +7,7 @@ use masthead_api::kind::registry::KINDS;
 use masthead_api::release::release::HOOKS_SKIP;
 use masthead_chart::capabilities::{Capabilities, KubeVersion};
 use masthead_chart::chart::{Chart, File as ChartFile};
+use masthead_chart::command::missing_dependencies;
 use masthead_chart::error::Error as RenderError;
 use masthead_chart::hook::{DeletePolicy, Hook as RenderedHook};
 use masthead_chart::ignore::{self, Rules};
@@ -132,6 +133,10 @@ pub fn trace(
 }
 
 fn rendered(unit: &Unit, chart: &Arc<Chart>, texts: Vec<Read>, around: Around) -> Result<Rendered, Vec<Problem>> {
+    if let Err(why) = missing_dependencies(chart) {
+        let hint = "`masthead chart dependency build` brings them; commit them with the chart".to_owned();
+        return Err(vec![Problem { hint, ..problem(unit, &why) }]);
+    }
     let values = values(unit, texts)?;
     let mut options = Options::new(&unit.name, &unit.namespace, around.entropy, Moment::from_unix(around.now_s, 0));
     options.capabilities = capabilities();

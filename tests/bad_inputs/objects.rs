@@ -174,6 +174,19 @@ const CASES: &[Case] = &[
         &["must be less than or equal to cpu limit"],
     ),
     refused(
+        "a request below zero and a probe of the past",
+        &[(
+            "apps/x.yaml",
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\nspec:\n  containers:\n    - name: c\n      image: ' '\n      resources: {requests: {cpu: '-1'}}\n      readinessProbe: {tcpSocket: {port: 0}, periodSeconds: -1}\n",
+        )],
+        &[
+            "spec.containers[0].resources.requests[cpu]: Invalid value: \"-1\": must be greater than or equal to 0",
+            "apps/x.yaml:10: Pod/x: spec.containers[0].readinessProbe.periodSeconds: Invalid value: -1",
+            "spec.containers[0].readinessProbe.tcpSocket.port: Invalid value: 0: must be between 1 and 65535",
+            "apps/x.yaml:8: Pod/x: spec.containers[0].image: Invalid value",
+        ],
+    ),
+    refused(
         "two containers of one name",
         &[(
             "apps/x.yaml",

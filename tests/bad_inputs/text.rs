@@ -223,6 +223,93 @@ const CASES: &[Case] = &[
         &["apps/web.yaml:1: Release/web: spec.chart: masthead.lock pins no version of web"],
     ),
     file(
+        "a chart whose dependency is not there",
+        &[
+            (
+                "apps/web/Chart.yaml",
+                "apiVersion: v2\nname: web\nversion: 1.0.0\ndependencies:\n  - {name: db, version: 1.0.0, repository: 'file://../../..'}\n",
+            ),
+            ("apps/web/templates/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n"),
+        ],
+        &["apps/web/Chart.yaml:1: Release/web: found in Chart.yaml, but missing in charts/ directory: db"],
+    ),
+    file(
+        "a chart by the name of the folder above",
+        &[("apps/web/Chart.yaml", "apiVersion: v2\nname: ..\nversion: 1.0.0\n")],
+        &["apps/web/Chart.yaml:1: Release/web: ", "chart.metadata.name \"..\" is not allowed"],
+    ),
+    file(
+        "a chart by the name of a path",
+        &[("apps/web/Chart.yaml", "apiVersion: v2\nname: a/../../b\nversion: 1.0.0\n")],
+        &["apps/web/Chart.yaml:1: Release/web: ", "chart.metadata.name \"a/../../b\" is invalid"],
+    ),
+    file(
+        "a chart whose version clears the screen",
+        &[("apps/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: \"1.0.0\\e[2J\"\n")],
+        &["apps/web/Chart.yaml:1: Release/web: ", "chart.metadata.version"],
+    ),
+    file(
+        "a chart that asks for the environment",
+        &[
+            ("apps/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+            ("apps/web/templates/a.yaml", "a: {{ env \"HOME\" }}\n"),
+        ],
+        &["apps/web/templates/a.yaml:1: ", "function \"env\" not defined"],
+    ),
+    file(
+        "a chart that makes a text of a gigabyte",
+        &[
+            ("apps/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+            ("apps/web/templates/a.yaml", "\n\na: {{ repeat 1000000000 \"x\" }}\n"),
+        ],
+        &["apps/web/templates/a.yaml:3: ", "exceeded the limit of", "for one text"],
+    ),
+    file(
+        "a chart whose text is a template of itself",
+        &[
+            ("apps/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+            ("apps/web/templates/a.yaml", "a: {{ tpl \"{{ tpl .T . }}\" (dict \"T\" \"{{ tpl .T . }}\") }}\n"),
+        ],
+        &["Release/web: error during tpl function execution"],
+    ),
+    file(
+        "a schema that reads a device",
+        &[
+            ("apps/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+            ("apps/web/values.schema.json", "{\"$ref\": \"file:///dev/zero\"}"),
+        ],
+        &["apps/web/Chart.yaml:1: Release/web: ", "references to other files are not followed"],
+    ),
+    file(
+        "a schema that asks the machine's landlord",
+        &[
+            ("apps/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+            ("apps/web/values.schema.json", "{\"properties\": {\"a\": {\"$ref\": \"http://169.254.169.254/latest\"}}}"),
+        ],
+        &["apps/web/Chart.yaml:1: Release/web: ", "references to other places are not followed"],
+    ),
+    file(
+        "a schema that is its own",
+        &[
+            ("apps/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+            ("apps/web/values.schema.json", "{\"$ref\": \"#\"}"),
+        ],
+        &["apps/web/Chart.yaml:1: Release/web: ", "causing reference cycle"],
+    ),
+    file(
+        "a Secret that SOPS has encrypted",
+        &[(
+            "apps/x.yaml",
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: x\nstringData:\n  password: ENC[AES256_GCM,data:abc=]\nsops:\n  mac: ENC[AES256_GCM,data:x]\n",
+        )],
+        &["apps/x.yaml:7: Secret/x: sops: unknown field"],
+    ),
+    bytes(
+        "more than an object may hold",
+        |lab| one(lab, format!("{HEAD}data:\n  a: {}\n", "x".repeat(1_100_000)).as_bytes()),
+        &["apps/x.yaml:1: ConfigMap/x: ", "Too long: may not be more than 1048576 bytes"],
+    ),
+    file(
         "a kustomization",
         &[("apps/kustomization.yaml", "resources: [web.yaml]\n")],
         &["apps/kustomization.yaml:1: ", "kubectl kustomize"],
