@@ -146,7 +146,8 @@ fn pass<'v>(found: &[Found<'v>], filter: &Filter) -> Result<Vec<Found<'v>>, Stri
             let at = |steps: &[Step]| walk(steps, vec![Cow::Borrowed(element)]);
             let left = at(&filter.left);
             let Some((operator, right)) = &filter.right else {
-                out.extend(left.is_ok_and(|left| !left.is_empty()).then_some(Cow::Borrowed(element)));
+                // What fails counts as found, as it does with kubectl.
+                out.extend(left.map_or(true, |left| !left.is_empty()).then_some(Cow::Borrowed(element)));
                 continue;
             };
             let (Some(left), Some(right)) = (only(left?)?, only(at(right)?)?) else { continue };

@@ -81,6 +81,7 @@ mod tests {
             ("{.items[?(@.n!=1)].metadata.name}", "b"),
             ("{.items[?(@.ready==true)].metadata.name}", "a"),
             ("{.items[?(@.nope)].metadata.name}", ""),
+            ("{.items[?(@.ports[9])].metadata.name}", "a b"),
             ("{.items[?(@.nope=='x')].metadata.name}", ""),
             ("{.items[0].ports[?(@.name=='dns')].port}", "53"),
             ("{.items[-1].metadata.name}", "b"),

@@ -207,7 +207,7 @@ impl Printed for Node {
         wide("Internal-IP", "The address inside of the cluster."),
         wide("External-IP", "Addresses outside of the cluster."),
         wide("OS-Image", "The operating system."),
-        wide("Kernel-Version", "The kernel."),
+        wide("Kernel-Version", "The kernel and the architecture."),
         wide("Container-Runtime", "The container runtime and its version."),
     ];
 
@@ -222,6 +222,10 @@ impl Printed for Node {
             |kind: &str| or_none(self.status.addresses.iter().find(|a| a.type_ == kind).map_or("", |a| &a.address));
         let known = |text: &str| -> Value { if text.is_empty() { "<unknown>".into() } else { text.into() } };
         let info = &self.status.node_info;
+        let mut kernel = if info.kernel_version.is_empty() { "<unknown>" } else { &info.kernel_version }.to_owned();
+        if !info.architecture.is_empty() {
+            kernel.push_str(&format!(" ({})", info.architecture));
+        }
         vec![
             self.metadata.name.as_str().into(),
             status.into(),
@@ -231,7 +235,7 @@ impl Printed for Node {
             address("InternalIP"),
             address("ExternalIP"),
             known(&info.os_image),
-            known(&info.kernel_version),
+            kernel.into(),
             known(&info.container_runtime_version),
         ]
     }
@@ -280,5 +284,24 @@ impl Printed for Event {
             count.into(),
             self.metadata.name.as_str().into(),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::kind::registry::NODE;
+    use crate::meta::time::Time;
+    use crate::table::rows::cells;
+
+    #[test]
+    fn a_node_s_kernel_stands_with_its_architecture() {
+        let of = |kernel: &str, architecture: &str| {
+            let info = json!({"kernelVersion": kernel, "architecture": architecture});
+            let node = json!({"metadata": {"name": "n"}, "spec": {}, "status": {"nodeInfo": info}});
+            cells(NODE, &node, Time(0)).unwrap()[8].clone()
+        };
+        assert_eq!([of("6.1", "amd64"), of("", "arm64"), of("6.1", "")], ["6.1 (amd64)", "<unknown> (arm64)", "6.1"]);
     }
 }

@@ -78,12 +78,18 @@ pub fn summary(pod: &Pod) -> Summary {
     if !initializing || is_true("Initialized") {
         all = sidecars;
         let mut running = false;
+        let mut failed = None;
         for container in status.container_statuses.iter().rev() {
             all.add(container);
             let state = &container.state;
             match (&state.waiting, &state.terminated) {
                 (Some(waiting), _) if !waiting.reason.is_empty() => reason.clone_from(&waiting.reason),
-                (_, Some(ended)) => reason = ending(ended),
+                (_, Some(ended)) => {
+                    reason = ending(ended);
+                    if ended.exit_code != 0 {
+                        failed = Some(reason.clone());
+                    }
+                }
                 _ if container.ready && state.running.is_some() => {
                     running = true;
                     ready += 1;
@@ -91,8 +97,13 @@ pub fn summary(pod: &Pod) -> Summary {
                 _ => {}
             }
         }
-        if reason == "Completed" && running {
-            reason = if is_true("Ready") { "Running" } else { "NotReady" }.to_owned();
+        if reason == "Completed" {
+            reason = match failed {
+                _ if running && is_true("Ready") => "Running".to_owned(),
+                Some(why) => why,
+                None if running => "NotReady".to_owned(),
+                None => reason,
+            };
         }
     }
     if pod.metadata.deletion_timestamp.is_some() {
@@ -149,5 +160,35 @@ impl Printed for Pod {
             or_none(&self.status.nominated_node_name),
             gates.into(),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::summary;
+
+    #[test]
+    fn of_ended_containers_the_failure_is_told() {
+        let done = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+        let failed = json!({"terminated": {"exitCode": 2, "reason": "Error"}});
+        let odd = json!({"terminated": {"exitCode": 143, "reason": "Completed"}});
+        let running = json!({"running": {}});
+        for (states, is_ready, expect) in [
+            (vec![&done], false, "Completed"),
+            (vec![&done, &failed], false, "Error"),
+            (vec![&failed, &done], false, "Error"),
+            (vec![&done, &failed, &running], true, "Running"),
+            (vec![&done, &failed, &running], false, "Error"),
+            (vec![&done, &running], false, "NotReady"),
+            (vec![&odd, &running], false, "Completed"),
+        ] {
+            let container = |state: &&Value| json!({"name": "c", "image": "i", "imageID": "", "ready": true, "restartCount": 0, "state": state});
+            let pod = json!({"metadata": {}, "spec": {"containers": []}, "status": {
+                "phase": "Running", "conditions": [{"type": "Ready", "status": if is_ready { "True" } else { "False" }}],
+                "containerStatuses": states.iter().map(container).collect::<Vec<_>>()}});
+            assert_eq!(summary(&serde_json::from_value(pod).unwrap()).reason, expect, "{states:?}");
+        }
     }
 }
