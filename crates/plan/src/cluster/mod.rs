@@ -1,5 +1,6 @@
 //! The cluster as all deciders see it: every live object, what git last asked for, and the indexes over both.
 
+pub mod counted;
 pub mod edit;
 pub mod event;
 pub mod index;

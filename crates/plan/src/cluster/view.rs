@@ -32,7 +32,7 @@ use crate::origin::Origin;
 use crate::service::claims;
 use crate::sync::installed::Installed;
 use crate::sync::release::ReleaseKey;
-use crate::workload::job::streak::{End, Streak, TRACKING};
+use crate::workload::job::streak::Streak;
 
 /// What git last asked for of one object.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +68,7 @@ pub struct Cluster {
     pub(super) services: Index,
     pub(super) faults: Arc<BTreeMap<ObjectKey, Fault>>,
     /// Of each job whose pods were counted since the view was loaded, by its uid: the pods may be gone.
-    streaks: Arc<BTreeMap<String, Streak>>,
+    pub(super) streaks: Arc<BTreeMap<String, Streak>>,
     pub(super) network: Arc<Network>,
 }
 
@@ -162,52 +162,6 @@ impl Cluster {
         }
     }
 
-    /// Notes how a pod ended that its job counts with this change, and forgets jobs that are no more.
-    fn count_end(&mut self, old: &Arc<Object>, new: Option<&Arc<Object>>) {
-        let is = |kind: Kind| old.kind() == kind;
-        if is(Job::KIND) && new.is_none_or(|new| new.meta().uid != old.meta().uid) {
-            if self.streaks.contains_key(&old.meta().uid) {
-                Arc::make_mut(&mut self.streaks).remove(&old.meta().uid);
-            }
-            return;
-        }
-        if !is(Pod::KIND) || !is_tracked(old) || new.is_some_and(|new| is_tracked(new)) {
-            return;
-        }
-        let Some(owner) = controller_of(old) else { return };
-        let job = self.get(&ObjectKey::new(Job::KIND, old.key().namespace.clone(), owner.name.clone()));
-        // A pod that goes with its job is counted by nobody; one that is told to stop as it is let go of is given up.
-        let Some((uid, end)) = job.filter(|job| job.meta().uid == owner.uid).and_then(|job| {
-            let was_told = old.meta().deletion_timestamp.is_some();
-            let last = new.unwrap_or(old).typed::<Pod>().ok()?;
-            let end =
-                End::of(&last).filter(|_| was_told || matches!(last.status.phase.as_str(), "Failed" | "Succeeded"));
-            Some((job.meta().uid.clone(), end?))
-        }) else {
-            return;
-        };
-        let mut streak = self.streaks.get(&uid).cloned().unwrap_or_else(|| self.found(&uid, Some(old.key())));
-        streak.count(self.revision, end);
-        Arc::make_mut(&mut self.streaks).insert(uid, streak);
-    }
-
-    /// How the pods of a job ended that were counted. What was counted before the view was loaded is known of pods that
-    /// are still there.
-    pub fn streak(&self, job: &str) -> Streak {
-        self.streaks.get(job).cloned().unwrap_or_else(|| self.found(job, None))
-    }
-
-    /// What the pods tell that were counted and are still there; `but` one of them.
-    fn found(&self, job: &str, but: Option<&ObjectKey>) -> Streak {
-        let mut found = Streak::default();
-        let is_counted = |pod: &&Arc<Object>| !is_tracked(pod) && pod.meta().deletion_timestamp.is_none();
-        let pods = self.dependents(job).filter(is_counted).filter(|pod| Some(pod.key()) != but);
-        for pod in pods.filter_map(|object| object.typed::<Pod>().ok()) {
-            End::of(&pod).into_iter().for_each(|end| found.count(0, end));
-        }
-        found
-    }
-
     /// The newest revision taken in.
     pub fn revision(&self) -> u64 {
         self.revision
@@ -264,11 +218,6 @@ pub fn is_recovered(object: &Object) -> bool {
     object.kind() == Pod::KIND
         && controller_of(object).is_none()
         && object.meta().annotations.contains_key(RECOVERED_OWNER)
-}
-
-/// Whether a job has still to count a pod.
-fn is_tracked(object: &Object) -> bool {
-    object.meta().finalizers.iter().any(|finalizer| finalizer == TRACKING)
 }
 
 /// Whether controllers adopt objects of this kind.
