@@ -5,12 +5,12 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use futures::StreamExt;
 use masthead_agent::node::host_only::HostOnly;
@@ -30,17 +30,22 @@ use masthead_api::core::pod::Pod;
 use masthead_wire::manifest::NodeManifest;
 use masthead_wire::object::PodEntry;
 use masthead_wire::report::{PodGone, PodStatus};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::daemon::Daemon;
+
+#[path = "../tests/cri/daemon.rs"]
+mod daemon;
+
 /// Calls under way at a time, on both sides; more gain nothing on two cores.
 const CONCURRENCY: usize = 4;
 const IMAGE: &str = "docker.io/bench/busybox:1";
 const ROUNDS: usize = 3;
-/// How long containerd may take to come up, or a pod to go.
+/// How long a pod may take to go.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> Result<()> {
@@ -53,7 +58,7 @@ fn main() -> Result<()> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let containerd = Containerd::start().await?;
+        let containerd = Containerd::start()?;
         let mut ratios = Vec::new();
         for round in 0..ROUNDS {
             let bare = bare(&containerd, round, count).await?;
@@ -70,45 +75,27 @@ fn main() -> Result<()> {
     })
 }
 
-/// A running containerd; it goes with all it made when dropped.
+/// A running containerd and its client.
 struct Containerd {
-    dir: tempfile::TempDir,
-    child: Child,
+    // In the order in which they go.
+    daemon: Daemon,
     client: CriRuntime,
+    cgroup: Cgroup,
 }
 
+/// Where the pods' cgroups are.
+struct Cgroup(String);
+
 impl Containerd {
-    async fn start() -> Result<Self> {
-        let dir = tempfile::tempdir()?;
-        let at = dir.path().display().to_string();
-        std::fs::create_dir_all(dir.path().join("cni"))?;
-        std::fs::write(dir.path().join("config.toml"), config(&at))?;
-        std::fs::write(dir.path().join("cni/10-bench.conflist"), network(&at))?;
+    fn start() -> Result<Self> {
         let said = Command::new("ip").args(["link", "set", "lo", "up"]).status().context("ip")?;
         ensure!(said.success(), "ip link set lo up: {said}");
-        let log = std::fs::File::create(dir.path().join("log"))?;
-        let child = Command::new("containerd")
-            .args(["--config", &format!("{at}/config.toml")])
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .context("containerd")?;
-        let client = CriRuntime::new(&format!("unix://{at}/c.sock"))?;
-        let this = Self { dir, child, client };
-        let until = Instant::now() + PATIENCE;
-        while this.client.version().await.is_err() {
-            if Instant::now() > until {
-                bail!("containerd is not ready: {}", std::fs::read_to_string(this.dir.path().join("log"))?);
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        std::fs::write(this.dir.path().join("image.tar"), image()?)?;
-        let said = Command::new("ctr")
-            .args(["-a", &format!("{at}/c.sock"), "-n", "k8s.io", "images", "import", &format!("{at}/image.tar")])
-            .output()
-            .context("ctr")?;
-        ensure!(said.status.success(), "ctr: {}", String::from_utf8_lossy(&said.stderr));
-        Ok(this)
+        let daemon = Daemon::start(IMAGE, Some(("bench0", "10.98.0.0/22")));
+        let archive = daemon.dir.path().join("image.tar");
+        std::fs::write(&archive, image()?)?;
+        daemon.import(&archive);
+        let client = CriRuntime::new(&daemon.endpoint())?;
+        Ok(Self { daemon, client, cgroup: Cgroup(format!("/masthead-cri-bench-{}", std::process::id())) })
     }
 
     /// Removes every pod.
@@ -124,61 +111,14 @@ impl Containerd {
     }
 
     fn cgroup(&self) -> String {
-        format!("/masthead-cri-bench-{}", std::process::id())
+        self.cgroup.0.clone()
     }
 }
 
-impl Drop for Containerd {
+impl Drop for Cgroup {
     fn drop(&mut self) {
-        let _ = nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap_or_default()),
-            nix::sys::signal::Signal::SIGTERM,
-        );
-        let _ = self.child.wait();
-        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let below = mounts.lines().filter_map(|l| l.split(' ').nth(1)).filter(|p| Path::new(p).starts_with(&self.dir));
-        for path in below.collect::<Vec<_>>().into_iter().rev() {
-            let _ = umount2(Path::new(path), MntFlags::MNT_DETACH);
-        }
-        let _ = masthead_agent::node::cgroups::remove(&self.cgroup());
+        let _ = masthead_agent::node::cgroups::remove(&self.0);
     }
-}
-
-fn config(at: &str) -> String {
-    format!(
-        r#"version = 2
-root = "{at}/root"
-state = "{at}/state"
-[grpc]
-address = "{at}/c.sock"
-[ttrpc]
-address = "{at}/t.sock"
-[plugins."io.containerd.internal.v1.opt"]
-path = "{at}/opt"
-[plugins."io.containerd.grpc.v1.cri"]
-disable_hugetlb_controller = true
-restrict_oom_score_adj = true
-disable_apparmor = true
-sandbox_image = "{IMAGE}"
-[plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "/usr/lib/cni"
-conf_dir = "{at}/cni"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-SystemdCgroup = false
-"#
-    )
-}
-
-fn network(at: &str) -> String {
-    serde_json::json!({
-        "cniVersion": "0.4.0", "name": "bench", "plugins": [{
-            "type": "bridge", "bridge": "bench0", "isDefaultGateway": true,
-            "ipam": {"type": "host-local", "dataDir": format!("{at}/ipam"), "ranges": [[{"subnet": "10.98.0.0/22"}]]},
-        }],
-    })
-    .to_string()
 }
 
 /// A busybox as `docker save` writes it.
@@ -231,7 +171,7 @@ fn pod(whose: &str, round: usize, n: usize) -> serde_json::Value {
 
 /// The requests that the agent sends for its pods, with nothing before, between and after them.
 async fn bare(containerd: &Containerd, round: usize, count: usize) -> Result<Duration> {
-    let dir = containerd.dir.path().join(format!("bare-{round}"));
+    let dir = containerd.daemon.dir.path().join(format!("bare-{round}"));
     let began = Instant::now();
     let one = |n: usize| {
         let dir = dir.join(n.to_string());
@@ -305,9 +245,9 @@ impl Reporter for Ready {
 }
 
 async fn agent(containerd: &Containerd, round: usize, count: usize) -> Result<Duration> {
-    let data: PathBuf = containerd.dir.path().join(format!("agent-{round}"));
+    let data: PathBuf = containerd.daemon.dir.path().join(format!("agent-{round}"));
     // A client of its own, as an agent that starts has.
-    let client = CriRuntime::new(&format!("unix://{}/c.sock", containerd.dir.path().display()))?;
+    let client = CriRuntime::new(&containerd.daemon.endpoint())?;
     let ready = Arc::new(Ready::default());
     let (manifest, receiver) = watch::channel(Some(Arc::new(NodeManifest::default())));
     let shared = Arc::new(Shared {

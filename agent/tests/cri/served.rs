@@ -12,7 +12,7 @@ use crate::cri::suite::{self, Subject};
 async fn the_suite_through_our_own_server() {
     let Some(containerd) = Containerd::start("the suite through our own CRI server") else { return };
     let behind = Arc::new(CriRuntime::new(&containerd.endpoint()).unwrap());
-    let socket = containerd.dir.path().join("ours.sock");
+    let socket = containerd.dir().join("ours.sock");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let path = socket.clone();
     let server = tokio::spawn(async move {
@@ -28,7 +28,7 @@ async fn the_suite_through_our_own_server() {
         runtime: client.clone(),
         images: client,
         image: IMAGE.to_owned(),
-        logs: containerd.dir.path().join("logs"),
+        logs: containerd.dir().join("logs"),
         cgroup_parent: containerd.cgroup_parent(),
         tells_end_of_stdin: true,
     };

@@ -1,6 +1,6 @@
 //! The embedded runtime on this machine, as root.
 
-mod bed;
+pub mod bed;
 mod confine;
 mod crash;
 mod life;

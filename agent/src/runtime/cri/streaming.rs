@@ -146,19 +146,15 @@ enum Speech {
 
 async fn speak(upgraded: Upgraded, stream: Stream, speech: Speech, runtime: Arc<dyn Runtime>) {
     let io = TokioIo::new(upgraded);
-    let can_close = match speech {
-        Speech::Spdy => {
-            let (from, to) = tokio::io::split(io);
-            return streams::run(from, to, stream, runtime).await;
-        }
-        Speech::Tunnel => false,
-        Speech::Messages { can_close } => can_close,
-    };
+    if speech == Speech::Spdy {
+        let (from, to) = tokio::io::split(io);
+        return streams::run(from, to, stream, runtime).await;
+    }
     let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
     let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     match speech {
-        Speech::Tunnel => tunneled(socket, stream, runtime).await,
-        _ => messages::run(socket, stream, can_close, runtime.as_ref()).await,
+        Speech::Messages { can_close } => messages::run(socket, stream, can_close, runtime.as_ref()).await,
+        Speech::Spdy | Speech::Tunnel => tunneled(socket, stream, runtime).await,
     }
 }
 
