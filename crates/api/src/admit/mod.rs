@@ -1,5 +1,7 @@
 //! A manifest to the object that is stored, or to everything that is wrong with it.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::admit::admitted::{Admitted, Visit};
@@ -8,6 +10,7 @@ use crate::decode;
 use crate::kind::Kind;
 use crate::kind::Resource;
 use crate::kind::registry;
+use crate::meta::object_meta::ObjectMeta;
 use crate::validate::error::Errors;
 use crate::validate::meta::{Scope, validate_any, validate_update as validate_meta_update};
 
@@ -170,6 +173,18 @@ fn shape(kind: Kind, value: &mut Value, unknown: Unknown) -> Result<(Problems, P
     })
 }
 
+/// An owner that is named twice in the same way is named once.
+fn drop_repeated_owners(meta: &mut ObjectMeta) {
+    if meta.owner_references.len() < 2 {
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    meta.owner_references.retain(|owner| {
+        let name = (owner.api_version.clone(), owner.kind.clone(), owner.name.clone());
+        seen.insert((owner.uid.clone(), name, owner.controller, owner.block_owner_deletion))
+    });
+}
+
 struct Create<'a> {
     value: Value,
     default_namespace: &'a str,
@@ -216,6 +231,7 @@ impl Visit for Create<'_> {
         meta.deletion_grace_period_seconds = None;
         meta.resource_version.clear();
         meta.self_link.clear();
+        drop_repeated_owners(meta);
         match scope {
             Scope::Cluster => meta.namespace.clear(),
             Scope::Namespaced if meta.namespace.is_empty() => self.default_namespace.clone_into(&mut meta.namespace),
@@ -280,6 +296,7 @@ impl Visit for Update<'_> {
             meta.deletion_grace_period_seconds = before.deletion_grace_period_seconds;
         }
         meta.self_link.clear();
+        drop_repeated_owners(meta);
         new.fill_defaults();
         new.drop_disabled();
         new.prepare_update(&old);

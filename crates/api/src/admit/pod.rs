@@ -14,8 +14,12 @@ const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 /// What the server sets on create.
 pub fn prepare_create(pod: &mut Pod) {
     pod.metadata.generation = 1;
-    pod.status =
-        PodStatus { phase: "Pending".to_owned(), qos_class: qos_class(&pod.spec).to_owned(), ..PodStatus::default() };
+    // A class that is given stays, as in Kubernetes.
+    let mut class = std::mem::take(&mut pod.status.qos_class);
+    if class.is_empty() {
+        qos_class(&pod.spec).clone_into(&mut class);
+    }
+    pod.status = PodStatus { phase: "Pending".to_owned(), qos_class: class, ..PodStatus::default() };
     if !pod.spec.scheduling_gates.is_empty() {
         pod.status.conditions.push(PodCondition {
             type_: "PodScheduled".to_owned(),

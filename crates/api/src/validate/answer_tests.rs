@@ -215,10 +215,31 @@ fn single_fields_are_refused_in_kubernetes_words() {
            \"PreferSameNode\"",
         ],
     );
-    let lease = || object("coordination.k8s.io/v1", "Lease", json!({}));
-    let mut marked = lease();
+    let mut marked = object("coordination.k8s.io/v1", "Lease", json!({}));
     marked["metadata"]["finalizers"] = json!(["mine"]);
     check(marked, &[]);
+    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u", "controller": true});
+    let mut owned = object("v1", "ConfigMap", json!({}));
+    owned["metadata"]["ownerReferences"] = json!([owner, owner]);
+    let stored = admit::create(owned, "default").unwrap();
+    assert_eq!(stored["metadata"]["ownerReferences"], json!([owner]));
+    let mut classed = pod(json!({}));
+    classed["status"] = json!({"qosClass": "Burstable", "phase": "Running"});
+    let stored = admit::create(classed, "default").unwrap();
+    assert_eq!(stored["status"], json!({"phase": "Pending", "qosClass": "Burstable"}));
+    let file = json!([{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "/p", "key": "k"}}}]);
+    let volumes = json!([{"name": "v", "emptyDir": {}}]);
+    check(pod(json!({"volumes": volumes, "containers": [{"name": "c", "image": "c:1", "env": file}]})), &[]);
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "c:1"}]}});
+    let rolling = json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "3"}});
+    let spec = json!({"selector": {"matchLabels": {"a": "b"}}, "template": template, "strategy": rolling});
+    check(
+        object("apps/v1", "Deployment", json!({"spec": spec})),
+        &[
+            "spec.strategy.rollingUpdate.maxSurge: Invalid value: \"3\": a valid percent string must be a numeric string \
+           followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
+        ],
+    );
     let outside = json!({"type": "ExternalName", "externalName": "a.b", "internalTrafficPolicy": "Local"});
     let stored = admit::create(object("v1", "Service", json!({"spec": outside})), "default").unwrap();
     assert_eq!(stored["spec"].get("internalTrafficPolicy"), None);

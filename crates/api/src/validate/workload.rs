@@ -120,7 +120,8 @@ fn validate_rolling(path: &Path<'_>, rolling: &RollingUpdateDeployment, errors: 
     let amount = |value: &IntOrString| match value {
         IntOrString::Int(n) => *n,
         IntOrString::String(text) if name::percent(text).is_empty() => value.percent().unwrap_or_default(),
-        IntOrString::String(_) => 0,
+        // A number as text counts here, although it is refused.
+        IntOrString::String(text) => text.parse().unwrap_or(0),
     };
     if amount(unavailable) == 0 && amount(surge) == 0 {
         errors.invalid(&unavailable_at, unavailable, "may not be 0 when `maxSurge` is 0");

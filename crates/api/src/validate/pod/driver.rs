@@ -5,7 +5,7 @@ use crate::core::volume_driver::{
     AzureDiskVolumeSource, FCVolumeSource, FlexVolumeSource, FlockerVolumeSource, ISCSIVolumeSource,
     QuobyteVolumeSource, StorageOSVolumeSource,
 };
-use crate::validate::error::Errors;
+use crate::validate::error::{Errors, Shown};
 use crate::validate::name;
 use crate::validate::path::Path;
 use crate::validate::pod::place::validate_descending_path;
@@ -285,7 +285,7 @@ fn validate_azure_disk(path: &Path<'_>, v: &AzureDiskVolumeSource, errors: &mut 
         ("https://", "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd")
     };
     if !v.disk_uri.starts_with(prefix) {
-        errors.not_supported(&path.child("diskURI"), &v.disk_uri, &[form]);
+        errors.not_supported_shown(&path.child("diskURI"), v.disk_uri.shown(), &[form]);
     }
 }
 

@@ -2,11 +2,11 @@
 
 use crate::core::env::{EnvFromSource, EnvVar, ObjectFieldSelector, ResourceFieldSelector};
 use crate::core::pod::PodSpec;
-use crate::validate::error::Errors;
+use crate::validate::error::{Errors, Shown};
 use crate::validate::name;
 use crate::validate::path::Path;
 use crate::validate::pod::common::visit_containers;
-use crate::validate::pod::place::validate_local_path;
+use crate::validate::pod::place::validate_no_backsteps;
 
 /// Fields that a variable can take, sorted.
 pub const ENV_FIELDS: &[&str] = &[
@@ -93,7 +93,7 @@ fn validate_value_from(path: &Path<'_>, var: &EnvVar, errors: &mut Errors) {
             errors.invalid_each(&at.child("volumeName"), &file.volume_name, name::dns_label(&file.volume_name));
         }
         if !errors.required_text(&at.child("path"), &file.path) {
-            validate_local_path(&at.child("path"), &file.path, errors);
+            validate_no_backsteps(&at.child("path"), &file.path, errors);
         }
     }
     if sources == 0 {
@@ -168,8 +168,8 @@ pub fn validate_resource_field(path: &Path<'_>, field: &ResourceFieldSelector, f
     let huge = resource.starts_with("requests.hugepages-") || resource.starts_with("limits.hugepages-");
     if file && field.container_name.is_empty() {
         errors.required(&path.child("containerName"), "");
-    } else if !errors.required_text(&path.child("resource"), resource) && !huge {
-        errors.one_of(&path.child("resource"), resource, RESOURCES);
+    } else if !errors.required_text(&path.child("resource"), resource) && !huge && !RESOURCES.contains(&resource) {
+        errors.not_supported_shown(&path.child("resource"), resource.shown(), RESOURCES);
     }
     validate_divisor(path, field, huge, errors);
 }
