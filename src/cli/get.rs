@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use masthead_api::kind::Kind;
 use masthead_api::table::text::{Options, Printer};
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use crate::cli::jsonpath::print;
 use crate::cli::output::{Output, Outputs};
 use crate::cli::sort;
 use crate::cli::target::{self, Asked, Namespace, collection, display, object, with_query};
+use crate::client::error::Error as Refused;
 use crate::client::locate;
 use crate::client::rest::{JSON, Rest, TABLE};
 
@@ -108,11 +109,33 @@ fn list_path(args: &Args, kind: Kind, extra: &[(&str, &str)]) -> String {
     with_query(&collection(kind, namespace), &parameters)
 }
 
+/// kubectl's own words around what the server says of a list that cannot be had.
+fn unlisted(args: &Args, kind: Kind, error: Error) -> Error {
+    match error.downcast::<Refused>() {
+        Ok(Refused::Status { code, reason, message, details })
+            if ["BadRequest", "NotFound"].contains(&reason.as_str()) =>
+        {
+            let info = kind.info();
+            let what = format!("{}/{}, Resource={}", info.group, info.version, info.plural);
+            let message = match (args.selector.as_str(), args.field_selector.as_str()) {
+                ("", "") => format!("Unable to list {what:?}: {message}"),
+                (labels, fields) => format!(
+                    "Unable to find {what:?} that match label selector {labels:?}, field selector {fields:?}: {message}"
+                ),
+            };
+            Refused::Status { code, reason, message, details }.into()
+        }
+        Ok(other) => other.into(),
+        Err(error) => error,
+    }
+}
+
 /// A list, page by page; `rows` or `items` of all pages stand in the first.
 async fn listed(args: &Args, rest: &Rest, kind: Kind, extra: (&str, &str), accept: &str) -> Result<Value> {
     let limit = if args.chunk_size == 0 { String::new() } else { args.chunk_size.to_string() };
     let page = async |next: &str| {
-        rest.get_as(&list_path(args, kind, &[extra, ("limit", &limit), ("continue", next)]), accept).await
+        let path = list_path(args, kind, &[extra, ("limit", &limit), ("continue", next)]);
+        rest.get_as(&path, accept).await.map_err(|error| unlisted(args, kind, error))
     };
     let next = |list: &Value| list.pointer("/metadata/continue").and_then(Value::as_str).map(str::to_owned);
     let mut all = page("").await?;
@@ -246,7 +269,7 @@ impl Get<'_> {
 fn found(args: &Args, answer: Result<Value>, failed: &mut bool) -> Result<Option<Value>> {
     match answer {
         Ok(value) => Ok(Some(value)),
-        Err(error) => match error.downcast_ref::<crate::client::error::Error>() {
+        Err(error) => match error.downcast_ref::<Refused>() {
             Some(refused) if refused.is_not_found() => {
                 if !args.ignore_not_found {
                     eprintln!("{refused}");

@@ -51,6 +51,8 @@ const LINES: &[&str] = &[
     "get pods --chunk-size=1 -A -o name",
     "get pods/nothing svc/web",
     "get pod web-5d8f-aaaaa -l app=web",
+    "get pods --field-selector spec.x=1",
+    "get deploy -l a=b=c",
     "get --raw /healthz",
     "get --raw /api/v1/nothing",
     "get pods -o jsonpath={.items[?(@.metadata.labels.app==\"web\")].metadata.name}",
