@@ -117,6 +117,7 @@ mod tests {
             ("{.items[?(@.n=='x')]}", "incompatible types for comparison"),
             ("{.items[?(@.ports=='x')]}", "invalid type for comparison"),
             ("{.items[?(@.n=1)]}", "unrecognized filter operator ="),
+            ("{.items[?(@.ports[*].port==80)]}", "can only compare one element at a time"),
             ("{end}", "not in range, nothing to end"),
             ("{foo}", "unrecognized identifier foo"),
         ] {
