@@ -1,8 +1,9 @@
 //! Deadlines that move with each step → one timer that is seldom touched.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A deadline. It is moved at each step of a connection; the timer behind it follows only when it fires or must be earlier.
@@ -35,7 +36,7 @@ impl Clock {
         if self.due < self.fires {
             self.move_timer();
         }
-        while self.sleep.as_mut().poll(cx).is_ready() {
+        while self.poll_timer(cx).is_ready() {
             if self.due <= self.fires {
                 return Poll::Ready(());
             }
@@ -47,8 +48,45 @@ impl Clock {
         Poll::Pending
     }
 
+    /// Asks the timer, which knows then whom to wake. Within tokio's budget one that is asked by a task that has used it up
+    /// would know nobody.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        pin!(unconstrained(self.sleep.as_mut())).poll(cx)
+    }
+
     fn move_timer(&mut self) {
         self.fires = self.due;
         self.sleep.as_mut().reset(self.due);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_has_done_all_it_may_is_woken_at_the_deadline() {
+        for is_moved in [false, true] {
+            let now = Instant::now();
+            let mut clock = Clock::new(now + Duration::from_secs(if is_moved { 3600 } else { 0 }));
+            let mut is_spent = false;
+            let fires = poll_fn(|cx| {
+                if !std::mem::replace(&mut is_spent, true) {
+                    if is_moved {
+                        assert!(clock.poll(cx).is_pending());
+                    }
+                    while has_budget_remaining() && pin!(consume_budget()).poll(cx).is_ready() {}
+                    clock.set(now + Duration::from_millis(5));
+                }
+                clock.poll(cx)
+            });
+            timeout(Duration::from_secs(60), fires).await.expect("nobody wakes the task");
+        }
     }
 }
