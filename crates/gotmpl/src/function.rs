@@ -17,6 +17,8 @@ pub enum Param {
     Bool,
     /// A signed integer: `Value::Int` of that kind.
     Int(IntKind),
+    /// A named signed integer, by the name that `type_name` of its objects gives: `Value::Int` of that kind.
+    Named(&'static str, IntKind),
     /// An unsigned integer: `Value::Uint` of that kind.
     Uint(UintKind),
     /// `float64`: `Value::Float`.
@@ -56,7 +58,7 @@ impl Param {
             Param::StrList => "[]string",
             Param::Bytes => "[]uint8",
             Param::Error => "error",
-            Param::Struct(name) | Param::Pointer(name) => name,
+            Param::Struct(name) | Param::Pointer(name) | Param::Named(name, _) => name,
         }
     }
 }

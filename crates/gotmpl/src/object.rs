@@ -45,9 +45,31 @@ pub trait Object {
         None
     }
 
+    /// What its `GoString` method gives, where it has one.
+    fn go_string(&self) -> Option<String> {
+        None
+    }
+
+    /// Another number of a named number's type, for loops over one.
+    fn renumbered(&self, number: i64) -> Option<Value> {
+        let _ = number;
+        None
+    }
+
     /// All fields in the order of the struct, with their names, for printing.
     fn fields(&self) -> Vec<(&'static str, Value)> {
         Vec::new()
+    }
+
+    /// The field that is an embedded struct.
+    fn embedded(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The members as goyaml writes them by the tags of the struct; `None` where the fields' names in small letters are
+    /// all there is to it.
+    fn yaml_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        None
     }
 
     /// The map, list, string or number that a named type is made of.

@@ -377,7 +377,11 @@ impl<'a> Events<'a> {
 
     fn flow_pair_key(&mut self) -> Next<'a> {
         match self.scanner.peek()? {
-            Kind::Value | Kind::FlowEntry | Kind::FlowSequenceEnd => self.empty_scalar(State::FlowPairValue),
+            Kind::Value | Kind::FlowEntry | Kind::FlowSequenceEnd => {
+                // libyaml passes what shows that the key is empty, and misses it then.
+                self.scanner.take();
+                self.empty_scalar(State::FlowPairValue)
+            }
             _ => self.node_then(State::FlowPairValue, false, false),
         }
     }

@@ -18,6 +18,8 @@ struct SimpleKey {
     possible: bool,
     /// It stands where the block mapping goes on, so it must be a key.
     required: bool,
+    /// Whether Go's scanner does not wait for its `:` any more; one that comes makes it a key all the same.
+    forgotten: bool,
     token: usize,
     mark: Mark,
     column: isize,
@@ -105,7 +107,7 @@ impl<'a> Scanner<'a> {
     fn may_become_key(&mut self, level: u32) -> Result<bool, Error> {
         let taken = self.tokens_taken;
         match self.simple_keys.get(level as usize) {
-            Some(key) if key.possible && key.token == taken => self.is_key_fresh(level as usize),
+            Some(key) if key.possible && !key.forgotten && key.token == taken => self.is_key_fresh(level as usize),
             _ => Ok(false),
         }
     }
@@ -157,37 +159,14 @@ impl<'a> Scanner<'a> {
         Error { go_line: (here > 0).then_some(here + 1), ..self.fault_at(mark, Fault::Syntax(words)) }
     }
 
-    /// A key that was due at `mark` has no `:`. Go's scanner forgets that an empty `{}` or `[]` may be a key, so there the
-    /// grammar's fault comes first.
+    /// A key that was due at `mark` has no `:`.
     fn lost_key(&self, mark: Mark) -> Error {
-        let rest = &self.text.as_bytes()[mark.at..];
-        let inner = rest[1.min(rest.len())..].trim_ascii_start();
-        let is_empty = matches!((rest.first(), inner.first()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')));
-        // After a `:` or a `-` it is taken for the value that is due, and only the next key finds it unfinished.
-        let is_value = self.text[..mark.at].trim_end().ends_with([':', '-']);
-        if is_empty && !is_value {
-            let words = match self.stands_in_sequence(mark) {
-                true => "did not find expected '-' indicator",
-                false => "did not find expected key",
-            };
-            return self.grammar_error_at(mark, words);
-        }
         let mut error = self.error_at(mark, "could not find expected ':'");
         // At the end libyaml stands in a line of its own.
         if self.ended && self.pos > self.line_start {
             error.go_line = Some(self.first_line + self.line + 2);
         }
         error
-    }
-
-    /// Whether the line before `mark` that has something in its column has a `-` there.
-    fn stands_in_sequence(&self, mark: Mark) -> bool {
-        let before = &self.text[..mark.at];
-        let start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = mark.at - start;
-        let above = before[..start].lines().rev().filter_map(|line| line.as_bytes().get(column..));
-        let mut entries = above.filter(|rest| rest.first().is_some_and(|byte| *byte != b' '));
-        entries.next().is_some_and(|rest| matches!(rest, [b'-'] | [b'-', b' ', ..]))
     }
 
     /// A fault of the grammar, for which Go names the line before.
@@ -212,6 +191,14 @@ impl<'a> Scanner<'a> {
 
     fn push(&mut self, kind: Kind, mark: Mark) {
         self.tokens.push_back(Token::bare(kind, mark));
+    }
+
+    /// Puts a token before the one of a number, or behind all where that was taken.
+    fn insert(&mut self, number: usize, token: Token<'a>) {
+        match number.checked_sub(self.tokens_taken) {
+            Some(at) => self.tokens.insert(at, token),
+            None => self.tokens.push_back(token),
+        }
     }
 
     fn next_number(&self) -> usize {
@@ -264,8 +251,8 @@ impl<'a> Scanner<'a> {
     /// Skips blanks, comments and line breaks.
     fn skip_to_token(&mut self) {
         loop {
-            if self.byte(0) == 0xEF && self.pos == self.line_start && self.text[self.pos..].starts_with('\u{FEFF}') {
-                // A byte order mark at the start of a line has no width here.
+            if self.pos == 0 && self.first_line == 0 && self.text.starts_with('\u{FEFF}') {
+                // A second byte order mark has no width; any other is a character like those of words.
                 self.pos += 3;
                 self.line_start = self.pos;
             }
@@ -335,7 +322,8 @@ impl<'a> Scanner<'a> {
             return Ok(NO_LEVEL);
         }
         self.remove_simple_key()?;
-        let key = SimpleKey { possible: true, required, token: self.next_number(), mark: self.mark(), column };
+        let (token, mark) = (self.next_number(), self.mark());
+        let key = SimpleKey { possible: true, required, forgotten: false, token, mark, column };
         let last = self.simple_keys.len() - 1;
         self.simple_keys[last] = key;
         Ok(last as u32)
@@ -363,7 +351,7 @@ impl<'a> Scanner<'a> {
         }
         let token = Token::bare(kind, mark);
         match number {
-            Some(number) => self.tokens.insert(number.saturating_sub(self.tokens_taken), token),
+            Some(number) => self.insert(number, token),
             None => self.tokens.push_back(token),
         }
         Ok(())
@@ -409,7 +397,7 @@ impl<'a> Scanner<'a> {
 
     fn fetch_flow_start(&mut self, kind: Kind) -> Result<(), Error> {
         let level = self.save_simple_key()?;
-        self.simple_keys.push(SimpleKey::default());
+        self.simple_keys.push(SimpleKey { token: self.next_number(), ..SimpleKey::default() });
         self.flow_level += 1;
         if self.flow_level + self.indents.len() > self.depth {
             return Err(self.limit_depth());
@@ -427,7 +415,11 @@ impl<'a> Scanner<'a> {
         self.remove_simple_key()?;
         if self.flow_level > 0 {
             self.flow_level -= 1;
-            self.simple_keys.pop();
+            let inner = self.simple_keys.pop();
+            // Nothing in it could be a key: then what Go's scanner knows under its number is what opened it.
+            if let (Some(inner), Some(outer)) = (inner, self.simple_keys.last_mut()) {
+                outer.forgotten |= outer.token == inner.token;
+            }
         }
         self.simple_key_allowed = false;
         self.push(kind, self.mark());
@@ -475,7 +467,7 @@ impl<'a> Scanner<'a> {
         let last = self.simple_keys.len() - 1;
         if self.is_key_fresh(last)? {
             let key = self.simple_keys[last];
-            self.tokens.insert(key.token.saturating_sub(self.tokens_taken), Token::bare(Kind::Key, key.mark));
+            self.insert(key.token, Token::bare(Kind::Key, key.mark));
             self.roll_indent(key.column, Some(key.token), Kind::BlockMappingStart, key.mark)?;
             self.simple_keys[last].possible = false;
             self.simple_key_allowed = false;

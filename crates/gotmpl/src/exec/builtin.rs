@@ -64,7 +64,7 @@ impl Execution<'_> {
             Builtin::Print | Builtin::Println | Builtin::Printf => self.printed(builtin, args),
             Builtin::Html | Builtin::Js | Builtin::Urlquery => {
                 let mut text = Vec::new();
-                print::sprint(&mut text, &shown(args))?;
+                print::sprint_pointed(&mut text, &shown(args))?;
                 let mut out = Vec::with_capacity(text.len() + 16);
                 match builtin {
                     Builtin::Html => escape::html(&mut out, &text),

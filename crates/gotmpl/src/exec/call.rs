@@ -184,7 +184,7 @@ impl Execution<'_> {
                 (Some(Value::Str(tree.file.strings[text as usize].clone())), "string")
             }
             (Param::Str, _) => (None, "string"),
-            (Param::Int(kind), _) => {
+            (Param::Int(kind) | Param::Named(_, kind), _) => {
                 (number.and_then(|number| number.int).map(|int| Value::Int(kind, wrap_int(kind, int))), "integer")
             }
             (Param::Uint(kind), _) => {

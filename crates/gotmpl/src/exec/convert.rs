@@ -7,7 +7,10 @@ use crate::value::Value;
 
 /// May a nil be passed?
 pub(crate) fn can_be_nil(param: Param) -> bool {
-    !matches!(param, Param::Str | Param::Bool | Param::Int(_) | Param::Uint(_) | Param::Float | Param::Struct(_))
+    !matches!(
+        param,
+        Param::Str | Param::Bool | Param::Int(_) | Param::Named(..) | Param::Uint(_) | Param::Float | Param::Struct(_)
+    )
 }
 
 /// The nil of a type that has one.
@@ -30,6 +33,7 @@ pub(crate) fn assign(value: &Value, param: Param) -> Option<Value> {
         (Param::Bytes, Value::Bytes(_)) => true,
         (Param::Int(kind), Value::Int(other, _)) => kind == *other,
         (Param::Uint(kind), Value::Uint(other, _)) => kind == *other,
+        (Param::Named(name, _), Value::Object(object)) if object.type_name() == name => return object.underlying(),
         (Param::Map, Value::Map(map)) => return assign_map(map, &MAP_ANY),
         (Param::StrMap, Value::Map(map)) => return assign_map(map, &MAP_STR),
         (Param::List, Value::List(list)) => return assign_list(list, &LIST_ANY),

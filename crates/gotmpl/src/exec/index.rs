@@ -125,6 +125,6 @@ pub(crate) fn length(item: &Typed) -> Result<usize, String> {
         Value::Str(text) | Value::Number(text) | Value::Bytes(text) => Ok(text.len()),
         Value::List(list) => Ok(list.len()),
         Value::Map(map) => Ok(map.len()),
-        other => Err(format!("len of type {}", other.type_name().trim_start_matches('*'))),
+        _ => Err(format!("len of type {}", item.value.type_name().trim_start_matches('*'))),
     }
 }

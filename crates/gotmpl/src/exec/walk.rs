@@ -2,6 +2,7 @@
 use crate::exec::execution::{Execution, Frame, Result, Typed, Variable};
 use crate::fmt::print;
 use crate::kind::Elem;
+use crate::object::Object;
 use crate::parse::tree::{At, Branch, ListId, NodeId, NodeKind, Pipe, TemplateCall, Tree};
 use crate::quote;
 use crate::value::Value;
@@ -99,7 +100,7 @@ impl Execution<'_> {
                 };
                 if let Some(text) = in_place {
                     self.out.extend_from_slice(text.as_bytes());
-                } else if let Err(text) = print::append(&mut self.out, value) {
+                } else if let Err(text) = print::append_pointed(&mut self.out, value) {
                     return self.fail(frame, &text);
                 }
             }
@@ -137,11 +138,14 @@ impl Execution<'_> {
     fn range(&mut self, frame: &mut Frame<'_>, dot: &Typed, branch: Branch) -> Result<()> {
         let mark = self.vars.len();
         let value = self.pipeline(frame, dot, branch.pipe)?;
-        let value = match value {
-            Value::Object(object) => object.underlying().unwrap_or(Value::Object(object)),
-            value => value,
+        let (value, named) = match value {
+            Value::Object(object) => match object.underlying() {
+                Some(inner) => (inner, Some(object)),
+                None => (Value::Object(object), None),
+            },
+            value => (value, None),
         };
-        let ran = self.iterate(frame, &branch, &value)?;
+        let ran = self.iterate(frame, &branch, &value, named.as_deref())?;
         if !ran && let Some(list) = branch.otherwise {
             self.nested(frame, dot, list)?;
         }
@@ -149,8 +153,14 @@ impl Execution<'_> {
         Ok(())
     }
 
-    /// Runs the body for each element; false if there is none.
-    fn iterate(&mut self, frame: &mut Frame<'_>, branch: &Branch, value: &Value) -> Result<bool> {
+    /// Runs the body for each element; false if there is none. Numbers up to one of a named type are of that type.
+    fn iterate(
+        &mut self,
+        frame: &mut Frame<'_>,
+        branch: &Branch,
+        value: &Value,
+        named: Option<&dyn Object>,
+    ) -> Result<bool> {
         let pipe = &frame.tree.file.pipes[branch.pipe.0 as usize];
         let interface = |elem| matches!(elem, Elem::Any);
         match value {
@@ -158,7 +168,8 @@ impl Execution<'_> {
             Value::Int(kind, count) => {
                 self.refuse_two(frame, pipe, value)?;
                 for at in 0..*count {
-                    let elem = Typed::plain(Value::Int(*kind, at));
+                    let elem = named.and_then(|named| named.renumbered(at)).unwrap_or(Value::Int(*kind, at));
+                    let elem = Typed::plain(elem);
                     if self.turn(frame, branch, Typed::default(), elem)? == Flow::Break {
                         break;
                     }
@@ -207,7 +218,7 @@ impl Execution<'_> {
             }
             value => {
                 let mut shown = b"range can't iterate over ".to_vec();
-                match print::append(&mut shown, value) {
+                match print::append_pointed(&mut shown, value) {
                     Ok(()) => self.fail(frame, &crate::string::lossy(&shown)),
                     Err(text) => self.fail(frame, &text),
                 }

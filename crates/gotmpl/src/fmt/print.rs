@@ -45,6 +45,22 @@ pub fn append(out: &mut Vec<u8>, value: &Value) -> Result<(), String> {
     Ok(())
 }
 
+/// `append` of what a pointer points to, where no method says how the pointer prints: what an action shows.
+pub(crate) fn append_pointed(out: &mut Vec<u8>, value: &Value) -> Result<(), String> {
+    let start = out.len();
+    append(out, value)?;
+    unpoint(out, start, value);
+    Ok(())
+}
+
+/// Takes the mark of a pointer from what was printed behind a place.
+fn unpoint(out: &mut Vec<u8>, start: usize, value: &Value) {
+    let marked = matches!(value, Value::Object(object) if object.kind() == Kind::Ptr && object.string().is_none());
+    if marked && out.get(start) == Some(&b'&') {
+        out.remove(start);
+    }
+}
+
 /// `fmt.Sprint(value)`, which is `fmt.Sprintf("%v", value)`. Fails on what has no stable text: cycles and pointers.
 pub fn display(value: &Value) -> Result<Str, String> {
     match value {
@@ -59,6 +75,16 @@ pub fn display(value: &Value) -> Result<Str, String> {
 
 /// Appends what `fmt.Sprint(args...)` gives: spaces between two values of which none is a string.
 pub fn sprint(out: &mut Vec<u8>, args: &[Value]) -> Result<(), String> {
+    sprint_as(out, args, |_, _, _| {})
+}
+
+/// `sprint` of what pointers point to: what escapers show.
+pub(crate) fn sprint_pointed(out: &mut Vec<u8>, args: &[Value]) -> Result<(), String> {
+    sprint_as(out, args, unpoint)
+}
+
+/// `sprint` with a change to what each value printed.
+fn sprint_as(out: &mut Vec<u8>, args: &[Value], change: fn(&mut Vec<u8>, usize, &Value)) -> Result<(), String> {
     let mut printer = Printer::new(out);
     let mut after_string = false;
     for (at, arg) in args.iter().enumerate() {
@@ -66,7 +92,9 @@ pub fn sprint(out: &mut Vec<u8>, args: &[Value]) -> Result<(), String> {
         if at > 0 && !is_string && !after_string {
             printer.fmt.write(b" ");
         }
+        let start = printer.fmt.out.len();
         printer.arg(arg, 'v');
+        change(printer.fmt.out, start, arg);
         after_string = is_string;
     }
     printer.finish()
@@ -329,12 +357,18 @@ impl<'o> Printer<'o> {
         if let Some(complex) = object.as_any().downcast_ref::<Complex>() {
             return self.complex(*complex, verb, arg);
         }
+        if self.fmt.flags.sharp_v
+            && !self.erroring
+            && let Some(text) = object.go_string()
+        {
+            return self.fmt.string(text.as_bytes());
+        }
         let wants_text = !self.erroring && !self.fmt.flags.sharp_v && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q');
         if let Some(text) = wants_text.then(|| object.string()).flatten() {
             return self.string(text.as_bytes(), verb, arg);
         }
         if let Some(inner) = object.underlying() {
-            return self.underlying(object, &inner, verb, depth);
+            return self.underlying(object, &inner, verb, depth, arg);
         }
         if object.kind() == Kind::Ptr {
             match verb {
@@ -380,8 +414,11 @@ impl<'o> Printer<'o> {
         }
     }
 
-    /// A named map or list prints as what it is made of, but for its name under `%#v`.
-    fn underlying(&mut self, object: &dyn Object, inner: &Value, verb: char, depth: u32) {
+    /// A named map, list or number prints as what it is made of, but for its name under `%#v` and where a verb is wrong.
+    fn underlying(&mut self, object: &dyn Object, inner: &Value, verb: char, depth: u32, arg: Arg<'_>) {
+        if let Value::Int(_, int) = inner {
+            return self.integer(int.unsigned_abs(), *int as u64, *int < 0, verb, true, arg);
+        }
         if self.fmt.flags.sharp_v && inner.is_container() {
             let start = self.fmt.out.len();
             self.value(inner, verb, depth + 1);

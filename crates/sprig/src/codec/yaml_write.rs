@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use masthead_gotmpl::json;
+use masthead_gotmpl::kind::Kind;
 use masthead_gotmpl::map::Entry;
 use masthead_gotmpl::object::Object;
 use masthead_gotmpl::string::Str;
@@ -96,17 +97,17 @@ impl Walk {
             self.writer.text(&object.string().unwrap_or_default());
         } else if let Some(inner) = object.underlying() {
             self.value(&inner, depth + 1)?;
+        } else if object.kind() == Kind::Complex128 {
+            return Err(format!("cannot marshal type: {}", object.type_name()));
         } else {
-            // Fields by their names in small letters, in the order of the struct; what is private is left out.
-            let mut fields = object.fields();
-            fields.retain(|(name, _)| name.starts_with(|c: char| c.is_ascii_uppercase()));
+            let fields = members(object);
             if fields.is_empty() {
                 self.writer.empty_map();
                 return Ok(());
             }
             self.writer.begin_map();
             for (name, value) in fields {
-                self.writer.key(&name.to_ascii_lowercase());
+                self.writer.key(&name);
                 self.value(&value, depth + 1)?;
             }
             self.writer.end();
@@ -155,6 +156,16 @@ impl Walk {
     fn check(&self, is_readable: bool) -> Result<(), String> {
         if is_readable || !self.by_json { Ok(()) } else { Err("yaml: control characters are not allowed".to_owned()) }
     }
+}
+
+/// Fields by their tags, or by their names in small letters, in the order of the struct; what is private is left out.
+fn members(object: &dyn Object) -> Vec<(Cow<'static, str>, Value)> {
+    if let Some(fields) = object.yaml_fields() {
+        return fields.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
+    }
+    let mut fields = object.fields();
+    fields.retain(|(name, _)| name.starts_with(|c: char| c.is_ascii_uppercase()));
+    fields.into_iter().map(|(name, value)| (Cow::Owned(name.to_ascii_lowercase()), value)).collect()
 }
 
 /// Base64 as goyaml v3 breaks it into lines.

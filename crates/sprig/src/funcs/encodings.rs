@@ -37,8 +37,10 @@ pub static FUNCTIONS: [Function; 19] = [
         let read = json_read::read(text(a, 0))?;
         read.fault.map_or(Ok(read.value), Err)
     }),
-    fixed("toYaml", &[ANY], |_, a| Ok(yaml(at(a, 0), Dialect::V2))),
-    fixed("toYamlPretty", &[ANY], |_, a| Ok(yaml(at(a, 0), Dialect::V3))),
+    // Helm swallows errors of this one.
+    fixed("toYaml", &[ANY], |_, a| Ok(yaml(at(a, 0), Dialect::V2).unwrap_or_else(|_| Value::from("")))),
+    // What this one can't write makes the library panic.
+    fixed("toYamlPretty", &[ANY], |_, a| yaml(at(a, 0), Dialect::V3)),
     fixed("fromYaml", &[S], from_yaml),
     fixed("fromYamlArray", &[S], from_yaml_array),
     fixed("toToml", &[ANY], |_, a| match at(a, 0) {
@@ -52,10 +54,10 @@ pub static FUNCTIONS: [Function; 19] = [
     fixed("b32dec", &[S], |_, a| Ok(base32::decode(text(a, 0)).map_or_else(Value::from, Value::str))),
 ];
 
-/// Text without its last line break; empty where Go fails, as Helm swallows errors here.
-fn yaml(value: &Value, dialect: Dialect) -> Value {
-    let text = yaml_write::write(value, dialect).unwrap_or_default();
-    Value::from(text.strip_suffix('\n').unwrap_or(&text))
+/// Text without its last line break.
+fn yaml(value: &Value, dialect: Dialect) -> Result<Value, String> {
+    let text = yaml_write::write(value, dialect)?;
+    Ok(Value::from(text.strip_suffix('\n').unwrap_or(&text)))
 }
 
 /// Helm's way to tell an error: the member `Error` beside what was read until then.

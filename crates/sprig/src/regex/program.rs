@@ -144,7 +144,7 @@ impl Regex {
         let mut parts = Vec::new();
         let (mut begin, mut end) = (0, 0);
         for (start, stop) in self.find_all(text, limit) {
-            if usize::try_from(limit - 1).is_ok_and(|most| parts.len() == most) {
+            if limit > 0 && usize::try_from(limit - 1).is_ok_and(|most| parts.len() == most) {
                 break;
             }
             end = start;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use masthead_gotmpl::function::{Call, Param, Signature};
 use masthead_gotmpl::kind::{Kind, UintKind};
 use masthead_gotmpl::object::Object;
+use masthead_gotmpl::string::Str;
 use masthead_gotmpl::value::Value;
 
 use super::version::Version;
@@ -50,7 +51,7 @@ impl Object for VersionObject {
     fn method(&self, name: &str) -> Option<Signature> {
         match name {
             "Major" | "Minor" | "Patch" | "Prerelease" | "Metadata" | "String" | "IncMajor" | "IncMinor"
-            | "IncPatch" => Some(NONE),
+            | "IncPatch" | "MarshalJSON" | "MarshalText" | "Value" => Some(NONE),
             "SetPrerelease" | "SetMetadata" => Some(TEXT),
             "Original" if self.pointer => Some(NONE),
             "Compare" | "LessThan" | "LessThanEqual" | "GreaterThan" | "GreaterThanEqual" | "Equal" if self.pointer => {
@@ -70,7 +71,9 @@ impl Object for VersionObject {
             "Prerelease" => Value::from(version.prerelease.as_str()),
             "Metadata" => Value::from(version.metadata.as_str()),
             "Original" => Value::from(version.original.as_str()),
-            "String" => Value::from(version.to_string()),
+            "String" | "Value" => Value::from(version.to_string()),
+            "MarshalText" => Value::Bytes(Str::from(version.to_string())),
+            "MarshalJSON" => Value::Bytes(Str::from(format!("\"{version}\""))),
             "IncMajor" => Self::value(version.inc_major()?),
             "IncMinor" => Self::value(version.inc_minor()?),
             "IncPatch" => Self::value(version.inc_patch()?),

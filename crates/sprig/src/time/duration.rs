@@ -45,6 +45,24 @@ fn fraction(part: u64, unit: u64) -> String {
     format!(".{part:0width$}").trim_end_matches('0').to_owned()
 }
 
+/// `Duration.Truncate`: towards zero to a multiple.
+pub fn truncate(length: i64, step: i64) -> i64 {
+    if step <= 0 { length } else { length - length % step }
+}
+
+/// `Duration.Round`: to the nearest multiple, halves away from zero, within what there is.
+pub fn round(length: i64, step: i64) -> i64 {
+    if step <= 0 {
+        return length;
+    }
+    let rest = (length % step).unsigned_abs();
+    let whole = length - length % step;
+    if rest + rest < step.unsigned_abs() {
+        return whole;
+    }
+    if length < 0 { whole.saturating_sub(step) } else { whole.saturating_add(step) }
+}
+
 /// `time.ParseDuration`.
 pub fn parse(text: &[u8]) -> Result<i64, String> {
     let invalid = || format!("time: invalid duration {}", quote(text));

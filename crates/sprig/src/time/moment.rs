@@ -33,14 +33,14 @@ pub struct Wall {
 }
 
 impl Moment {
-    /// A moment of UTC.
+    /// A moment, seen from where the program runs.
     pub fn from_unix(seconds: i64, nanoseconds: u32) -> Self {
-        Self { seconds, nanoseconds: nanoseconds.min(999_999_999), zone: Zone::Utc }
+        Self { seconds, nanoseconds: nanoseconds.min(999_999_999), zone: Zone::Local }
     }
 
     /// Go's zero time.
     pub fn zero() -> Self {
-        Self::from_unix(ZERO_S, 0)
+        Self::from_unix(ZERO_S, 0).within(Zone::Utc)
     }
 
     /// Whether it is Go's zero time.

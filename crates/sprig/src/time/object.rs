@@ -6,6 +6,8 @@ use std::rc::Rc;
 use masthead_gotmpl::function::{Call, Param, Signature};
 use masthead_gotmpl::kind::{IntKind, Kind};
 use masthead_gotmpl::object::Object;
+use masthead_gotmpl::quote::quote;
+use masthead_gotmpl::string::Str;
 use masthead_gotmpl::value::Value;
 
 use super::civil;
@@ -26,8 +28,11 @@ struct Named {
 }
 
 const TIME: &str = "time.Time";
+const DURATION: &str = "time.Duration";
 const INT: Param = Param::Int(IntKind::Int);
 const NONE: Signature = Signature { params: &[], variadic: None };
+/// One `time.Duration`.
+const SPAN: Signature = Signature { params: &[Param::Named(DURATION, IntKind::Int64)], variadic: None };
 
 /// The value of a moment.
 pub fn time(moment: Moment) -> Value {
@@ -55,9 +60,10 @@ impl Object for Time {
     fn method(&self, name: &str) -> Option<Signature> {
         match name {
             "Year" | "Month" | "Day" | "Hour" | "Minute" | "Second" | "Nanosecond" | "Weekday" | "YearDay" | "Unix"
-            | "UnixMilli" | "UnixMicro" | "UnixNano" | "IsZero" | "IsDST" | "UTC" | "Local" | "String" => Some(NONE),
+            | "UnixMilli" | "UnixMicro" | "UnixNano" | "IsZero" | "IsDST" | "UTC" | "Local" | "String" | "GoString"
+            | "MarshalJSON" | "MarshalText" => Some(NONE),
             "Format" => Some(Signature { params: &[Param::Str], variadic: None }),
-            "Add" | "Round" | "Truncate" => Some(Signature { params: &[Param::Int(IntKind::Int64)], variadic: None }),
+            "Add" | "Round" | "Truncate" => Some(SPAN),
             "AddDate" => Some(Signature { params: &[INT, INT, INT], variadic: None }),
             "Sub" | "After" | "Before" | "Equal" | "Compare" => {
                 Some(Signature { params: &[Param::Struct(TIME)], variadic: None })
@@ -88,8 +94,12 @@ impl Object for Time {
             "UnixNano" => int64(moment.seconds.wrapping_mul(1_000_000_000).wrapping_add(nanoseconds)),
             "IsZero" => Value::Bool(moment.is_zero()),
             "IsDST" => Value::Bool(moment.zone.is_dst(moment.seconds)),
-            "UTC" | "Local" => time(moment.within(Zone::Utc)),
+            "UTC" => time(moment.within(Zone::Utc)),
+            "Local" => time(moment.within(Zone::Local)),
             "String" => Value::str(format::format(moment, format::STRING)),
+            "GoString" => Value::from(go_string(moment)),
+            "MarshalJSON" => Value::Bytes(Str::from(format!("\"{}\"", marshaled(moment, "MarshalJSON")?))),
+            "MarshalText" => Value::Bytes(Str::from(marshaled(moment, "MarshalText")?)),
             "Format" => Value::str(format::format(moment, args::text(a, 0))),
             "Add" => time(moment.plus(args::int(a, 0))),
             "Truncate" => time(moment.plus(-moment.beyond(args::int(a, 0)))),
@@ -106,7 +116,7 @@ impl Object for Time {
                 let of_day = wall.hour * 3600 + wall.minute * 60 + wall.second;
                 time(Moment::of_wall(days, of_day, moment.nanoseconds, moment.zone.clone()))
             }
-            "Sub" => named("time.Duration", IntKind::Int64, moment.since(&other())),
+            "Sub" => named(DURATION, IntKind::Int64, moment.since(&other())),
             "After" => Value::Bool(moment.since(&other()) > 0),
             "Before" => Value::Bool(moment.since(&other()) < 0),
             "Compare" => Value::int(moment.since(&other()).signum()),
@@ -118,19 +128,14 @@ impl Object for Time {
         Some(String::from_utf8_lossy(&format::format(&self.0, format::STRING)).into_owned())
     }
 
+    fn go_string(&self) -> Option<String> {
+        Some(go_string(&self.0))
+    }
+
     fn to_json(&self) -> Result<serde_json::Value, String> {
-        let (year, offset) = (self.0.wall().date.year, self.0.offset().1);
-        if !(0..=9999).contains(&year) {
-            return Err(
-                "json: error calling MarshalJSON for type time.Time: Time.MarshalJSON: year outside of range [0,9999]"
-                    .into(),
-            );
-        }
-        if offset.abs() >= 86_400 {
-            return Err("json: error calling MarshalJSON for type time.Time: Time.MarshalJSON: timezone hour outside of range [0,23]".into());
-        }
-        let text = format::format(&self.0, format::RFC3339_NANO);
-        Ok(serde_json::Value::String(String::from_utf8_lossy(&text).into_owned()))
+        let text = marshaled(&self.0, "MarshalJSON")
+            .map_err(|error| format!("json: error calling MarshalJSON for type time.Time: {error}"))?;
+        Ok(serde_json::Value::String(text))
     }
 
     fn equals(&self, other: &dyn Object) -> Option<bool> {
@@ -143,6 +148,32 @@ impl Object for Time {
     }
 }
 
+/// What `MarshalJSON` and `MarshalText` write.
+fn marshaled(moment: &Moment, method: &str) -> Result<String, String> {
+    if !(0..=9999).contains(&moment.wall().date.year) {
+        return Err(format!("Time.{method}: year outside of range [0,9999]"));
+    }
+    if moment.offset().1.abs() >= 86_400 {
+        return Err(format!("Time.{method}: timezone hour outside of range [0,23]"));
+    }
+    Ok(String::from_utf8_lossy(&format::format(moment, format::RFC3339_NANO)).into_owned())
+}
+
+/// `Time.GoString`: a call that makes the moment.
+fn go_string(moment: &Moment) -> String {
+    let wall = moment.wall();
+    let place = match &moment.zone {
+        Zone::Utc => "time.UTC".to_owned(),
+        Zone::Local => "time.Local".to_owned(),
+        zone => format!("time.Location({})", quote(zone.name().as_bytes())),
+    };
+    let month = usize::try_from(wall.date.month - 1).ok().and_then(|index| MONTHS.get(index)).unwrap_or(&"");
+    format!(
+        "time.Date({}, time.{month}, {}, {}, {}, {}, {}, {place})",
+        wall.date.year, wall.date.day, wall.hour, wall.minute, wall.second, moment.nanoseconds
+    )
+}
+
 impl Object for Named {
     fn type_name(&self) -> &str {
         self.name
@@ -153,8 +184,11 @@ impl Object for Named {
     }
 
     fn method(&self, name: &str) -> Option<Signature> {
+        if self.name == DURATION && matches!(name, "Round" | "Truncate") {
+            return Some(SPAN);
+        }
         let known = match self.name {
-            "time.Duration" => matches!(
+            DURATION => matches!(
                 name,
                 "String" | "Hours" | "Minutes" | "Seconds" | "Milliseconds" | "Microseconds" | "Nanoseconds" | "Abs"
             ),
@@ -163,7 +197,7 @@ impl Object for Named {
         known.then_some(NONE)
     }
 
-    fn call(&self, _: &mut Call<'_>, method: &str, _: &[Value]) -> Result<Value, String> {
+    fn call(&self, _: &mut Call<'_>, method: &str, a: &[Value]) -> Result<Value, String> {
         let value = self.value;
         let float = |unit: u64| Value::Float(value as f64 / unit as f64);
         let whole = |unit: i64| Value::Int(IntKind::Int64, value / unit);
@@ -174,6 +208,8 @@ impl Object for Named {
             "Milliseconds" => whole(1_000_000),
             "Microseconds" => whole(1000),
             "Nanoseconds" => whole(1),
+            "Round" => named(self.name, self.kind, duration::round(value, args::int(a, 0))),
+            "Truncate" => named(self.name, self.kind, duration::truncate(value, args::int(a, 0))),
             "Abs" => named(self.name, self.kind, value.saturating_abs()),
             _ => Value::from(self.string().unwrap_or_default()),
         })
@@ -181,15 +217,22 @@ impl Object for Named {
 
     fn string(&self) -> Option<String> {
         let index = usize::try_from(self.value).unwrap_or(usize::MAX);
+        let known = |name: Option<&&str>, typ: &str| {
+            name.map_or_else(|| format!("%!{typ}({})", self.value as u64), |name| (*name).to_owned())
+        };
         Some(match self.name {
-            "time.Month" => MONTHS.get(index.wrapping_sub(1)).map_or_else(String::new, |name| (*name).to_owned()),
-            "time.Weekday" => WEEKDAYS.get(index).map_or_else(String::new, |name| (*name).to_owned()),
+            "time.Month" => known(MONTHS.get(index.wrapping_sub(1)), "Month"),
+            "time.Weekday" => known(WEEKDAYS.get(index), "Weekday"),
             _ => duration::format(self.value),
         })
     }
 
     fn underlying(&self) -> Option<Value> {
         Some(Value::Int(self.kind, self.value))
+    }
+
+    fn renumbered(&self, number: i64) -> Option<Value> {
+        Some(named(self.name, self.kind, number))
     }
 
     fn to_json(&self) -> Result<serde_json::Value, String> {

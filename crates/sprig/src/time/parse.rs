@@ -331,15 +331,15 @@ impl<'t> Reader<'t> {
             return Err(self.refusal(message));
         }
         let of_day = fields.hour * 3600 + fields.minute * 60 + fields.second;
-        let utc = Moment::of_wall(civil::days_of(year, month, day), of_day, fields.nanoseconds, Zone::Utc);
+        let utc = Moment::of_wall(civil::days_of(year, month, day), of_day, fields.nanoseconds, Zone::Local);
         let name = String::from_utf8_lossy(&fields.zone).into_owned();
         if fields.utc {
-            return Ok(utc);
+            return Ok(utc.within(Zone::Utc));
         }
         if let Some(offset_s) = fields.offset_s {
             let seconds = utc.seconds - offset_s;
             let zone = match offset_s {
-                0 if name.is_empty() => Zone::Utc,
+                0 if matches!(&*name, "" | "UTC") => Zone::Local,
                 _ => Zone::Fixed { name: Rc::from(name), offset_s },
             };
             return Ok(Moment { seconds, zone, ..utc });

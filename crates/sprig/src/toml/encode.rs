@@ -3,6 +3,7 @@
 use masthead_gotmpl::float;
 use masthead_gotmpl::kind::Kind;
 use masthead_gotmpl::map::Entry;
+use masthead_gotmpl::object::Object;
 use masthead_gotmpl::quote;
 use masthead_gotmpl::string::Str;
 use masthead_gotmpl::value::Value;
@@ -56,14 +57,24 @@ fn shape(value: &Value) -> Result<Shape, String> {
             }
             match object.underlying() {
                 Some(inner) => shape(&inner)?,
-                None if matches!(object.kind(), Kind::Struct | Kind::Ptr) => {
-                    Shape::Table(object.fields().into_iter().map(|(name, value)| (Str::from(name), value)).collect())
-                }
+                None if matches!(object.kind(), Kind::Struct | Kind::Ptr) => Shape::Table(members(&**object)),
                 None => Shape::Scalar,
             }
         }
         _ => Shape::Scalar,
     })
+}
+
+/// The fields of a struct; those of one that is embedded in it are its own.
+fn members(object: &dyn Object) -> Vec<(Str, Value)> {
+    let mut members = Vec::new();
+    for (name, value) in object.fields() {
+        match &value {
+            Value::Object(inner) if object.embedded() == Some(name) => members.extend(self::members(&**inner)),
+            _ => members.push((Str::from(name), value)),
+        }
+    }
+    members
 }
 
 /// Whether it marshals itself: times, versions.

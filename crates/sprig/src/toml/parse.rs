@@ -376,13 +376,25 @@ impl Parser<'_> {
                 let text = text(self);
                 self.at(line, scalar::value(kind, &text))
             }
+            Some('i' | 'n') => {
+                self.cursor.next()?;
+                let cursor = &mut self.cursor;
+                if (cursor.accept('n')? && cursor.accept('f')?) || (cursor.accept('a')? && cursor.accept('n')?) {
+                    let text = text(self);
+                    return self.at(line, scalar::value(scalar::Kind::Float, &text));
+                }
+                // The library goes back by one letter only.
+                self.cursor.at -= 1;
+                let start = self.cursor.at;
+                self.cursor.skip(crate::golang::unicode::is_letter)?;
+                let word = quote(self.cursor.since(start));
+                self.cursor.fault(format!("expected value but found {word} instead"))
+            }
             Some(c) if crate::golang::unicode::is_letter(c) => {
                 self.cursor.skip(crate::golang::unicode::is_letter)?;
                 match text(self).as_str() {
                     "true" => Ok(Value::Bool(true)),
                     "false" => Ok(Value::Bool(false)),
-                    "inf" => Ok(Value::Float(f64::INFINITY)),
-                    "nan" => Ok(Value::Float(f64::NAN)),
                     word => self.cursor.fault(format!("expected value but found {} instead", quote(word.as_bytes()))),
                 }
             }
