@@ -24,6 +24,9 @@ const STORE_AGAIN_MS: u64 = 500;
 /// How long the watch may take to tell of what was written; then everything is read anew.
 const CATCH_UP_MAX_MS: u64 = 30_000;
 
+/// How many changes are taken in, or tasks decided on, in so short a time that nobody minds.
+const SHORT: usize = 32;
+
 /// How many batches of the watch, and how many reports, are taken in before a round.
 const INTAKE_MAX: usize = 1024;
 
@@ -148,7 +151,9 @@ impl Control {
         let touched = self.state.see(batch);
         // Who waited for the view to see it goes on first: a task that this one wakes waits for this one, though other
         // threads are free.
-        tokio::task::yield_now().await;
+        if touched.len() > SHORT {
+            tokio::task::yield_now().await;
+        }
         self.state.touched(&touched, self.clock.now_ms());
     }
 
@@ -174,8 +179,8 @@ impl Control {
 
     /// Decides everything that is open on one view and writes it; returns the revision to catch up with.
     async fn round(&mut self) -> Result<Option<Revision>, objects::Error> {
-        if self.state.is_open() {
-            // So does who carries to nodes what they were told.
+        // So does who carries to nodes what they were told.
+        if self.state.open() > SHORT {
             tokio::task::yield_now().await;
         }
         let Some(decided) = self.state.decide(self.clock.now_ms(), self.clock.context()) else { return Ok(None) };

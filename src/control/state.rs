@@ -151,6 +151,11 @@ impl State {
         !self.open.is_empty() || self.reports.is_ready()
     }
 
+    /// How many tasks are open.
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+
     /// When there will be something to do even if nothing comes in.
     pub fn due_ms(&self) -> Option<u64> {
         let release = self.dispatch.due_ms().map(|at_ms| at_ms + 1);

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use masthead::client::rest::{JSON, Rest};
+use masthead::clock;
 use masthead::daemon::options::Options;
 use masthead::daemon::serve::{self, Running};
 use masthead::sync::handle::{About, Trouble};
+use masthead_plan::round::{self, Round};
 
 /// A control plane over a temporary directory, and a clone of its repository.
 pub struct Site {
@@ -60,9 +62,27 @@ impl Site {
         self.dir.path().join("clone")
     }
 
-    /// Runs git below the temporary directory.
+    /// Runs git below the temporary directory. What follows from a push is done when this comes back.
     pub fn git(&self, args: &[&str], folder: &str) -> Output {
-        git(&self.dir.path().join(folder), args)
+        let output = git(&self.dir.path().join(folder), args);
+        if args.first() == Some(&"push") {
+            self.wait_for_rest();
+        }
+        output
+    }
+
+    /// Waits until no controller wants to write anything.
+    fn wait_for_rest(&self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < end {
+            let cluster = self.running.api.view.read().clone();
+            let mut round = Round::default();
+            round::decide(&cluster, &round::all_tasks(&cluster), &mut clock::context(), &mut round);
+            if round.changes.is_empty() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Commits everything and pushes it; returns whether it was taken, and what the pusher saw.
