@@ -7,14 +7,16 @@ use crate::health::verdict::Health;
 use crate::workload::pods::{condition, is_ready};
 
 /// Reasons of waiting that no waiting cures: somebody has to change something.
-const STUCK: [&str; 8] = [
+const STUCK: [&str; 10] = [
     "CrashLoopBackOff",
     "CreateContainerConfigError",
     "CreateContainerError",
     "ErrImageNeverPull",
     "ErrImagePull",
+    "ImageInspectError",
     "ImagePullBackOff",
     "InvalidImageName",
+    "RegistryUnavailable",
     "RunContainerError",
 ];
 

@@ -52,6 +52,10 @@ fn pods_tell_what_holds_them_up() {
         waiting("ImagePullBackOff", "Back-off pulling image \"nignx\""),
         Health::failed("ImagePullBackOff", "container c: Back-off pulling image \"nignx\""),
     );
+    // One pull after the other tells one or the other: all are told alike.
+    for reason in ["ErrImagePull", "ImageInspectError", "RegistryUnavailable"] {
+        check(bound(), waiting(reason, "why"), Health::failed(reason, "container c: why"));
+    }
     let mut looping = waiting("CrashLoopBackOff", "");
     looping["containerStatuses"][0]["lastState"] = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
     check(
