@@ -151,6 +151,10 @@ impl Object for ChartObject {
         ["Metadata", "IsRoot"].into_iter().filter_map(|name| self.field(name).map(|value| (name, value))).collect()
     }
 
+    fn embedded(&self) -> Option<&'static str> {
+        Some("Metadata")
+    }
+
     fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
         let mut fields = self.metadata.json_fields()?;
         fields.push(("IsRoot", Value::Bool(self.is_root)));
@@ -384,6 +388,10 @@ impl Object for DependencyObject {
         })
     }
 
+    fn yaml_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        self.json_fields()
+    }
+
     fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
         let keys = ["name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias"];
         let fields = DEPENDENCY.iter().zip(keys).filter_map(|(name, key)| self.field(name).map(|value| (key, value)));
@@ -401,5 +409,64 @@ impl Object for DependencyObject {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use masthead_gotmpl::exec::execution::{Execution, Options};
+    use masthead_gotmpl::set::Set;
+    use masthead_sprig::host::Host;
+    use masthead_sprig::table;
+    use masthead_sprig::time::moment::Moment;
+
+    use super::*;
+
+    fn render(source: &str) -> Result<String, String> {
+        let metadata = Metadata {
+            name: "c".to_owned(),
+            maintainers: Some(vec![Some(Maintainer { name: "m".to_owned(), ..Maintainer::default() })]),
+            dependencies: Some(vec![Some(Dependency {
+                name: "d".to_owned(),
+                import_values: Some(vec![Tree::Str("data".into())]),
+                ..Dependency::default()
+            })]),
+            ..Metadata::default()
+        };
+        let mut set = Set::new(table::functions());
+        set.parse("t", source.as_bytes()).map_err(|error| error.to_string())?;
+        let mut host = Host::new([7; 32], "r", Moment::from_unix(0, 0));
+        let dot = Value::Object(Rc::new(ChartObject::new(metadata, true)));
+        let out = Execution::new(&set, Options::default(), &mut host).execute(b"t", dot).map_err(|error| error.text)?;
+        Ok(String::from_utf8_lossy(&out).into_owned())
+    }
+
+    #[test]
+    fn actions_and_escapers_show_what_pointers_point_to() {
+        for (source, expect) in [
+            ("{{ range .Maintainers }}{{ . }}{{ end }}", "{m  }"),
+            ("{{ first .Maintainers }}", "{m  }"),
+            ("{{ first .Maintainers | html }}|{{ html 1 (first .Maintainers) 2 }}", "{m  }|1 {m  } 2"),
+            ("{{ first .Maintainers | js }}|{{ first .Maintainers | urlquery }}", "{m  }|%7Bm++%7D"),
+            ("{{ printf \"%v\" (first .Maintainers) }}|{{ first .Maintainers | toString }}", "&{m  }|&{m  }"),
+            ("{{ range .Dependencies }}{{ . }}{{ end }}", "{d    [] false [data] }"),
+        ] {
+            assert_eq!(render(source).as_deref(), Ok(expect), "{source}");
+        }
+        let error = render("{{ range first .Maintainers }}{{ end }}").unwrap_err();
+        assert!(error.ends_with("range can't iterate over {m  }"), "{error}");
+    }
+
+    #[test]
+    fn tags_and_embedded_structs_count_where_they_are_written() {
+        for (source, expect) in [
+            ("{{ toYamlPretty .Dependencies }}", "- name: d\n  repository: \"\"\n  import-values:\n    - data"),
+            (
+                "{{ regexFindAll \"(?m)^(Name|IsRoot|\\\\[+).*\" (toToml .) -1 }}",
+                "[Name = \"c\" IsRoot = true [[Maintainers]] [[Dependencies]]]",
+            ),
+        ] {
+            assert_eq!(render(source).as_deref(), Ok(expect), "{source}");
+        }
     }
 }
