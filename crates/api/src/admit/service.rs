@@ -243,7 +243,7 @@ fn sync_cluster_ips(new: &mut Service, old: &Service) {
         }
     } else if new.spec.cluster_ip.is_empty() && !old.spec.cluster_ip.is_empty() {
         new.spec.cluster_ips.clear();
-    } else if new.spec.cluster_ips == old.spec.cluster_ips {
+    } else if new.spec.cluster_ips.is_empty() || new.spec.cluster_ips == old.spec.cluster_ips {
         new.spec.cluster_ips = vec![new.spec.cluster_ip.clone()];
     }
 }

@@ -239,3 +239,16 @@ fn services_without_addresses_change_their_families_freely() {
     named["spec"]["externalName"] = "a.b".into();
     assert_eq!(told(update_for(&dual, named, V4V6)), "-", "what it was given goes with its type");
 }
+
+#[test]
+fn an_address_that_is_asked_for_alone_is_the_whole_list() {
+    let check = |old: &str, new: &str| {
+        let mut live = create_for(service(json!({"clusterIP": old})), "n", V4).unwrap();
+        live["metadata"]["resourceVersion"] = "7".into();
+        let faults = update_for(&live, service(json!({"clusterIP": new})), V4).unwrap_err();
+        let got: Vec<String> = faults.iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect();
+        assert_eq!(got, [format!("spec.clusterIPs[0]: Invalid value: [{new:?}]: may not change once set")]);
+    };
+    check("10.0.1.1", "10.0.9.9");
+    check("10.0.1.1", "None");
+}
