@@ -102,7 +102,7 @@ pub fn create(
         return wrong("x509: provided PrivateKey doesn't match parent's PublicKey");
     }
     let Some(subject) = name(&template.common_name) else {
-        return wrong("asn1: structure error: PrintableString/UTF8String contains invalid character");
+        return wrong("asn1: string not valid UTF-8");
     };
     let issuer_name = signer.map_or(&subject, |(issuer, _)| &issuer.subject);
     // A certificate that names another issuer points at that one's key.
