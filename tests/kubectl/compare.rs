@@ -102,7 +102,15 @@ const LINES: &[&str] = &[
 const TRIES: usize = 5;
 
 async fn both(server: &Server, line: &str) -> (Ended, Ended) {
-    let (theirs, mut ours) = tokio::join!(server.kubectl(line), server.masthead(line));
+    let (mut theirs, mut ours) = tokio::join!(server.kubectl(line), server.masthead(line));
+    if line.starts_with("describe cm ") {
+        // kubectl shows the data in the order of Go's maps, another one each time.
+        for ended in [&mut theirs, &mut ours] {
+            let mut lines: Vec<&str> = ended.out.split_inclusive('\n').collect();
+            lines.sort_unstable();
+            ended.out = lines.concat();
+        }
+    }
     // Why a service has no endpoints is told by ours alone.
     ours.out = ours.out.split_inclusive('\n').filter(|line| !line.starts_with("No Endpoints:")).collect();
     (theirs, ours)
