@@ -96,6 +96,8 @@ fn one(path: &Arc<str>, manifest: Manifest, namespace: &str) -> Result<Wanted, V
         )]);
     }
     let hidden = if kind == "Secret" { words::values(&value) } else { Vec::new() };
+    // Of the manifest as it was written: admission drops what Kubernetes drops without a word.
+    let unserved = served::unserved(&kind, &value);
     // Which families the cluster has is seen when the commit is planned: what is read here holds for any.
     let created = admit::create_for(value, namespace, Families::Unknown).map_err(|faults| {
         let line_of = |f: &FieldProblem| if f.path.is_empty() { line } else { places.line_of(&f.path) };
@@ -105,7 +107,6 @@ fn one(path: &Arc<str>, manifest: Manifest, namespace: &str) -> Result<Wanted, V
         };
         faults.into_iter().map(told).collect::<Vec<_>>()
     })?;
-    let unserved = served::unserved(&kind, &created);
     if !unserved.is_empty() {
         let told = |u: Unserved| fault(places.line_of(&u.path), &object, &u.path, u.message, u.hint.to_owned());
         return Err(unserved.into_iter().map(told).collect());

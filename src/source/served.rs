@@ -123,6 +123,10 @@ impl Found {
         if given(container.get("restartPolicyRules")) {
             self.push(format!("{at}.restartPolicyRules"), NO_SUPPORT, REMOVE);
         }
+        if given(container.pointer("/lifecycle/stopSignal")) {
+            let hint = "remove it; the image's own STOPSIGNAL is sent";
+            self.push(format!("{at}.lifecycle.stopSignal"), NO_SUPPORT, hint);
+        }
         if given(container.pointer("/resources/claims")) {
             self.push(format!("{at}.resources.claims"), NO_SUPPORT, REMOVE);
         }
@@ -207,7 +211,7 @@ mod tests {
                 { "name": "c", "projected": { "sources": [{ "secret": { "name": "s" } },
                     { "serviceAccountToken": { "path": "t" } }] } }],
                 "containers": [{ "volumeDevices": [{ "name": "a" }], "restartPolicyRules": [{ "action": "Restart" }],
-                    "resources": { "claims": [{ "name": "gpu" }] },
+                    "lifecycle": { "stopSignal": "SIGINT" }, "resources": { "claims": [{ "name": "gpu" }] },
                     "env": [{ "name": "A", "value": "b" }, { "name": "B", "valueFrom": { "fileKeyRef": { "key": "k" } } }] }] }),
             &[
                 "volumes[0].persistentVolumeClaim: volumes of kind persistentVolumeClaim are not supported yet",
@@ -215,6 +219,7 @@ mod tests {
                 "volumes[2].projected.sources[1].serviceAccountToken: is not supported yet",
                 "containers[0].volumeDevices: raw block volumes are not supported yet",
                 "containers[0].restartPolicyRules: is not supported yet",
+                "containers[0].lifecycle.stopSignal: is not supported yet",
                 "containers[0].resources.claims: is not supported yet",
                 "containers[0].env[1].valueFrom.fileKeyRef: is not supported yet",
             ],

@@ -121,9 +121,12 @@ fn space(name: &str) -> Value {
 
 type Expect = Box<dyn Fn(Flow) -> bool>;
 
-/// Policies of namespace `x`, and which connections pass.
-fn cases() -> Vec<(&'static str, Vec<Value>, Expect)> {
-    const A: (&str, &str) = ("x", "a");
+type Case = (&'static str, Vec<Value>, Expect);
+
+const A: (&str, &str) = ("x", "a");
+
+/// Policies of namespace `x` on who comes in, and which connections pass.
+fn peers() -> Vec<Case> {
     let everybody = json!({"podSelector": {}, "policyTypes": ["Ingress"]});
     let both = json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"]});
     let expression = |key: &str, operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
@@ -132,10 +135,6 @@ fn cases() -> Vec<(&'static str, Vec<Value>, Expect)> {
         json!([{"namespaceSelector": expression("ns", "NotIn", &["x"]), "podSelector": {"matchLabels": {"pod": "b"}}}]);
     let many = json!([{"namespaceSelector": {"matchLabels": {"ns": "y"}}, "podSelector": expression("pod", "In", &["a", "b"])},
         {"namespaceSelector": {"matchLabels": {"ns": "z"}}, "podSelector": {"matchLabels": {"pod": "c"}}}]);
-    let on = |port: Value| of_a(json!({"ingress": [{"from": [space("y")], "ports": [port]}]}));
-    let only = |port: Value| of_a(json!({"ingress": [{"ports": [port]}]}));
-    let out = |peers: Value| of_a(json!({"policyTypes": ["Egress"], "egress": [{"to": peers}]}));
-    let net = json!([{"ipBlock": {"cidr": "10.1.0.0/16", "except": ["10.1.0.2/32"]}}]);
     vec![
         ("nothing comes in", vec![everybody.clone()], Box::new(|f| f.to.0 != "x")),
         ("nothing comes in or goes out", vec![both.clone()], Box::new(|f| f.to.0 != "x" && f.from.0 != "x")),
@@ -174,6 +173,15 @@ fn cases() -> Vec<(&'static str, Vec<Value>, Expect)> {
             vec![from(many)],
             Box::new(|f| f.to != A || (f.from.0 == "y" && f.from.1 != "c") || f.from == ("z", "c")),
         ),
+        ("all is more than nothing", vec![everybody, json!({"podSelector": {}, "ingress": [{}]})], Box::new(|_| true)),
+    ]
+}
+
+/// The same on which ports they reach.
+fn ports() -> Vec<Case> {
+    let on = |port: Value| of_a(json!({"ingress": [{"from": [space("y")], "ports": [port]}]}));
+    let only = |port: Value| of_a(json!({"ingress": [{"ports": [port]}]}));
+    vec![
         (
             "a port",
             vec![on(json!({"port": 81}))],
@@ -201,7 +209,14 @@ fn cases() -> Vec<(&'static str, Vec<Value>, Expect)> {
             vec![only(json!({"port": 80, "protocol": "SCTP"}))],
             Box::new(|f| f.to != A || f.protocol == "SCTP"),
         ),
-        ("all is more than nothing", vec![everybody, json!({"podSelector": {}, "ingress": [{}]})], Box::new(|_| true)),
+    ]
+}
+
+/// The same on who goes out.
+fn ways_out() -> Vec<Case> {
+    let out = |peers: Value| of_a(json!({"policyTypes": ["Egress"], "egress": [{"to": peers}]}));
+    let net = json!([{"ipBlock": {"cidr": "10.1.0.0/16", "except": ["10.1.0.2/32"]}}]);
+    vec![
         (
             "all goes out",
             vec![json!({"podSelector": {}, "policyTypes": ["Egress"]}), out(json!([]))],
@@ -235,7 +250,7 @@ fn cases() -> Vec<(&'static str, Vec<Value>, Expect)> {
 
 #[test]
 fn who_reaches_whom() {
-    for (what, policies, expect) in cases() {
+    for (what, policies, expect) in peers().into_iter().chain(ports()).chain(ways_out()) {
         let mut world = world();
         for (at, spec) in policies.into_iter().enumerate() {
             world.policy("x", &format!("p{at}"), spec);

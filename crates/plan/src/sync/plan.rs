@@ -261,6 +261,7 @@ fn is_immutable(fault: &FieldProblem) -> bool {
         || fault.message.contains("updates to")
         || fault.message.contains("pod updates may not")
         || fault.message.contains("existing toleration can not be modified")
+        || fault.message.contains("can only be modified in tandem")
         // The address that a service was given is of the family that it had.
         || fault.message.contains("value as indicated by `ipFamilies[")
 }
