@@ -249,6 +249,7 @@ mod tests {
             took_ms: None,
             changed: Vec::new(),
             changed_more: 0,
+            inherited: Vec::new(),
             hooks: Vec::new(),
         };
         let kept =

@@ -49,6 +49,7 @@ pub fn serve(
     authority: &Arc<Authority>,
     data: &Data,
 ) -> Result<()> {
+    let routes = routes.layer(middleware::from_fn(as_oneself));
     if !public {
         let routes = routes.layer(middleware::from_fn(only_this_machine));
         tokio::spawn(accept(listener, routes, None));
@@ -125,6 +126,15 @@ async fn connection(stream: TcpStream, routes: Router, tls: Option<TlsAcceptor>)
     if let Err(error) = served {
         tracing::debug!(%error, "a connection broke");
     }
+}
+
+/// Nobody acts as somebody else here; an answer to `kubectl --as` would be the caller's own.
+async fn as_oneself(request: Request, next: Next) -> Response {
+    if request.headers().keys().any(|name| name.as_str().starts_with("impersonate-")) {
+        return Failure::forbidden("acting as another user (--as, --as-group, --as-uid) is not supported yet")
+            .into_response();
+    }
+    next.run(request).await
 }
 
 /// On loopback anybody on this machine may come in, but no page in a browser: not under another host's name, which is

@@ -45,6 +45,11 @@ pub fn recorded(record: &CommitRecord, cluster: &Cluster) -> BTreeSet<ObjectKey>
     cluster.applied().filter(|(_, applied)| applied.commit == record.commit.id).map(|(key, _)| key.clone()).collect()
 }
 
+/// What of earlier commits was not up when this one took their place, by its record.
+pub fn inherited(record: &CommitRecord) -> impl Iterator<Item = ObjectKey> {
+    record.inherited.iter().filter_map(|key| ObjectKey::parse_store_key(key))
+}
+
 /// Looks at each object once: the lines of those that are not yet up, and the whole.
 pub fn assess<'a>(cluster: &Cluster, keys: impl IntoIterator<Item = &'a ObjectKey>) -> (Vec<String>, Assessed) {
     let (lines, assessed, _) = look(cluster, keys);
@@ -124,9 +129,9 @@ impl Watched {
         Watched { open: all.iter().cloned().collect(), all, is_looked_at: false }
     }
 
-    /// All objects.
-    pub fn all(&self) -> &BTreeSet<ObjectKey> {
-        &self.all
+    /// Those that were not up when they were looked at last.
+    pub fn open(&self) -> &[ObjectKey] {
+        &self.open
     }
 
     /// Adds objects; all are looked at anew.

@@ -91,6 +91,10 @@ pub struct CommitRecord {
     /// How many more it changed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub changed_more: usize,
+    /// Store keys of what the commits that it superseded had changed and that was not up when it took their place; at
+    /// most [`CHANGED_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inherited: Vec<String>,
     /// What hooks of its releases did, a line each; at most [`HOOKS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<String>,

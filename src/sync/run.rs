@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use masthead_api::key::ObjectKey;
 use masthead_plan::sync::entry::SyncPlan;
 use masthead_plan::sync::hooks::{Recovery, State};
 use masthead_plan::sync::release::ReleaseKey;
@@ -23,7 +24,7 @@ use crate::sync::handle::{About, Handle, PROGRESS_WAITING_MAX, Progress, Tracked
 use crate::sync::notes::Notes;
 use crate::sync::observe::{Fault, Observed, Source};
 use crate::sync::progress::{self, Assessed, Watched};
-use crate::sync::record::{AppliedCommit, CommitRecord, HOOKS_MAX, Outcome, RECORDS_MAX};
+use crate::sync::record::{AppliedCommit, CHANGED_MAX, CommitRecord, HOOKS_MAX, Outcome, RECORDS_MAX};
 use crate::sync::telling::Telling;
 use crate::sync::witness::Witness;
 use crate::sync::{apply, logs};
@@ -58,6 +59,8 @@ pub struct Sync {
     notes: Option<Notes>,
     /// What is kept of releases outside of the store.
     witness: Option<Witness>,
+    /// What commits had changed that newer ones superseded, and was not up: who takes their place watches it too.
+    left: Vec<ObjectKey>,
 }
 
 impl Sync {
@@ -95,7 +98,16 @@ impl Sync {
             testing,
             witness: Arc::default(),
         };
-        Sync { commits: commits(handle.clone()), past: None, handle, store, tips, notes: None, witness: None }
+        Sync {
+            commits: commits(handle.clone()),
+            past: None,
+            handle,
+            store,
+            tips,
+            notes: None,
+            witness: None,
+            left: Vec::new(),
+        }
     }
 
     /// The handle.
@@ -108,6 +120,7 @@ impl Sync {
         self.notes = self.handle.tracked.hosted.then(|| Notes::start(self.handle.repository.clone()));
         let may_be_lost = self.may_be_lost();
         self.recall(may_be_lost).await;
+        self.left = self.unfinished();
         if may_be_lost {
             // Set once: there is one run of a handle.
             let _ = self.handle.lost_until.set(self.now_ms().saturating_add(NODES_TELL_MAX_MS));
@@ -130,6 +143,14 @@ impl Sync {
     fn may_be_lost(&self) -> bool {
         // A repository that is elsewhere is fetched when this has begun.
         self.handle.view.read().applied_commit().is_none() && (!self.handle.tracked.hosted || self.commits.is_there())
+    }
+
+    /// What the newest commit was still about when this began; should another take its place at once, it goes on.
+    fn unfinished(&self) -> Vec<ObjectKey> {
+        let newest = self.handle.view.commits().last().filter(|record| !record.outcome.is_final()).cloned();
+        let Some(record) = newest else { return Vec::new() };
+        let changed = progress::recorded(&record, &self.handle.view.read());
+        changed.into_iter().chain(progress::inherited(&record)).collect()
     }
 
     /// Learns what became of releases before, which a store that was lost does not know.
@@ -295,12 +316,16 @@ impl Sync {
         out
     }
 
-    async fn supersede(&self, rolling: &mut Rolling, newer: Option<CommitId>) -> Option<CommitId> {
+    /// Ends a commit in whose place a newer one comes, which takes over what is not up yet; of what has failed, its own
+    /// commit has told.
+    async fn supersede(&mut self, rolling: &mut Rolling, newer: Option<CommitId>) -> Option<CommitId> {
         let newer = newer?;
         if newer.to_string() == rolling.record.commit.id {
             return Some(newer);
         }
+        self.left.clear();
         if !rolling.record.outcome.is_final() {
+            self.left.extend_from_slice(rolling.watched.open());
             rolling.end(self, Outcome::Superseded, format!("by {}", newer.short())).await;
         }
         Some(newer)
@@ -439,6 +464,9 @@ struct Rolling {
     id: CommitId,
     started_ms: u64,
     record: CommitRecord,
+    /// What it made and changed.
+    changed: BTreeSet<ObjectKey>,
+    /// That, and what the commits in whose place it came have left to it.
     watched: Watched,
     /// Its releases that are on their way.
     releases: BTreeSet<ReleaseKey>,
@@ -463,6 +491,7 @@ impl Rolling {
             took_ms: None,
             changed: Vec::new(),
             changed_more: 0,
+            inherited: sync.left.iter().take(CHANGED_MAX).map(ObjectKey::store_key).collect(),
             hooks: Vec::new(),
         };
         let record = match known {
@@ -470,9 +499,11 @@ impl Rolling {
             Some(known) => CommitRecord { detail: String::new(), ..CommitRecord::clone(&known) },
             None => record,
         };
-        let watched = Watched::new(progress::recorded(&record, &sync.handle.view.read()));
+        let changed = progress::recorded(&record, &sync.handle.view.read());
+        let mut watched = Watched::new(changed.clone());
+        watched.add(progress::inherited(&record));
         let (releases, telling) = (BTreeSet::new(), Telling::default());
-        Rolling { id, started_ms: sync.now_ms(), record, watched, releases, continues: false, telling }
+        Rolling { id, started_ms: sync.now_ms(), record, changed, watched, releases, continues: false, telling }
     }
 
     fn say(&self, sync: &Sync, line: String) {
@@ -487,8 +518,9 @@ impl Rolling {
         }
         let is_open = |release: &&Rollout| !matches!(release.step.state, State::Rest | State::Suspended);
         self.releases = plan.releases.iter().filter(is_open).map(|release| release.key.clone()).collect();
+        self.changed.extend(progress::watched(plan));
         self.watched.add(progress::watched(plan));
-        self.record.set_changed(self.watched.all().iter());
+        self.record.set_changed(self.changed.iter());
         if !self.record.outcome.is_final() || !plan.is_empty() {
             self.record.outcome = Outcome::Progressing;
             self.record.finished_s = None;

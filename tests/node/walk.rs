@@ -231,6 +231,12 @@ fn a_missing_image_and_a_slow_rollout_are_superseded() {
     let now = site.processes();
     assert!(old.iter().all(|process| now.contains_key(process)), "the old pods do not serve on");
 
+    // A commit that takes its place without mending it is not healthy either.
+    site.write("settings.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {a: b}\n");
+    let (taken, said) = site.push("beside it", &["-o", "no-wait"]);
+    assert!(taken, "{said}");
+    site.until("it is applied", || site.ok(&["get", "configmaps", "-o", "name"]).contains("configmap/settings"));
+
     // Nothing waits behind it.
     site.write("web.yaml", &web("v2", strategy));
     let began = Instant::now();
@@ -247,6 +253,7 @@ fn a_missing_image_and_a_slow_rollout_are_superseded() {
             .unwrap_or_default()
     };
     assert_eq!(outcome("no such tag"), "superseded");
+    assert_eq!(outcome("beside it"), "superseded");
 
     site.write("web.yaml", &web("v3", &format!("{SLOW}{strategy}")));
     let (taken, said) = site.push("slow", &["-o", "no-wait"]);
