@@ -1,6 +1,6 @@
 //! Ingresses, classes, services, endpoints and certificates → the table, with what is wrong in them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -84,6 +84,15 @@ struct Draft<'w> {
     problems: Vec<Problem>,
 }
 
+/// Who asks for ports of the node.
+#[derive(Debug, Default)]
+pub struct Askers {
+    /// Ingresses, which share their ports.
+    pub ingresses: Vec<Id>,
+    /// Gateways, by port.
+    pub gateways: Vec<(u16, Id)>,
+}
+
 /// A built table.
 pub struct Built {
     /// The table.
@@ -94,6 +103,8 @@ pub struct Built {
     pub shares: HashMap<(RouteId, usize), Arc<Share>>,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// Who asks for ports.
+    pub askers: Askers,
 }
 
 /// Builds the table. Of two Ingresses that want the same host and path, the older one has it.
@@ -108,6 +119,13 @@ pub fn build(world: &World) -> Built {
         endpoints: HashMap::new(),
         owners: HashMap::new(),
         problems: Vec::new(),
+    };
+    let ports = |(id, gateway): (&Id, &ResolvedGateway)| -> BTreeSet<(u16, Id)> {
+        gateway.listeners.iter().map(|listener| (listener.port, id.clone())).collect()
+    };
+    let askers = Askers {
+        ingresses: ours.iter().map(|(id, _)| (*id).clone()).collect(),
+        gateways: world.gateways.iter().flat_map(ports).collect(),
     };
     for (id, ingress) in ours {
         draft.ingress(id, ingress);
@@ -125,7 +143,13 @@ pub fn build(world: &World) -> Built {
         draft.problems.push(Problem { kind, ingress: id, reason, message });
     }
     draft.problems.sort();
-    Built { table: draft.table, endpoints: draft.endpoints, shares: of_gateways.shares, problems: draft.problems }
+    Built {
+        table: draft.table,
+        endpoints: draft.endpoints,
+        shares: of_gateways.shares,
+        problems: draft.problems,
+        askers,
+    }
 }
 
 /// Services that Ingresses name, whoever's they are: only their endpoints need to be read.

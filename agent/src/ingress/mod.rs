@@ -18,6 +18,7 @@ pub mod layer;
 pub mod live;
 pub mod metrics;
 pub mod objects;
+pub mod opening;
 pub mod options;
 pub mod patience;
 pub mod pool;

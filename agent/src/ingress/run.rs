@@ -1,47 +1,26 @@
 //! The node's manifests → a running Ingress: its sockets, its workers, its table.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::os::fd::AsRawFd;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use masthead_wire::manifest::NodeManifest;
 use masthead_wire::report;
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket, sockopt,
-};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::ingress::access::{To, Writer};
-use crate::ingress::alive;
-use crate::ingress::build::Problem;
+use crate::ingress::build::{Askers, Problem};
 use crate::ingress::follow::Follower;
 use crate::ingress::live::Live;
 use crate::ingress::metrics::metrics;
+use crate::ingress::opening::{Opening, Place, Taken};
 use crate::ingress::options::Options;
 use crate::ingress::tls;
 use crate::ingress::worker::Common;
 use crate::ingress::workers::{self, Listen, SOCKETS_MAX};
-
-/// The wait before a port that is taken is tried again, and its bound.
-const BIND_RETRY: Duration = Duration::from_millis(200);
-const BIND_RETRY_MAX: Duration = Duration::from_secs(10);
-/// Connections that wait in the kernel, of one socket.
-const BACKLOG: i32 = 4096;
-
-/// A place where it listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Where.
-    pub address: SocketAddr,
-    /// TLS is spoken.
-    pub is_tls: bool,
-}
 
 /// A running Ingress.
 #[derive(Debug)]
@@ -70,6 +49,8 @@ pub fn start(
         live: Arc::default(),
         follower: Follower::default(),
         places: Arc::new(places),
+        taken: Arc::default(),
+        askers: Askers::default(),
         told,
         count,
         threads: Vec::new(),
@@ -106,6 +87,10 @@ struct Run {
     live: Arc<Live>,
     follower: Follower,
     places: Arc<watch::Sender<Vec<Place>>>,
+    /// Ports that others have.
+    taken: Arc<watch::Sender<Taken>>,
+    /// Who asks for ports.
+    askers: Askers,
     told: watch::Sender<Vec<Problem>>,
     count: watch::Sender<u64>,
     threads: Vec<std::thread::JoinHandle<()>>,
@@ -120,6 +105,7 @@ struct Run {
 
 impl Run {
     async fn follow(&mut self, mut manifest: watch::Receiver<Option<Arc<NodeManifest>>>) {
+        let mut taken = self.taken.subscribe();
         loop {
             let next = manifest.borrow_and_update().clone();
             if let Some(next) = next {
@@ -135,10 +121,33 @@ impl Run {
                     self.listen(gateways);
                 }
             }
-            if manifest.changed().await.is_err() {
-                return;
+            loop {
+                self.tell_taken();
+                tokio::select! {
+                    changed = manifest.changed() => match changed {
+                        Ok(()) => break,
+                        Err(_) => return,
+                    },
+                    Ok(()) = taken.changed() => {}
+                }
             }
         }
+    }
+
+    /// Tells at the Ingresses and gateways that another program has a port of theirs.
+    fn tell_taken(&self) {
+        let mut problems = Vec::new();
+        for (place, why) in self.taken.borrow().iter() {
+            let message = format!("can't listen at {place}, and goes on trying: {why}");
+            let is_of_ingresses = [self.options.http_port, self.options.https_port].contains(&Some(place.port()));
+            let ingresses = self.askers.ingresses.iter().filter(|_| is_of_ingresses).map(|id| ("Ingress", id));
+            let gateways = self.askers.gateways.iter().filter(|(port, _)| *port == place.port());
+            for (kind, id) in ingresses.chain(gateways.map(|(_, id)| ("Gateway", id))) {
+                let problem = Problem { kind, ingress: id.clone(), reason: "PortInUse", message: message.clone() };
+                problems.push(event(&problem));
+            }
+        }
+        self.options.problems.set("ingress ports", problems);
     }
 
     /// Takes a manifest.
@@ -153,6 +162,7 @@ impl Run {
             m.routes.set(i64::try_from(built.table.hosts.len() + built.table.wildcards.len()).unwrap_or(i64::MAX));
         });
         self.live.set(built.table);
+        self.askers = built.askers;
         self.options
             .problems
             .set("ingress", built.problems.iter().filter(|problem| problem.is_of_node()).map(event).collect());
@@ -255,15 +265,10 @@ impl Run {
                 tls: tls.clone(),
                 workers: self.workers.clone(),
                 places: self.places.clone(),
+                taken: self.taken.clone(),
                 stop: stop.clone(),
             };
-            tokio::spawn(async move {
-                let stop = opening.stop.clone();
-                tokio::select! {
-                    () = opening.run() => {}
-                    () = stop.cancelled() => {}
-                }
-            });
+            tokio::spawn(opening.run());
         }
         self.open.insert((port, tls.is_some()), stop);
     }
@@ -280,77 +285,4 @@ fn event(problem: &Problem) -> report::Problem {
         message: problem.message.clone(),
         component: if problem.kind == "Ingress" { "ingress-controller" } else { "gateway-controller" }.into(),
     }
-}
-
-/// A port that is opened for all workers.
-struct Opening {
-    place: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    workers: Vec<mpsc::Sender<Listen>>,
-    places: Arc<watch::Sender<Vec<Place>>>,
-    stop: CancellationToken,
-}
-
-impl Opening {
-    /// Opens it, as soon as it is free.
-    async fn run(self) {
-        let (place, is_tls) = (self.place, self.tls.is_some());
-        let mut wait = BIND_RETRY;
-        let sockets = loop {
-            match sockets(place, self.workers.len()) {
-                Ok(sockets) => break sockets,
-                Err(error) => tracing::warn!(%error, %place, "the Ingress can't have this port yet"),
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(BIND_RETRY_MAX);
-        };
-        let address = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(place);
-        for (worker, listener) in self.workers.iter().zip(sockets) {
-            let listen = Listen { listener, tls: self.tls.clone(), stop: self.stop.child_token() };
-            if worker.send(listen).await.is_err() {
-                tracing::error!("an Ingress worker has ended");
-            }
-        }
-        tracing::info!(%address, is_tls, "the Ingress listens");
-        self.places.send_modify(|all| all.push(Place { address, is_tls }));
-    }
-}
-
-/// Sockets that share a port; the kernel spreads connections over them.
-fn sockets(place: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
-    // Sharing is with ourselves alone: a port that another program has, though it would share, is not taken.
-    let mut place = place;
-    if place.port() > 0 {
-        drop(TcpListener::bind(place)?);
-    }
-    let mut out = Vec::with_capacity(count);
-    for _ in 0..count {
-        let listener = shared_socket(place)?;
-        place = listener.local_addr()?;
-        out.push(listener);
-    }
-    Ok(out)
-}
-
-fn shared_socket(place: SocketAddr) -> io::Result<TcpListener> {
-    let family = if place.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let fd = socket(family, SockType::Stream, flags, None)?;
-    setsockopt(&fd, sockopt::ReuseAddr, &true)?;
-    setsockopt(&fd, sockopt::ReusePort, &true)?;
-    // Connections that it takes have it from the socket.
-    alive::ask(&fd)?;
-    bind(fd.as_raw_fd(), &SockaddrStorage::from(place))?;
-    listen(&fd, Backlog::new(BACKLOG)?)?;
-    Ok(TcpListener::from(fd))
-}
-
-/// The addresses of the node on which it listens, with its loopback.
-pub fn addresses_of(node: &[IpAddr]) -> Vec<IpAddr> {
-    let mut all: Vec<IpAddr> = node.to_vec();
-    let loopback = IpAddr::from([127, 0, 0, 1]);
-    if !all.contains(&loopback) {
-        all.push(loopback);
-    }
-    all
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dns::{run as dns, site};
 use crate::images::store::{ImageStore, Options as ImageOptions};
-use crate::ingress::{options as ingress, run as ingress_run};
+use crate::ingress::{opening, options as ingress, run as ingress_run};
 use crate::link::handle::{self as link, Handle};
 use crate::link::state::{LinkState, Options as LinkOptions};
 use crate::network::contract::PodNetwork;
@@ -139,7 +139,7 @@ async fn from_outside(link: Handle, mut own: watch::Receiver<Vec<IpAddr>>, stop:
     let table = link.tables().part("ingress");
     loop {
         let settings = ingress::Options {
-            addresses: ingress_run::addresses_of(&own.borrow_and_update()),
+            addresses: opening::addresses_of(&own.borrow_and_update()),
             problems: link.problems(),
             table: Some(table.clone()),
             ..ingress::Options::default()

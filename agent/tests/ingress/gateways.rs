@@ -498,3 +498,38 @@ async fn ports_come_and_go_and_are_shared_with_ingresses() {
     drop(stream);
     bed.end().await;
 }
+
+#[tokio::test]
+async fn a_port_that_another_has_is_told_until_it_is_free() {
+    let pod = Pod::start("one").await;
+    let ports = Ports::new();
+    let other = std::net::TcpListener::bind(ports.at(ports.own)).unwrap();
+    let options = ports.options();
+    let problems = options.problems.clone();
+    let bed = Bed::start(options, &[pod.place]).await;
+    let mut changes = problems.subscribe();
+    gateway(&bed, &json!([{"name": "l", "port": ports.own}]));
+    let told = async {
+        loop {
+            let report = problems.report().problems;
+            if let Some(problem) = report.first() {
+                return problem.clone();
+            }
+            changes.changed().await;
+        }
+    };
+    let told = timeout(PATIENCE, told).await.expect("it is told");
+    assert_eq!((told.kind.as_str(), told.name.as_str(), told.reason.as_str()), ("Gateway", "g", "PortInUse"));
+    let place = ports.at(ports.own);
+    assert!(told.message.starts_with(&format!("can't listen at {place}, and goes on trying: ")), "{}", told.message);
+    drop(other);
+    let mut listening = bed.handle.listening.clone();
+    timeout(PATIENCE, listening.wait_for(|all| all.iter().any(|at| at.address == place))).await.unwrap().unwrap();
+    let gone = async {
+        while !problems.report().problems.is_empty() {
+            changes.changed().await;
+        }
+    };
+    timeout(PATIENCE, gone).await.expect("it is told no more");
+    bed.end().await;
+}
