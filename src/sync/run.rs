@@ -491,17 +491,20 @@ impl Rolling {
             took_ms: None,
             changed: Vec::new(),
             changed_more: 0,
-            inherited: sync.left.iter().take(CHANGED_MAX).map(ObjectKey::store_key).collect(),
+            inherited: Vec::new(),
             hooks: Vec::new(),
         };
-        let record = match known {
-            // A restart finds the record of the commit that is applied, and goes on with it.
+        let mut record = match known {
+            // A restart finds the record of the commit that is applied, and goes on with it; a branch may come back to it.
             Some(known) => CommitRecord { detail: String::new(), ..CommitRecord::clone(&known) },
             None => record,
         };
         let changed = progress::recorded(&record, &sync.handle.view.read());
+        let inherited = progress::inherited(&record).chain(sync.left.iter().cloned());
+        let inherited: BTreeSet<ObjectKey> = inherited.filter(|key| !changed.contains(key)).collect();
+        record.inherited = inherited.iter().take(CHANGED_MAX).map(ObjectKey::store_key).collect();
         let mut watched = Watched::new(changed.clone());
-        watched.add(progress::inherited(&record));
+        watched.add(inherited.into_iter());
         let (releases, telling) = (BTreeSet::new(), Telling::default());
         Rolling { id, started_ms: sync.now_ms(), record, changed, watched, releases, continues: false, telling }
     }
