@@ -52,6 +52,7 @@ fn is_test(path: &str) -> bool {
         || path.contains("/tests/")
         || path.ends_with("tests.rs")
         || path.contains("/examples/")
+        || path.contains("/benches/")
         || path.contains("/sim/")
         || path.contains("conformance")
         || TEST_ONLY.contains(&path)

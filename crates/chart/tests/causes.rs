@@ -1,11 +1,9 @@
 //! Small charts and flags to what `helm template` v3.21.4 writes: one for each cause of a difference that was found.
-#![expect(clippy::disallowed_methods, reason = "the edge of the test writes files")]
 
 use masthead_chart::command::{Surroundings, template};
 use masthead_sprig::time::moment::Moment;
 
-#[path = "support/here.rs"]
-mod here;
+use crate::here::Here;
 
 const V2: &str = "apiVersion: v2\nversion: 1.0.0\nname: ";
 
@@ -27,7 +25,7 @@ fn run(files: &[(&str, &str)], flags: &[&str]) -> Result<String, String> {
         begin: || {},
     };
     let args: Vec<String> = ["r", "."].iter().chain(flags).map(|&arg| arg.to_owned()).collect();
-    let outcome = template(&args, &mut here::Here::new(folder.path()), &surroundings);
+    let outcome = template(&args, &mut Here::new(folder.path()), &surroundings);
     if outcome.failed { Err(outcome.stderr) } else { Ok(String::from_utf8_lossy(&outcome.stdout).into_owned()) }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! `MASTHEAD_CORPUS_FILTER` takes cases whose name contains it, `MASTHEAD_CORPUS_CLASS` one class,
 //! `MASTHEAD_CORPUS_DIFF=1` shows differences, `MASTHEAD_SHARED` says where the corpus is.
-#![expect(clippy::disallowed_methods, reason = "the edge of the test reads files")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,10 +11,7 @@ use masthead_chart::command::{Outcome, Surroundings, template};
 use masthead_sprig::time::moment::Moment;
 use serde_json::Value as Json;
 
-#[path = "support/here.rs"]
-mod here;
-
-use here::Here;
+use crate::here::Here;
 
 /// Where shared data is.
 fn shared() -> PathBuf {

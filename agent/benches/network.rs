@@ -1,6 +1,6 @@
 //! Prints how long attaching and detaching a pod takes, with and without a pool of prepared namespaces.
 //!
-//! Run as root: `cargo run --release -p masthead-agent --example network_bench [PODS]`. It works in a
+//! Run as root: `cargo bench -p masthead-agent --bench network [-- PODS]`. It works in a
 //! network and mount namespace of its own and leaves nothing behind.
 
 use std::thread;
@@ -20,7 +20,11 @@ const DEFAULT_PODS: usize = 50;
 const PREPARE_MS: u64 = 40;
 
 fn main() -> Result<()> {
-    let pods = std::env::args().nth(1).map_or(Ok(DEFAULT_PODS), |n| n.parse()).context("PODS is no number")?;
+    let pods = std::env::args()
+        .filter(|arg| arg != "--bench")
+        .nth(1)
+        .map_or(Ok(DEFAULT_PODS), |n| n.parse())
+        .context("PODS is no number")?;
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("a namespace to work in needs root")?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).context("private mounts")?;

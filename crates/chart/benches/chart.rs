@@ -1,7 +1,7 @@
 //! Charts of the corpus to figures: each phase of a render beside that of Helm's own packages; `chart template` as a process
 //! beside `helm template`; the cost of tracing; a thousand releases; one changed value.
 //!
-//! `cargo run --release -p masthead-chart --example chart_bench [-- FILTER [ROUNDS]]`, after `cargo build --release` for the
+//! `cargo bench -p masthead-chart --bench chart [-- FILTER [ROUNDS]]`, after `cargo build --release` for the
 //! processes. Helm's figures need `go` and its module proxy; `HELM` may name a helm that is built. With a number of rounds
 //! a chart is only rendered so often, and nothing is measured: for a profiler.
 #![expect(
@@ -160,7 +160,7 @@ struct Module(tempfile::TempDir);
 
 impl Module {
     fn new() -> Option<Module> {
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/helm_bench");
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/helm");
         let folder = tempfile::tempdir().ok()?;
         for file in ["go.mod", "main.go"] {
             std::fs::copy(sources.join(file), folder.path().join(file)).ok()?;
@@ -359,7 +359,7 @@ fn fleet(subject: &Subject) {
 
 fn main() {
     let root = shared().join("corpus/helm");
-    let filter = std::env::args().nth(1).unwrap_or_default();
+    let filter = std::env::args().filter(|arg| arg != "--bench").nth(1).unwrap_or_default();
     let Ok(entries) = std::fs::read_dir(root.join("charts")) else {
         println!("skipped: no corpus at {}", root.display());
         return;
@@ -369,7 +369,7 @@ fn main() {
     folders.sort_by_key(|folder| std::cmp::Reverse(bytes(folder)));
     let subjects: Vec<Subject> = folders.into_iter().filter_map(|folder| subject(&root, folder)).collect();
     let (named, all): (Vec<_>, Vec<_>) = subjects.into_iter().partition(|one| one.name == "nginx");
-    let rounds = std::env::args().nth(2).and_then(|text| text.parse::<usize>().ok());
+    let rounds = std::env::args().filter(|arg| arg != "--bench").nth(2).and_then(|text| text.parse::<usize>().ok());
     if rounds.is_none() && (filter.is_empty() || filter == "fleet") {
         named.iter().for_each(fleet);
     }

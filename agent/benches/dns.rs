@@ -1,6 +1,6 @@
 //! Prints how many questions the name server answers in a second on one core, and how fast a change is answered.
 //!
-//! `cargo run --release -p masthead-agent --example dns_bench [SERVICES] [SECONDS]`. The server runs on one core, the
+//! `cargo bench -p masthead-agent --bench dns [-- SERVICES [SECONDS]]`. The server runs on one core, the
 //! client on the others; only the loopback is used.
 
 use std::net::{SocketAddr, UdpSocket};
@@ -27,7 +27,11 @@ type Kind = (&'static str, u16, fn(usize) -> String);
 
 fn main() -> Result<()> {
     let number = |at: usize, default: usize| -> Result<usize> {
-        std::env::args().nth(at).map_or(Ok(default), |text| text.parse()).context("no number")
+        std::env::args()
+            .filter(|arg| arg != "--bench")
+            .nth(at)
+            .map_or(Ok(default), |text| text.parse())
+            .context("no number")
     };
     let (services, seconds) = (number(1, 5000)?, number(2, 5)?);
     let begin = Instant::now();

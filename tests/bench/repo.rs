@@ -1,6 +1,6 @@
 //! A repository of 10,000 objects → how long a cold start and one changed file take until the plan is there.
 //!
-//! `cargo run --release --example repo_bench -- [OBJECTS] [FILES]`; 10,000 objects in 2,000 files unless told otherwise.
+//! `cargo bench --bench repo [-- OBJECTS [FILES]]`; 10,000 objects in 2,000 files unless told otherwise.
 //! What the daemon logs at the end of each stage of a commit is timed; with `RUST_LOG` it is shown as well.
 
 use std::fmt::Debug;
@@ -87,7 +87,7 @@ fn main() -> Result<()> {
     let is_shown = std::env::var_os("RUST_LOG").is_some();
     let shown = is_shown.then(|| tracing_subscriber::fmt::layer().with_filter(EnvFilter::from_default_env()));
     tracing_subscriber::registry().with(timed).with(shown).init();
-    let mut args = std::env::args().skip(1).map(|arg| arg.parse::<usize>());
+    let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench").map(|arg| arg.parse::<usize>());
     let objects = args.next().transpose()?.unwrap_or(10_000);
     let files = args.next().transpose()?.unwrap_or(2_000).clamp(1, objects);
     let dir = tempfile::tempdir()?;

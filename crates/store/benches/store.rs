@@ -1,6 +1,6 @@
 //! Prints what the store does in a second, beside a real etcd if there is one.
 //!
-//! `cargo run --release -p masthead-store --example store_bench [DIR]`; DIR (default: the system's
+//! `cargo bench -p masthead-store --bench store [-- DIR]`; DIR (default: the system's
 //! temporary directory) is where the disk is that is to be measured.
 
 use std::net::TcpListener;
@@ -24,7 +24,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let base = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
+    let base = std::env::args().filter(|arg| arg != "--bench").nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
     let dir = base.join(format!("store-bench-{}", std::process::id()));
     let result = run(&dir).await;
     std::fs::remove_dir_all(&dir)?;

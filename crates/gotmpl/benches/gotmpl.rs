@@ -1,6 +1,6 @@
 //! Times of parsing and of executing a template like those of charts, printed as microseconds.
 //!
-//! `cargo run --release -p masthead-gotmpl --example gotmpl_bench [ROUNDS]`; `--case` prints the case itself, to be
+//! `cargo bench -p masthead-gotmpl --bench gotmpl [-- ROUNDS]`; `--case` prints the case itself, to be
 //! timed with Go's text/template.
 use masthead_gotmpl::exec::execution::{Execution, Options};
 use masthead_gotmpl::exec::limits::MissingKey;
@@ -64,7 +64,8 @@ spec:
 "#;
 
 fn main() {
-    let rounds: usize = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(300);
+    let rounds: usize =
+        std::env::args().filter(|arg| arg != "--bench").nth(1).and_then(|text| text.parse().ok()).unwrap_or(300);
     let worker = |at: usize| {
         json!({
             "name": format!("w{at}"), "replicas": at, "strategy": {"type": "Recreate"},

@@ -1,4 +1,6 @@
 //! Generated manifests to figures: how fast they are read, written and located.
+//!
+//! `cargo bench -p masthead-yaml --bench yaml`
 
 use std::fmt::Write as _;
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! 5,000 services with ten pods each on 500 nodes → what one endpoint's change costs the control plane, stage by stage; and
 //! what one pod's change costs on nodes of 50, 250 and 1,000 pods.
 //!
-//! `cargo run --release --example dispatch_bench -- [SERVICES] [NODES]`; 0 services leaves the first part out. Nothing is
+//! `cargo bench --bench dispatch [-- SERVICES [NODES]]`; 0 services leaves the first part out. Nothing is
 //! stored and nothing is sent: the stages are those between the watch of the store and the connections to the agents.
 
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ const PODS: usize = 10;
 const CHANGES: usize = 300;
 
 fn main() -> Result<()> {
-    let mut args = std::env::args().skip(1).map(|arg| arg.parse::<usize>());
+    let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench").map(|arg| arg.parse::<usize>());
     let services = args.next().transpose()?.unwrap_or(5_000);
     let nodes = args.next().transpose()?.unwrap_or(500).max(1);
     if services > 0 {

@@ -1,6 +1,6 @@
 //! Fifty pods: the bare embedded runtime with its network, then the agent on the same, in one run.
 //!
-//! As root, with a static busybox: `cargo run --release -p masthead-agent --example pods_bench [COUNT]`.
+//! As root, with a static busybox: `cargo bench -p masthead-agent --bench pods [-- COUNT]`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,7 +39,7 @@ const CONCURRENCY: usize = 4;
 const IMAGE: &str = "bench/busybox:1";
 
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1).peekable();
+    let mut args = std::env::args_os().skip(1).filter(|arg| arg != "--bench").peekable();
     if args.peek().is_some_and(|word| word == "shim") {
         return masthead_agent::shim::main(args.skip(1));
     }
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     match bench(count) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("pods_bench: {error:#}");
+            eprintln!("pods: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -1,7 +1,6 @@
 //! Prints how long the bare embedded runtime takes for 50 busybox pods, network namespaces included, and what a shim costs.
 //!
-//! `cargo run --release -p masthead-agent --example runtime_bench` as root, after
-//! `cargo build --release -p masthead-agent --bin masthead-shim`.
+//! `cargo bench -p masthead-agent --bench runtime` as root.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -40,9 +39,7 @@ impl Layers for Busybox {
 async fn main() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut options = Options::new(dir.path().join("state"));
-    let program = std::env::current_exe()?;
-    let built = program.parent().and_then(Path::parent).context("no target directory")?;
-    options.shim_program = built.join("masthead-shim");
+    options.shim_program = PathBuf::from(env!("CARGO_BIN_EXE_masthead-shim"));
     options.shim_args = Vec::new();
     options.cgroup_root = format!("/masthead-bench-{}", std::process::id());
     let outcome = measure(dir.path(), &options).await;

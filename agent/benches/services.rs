@@ -1,6 +1,6 @@
 //! Prints how long services take to get into the kernel, and what a service costs the connections that go through it.
 //!
-//! Run as root: `cargo run --release -p masthead-agent --example services_bench [SERVICES]`. It works in network and
+//! Run as root: `cargo bench -p masthead-agent --bench services [-- SERVICES]`. It works in network and
 //! mount namespaces of its own, two of them nodes that a link joins, and leaves nothing behind.
 
 use std::fs::File;
@@ -72,7 +72,11 @@ impl Node {
 }
 
 fn main() -> Result<()> {
-    let services = std::env::args().nth(1).map_or(Ok(DEFAULT_SERVICES), |n| n.parse()).context("SERVICES")?;
+    let services = std::env::args()
+        .filter(|arg| arg != "--bench")
+        .nth(1)
+        .map_or(Ok(DEFAULT_SERVICES), |n| n.parse())
+        .context("SERVICES")?;
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("a namespace to work in needs root")?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).context("private mounts")?;

@@ -1,6 +1,6 @@
 //! Prints how many requests a second the Ingress passes on, beside nginx as a reverse proxy in the same run.
 //!
-//! `cargo run --release -p masthead-agent --example ingress_bench [SECONDS] [CONNECTIONS] [CASE…]`, with cases such as
+//! `cargo bench -p masthead-agent --bench ingress [-- SECONDS [CONNECTIONS [CASE…]]]`, with cases such as
 //! `http-1k`, `https-64k`, `http-1k+logs`, `http-1k+debian`. It needs root, two cores and nginx (Debian's `nginx-light` does).
 //!
 //! Each proxy is a process of its own with one worker, pinned to the first core; the client and the pods are one process on
@@ -111,7 +111,7 @@ struct Proxy {
 }
 
 fn main() -> Result<()> {
-    let args: Vec<String> = std::env::args().collect();
+    let args: Vec<String> = std::env::args().filter(|arg| arg != "--bench").collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.get(1) {
         Some(&"load") => return load::run(PODS),

@@ -1,6 +1,6 @@
 //! 5,000 services with ten pods each → how long the first load takes, and one endpoint's change.
 //!
-//! `cargo run --release -p masthead-plan --example endpoints_bench`
+//! `cargo bench -p masthead-plan --bench endpoints`
 #![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
 use std::collections::BTreeSet;

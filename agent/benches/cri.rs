@@ -1,7 +1,7 @@
 //! Fifty pods on a containerd of their own: bare CRI calls, then the agent on the same socket, in one run.
 //!
 //! As root, with containerd, runc, CNI's plugins in /usr/lib/cni and a static busybox:
-//! `cargo run --release -p masthead-agent --example cri_bench [COUNT]`.
+//! `cargo bench -p masthead-agent --bench cri [-- COUNT]`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,11 @@ const ROUNDS: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> Result<()> {
-    let count = std::env::args().nth(1).map_or(Ok(50), |text| text.parse()).context("COUNT is a number")?;
+    let count = std::env::args()
+        .filter(|arg| arg != "--bench")
+        .nth(1)
+        .map_or(Ok(50), |text| text.parse())
+        .context("COUNT is a number")?;
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("a machine of its own (needs root)")?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
     // What containerd and CNI keep outside of their own directories goes with this process.
