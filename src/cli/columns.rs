@@ -3,7 +3,7 @@
 use masthead_api::patch::go_value::shown;
 use serde_json::Value;
 
-use crate::cli::jsonpath::eval::find;
+use crate::cli::jsonpath::eval::{Missing, find};
 use crate::cli::jsonpath::parse::{Action, parse};
 use crate::cli::tabular::Tabular;
 
@@ -38,7 +38,7 @@ impl Columns {
     /// A path does not fit an object.
     pub fn rows<'v>(&self, items: impl IntoIterator<Item = &'v Value>) -> Result<Vec<Vec<String>>, String> {
         let cell = |item, actions: &[Action]| {
-            let found = find(actions, item)?;
+            let found = find(actions, item, Missing::Nothing)?;
             if found.first().is_none_or(Vec::is_empty) {
                 return Ok(NONE.to_owned());
             }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::cli::block_on;
 use crate::cli::columns::in_braces;
-use crate::cli::jsonpath::eval::{Found, find};
+use crate::cli::jsonpath::eval::{Found, Missing, find};
 use crate::cli::jsonpath::parse::{Action, parse};
 use crate::cli::target::{self, Asked, Namespace, collection, display, object, with_query};
 use crate::cli::words;
@@ -253,7 +253,8 @@ impl Wish {
             }
             (Wish::Condition { .. } | Wish::Found { .. }, None) => false,
             (Wish::Found { path, value }, Some(object)) => {
-                let found: Vec<Found<'_>> = find(path, object).unwrap_or_default().into_iter().flatten().collect();
+                let found: Vec<Found<'_>> =
+                    find(path, object, Missing::Nothing).unwrap_or_default().into_iter().flatten().collect();
                 match (found.as_slice(), value) {
                     ([one], Some(value)) => !one.is_object() && !one.is_array() && shown(one) == *value,
                     ([_], None) => true,

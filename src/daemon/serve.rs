@@ -198,14 +198,14 @@ impl Running {
         }
     }
 
-    /// Stops serving; containers go on running.
+    /// Stops serving, and waits until its loops have ended; containers go on running.
     pub async fn stop(mut self) {
         self.data.withdraw();
         self.api.nodes.stop();
-        self.tasks.abort_all();
-        if let Some(leader) = self.leader {
+        if let Some(leader) = &self.leader {
             leader.abort();
         }
+        self.tasks.shutdown().await;
     }
 }
 

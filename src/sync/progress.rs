@@ -29,12 +29,9 @@ pub enum Assessed {
     Failed(Vec<String>),
 }
 
-/// The objects whose health decides about a plan: what it made and changed.
+/// The objects whose health decides about a plan: what it made and changed, and what it removed and may stay for a while.
 pub fn watched(plan: &SyncPlan) -> impl Iterator<Item = ObjectKey> {
-    plan.entries
-        .iter()
-        .filter(|entry| matches!(entry.action, Action::Create | Action::Change | Action::Replace) && !entry.is_held)
-        .map(|entry| entry.key.clone())
+    plan.entries.iter().filter(|entry| entry.action != Action::Move && !entry.is_held).map(|entry| entry.key.clone())
 }
 
 /// The objects that a commit changed by its record; of a large commit, all that git last asked for in it.
@@ -42,7 +39,8 @@ pub fn recorded(record: &CommitRecord, cluster: &Cluster) -> BTreeSet<ObjectKey>
     if record.changed_more == 0 {
         return record.changed.iter().filter_map(|key| ObjectKey::parse_store_key(key)).collect();
     }
-    cluster.applied().filter(|(_, applied)| applied.commit == record.commit.id).map(|(key, _)| key.clone()).collect()
+    let asked = cluster.applied().filter(|(_, applied)| applied.commit == record.commit.id).map(|(key, _)| key.clone());
+    asked.chain(record.changed.iter().filter_map(|key| ObjectKey::parse_store_key(key))).collect()
 }
 
 /// What of earlier commits was not up when this one took their place, by its record.
@@ -64,12 +62,12 @@ fn look<'a>(
     let (mut lines, mut failed, mut open) = (Vec::new(), Vec::new(), Vec::new());
     let mut waiting = false;
     for key in keys {
-        match assess::assess(cluster, key) {
-            // Gone: a later commit or a user removed it, so nothing is left to wait for.
+        match assess::assess_asked(cluster, key) {
+            // Gone: this commit, a later one or a user removed it, so nothing is left to wait for.
             None | Some(Health::Healthy) => continue,
             Some(Health::Progressing { .. }) => {
                 waiting = true;
-                lines.push(assess::line(cluster, key));
+                lines.push(assess::line_asked(cluster, key));
             }
             Some(Health::Failed { reason, message }) => failed.push(format!("{key}: {reason}: {message}")),
         }
@@ -149,9 +147,9 @@ impl Watched {
         if open.len() != self.open.len() {
             let mut left = open.iter().peekable();
             let no_more = self.open.iter().filter(|key| left.next_if(|left| ***left == **key).is_none());
-            let is_up = |key: &&ObjectKey| matches!(assess::assess(cluster, key), Some(Health::Healthy));
+            let is_up = |key: &&ObjectKey| matches!(assess::assess_asked(cluster, key), None | Some(Health::Healthy));
             if self.is_looked_at {
-                up.extend(no_more.filter(is_up).map(|key| assess::line(cluster, key)));
+                up.extend(no_more.filter(is_up).map(|key| assess::line_asked(cluster, key)));
             }
             self.open = open.into_iter().cloned().collect();
         }
@@ -170,7 +168,9 @@ impl Watched {
 mod tests {
     use masthead_api::object::Object;
     use masthead_plan::cluster::event::Event;
-    use serde_json::json;
+    use masthead_plan::cluster::view::Applied;
+    use masthead_plan::origin::Origin;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -180,10 +180,44 @@ mod tests {
             "spec": {"containers": [{"name": "c", "image": "i"}]},
             "status": {"phase": phase, "conditions": [{"type": "Ready", "status": ready}]},
         });
-        let object = Object::from_value(pod).unwrap().at(cluster.revision() + 1);
+        let key = stored(cluster, pod);
+        let desired = cluster.get(&key).unwrap().clone();
+        let origin = Origin { path: Arc::from("a.yaml"), line: 1 };
+        cluster.set_applied(key.clone(), Some(Applied { commit: "c".to_owned(), origin, desired }));
+        key
+    }
+
+    fn stored(cluster: &mut Cluster, object: Value) -> ObjectKey {
+        let object = Object::from_value(object).unwrap().at(cluster.revision() + 1);
         let key = object.key().clone();
         cluster.apply(Event::Put(Arc::new(object)));
         key
+    }
+
+    #[test]
+    fn what_was_removed_is_waited_for_until_it_is_gone() {
+        let mut cluster = Cluster::default();
+        let mut map =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "default"}});
+        let anew = stored(&mut cluster, map.clone());
+        map["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        map["metadata"]["finalizers"] = json!(["x/y"]);
+        map["metadata"]["name"] = json!("held");
+        let held = stored(&mut cluster, map);
+        let ended = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": "default",
+            "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["foregroundDeletion"]},
+            "spec": {"template": {"spec": {"containers": []}}}, "status": {"conditions": [
+                {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "no"}]}});
+        let ended = stored(&mut cluster, ended);
+        let mut watched = Watched::new([anew, held.clone(), ended.clone()].into());
+        let waits = ["Job default/j", "ConfigMap default/held"];
+        let (lines, assessed) = watched.assess(&cluster);
+        assert_eq!(assessed, Assessed::Progressing, "how the job fared is of no matter now");
+        assert!(waits.iter().all(|key| lines.iter().any(|l| l.contains(key) && l.contains("waits for"))), "{lines:?}");
+        cluster.apply(Event::Gone(ended, cluster.revision() + 1));
+        assert_eq!(watched.assess(&cluster).0[1], "Job default/j: gone");
+        cluster.apply(Event::Gone(held, cluster.revision() + 1));
+        assert_eq!(watched.assess(&cluster), (vec!["ConfigMap default/held: gone".to_owned()], Assessed::Healthy));
     }
 
     #[test]

@@ -464,7 +464,7 @@ struct Rolling {
     id: CommitId,
     started_ms: u64,
     record: CommitRecord,
-    /// What it made and changed.
+    /// What it made, changed and removed.
     changed: BTreeSet<ObjectKey>,
     /// That, and what the commits in whose place it came have left to it.
     watched: Watched,

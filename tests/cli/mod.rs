@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::json;
 
 /// Columns of a line of help, at most.
 const WIDTH: usize = 100;
@@ -133,6 +134,48 @@ fn exit_codes_say_whose_fault_it_is() {
     assert_eq!(std::fs::read_dir(&foreign).expect("a folder").count(), 1, "nothing is written there");
     let none = masthead(folder.path(), "down");
     assert!(none.status.success() && text(&none.stdout).starts_with("nothing to remove: there is no "), "{none:?}");
+}
+
+/// `kind load` brings an image to all nodes of a cluster; so does this.
+#[test]
+fn an_image_is_imported_for_all_nodes_of_a_fleet() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |path: &str, body: &[u8]| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, body).expect("a file");
+    };
+    let node = |name: &str, number: u8| json!({"name": name, "role": "worker", "number": number});
+    let fleet = json!({"segment": {"base": "169.254.0.0"}, "forwardBefore": "1",
+        "nodes": {"red": node("red", 1), "blue": node("blue", 2)}});
+    put("data/fleet.json", fleet.to_string().as_bytes());
+    // Two blocks of zeros are an archive without a file.
+    put("image/layer.tar", &[0; 1024]);
+    let layer = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let config =
+        json!({"architecture": architecture, "os": "linux", "rootfs": {"type": "layers", "diff_ids": [layer]}});
+    put("image/config.json", config.to_string().as_bytes());
+    let manifest = json!([{"Config": "config.json", "RepoTags": ["shop/web:1"], "Layers": ["layer.tar"]}]);
+    put("image/manifest.json", manifest.to_string().as_bytes());
+    let archived =
+        Command::new("tar").args(["-C", "image", "-cf", "image.tar", "."]).current_dir(folder.path()).status();
+    assert!(archived.expect("tar runs").success());
+
+    let run = |line: &str| {
+        let done = masthead(folder.path(), &format!("image {line}"));
+        assert!(done.status.success(), "{line}: {}", text(&done.stderr));
+        text(&done.stdout).to_owned()
+    };
+    let name = "docker.io/shop/web:1";
+    assert_eq!(run("import image.tar"), format!("imported {name} on blue\nimported {name} on red\n"));
+    let listed = run("ls");
+    let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().take(2).collect()).collect();
+    assert_eq!(rows, [["NODE", "NAME"], ["blue", name], ["red", name]], "{listed}");
+    assert_eq!(run("--data data/nodes/red rm shop/web:1"), "removed shop/web:1\n");
+    assert_eq!(run("rm shop/web:1"), "removed shop/web:1 on blue\n");
+    let none = masthead(folder.path(), "image rm shop/web:1");
+    assert!(text(&none.stderr).contains("there is no image \"shop/web:1\""), "{none:?}");
 }
 
 /// Each line of a log that could not be written was once told to the same log, which panicked.

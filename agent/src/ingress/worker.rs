@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::task::Waker;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::spawn_local;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +42,8 @@ pub struct Worker {
     /// Connections of clients, of all workers.
     open: Arc<AtomicUsize>,
     own: Cell<usize>,
+    /// One of its own is closed.
+    closed: Notify,
 }
 
 /// The table as this worker knows it: others' threads are asked only whether there is a newer one.
@@ -86,6 +88,7 @@ impl Worker {
             sleepers: Rc::default(),
             open,
             own: Cell::new(0),
+            closed: Notify::new(),
         }
     }
 
@@ -133,9 +136,11 @@ impl Worker {
         self.sleepers.borrow().wakers.values().for_each(Waker::wake_by_ref);
     }
 
-    /// Whether clients have connections with this worker.
-    pub fn is_in_use(&self) -> bool {
-        self.own.get() > 0
+    /// Waits until no client has a connection with this worker.
+    pub async fn all_closed(&self) {
+        while self.own.get() > 0 {
+            self.closed.notified().await;
+        }
     }
 
     /// Whether clients have more connections, with all workers, than they may.
@@ -189,6 +194,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
         self.0.own.set(self.0.own.get() - 1);
+        self.0.closed.notify_one();
         metrics().iter().for_each(|m| m.connections.dec());
     }
 }

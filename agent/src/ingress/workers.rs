@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -73,11 +73,8 @@ async fn run(common: Common, mut sockets: mpsc::Receiver<Listen>) {
     }
     worker.stop.cancelled().await;
     worker.wake_all();
-    let end = Instant::now() + worker.options.drain;
     // Each connection ends by itself, within the same bound.
-    while worker.is_in_use() && Instant::now() < end {
-        sleep(Duration::from_millis(5)).await;
-    }
+    let _ = timeout(worker.options.drain, worker.all_closed()).await;
 }
 
 async fn accept(worker: Rc<Worker>, listener: TcpListener, tls: Option<TlsAcceptor>, stop: CancellationToken) {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::images::assemble::Content;
 use crate::images::manifest::Defaults;
@@ -70,16 +70,13 @@ impl ImagesHandle {
         Ok(images.into_iter().map(info).collect())
     }
 
-    /// Removes an image by name or id.
+    /// Removes an image by name or id; whether it was here.
     ///
     /// # Errors
-    /// It is not here, or a container uses it.
-    pub async fn remove(&self, image: &str) -> Result<()> {
+    /// A container uses it.
+    pub async fn remove(&self, image: &str) -> Result<bool> {
         let (store, name) = (self.store.clone(), image.to_owned());
-        if !tokio::task::spawn_blocking(move || store.remove(&name)).await?? {
-            bail!("there is no image {image:?}");
-        }
-        Ok(())
+        Ok(tokio::task::spawn_blocking(move || store.remove(&name)).await??)
     }
 
     /// Puts an image together from files.

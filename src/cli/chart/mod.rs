@@ -4,7 +4,6 @@ pub mod create;
 pub mod dependency;
 pub mod disk;
 pub mod help;
-pub mod jsonpath;
 pub mod line;
 pub mod lint;
 pub mod lock;

@@ -8,7 +8,8 @@ use masthead_chart::tree::Tree;
 use super::disk::Real;
 use super::remote;
 use super::spec::{SHOW, SHOW_VALUES, Spec};
-use super::{help, jsonpath, line};
+use super::{help, line};
+use crate::cli::jsonpath::print::print_of_values;
 
 /// Runs it.
 pub fn run(args: &[String]) -> Outcome {
@@ -34,7 +35,7 @@ pub fn run(args: &[String]) -> Outcome {
         match given.get("jsonpath").filter(|path| !path.is_empty()) {
             Some(path) if part == Part::Values => {
                 let values = Tree::Map(chart.values.clone().unwrap_or_default()).to_json();
-                outcome.stdout.extend_from_slice(jsonpath::print(path, &values)?.as_bytes());
+                outcome.stdout.extend_from_slice(print_of_values(path, &values)?.as_bytes());
             }
             _ => outcome.stdout.extend_from_slice(&show::show(&chart, part)),
         }

@@ -11,14 +11,30 @@ use crate::cli::jsonpath::parse::{Action, Filter, Slice, Step};
 /// Something found: a part of the object, or what stands in the template itself.
 pub type Found<'v> = Cow<'v, Value>;
 
-/// What each action finds, one after the other; fields that are not there are nothing.
+/// What a field that is not there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Nothing.
+    Nothing,
+    /// A fault.
+    Fault,
+}
+
+/// What each action finds, one after the other.
 ///
 /// # Errors
 /// An action does not fit what it is used on, in the words of Kubernetes' `util/jsonpath`.
-pub fn find<'v>(actions: &[Action], object: &'v Value) -> Result<Vec<Vec<Found<'v>>>, String> {
+pub fn find<'v>(actions: &[Action], object: &'v Value, missing: Missing) -> Result<Vec<Vec<Found<'v>>>, String> {
     let mut out = Vec::new();
-    block(actions, 0, &[Cow::Borrowed(object)], false, &mut out)?;
+    block(actions, 0, &[Cow::Borrowed(object)], Within { range: false, missing }, &mut out)?;
     Ok(out)
+}
+
+/// Where a block of actions stands.
+#[derive(Clone, Copy)]
+struct Within {
+    range: bool,
+    missing: Missing,
 }
 
 /// Goes through actions up to the end of a range or of all; where that is.
@@ -26,32 +42,33 @@ fn block<'v>(
     actions: &[Action],
     from: usize,
     current: &[Found<'v>],
-    in_range: bool,
+    within: Within,
     out: &mut Vec<Vec<Found<'v>>>,
 ) -> Result<usize, String> {
     let mut at = from;
     while let Some(action) = actions.get(at) {
         match action.first() {
-            Some(Step::Word(word)) if word == "end" && in_range => return Ok(at),
+            Some(Step::Word(word)) if word == "end" && within.range => return Ok(at),
             Some(Step::Word(word)) if word == "end" => return Err("not in range, nothing to end".to_owned()),
             Some(Step::Word(word)) if word == "range" => {
-                let each = walk(&action[1..], current.to_vec())?;
-                let inside = at + 1;
+                let each = walk(&action[1..], current.to_vec(), within.missing)?;
+                let (begin, inside) = (at + 1, Within { range: true, ..within });
                 if each.is_empty() {
-                    at = block(actions, inside, &[], true, &mut Vec::new())?;
+                    let unseen = Within { missing: Missing::Nothing, ..inside };
+                    at = block(actions, begin, &[], unseen, &mut Vec::new())?;
                 }
                 for one in each {
-                    at = block(actions, inside, &[one], true, out)?;
+                    at = block(actions, begin, &[one], inside, out)?;
                 }
             }
-            _ => out.push(walk(action, current.to_vec())?),
+            _ => out.push(walk(action, current.to_vec(), within.missing)?),
         }
         at += 1;
     }
     Ok(at)
 }
 
-fn walk<'v>(steps: &[Step], mut found: Vec<Found<'v>>) -> Result<Vec<Found<'v>>, String> {
+fn walk<'v>(steps: &[Step], mut found: Vec<Found<'v>>, missing: Missing) -> Result<Vec<Found<'v>>, String> {
     for step in steps {
         found = match step {
             Step::Text(text) => vec![Cow::Owned(text.as_str().into())],
@@ -59,7 +76,13 @@ fn walk<'v>(steps: &[Step], mut found: Vec<Found<'v>>) -> Result<Vec<Found<'v>>,
             Step::Fraction(number) => found.iter().map(|_| Cow::Owned((*number).into())).collect(),
             Step::Flag(flag) => found.iter().map(|_| Cow::Owned((*flag).into())).collect(),
             Step::Word(word) => return Err(format!("unrecognized identifier {word}")),
-            Step::Field(name) => found.iter().filter_map(|one| field(one, name)).collect(),
+            Step::Field(name) => {
+                let fields: Vec<_> = found.iter().filter_map(|one| field(one, name)).collect();
+                if fields.is_empty() && missing == Missing::Fault {
+                    return Err(format!("{name} is not found"));
+                }
+                fields
+            }
             Step::All => found.iter().flat_map(parts).collect(),
             Step::Descend => {
                 let mut all = Vec::new();
@@ -67,9 +90,9 @@ fn walk<'v>(steps: &[Step], mut found: Vec<Found<'v>>) -> Result<Vec<Found<'v>>,
                 all
             }
             Step::Slice(slice) => cut(&found, *slice)?,
-            Step::Filter(filter) => pass(&found, filter)?,
+            Step::Filter(filter) => pass(&found, filter, missing)?,
             Step::Union(several) => {
-                let each = several.iter().map(|steps| walk(steps, found.clone()));
+                let each = several.iter().map(|steps| walk(steps, found.clone(), missing));
                 each.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()
             }
         };
@@ -136,21 +159,23 @@ fn cut<'v>(found: &[Found<'v>], slice: Slice) -> Result<Vec<Found<'v>>, String> 
     Ok(out)
 }
 
-fn pass<'v>(found: &[Found<'v>], filter: &Filter) -> Result<Vec<Found<'v>>, String> {
+fn pass<'v>(found: &[Found<'v>], filter: &Filter, missing: Missing) -> Result<Vec<Found<'v>>, String> {
     let mut out = Vec::new();
     for one in found {
         let Cow::Borrowed(Value::Array(list)) = one else {
             return Err(format!("{} is not array or slice and cannot be filtered", shown(one)));
         };
         for element in list {
-            let at = |steps: &[Step]| walk(steps, vec![Cow::Borrowed(element)]);
-            let left = at(&filter.left);
+            let at = |steps: &[Step], missing| walk(steps, vec![Cow::Borrowed(element)], missing);
             let Some((operator, right)) = &filter.right else {
+                let left = at(&filter.left, Missing::Nothing);
                 // What fails counts as found, as it does with kubectl.
                 out.extend(left.map_or(true, |left| !left.is_empty()).then_some(Cow::Borrowed(element)));
                 continue;
             };
-            let (Some(left), Some(right)) = (only(left?)?, only(at(right)?)?) else { continue };
+            let (Some(left), Some(right)) = (only(at(&filter.left, missing)?)?, only(at(right, missing)?)?) else {
+                continue;
+            };
             if compare(operator, &left, &right)? {
                 out.push(Cow::Borrowed(element));
             }

@@ -3,16 +3,32 @@
 use masthead_api::patch::go_value::shown;
 use serde_json::Value;
 
-use crate::cli::jsonpath::eval::{Found, find};
+use crate::cli::jsonpath::eval::{Found, Missing, find};
 use crate::cli::jsonpath::parse::{Action, parse};
+
+/// Floats below this are whole numbers of 64 bits when they have no fraction.
+const WHOLE_BELOW: f64 = (1_u64 << 63) as f64;
 
 /// The text of a template: what each action finds, with spaces between.
 ///
 /// # Errors
 /// The template is none, or does not fit the object.
 pub fn print(template: &str, object: &Value) -> Result<String, String> {
-    let texts = |found: Vec<Found<'_>>| found.iter().map(|one| text(one)).collect::<Vec<_>>().join(" ");
-    Ok(found(template, object)?.into_iter().map(texts).collect())
+    Ok(texts(found(template, object)?))
+}
+
+/// The same as `helm show values --jsonpath` prints it: nothing at all where a field is not there or an action does not fit.
+///
+/// # Errors
+/// The template is none.
+pub fn print_of_values(template: &str, values: &Value) -> Result<String, String> {
+    let actions = parse(template).map_err(|why| format!("error parsing jsonpath {template}: {why}"))?;
+    Ok(texts(find(&actions, values, Missing::Fault).unwrap_or_default()))
+}
+
+fn texts(found: Vec<Vec<Found<'_>>>) -> String {
+    let joined = |found: Vec<Found<'_>>| found.iter().map(|one| text(one)).collect::<Vec<_>>().join(" ");
+    found.into_iter().map(joined).collect()
 }
 
 /// What each action finds, as a list in JSON.
@@ -20,21 +36,34 @@ pub fn print(template: &str, object: &Value) -> Result<String, String> {
 /// # Errors
 /// As [`print`].
 pub fn print_json(template: &str, object: &Value) -> Result<String, String> {
-    let list = |found: Vec<Found<'_>>| indented(&found.into_iter().map(Found::into_owned).collect()) + "\n";
+    let list = |found: Vec<Found<'_>>| indented(&found.into_iter().map(|one| plain(one.into_owned())).collect()) + "\n";
     Ok(found(template, object)?.into_iter().map(list).collect())
 }
 
 fn found<'v>(template: &str, object: &'v Value) -> Result<Vec<Vec<Found<'v>>>, String> {
     let actions: Vec<Action> = parse(template).map_err(|why| format!("error parsing jsonpath {template}, {why}"))?;
     let failed = |why| format!("error executing jsonpath {template:?}: Error executing template: {why}");
-    find(&actions, object).map_err(failed)
+    find(&actions, object, Missing::Nothing).map_err(failed)
 }
 
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
-        Value::Array(_) | Value::Object(_) => for_html(value.to_string()),
+        Value::Array(_) | Value::Object(_) => for_html(plain(value.clone()).to_string()),
         scalar => shown(scalar),
+    }
+}
+
+/// The same with whole numbers as whole, which is how Go writes floats that are.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Array(list) => list.into_iter().map(plain).collect(),
+        Value::Object(map) => map.into_iter().map(|(name, value)| (name, plain(value))).collect(),
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < WHOLE_BELOW);
+            whole.map_or(Value::Number(number), |whole| Value::from(whole as i64))
+        }
+        other => other,
     }
 }
 
@@ -103,6 +132,29 @@ mod tests {
         }
         assert_eq!(print_json("{.items[*].n}", &list()).unwrap(), "[\n    1,\n    2\n]\n");
         assert_eq!(print("{[*]}", &json!([{"a": "<&>"}])).unwrap(), r#"{"a":"\u003c\u0026\u003e"}"#);
+    }
+
+    #[test]
+    fn values_print_as_helm_prints_them() {
+        let values = json!({"x": 1.0, "big": 12_345_678.0, "f": 1.5, "small": 0.00001, "s": "text", "b": true, "n": null,
+            "l": [{"p": 1.0}, {"p": 2.0}], "m": {"b": "<", "a": 3.0}, "d.e": 3.0});
+        for (template, expect) in [
+            ("{.x} {.big} {.small} {.f}", "1 1.2345678e+07 1e-05 1.5"),
+            ("{.s}{.b}{.n}", "texttruenull"),
+            ("a{.s}{.nope}", ""),
+            ("{.l[9].p}", ""),
+            ("{.l[*].nope}", ""),
+            ("{.l[?(@.p>1)].p}", ""),
+            ("{.l[?(@.p)].p}{.l[?(@.q)]}", "1 2"),
+            ("{.l} {.m}", r#"[{"p":1},{"p":2}] {"a":3,"b":"\u003c"}"#),
+            ("{range .l[*]}{.p}\\n{end}", "1\\n2\\n"),
+            ("{.m['a','b']}", "3 <"),
+            ("{.d\\.e}", "3"),
+            ("{.}", ""),
+        ] {
+            assert_eq!(print_of_values(template, &values).as_deref(), Ok(expect), "{template}");
+        }
+        assert_eq!(print_of_values("{.x", &values).unwrap_err(), "error parsing jsonpath {.x: unclosed action");
     }
 
     #[test]

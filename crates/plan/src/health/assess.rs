@@ -1,5 +1,7 @@
 //! (Cluster, key) → the health of one object, and one line that tells of it.
 
+use std::sync::Arc;
+
 use masthead_api::apps::deployment::Deployment;
 use masthead_api::apps::replica_set::ReplicaSet;
 use masthead_api::batch::job::Job;
@@ -45,9 +47,29 @@ pub fn assess(cluster: &Cluster, key: &ObjectKey) -> Option<Health> {
     })
 }
 
+/// The health of an object that a commit made, changed or removed; `None` when it is not there.
+///
+/// What git asks for no more has only to go, however it fared; if it is not on its way out, somebody else made it anew.
+pub fn assess_asked(cluster: &Cluster, key: &ObjectKey) -> Option<Health> {
+    if cluster.applied_of(key).is_some() {
+        return assess(cluster, key);
+    }
+    let leaves = |object: &&Arc<Object>| object.meta().deletion_timestamp.is_some();
+    cluster.get(key).filter(leaves).map(|object| deleting(object))
+}
+
 /// One line on an object for a user who watches: `Deployment default/web: 3 of 5 updated, 2 available`.
 pub fn line(cluster: &Cluster, key: &ObjectKey) -> String {
-    match assess(cluster, key) {
+    line_of(cluster, key, assess(cluster, key))
+}
+
+/// The same on one that a commit made, changed or removed, by [`assess_asked`].
+pub fn line_asked(cluster: &Cluster, key: &ObjectKey) -> String {
+    line_of(cluster, key, assess_asked(cluster, key))
+}
+
+fn line_of(cluster: &Cluster, key: &ObjectKey, health: Option<Health>) -> String {
+    match health {
         None => format!("{key}: gone"),
         Some(health) => {
             let numbers = match key.kind {
