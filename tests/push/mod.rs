@@ -9,6 +9,9 @@ use masthead::clock;
 use masthead::daemon::options::Options;
 use masthead::daemon::serve::{self, Running};
 use masthead::sync::handle::{About, Trouble};
+use masthead::sync::record::Outcome;
+use masthead_api::key::ObjectKey;
+use masthead_api::kind::registry::CONFIG_MAP;
 use masthead_plan::round::{self, Round};
 
 /// A control plane over a temporary directory, and a clone of its repository.
@@ -141,6 +144,37 @@ async fn a_push_is_planned_applied_and_told() {
     println!("{}", String::from_utf8_lossy(&notes.stderr));
     let log = site.git(&["log", "--notes=masthead", "--format=%s%n%N"], "clone");
     println!("{}", String::from_utf8_lossy(&log.stdout));
+    site.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_finalizer_holds_is_waited_for_until_a_commit_lets_it_go() {
+    let site = Site::start().await;
+    site.write("other.yaml", &CONFIG.replace("settings", "other"));
+    site.write("settings.yaml", &CONFIG.replace("settings\n", "settings\n  finalizers: [example.test/keep]\n"));
+    assert!(site.push("held", &[]).0);
+    std::fs::remove_file(site.clone_dir().join("settings.yaml")).expect("a file");
+    let (taken, said) = site.push("remove", &["-o", "no-wait"]);
+    assert!(taken && said.contains("- ConfigMap default/settings"), "{said}");
+
+    let key = ObjectKey::new(CONFIG_MAP, "default", "settings");
+    let live = || site.running.api.view.read().get(&key).cloned();
+    let head = String::from_utf8_lossy(&site.git(&["rev-parse", "HEAD"], "clone").stdout).trim().to_owned();
+    let outcome = || site.running.api.view.commit(&head).map(|record| record.outcome);
+    let end = Instant::now() + Duration::from_secs(60);
+    while outcome() != Some(Outcome::Progressing) && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(outcome(), Some(Outcome::Progressing), "it is not gone");
+    assert!(live().is_some_and(|object| object.meta().deletion_timestamp.is_some()));
+
+    site.write("settings.yaml", &CONFIG.replace("blue", "red"));
+    let (taken, said) = site.push("let go", &[]);
+    assert!(taken && said.contains("waits until the old ConfigMap default/settings is gone"), "{said}");
+    assert!(said.contains("healthy after"), "{said}");
+    let anew = live().expect("it is made anew");
+    assert!(anew.meta().deletion_timestamp.is_none() && anew.value()["data"]["color"] == "red", "{:?}", anew.value());
     site.running.stop().await;
 }
 

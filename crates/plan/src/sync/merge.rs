@@ -1,21 +1,22 @@
 //! What git asks for, what it asked for before, and what is → the object as it will be, before admission.
 //!
-//! Git owns everything outside `status` and the metadata that servers and controllers write. Labels and annotations
-//! are merged three ways: keys that git set before and sets no more go, keys that others set stay. So are the fields of a
-//! pod's spec, of which admission and the scheduler fill in some.
+//! Git owns everything outside `status` and the metadata that servers and controllers write. Labels, annotations and
+//! finalizers are merged three ways: what git set before and sets no more goes, what others set stays. So are the fields
+//! of a pod's spec, of which admission and the scheduler fill in some.
 
 use masthead_api::kind::registry::POD;
 use masthead_api::object::Object;
 use serde_json::{Map, Value};
 
+use crate::cluster::edit::set_list;
+
 /// Metadata that git never owns on an object that exists.
-const SERVER_OWNED: [&str; 9] = [
+const SERVER_OWNED: [&str; 8] = [
     "uid",
     "creationTimestamp",
     "generation",
     "resourceVersion",
     "ownerReferences",
-    "finalizers",
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
     "managedFields",
@@ -37,6 +38,10 @@ pub fn overlay(live: &Object, last: Option<&Object>, wanted: &Object) -> Value {
             };
         }
         let last_meta = last.map(Object::meta);
+        let (mut finalizers, asked) = (live.meta().finalizers.clone(), &wanted.meta().finalizers);
+        finalizers.retain(|f| asked.contains(f) || !last_meta.is_some_and(|last| last.finalizers.contains(f)));
+        finalizers.extend(asked.iter().filter(|f| !live.meta().finalizers.contains(f)).cloned());
+        set_list(meta, "finalizers", &finalizers);
         for (field, before) in
             [("labels", last_meta.map(|m| &m.labels)), ("annotations", last_meta.map(|m| &m.annotations))]
         {

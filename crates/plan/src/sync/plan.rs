@@ -12,10 +12,12 @@ use masthead_api::object::Object;
 use masthead_api::problem::FieldProblem;
 use serde_json::Value;
 
+use crate::cluster::edit::{set_list, with_meta};
 use crate::cluster::view::{Applied, Cluster};
 use crate::context::Context;
 use crate::delete::{self, Propagation};
 use crate::desired::{Desired, Problem, Wanted};
+use crate::garbage::finalize::{FOREGROUND, ORPHAN};
 use crate::service::check;
 use crate::sync::entry::{Action, Entry, Record, SyncPlan};
 use crate::sync::guard::{self, Confirmed, DeleteBudget};
@@ -175,7 +177,8 @@ fn ask(
         if let Some(dying) = cluster.get(key) {
             // It is made once the old one is gone: the control loop plans again at that change.
             let reason = format!("waits until the old {} is gone", dying.key());
-            return Ok(Some(entry(Action::Create, reason, Some(dying), None, Vec::new())));
+            let freed = free(dying, wanted, desired).map_err(|e| vec![wanted.problem(String::new(), e.to_string())])?;
+            return Ok(Some(entry(Action::Create, reason, Some(dying), None, freed.into_iter().collect())));
         }
         let object = born(cluster, wanted, cx)?;
         let reason = format!("{} asks for it", wanted.origin);
@@ -252,6 +255,19 @@ fn leaves_by_itself(wanted: &Object) -> bool {
 /// Whether the text of an object moved in the repository.
 fn moved(applied: Option<&Applied>, wanted: &Wanted) -> bool {
     applied.is_none_or(|applied| applied.origin != wanted.origin)
+}
+
+/// Lets go of an object on its way out that git asks for again: of its finalizers stay those that git still asks for and
+/// those of the garbage collector. Others were git's own, to which alone the API leaves them.
+fn free(dying: &Object, wanted: &Wanted, desired: &Desired) -> Result<Option<Change>, masthead_api::object::Error> {
+    let stays = |f: &String| f == FOREGROUND || f == ORPHAN || wanted.object.meta().finalizers.contains(f);
+    let left: Vec<&String> = dying.meta().finalizers.iter().filter(|f| stays(f)).collect();
+    if left.len() == dying.meta().finalizers.len() {
+        return Ok(None);
+    }
+    let object = with_meta(dying, |meta| set_list(meta, "finalizers", &left))?;
+    let reason = format!("commit {} asks for it without what holds it", desired.commit.short());
+    Ok(Some(Change::Update { object, base: dying.revision(), reason }))
 }
 
 /// Whether a fault of an update says that a field may not change, as Kubernetes' messages do.

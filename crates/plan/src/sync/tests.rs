@@ -131,6 +131,38 @@ fn labels_that_others_set_stay_and_those_git_drops_go() {
     assert_eq!(labels, [("both", "git"), ("theirs", "2")]);
 }
 
+#[test]
+fn finalizers_are_gits_to_set_and_to_take_back() {
+    let held = |finalizers: Value| {
+        let mut config = config("one", "blue");
+        config["metadata"]["finalizers"] = finalizers;
+        desired("a", &[("x.yaml", config)])
+    };
+    let mut cluster = Cluster::default();
+    run(&mut cluster, &held(json!(["x/git", "x/both"])));
+    let key = cluster.objects().next().expect("one").key().clone();
+    let mut live = cluster.get(&key).expect("live").value();
+    live["metadata"]["finalizers"] = json!(["x/git", "x/both", "x/theirs"]);
+    cluster.apply(Event::Put(Arc::new(Object::from_value(live).expect("an object").at(50))));
+    run(&mut cluster, &held(json!(["x/both", "x/new"])));
+    assert_eq!(cluster.get(&key).expect("live").meta().finalizers, ["x/both", "x/theirs", "x/new"]);
+
+    run(&mut cluster, &desired("b", &[]));
+    let marked = cluster.get(&key).expect("held");
+    assert!(marked.meta().deletion_timestamp.is_some() && marked.meta().finalizers.len() == 3);
+    // A commit that has it again, without what held it, lets it go; then it is made anew.
+    for (asked, left) in [(json!(["x/new"]), &["x/new"][..]), (json!(["x/new"]), &["x/new"]), (json!([]), &[])] {
+        let again = held(asked);
+        let (made, _) = plan(&again, &cluster, Rules::default(), &mut Context::new(3000, cluster.revision()));
+        assert_eq!(actions(&made), [(Action::Create, "one".into())]);
+        assert!(made.entries[0].reason.starts_with("waits until the old"), "{}", made.entries[0].reason);
+        apply(&mut cluster, &made);
+        let going = cluster.get(&key).expect("on its way out");
+        assert!(going.meta().deletion_timestamp.is_some());
+        assert_eq!(going.meta().finalizers, left);
+    }
+}
+
 /// What the scheduler and admission wrote is not git's to take back.
 #[test]
 fn a_pod_of_git_is_admitted_as_any_other_and_changes_where_a_pod_may() {
