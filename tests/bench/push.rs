@@ -21,6 +21,9 @@ use masthead_agent::runtime::contract::{Runtime, SandboxRequest};
 use masthead_agent::runtime::embedded::options::Options as RuntimeOptions;
 use masthead_agent::runtime::embedded::runtime::Embedded;
 use masthead_agent::runtime::v1;
+use nix::mount::{MntFlags, umount2};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 const PODS: usize = 50;
 const ROUNDS: usize = 5;
@@ -281,8 +284,13 @@ fn docker(ours: Duration) -> Result<()> {
         .spawn()
         .context("dockerd (Debian's docker.io)")?;
     let outcome = docker_service(&socket, dir.path(), ours);
-    daemon.kill()?;
+    // Asked to end, it ends its containerd, too.
+    kill(Pid::from_raw(daemon.id().cast_signed()), Signal::SIGTERM)?;
     daemon.wait()?;
+    for mounted in ["exec/netns/default", "root"] {
+        // It may have taken them away itself.
+        let _ = umount2(&dir.path().join(mounted), MntFlags::MNT_DETACH);
+    }
     outcome
 }
 
