@@ -34,15 +34,17 @@ pub fn machine(test: impl FnOnce(&Bed) + Send + 'static) {
         eprintln!("skipped: the network's tests need root");
         return;
     }
+    // It goes when the thread and what it had mounted have gone.
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_owned();
     let run = move || {
         unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).unwrap();
         let none = None::<&str>;
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
-        let dir = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
         runtime.block_on(async { Connection::<Route>::new().unwrap().set_link_up("lo").await }).unwrap();
-        let bed = Bed { data: dir.path().to_owned(), runtime, _dir: dir };
+        let bed = Bed { data, runtime };
         test(&bed);
     };
     if let Err(panic) = thread::spawn(run).join() {
@@ -54,7 +56,6 @@ pub fn machine(test: impl FnOnce(&Bed) + Send + 'static) {
 pub struct Bed {
     pub data: PathBuf,
     runtime: tokio::runtime::Runtime,
-    _dir: tempfile::TempDir,
 }
 
 impl Bed {

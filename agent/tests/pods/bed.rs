@@ -74,7 +74,6 @@ pub struct Bed {
     pub data: PathBuf,
     pub store: ImageStore,
     cgroup_root: String,
-    _dir: tempfile::TempDir,
 }
 
 /// Runs a test on a machine of its own.
@@ -82,18 +81,19 @@ pub fn machine<F: Future<Output = ()>>(test: impl FnOnce(Bed) -> F + Send + 'sta
     if !is_able() {
         return;
     }
+    // It goes when the thread and what it had mounted have gone.
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_owned();
     let work = move || {
         unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).unwrap();
         let none = None::<&str>;
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let dir = tempfile::tempdir().unwrap();
-            let data = dir.path().to_owned();
             let store = ImageStore::open(&data.join("images"), ImageOptions::default()).unwrap();
             busybox(&store);
             let tag = data.file_name().unwrap().to_string_lossy().trim_start_matches('.').to_owned();
-            let bed = Bed { data, store, cgroup_root: format!("/masthead-test-pods-{tag}"), _dir: dir };
+            let bed = Bed { data, store, cgroup_root: format!("/masthead-test-pods-{tag}") };
             let _clean = Clean(bed.options());
             test(bed).await;
         });
